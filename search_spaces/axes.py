@@ -1,0 +1,54 @@
+"""Axes of a grid: numbers in order, and the width of each in decades."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LogAxis:
+    """Log-spaced numbers: `low`, `low · 10^(1/n)`, …, `high`, with n points per decade.
+
+    Raises:
+        ValueError: a bound is not positive and finite, or `high` is not a whole number of points away from `low`.
+    """
+
+    low: float
+    high: float
+    points_per_decade: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.low < math.inf and 0 < self.high < math.inf):
+            raise ValueError(f"low {self.low:g} and high {self.high:g} must be positive and finite")
+        if self.high < self.low:
+            raise ValueError(f"high {self.high:g} is below low {self.low:g}; swap them")
+        if self.points_per_decade < 1:
+            raise ValueError(f"points_per_decade is {self.points_per_decade}; wanted at least 1")
+        gaps = self._gaps()
+        if abs(gaps - round(gaps)) > 1e-3:
+            near = self.low * 10 ** (round(gaps) / self.points_per_decade)
+            raise ValueError(f"high {self.high:g} is not on the axis that starts at {self.low:g} with {self.points_per_decade} points per decade; the nearest point is {near:.6g}")
+
+    def _gaps(self) -> float:
+        return (math.log10(self.high) - math.log10(self.low)) * self.points_per_decade
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers, rounded to ten digits so that they are the same on every machine."""
+        start = math.log10(self.low)
+        return tuple(float(f"{10 ** (start + k / self.points_per_decade):.10g}") for k in range(round(self._gaps()) + 1))
+
+
+def decades(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Width of each value's cell [decades]: half of the gaps to its neighbours; at the ends the gap is mirrored.
+
+    A single value has width 0, because nothing is known about its surroundings.
+    """
+    positions = [math.log10(value) for value in values]
+    gaps = [b - a for a, b in itertools.pairwise(positions)]
+    if not gaps:
+        return (0.0,) * len(values)
+    sides = [gaps[0], *gaps, gaps[-1]]
+    return tuple((before + after) / 2 for before, after in itertools.pairwise(sides))

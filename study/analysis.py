@@ -1,0 +1,111 @@
+"""Everything that is concluded from the stored cells of a study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from study.claims import judge_claims
+from study.evidence import Evidence, gather
+from study.importance import QUESTIONS, Importance, importances
+from study.landscape import Landscape, landscapes
+from study.plan import Plan
+from study.regions import Region, best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.statistics import Estimate
+from study.verdicts import Claim
+from tracking import CellRecord
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Landscapes, regions, importances and claims of a study, each computed when first asked for."""
+
+    plan: Plan
+    stored: Mapping[str, CellRecord]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many cells finished, diverged, failed and are pending."""
+        found = Counter(self.stored[key].outcome if key in self.stored else "pending" for key in self.plan.keys)
+        return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
+
+    @property
+    def complete(self) -> bool:
+        return self.counts["failed"] == self.counts["pending"] == 0
+
+    @cached_property
+    def landscapes(self) -> list[Landscape]:
+        return landscapes(self.plan, self.stored)
+
+    @cached_property
+    def evidence(self) -> list[Evidence]:
+        return gather(self.landscapes, self.plan.spec.region)
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return judge_claims(self.evidence)
+
+    @cached_property
+    def importances(self) -> list[tuple[Evidence, Importance]]:
+        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
+
+    def regions(self) -> Iterator[dict[str, Any]]:
+        """One entry per workload, optimizer and transform, as in `regions.json`."""
+        confidence = self.plan.spec.region.confidence
+        for piece in self.evidence:
+            for name, landscape in piece.landscapes.items():
+                if not landscape.seeds:
+                    continue
+                row, column = best_cell(landscape)
+                yield {
+                    "workload": landscape.workload,
+                    "optimizer": landscape.optimizer,
+                    "transform": name,
+                    "n_seeds": len(landscape.seeds),
+                    "seeds": list(landscape.seeds),
+                    "confidence": confidence,
+                    "metric": landscape.metric_name,
+                    "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
+                    "tuned_score": number(tuned_score(landscape), landscape.metric_name, confidence),
+                    "divergence_share": number(divergence_share(landscape), "fraction", confidence),
+                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
+                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
+                    "regions": [described(found, confidence) for (label, _, _), found in piece.regions.items() if label == name],
+                    "importances": {
+                        one.evaluator: {
+                            "shares": one.shares,
+                            "answers": QUESTIONS[one.evaluator],
+                            "n_settings": one.n_settings,
+                            "diverged_share": one.diverged_share,
+                            "diverged_enter_as": "untrained score",
+                        }
+                        for other, one in self.importances
+                        if other is piece and one.transform == name
+                    },
+                }
+
+
+def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
+    """An estimate with its unit, interval and n."""
+    interval = estimate.interval(confidence)
+    return {"estimate": estimate.mean, "interval": list(interval) if interval else None, "unit": unit, "n_seeds": estimate.n, "lower_bound": estimate.lower_bound}
+
+
+def described(found: Region, confidence: float) -> dict[str, Any]:
+    """A region as plain values."""
+    landscape = found.landscape
+    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, strict=True)
+    return {
+        "kind": found.kind,
+        "reference": found.reference,
+        "optimistic_reference": found.optimistic,
+        "cells": int(found.inside_WL.sum()),
+        "area": number(found.area, "decades²", confidence),
+        "lr_width": number(found.lr_width, "decades", confidence),
+        "wd_width": number(found.wd_width, "decades", confidence),
+        "censored": list(found.censored),
+        "rows": [{"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest} for wd, width, largest in rows],
+    }

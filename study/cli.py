@@ -1,0 +1,194 @@
+"""The command line. Exit codes: 0 done, 2 the input is wrong, 3 the study is incomplete, 1 anything else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from study.home import Home
+from study.spec import SpecError, StudySpec, read_spec, shipped
+
+if TYPE_CHECKING:
+    from study.analysis import Analysis
+
+WRONG_INPUT, INCOMPLETE = 2, 3
+
+app = typer.Typer(help="Hyperparameter-robustness studies of gradient transforms.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out = Console(width=None if sys.stdout.isatty() else 120)
+
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HOME = Path("stability-study-home")
+
+
+def main() -> None:
+    """Run a command; what the user got wrong is one message per error, without a traceback."""
+    try:
+        app()
+    except SpecError as error:
+        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(WRONG_INPUT)
+
+
+def emit(value: Any) -> None:
+    """Print JSON on standard output."""
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+@app.command()
+def specs(as_json: Json = False) -> None:
+    """List the specs that ship with the package."""
+    from study.spec import parse_spec
+
+    found = {name: parse_spec(text, name) for name, text in shipped().items()}
+    if as_json:
+        emit([{"name": name, "description": spec.description, "cells": size(spec)} for name, spec in found.items()])
+        return
+    for name, spec in found.items():
+        out.print(f"[bold]{name}[/]  {size(spec):,} cells  {spec.description}", highlight=False, soft_wrap=True)
+
+
+def size(spec: StudySpec) -> int:
+    """Number of cells of a spec."""
+    return len(spec.workload) * len(spec.model) * len(spec.optimizer) * len(spec.transforms) * len(spec.lr) * len(spec.weight_decay) * len(spec.seeds)
+
+
+@app.command()
+def plan(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+    """Say what a launch would train, and about how long; trains and writes nothing."""
+    from study.foresight import foresee
+
+    seen = foresee(read_spec(spec), Home(home))
+    emit(seen.as_dict()) if as_json else out.print("\n".join(seen.lines()), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def launch(
+    spec: Spec,
+    home: HomeOption = HOME,
+    here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")] = None,
+    tracking_uri: Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train what is missing, then analyse; the same command goes on after any interruption."""
+    from study.launch import launch as run
+    from study.tables import claims_table, summary
+
+    console = Console(stderr=True) if as_json else out
+    ended = run(read_spec(spec), Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
+    if as_json:
+        emit(summary(ended) | {"claims": [] if ended.interrupted else claims_of(ended.analysis)})
+    else:
+        from study.tables import closing_lines
+
+        if not ended.interrupted:
+            out.print(claims_table(ended.analysis))
+        out.print("\n".join(closing_lines(ended, spec, home)), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if ended.analysis.complete and not ended.interrupted else INCOMPLETE)
+
+
+@app.command()
+def status(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+    """Count the cells that are finished, diverged, failed and pending."""
+    from study.launch import read
+
+    analysis = read(read_spec(spec), Home(home))
+    if as_json:
+        emit({"study": analysis.plan.spec.name, "cells": len(analysis.plan.cells), **analysis.counts, "complete": analysis.complete})
+    else:
+        out.print(f"{analysis.plan.spec.name}: " + ", ".join(f"{count} {name}" for name, count in analysis.counts.items()), highlight=False)
+        for key in [key for key in analysis.plan.keys if key in analysis.stored and analysis.stored[key].outcome == "failed"][:3]:
+            out.print(f"  {key}: {escape(analysis.stored[key].reason or '')}", highlight=False)
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
+def analyse(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+    """Print regions, importances and the claims ledger of what is stored."""
+    from study.launch import read
+    from study.tables import claims_table, regions_table
+
+    analysis = read(read_spec(spec), Home(home))
+    if as_json:
+        emit({"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)})
+    else:
+        if not analysis.stored:
+            out.print(f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}", highlight=False, soft_wrap=True)
+        else:
+            out.print(regions_table(analysis))
+            out.print(claims_table(analysis))
+            optuna = Home(home).optuna(analysis.plan.spec.name)
+            out.print(f"to browse settings and importances: optuna-dashboard sqlite:///{optuna}", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [asdict(claim) for claim in analysis.claims]
+
+
+@app.command()
+def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = HOME, as_json: Json = False) -> None:
+    """Write cells, regions, claims, heatmaps and provenance as files."""
+    from study.export import export as write
+    from study.launch import read
+
+    analysis = read(read_spec(spec), Home(home))
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"--out {folder} is a file; give a folder")
+    try:
+        written = write(analysis, folder)
+    except OSError as error:
+        raise SpecError(f"--out {folder}: cannot be written ({error.strerror}); choose another folder") from None
+    if as_json:
+        emit([str(path) for path in written])
+    else:
+        out.print("\n".join(map(str, written)), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
+def ui(
+    home: HomeOption = HOME,
+    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
+) -> None:
+    """Serve the MLflow UI of a home until Ctrl-C."""
+    place = Home(home)
+    if not (place.root / "mlflow.db").exists():
+        raise SpecError(f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home")
+    out.print(f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        place.mlflow_uri,
+        "--default-artifact-root",
+        place.mlflow_artifacts.resolve().as_uri(),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    try:
+        code = subprocess.run(command, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(0 if code in (0, 130, -2, -15) else 1)
+
+
+if __name__ == "__main__":
+    main()

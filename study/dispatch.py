@@ -1,0 +1,132 @@
+"""Tiles sent to workers: through Ray Tune to a pool, or one after another in this process. The only file that imports Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.spec import Workers
+from study.worker import Job, run_job
+from tracking import CellRecord
+
+Done = Callable[[list[CellRecord]], None]
+"""Told of the records of each tile as it ends, in this process."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A tile that could not be trained, and why."""
+
+    job: Job
+    reason: str
+
+
+def dispatch_here(jobs: Sequence[Job], workers: Workers, done: Done) -> list[Failure]:
+    """Train all tiles in this process, one after another."""
+    failures = []
+    for job in jobs:
+        try:
+            done(run_job(job))
+        except (RuntimeError, MemoryError) as error:  # what torch raises when a device or its memory gives out
+            failures.append(Failure(job, first_line(error)))
+    return failures
+
+
+def dispatch_ray(jobs: Sequence[Job], workers: Workers, done: Done, address: str | None = None) -> list[Failure]:
+    """Train all tiles on a pool of Ray workers: one trial is one tile, and workers are reused from tile to tile.
+
+    Args:
+        address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
+    """
+    quiet()
+    import ray
+    from ray import tune
+    from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+
+    started = not ray.is_initialized()
+    if started:
+        local: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": os.cpu_count()}
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+    gpus = workers.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
+
+    class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
+        """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
+
+        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+            done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
+
+        def __reduce__(self) -> Any:
+            """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
+            return Callback, ()
+
+    class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
+        """A worker: keeps torch and the data loaded, and trains one tile after another."""
+
+        def setup(self, config: dict[str, Any]) -> None:
+            import torch
+
+            torch.set_num_threads(workers.cpus_per_worker)
+            self.job = unpacked(config["tile"])
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.job = unpacked(new_config["tile"])
+            return True
+
+        def step(self) -> dict[str, Any]:
+            records = run_job(self.job, "cuda" if gpus else "cpu")
+            return {"done": True, "records": pickle.dumps(records).hex()}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            """A tile is the unit of work; there is nothing to keep of half a tile."""
+
+    packed = {str(number): pickle.dumps(job).hex() for number, job in enumerate(jobs)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
+            results = Tuner(
+                tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
+                param_space={"tile": tune.grid_search(list(packed.values()))},
+                tune_config=TuneConfig(reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"),
+                run_config=RunConfig(
+                    name="tiles",
+                    storage_path=str(Path(scratch)),
+                    callbacks=[ToLedger()],
+                    failure_config=FailureConfig(max_failures=workers.retries),
+                    verbose=0,
+                ),
+            ).fit()
+        return [Failure(unpacked(result.config["tile"]), first_line(result.error)) for result in results if result.error is not None]
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def unpacked(text: str) -> Job:
+    job: Job = pickle.loads(bytes.fromhex(text))  # made by `dispatch_ray` in the same cluster
+    return job
+
+
+def first_line(error: BaseException) -> str:
+    """The last line of an error's text, which in Ray's errors names the cause."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1].strip()[:300]}" if lines else type(error).__name__
+
+
+def quiet() -> None:
+    """No loggers of Tune's own, no interrupt handler of its own, no usage reports, no warnings of its internals."""
+    for name, value in {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_MAX_PENDING_TRIALS_PG": "16",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }.items():
+        os.environ.setdefault(name, value)

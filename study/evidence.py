@@ -1,0 +1,81 @@
+"""What a study knows of one workload and optimizer: comparable landscapes, their regions and measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from study.landscape import Landscape
+from study.regions import Region, best_cell, reference_scores, region
+from study.spec import Tolerances
+
+KINDS = ("trained", "competitive")
+REFERENCES = ("own", "common")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Landscapes of one workload and optimizer, at the seeds of which every cell of every transform is done.
+
+    Attributes:
+        landscapes: by transform label, all with the same seeds, so that they are paired.
+        seeds_asked: number of seeds in the spec.
+    """
+
+    workload: str
+    optimizer: str
+    landscapes: Mapping[str, Landscape]
+    seeds_asked: int
+    tolerances: Tolerances
+
+    @property
+    def setting(self) -> str:
+        return f"{self.workload} · {self.optimizer}"
+
+    @property
+    def n_seeds(self) -> int:
+        return len(next(iter(self.landscapes.values())).seeds)
+
+    def of(self, *methods: str) -> list[Landscape]:
+        """The landscapes of these methods, in the spec's order, with whatever constants."""
+        return [landscape for landscape in self.landscapes.values() if landscape.method in methods]
+
+    @cached_property
+    def regions(self) -> dict[tuple[str, str, str], Region]:
+        """Every region, by (transform label, kind, reference); empty when no seed is complete."""
+        if self.n_seeds == 0:
+            return {}
+        common_S = reference_scores([landscape.score_SWL for landscape in self.landscapes.values()])
+        found = {}
+        for name, landscape in self.landscapes.items():
+            best_S = {"own": reference_scores([landscape.score_SWL]), "common": common_S}
+            for kind in KINDS:
+                for reference in REFERENCES:
+                    found[name, kind, reference] = region(landscape, best_S[reference], kind, reference, self.tolerances)
+        return found
+
+    def window(self, compared: Sequence[Landscape]) -> dict[str, np.ndarray]:
+        """For each landscape the learning rates at most as far from its optimum as all of the compared ones' grids reach.
+
+        Transforms may change what lr means, so a common window is centred on each one's own optimum.
+        """
+        columns = {landscape.transform: best_cell(landscape)[1] for landscape in compared}
+        last = len(compared[0].lr) - 1
+        reach = min(min(column, last - column) for column in columns.values())
+        return {name: np.abs(np.arange(last + 1) - column) <= reach for name, column in columns.items()}
+
+
+def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evidence]:
+    """One piece of evidence per workload and optimizer."""
+    groups: dict[tuple[str, str], list[Landscape]] = {}
+    for landscape in landscapes:
+        groups.setdefault(landscape.setting, []).append(landscape)
+    result = []
+    for (workload, optimizer), members in groups.items():
+        complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
+        paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
+        result.append(Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances))
+    return result

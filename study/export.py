@@ -1,0 +1,141 @@
+"""A study as files: cells, regions, claims, heatmaps, provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study.analysis import Analysis
+from study.heatmaps import draw, save
+from study.verdicts import Claim
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = [
+    "key",
+    "workload",
+    "optimizer",
+    "transform",
+    "constants",
+    "lr",
+    "weight_decay",
+    "seed",
+    "outcome",
+    "reason",
+    "diverged_step",
+    "steps",
+    "loss_initial",
+    "loss_final",
+    "metric_name",
+    "metric_initial",
+    "metric_final",
+    "metric_best",
+    "seconds",
+]
+"""Columns of `cells.*`, one row per cell of the spec."""
+PACKAGES = ("stability-study", "torch", "ray", "mlflow", "optuna", "numpy", "scipy", "scikit-learn", "matplotlib")
+
+
+def table(analysis: Analysis) -> DataFrame:
+    """All cells of the spec, pending ones too."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for cell in analysis.plan.cells:
+        record = analysis.stored.get(cell.key)
+        if record is not None:
+            rows.append({name: getattr(record, name) for name in COLUMNS})
+        else:
+            known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
+            rows.append(known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    numbers = [name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"] + ["seconds"]
+    return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64"))
+
+
+def export(analysis: Analysis, folder: Path) -> list[Path]:
+    """Write every file and return their paths; each is written whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = table(analysis)
+    cells.to_parquet(partial(folder / "cells.parquet"), index=False)
+    cells.to_csv(partial(folder / "cells.csv"), index=False)
+    write(folder / "regions.json", list(analysis.regions()))
+    write(folder / "claims.json", [asdict(claim) for claim in analysis.claims])
+    partial(folder / "claims.md").write_text(claims_page(analysis), encoding="utf-8")
+    write(folder / "provenance.json", provenance(analysis))
+    names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+    for name in names:
+        os.replace(partial(folder / name), folder / name)
+    return [folder / name for name in names] + heatmaps(analysis, folder / "heatmaps")
+
+
+def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
+    """One picture per workload and optimizer."""
+    written = []
+    for piece in analysis.evidence:
+        shown = [landscape for landscape in analysis.landscapes if landscape.setting == (piece.workload, piece.optimizer)]
+        title = f"{analysis.plan.spec.name}: {piece.setting}, {analysis.plan.spec.budget.steps} steps"
+        name = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{piece.workload}-{piece.optimizer}-{shown[0].metric_name}")
+        written += save(draw(shown, piece, title), folder, name)
+    return written
+
+
+def partial(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def write(path: Path, content: object) -> None:
+    partial(path).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def claims_page(analysis: Analysis) -> str:
+    """The ledger as a page: a table, then each verdict explained."""
+    spec = analysis.plan.spec
+    lines = [f"# Claims: {spec.name}", "", spec.description, "", "| claim | estimate (hardest comparison) | claimed | n | verdict |", "|---|---|---|---|---|"]
+    lines += [f"| `{c.id}` | {shown_estimate(c)}{f', {c.against}' if c.against else ''} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |" for c in analysis.claims]
+    for claim in analysis.claims:
+        lines += [
+            "",
+            f"## {claim.id}: {claim.verdict}",
+            "",
+            f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}{f', {claim.against}' if claim.against else ''}.",
+            "",
+            claim.reason,
+        ]
+        if claim.cells:
+            lines += ["", f"{len(claim.cells)} cells stand behind this; their keys are in `claims.json`."]
+    return "\n".join(lines) + "\n"
+
+
+def shown_estimate(claim: Claim) -> str:
+    """`1.02 x [0.9, 1.15]`, or a dash."""
+    if claim.estimate is None:
+        return "–"
+    span = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
+    return f"{claim.estimate:.3g}{span} {claim.unit}"
+
+
+def claimed(claim: Claim) -> str:
+    """`> 1`, or nothing where nothing was measured."""
+    return "" if claim.threshold is None else f"{'>' if claim.above else '<'} {claim.threshold:.3g}"
+
+
+def provenance(analysis: Analysis) -> dict[str, Any]:
+    """What stands behind the numbers: spec, versions, devices, commits, seeds."""
+    behind = Counter(record.provenance for record in analysis.stored.values())
+    return {
+        "spec": json.loads(analysis.plan.spec.canonical()),
+        "cells": analysis.counts,
+        "seeds": list(analysis.plan.spec.seeds),
+        "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],
+        "analysed_with": {name: version(name) for name in PACKAGES},
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,206 @@
+"""Cell-true heatmaps: one panel per transform on shared axes and colours. Only draws; the only file that imports matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from study.evidence import Evidence
+from study.landscape import DIVERGED, FAILED, FINISHED, PENDING, Flags, Landscape
+from study.regions import Region
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+COLUMNS = 4
+"""Most panels side by side."""
+COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4"}
+DOT: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "color": COLOURS["diverged"], "markeredgecolor": "white", "markeredgewidth": 0.7}
+"""Marks a cell of which some seeds diverged."""
+OUTLINES = {"trained": "white", "competitive": "black"}
+"""Colour of each kind of region's border; drawn over a thin rim of the other colour, so that it shows on every ground."""
+
+
+def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Figure:
+    """The mean metric over seeds of every cell, with each transform's trained and competitive regions outlined."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    columns = min(len(landscapes), COLUMNS)
+    rows = math.ceil(len(landscapes) / columns)
+    width, height = panel_size(landscapes[0])
+    figure = Figure(figsize=(max(columns * width + 1.6, 6.5), rows * (height + 0.62) + 1.15), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    norm = Normalize(*limits(landscapes))
+    image: Any = None
+    for k, (panel, landscape) in enumerate(zip(axes, landscapes, strict=False)):
+        image = paint(panel, landscape, norm)
+        for kind in OUTLINES:
+            found = evidence.regions.get((landscape.transform, kind, "own"))
+            if found is not None:
+                outline(panel, found.inside_WL, kind)
+        panel.set_title(f"{landscape.transform}\n{caption(evidence, landscape)}", fontsize=8.5)
+        label_axes(panel, landscape, bottom=k + columns >= len(landscapes), left=k % columns == 0)
+    for panel in axes[len(landscapes) :]:
+        panel.remove()
+    bar = figure.colorbar(image, ax=axes[: len(landscapes)].tolist(), fraction=0.025, pad=0.01)
+    bar.set_label(f"{landscapes[0].metric_name}, mean over {len(landscapes[0].seeds)} seed{'s' * (len(landscapes[0].seeds) > 1)}", fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    figure.suptitle(title, fontsize=10.5)
+    add_legend(figure, landscapes)
+    return figure
+
+
+def panel_size(landscape: Landscape) -> tuple[float, float]:
+    """Width and height of a panel [inches], so that cells are about square without becoming tiny or huge."""
+    cell = min(0.19, 3.4 / len(landscape.lr))
+    return max(1.9, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
+
+
+def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
+    """Colours run from the untrained score to the best: divergence and worse-than-untrained cells cannot crush the scale."""
+    start = [landscape.untrained_S for landscape in landscapes]
+    known = np.concatenate([s[np.isfinite(s)] for s in start])
+    ends = [mean_metric(landscape) for landscape in landscapes]
+    cells = np.concatenate([e[np.isfinite(e)] for e in ends])
+    if not len(known) or not len(cells):
+        return 0.0, 1.0
+    best = cells.max() if landscapes[0].higher_is_better else cells.min()
+    low, high = sorted((float(known.mean()), float(best)))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def mean_metric(landscape: Landscape) -> np.ndarray:
+    """Mean over the seeds that finished, NaN where none did or at least half diverged, shape [W, L]."""
+    finished = landscape.outcome_SWL == FINISHED
+    total = np.where(finished, np.nan_to_num(landscape.metric_SWL), 0.0).sum(axis=0)
+    mean = np.full(total.shape, np.nan)
+    usable = finished.any(axis=0) & (class_of(landscape) == FINISHED)
+    mean[usable] = total[usable] / finished.sum(axis=0)[usable]
+    return mean
+
+
+def class_of(landscape: Landscape) -> np.ndarray:
+    """What a cell is shown as: failed or pending if any seed is, diverged if at least half of the seeds are, else finished."""
+    outcome = landscape.outcome_SWL
+    shown = np.full(outcome.shape[1:], FINISHED)
+    shown[(outcome == DIVERGED).mean(axis=0) >= 0.5] = DIVERGED
+    shown[(outcome == PENDING).any(axis=0)] = PENDING
+    shown[(outcome == FAILED).any(axis=0)] = FAILED
+    return shown
+
+
+def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
+    """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
+    from matplotlib.colors import ListedColormap
+
+    shown = class_of(landscape)
+    image = panel.pcolormesh(np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm, rasterized=shown.size > 2000)
+    for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")):
+        if (shown == outcome).any():
+            panel.pcolormesh(np.ma.masked_where(shown != outcome, np.zeros(shown.shape)), cmap=ListedColormap([COLOURS[name]]))
+    some = ((landscape.outcome_SWL == DIVERGED).any(axis=0)) & (shown == FINISHED)
+    w, c = np.nonzero(some)
+    panel.plot(c + 0.5, w + 0.5, **DOT)
+    return image
+
+
+def outline(panel: Axes, inside_WL: Flags, kind: str) -> None:
+    """Draw the border of a region along the edges of its cells."""
+    from matplotlib.collections import LineCollection
+
+    panel.add_collection(LineCollection(list(borders(inside_WL)), colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)), autolim=False)
+
+
+def rim(kind: str) -> list[Any]:
+    """A thin line of the other colour around a border."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.6, foreground=OUTLINES["competitive" if kind == "trained" else "trained"])]
+
+
+def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
+    """The sides of cells inside of a region whose other side is outside, as pairs of (x, y)."""
+    padded = np.pad(inside_WL, 1)
+    for w, c in np.argwhere(inside_WL):
+        y, x = int(w), int(c)
+        if not padded[y, x + 1]:
+            yield [(x, y), (x + 1, y)]
+        if not padded[y + 2, x + 1]:
+            yield [(x, y + 1), (x + 1, y + 1)]
+        if not padded[y + 1, x]:
+            yield [(x, y), (x, y + 1)]
+        if not padded[y + 1, x + 2]:
+            yield [(x + 1, y), (x + 1, y + 1)]
+
+
+def caption(evidence: Evidence, landscape: Landscape) -> str:
+    """The trained region's lr width with its interval."""
+    found: Region | None = evidence.regions.get((landscape.transform, "trained", "own"))
+    if found is None:
+        return "no complete seed yet"
+    interval = found.lr_width.interval(evidence.tolerances.confidence)
+    span = f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
+    return f"trained over {'≥ ' if found.lr_width.lower_bound else ''}{found.lr_width.mean:.1f}{span} decades of lr"
+
+
+def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
+    """Ticks at whole decades, written as powers of ten."""
+    for axis, values, name in ((panel.xaxis, landscape.lr, "lr"), (panel.yaxis, landscape.weight_decay, "weight decay")):
+        whole = [k for k, value in enumerate(values) if value == 0 or abs(math.log10(value) - round(math.log10(value))) < 1e-6]
+        places = thinned(whole or list(range(len(values))))
+        outer = bottom if axis is panel.xaxis else left
+        axis.set_ticks([k + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5)
+        axis.set_tick_params(length=2)
+        if outer:
+            axis.set_label_text(name, fontsize=8.5)
+
+
+def thinned(places: list[int]) -> list[int]:
+    """At most seven of the ticks, evenly."""
+    return places[:: math.ceil(len(places) / 7)]
+
+
+def tick(value: float) -> str:
+    """0, 10^k, or three digits."""
+    if value == 0:
+        return "0"
+    power = math.log10(value)
+    return f"$10^{{{round(power)}}}$" if abs(power - round(power)) < 1e-6 else f"{value:.2g}"
+
+
+def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
+    """What the special colours and lines mean; only those that occur."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    shown = np.concatenate([class_of(landscape).ravel() for landscape in landscapes])
+    handles: list[Any] = [
+        Patch(color=COLOURS[name], label=name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()
+    ]
+    handles.append(Line2D([], [], label="some seeds diverged", **DOT))
+    handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write the figure in every format; pictures carry no date, so that equal studies give equal files."""
+    import matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}):
+        for kind in FORMATS:
+            path = folder / f"{name}.{kind}"
+            figure.savefig(path, dpi=150, metadata={"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind])
+            written.append(path)
+    return written

@@ -1,0 +1,74 @@
+"""Where a study's things are kept, and who may write there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from study.spec import SpecError
+
+
+@dataclass(frozen=True)
+class Home:
+    """One folder: ledger, MLflow database and artifacts, Optuna storage, exports."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def mlflow_uri(self) -> str:
+        return f"sqlite:///{(self.root / 'mlflow.db').resolve()}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.root / "mlflow-artifacts"
+
+    def optuna(self, study: str) -> Path:
+        return self.root / "optuna" / f"{study}.sqlite"
+
+    def exports(self, study: str) -> Path:
+        return self.root / "exports" / study
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            SpecError: it cannot be made or written.
+        """
+        try:
+            for folder in (self.root, self.root / "optuna", self.root / "locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.root / "locks" / f"probe-{os.getpid()}"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
+
+    @contextmanager
+    def hold(self, study: str) -> Iterator[None]:
+        """Be the only one who launches this study; the lock of a dead process is free.
+
+        Raises:
+            SpecError: another process holds it.
+        """
+        owner = self.root / "locks" / f"{study}.pid"
+        lock = FileLock(self.root / "locks" / f"{study}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pid = owner.read_text() if owner.exists() else "unknown"
+            raise SpecError(f"study {study!r} is being launched by process {pid}; wait for it, or stop it first") from None
+        try:
+            owner.write_text(str(os.getpid()))
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()

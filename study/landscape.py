@@ -1,0 +1,137 @@
+"""The stored cells of one transform as arrays over seeds, weight decays and learning rates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.choices import Choice, label
+from study.plan import Plan
+from tracking import CellRecord
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+OUTCOMES = ("pending", "finished", "diverged", "failed")
+PENDING, FINISHED, DIVERGED, FAILED = range(4)
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """One transform with one workload and optimizer. Axes: S seeds, W weight decays, L learning rates.
+
+    Attributes:
+        method: name of the transform; `transform` is its label, with the constants that differ from its defaults.
+        outcome_SWL: index into `OUTCOMES`.
+        metric_SWL: final metric; NaN where the cell is not finished. untrained_S: the metric of the untrained network.
+        loss_SWL: final loss, NaN where it was not finite; loss_initial_S: of the untrained network [loss units].
+        key_SWL: keys of the cells.
+    """
+
+    workload: str
+    optimizer: str
+    method: str
+    transform: str
+    lr: tuple[float, ...]
+    weight_decay: tuple[float, ...]
+    seeds: tuple[int, ...]
+    metric_name: str
+    higher_is_better: bool
+    outcome_SWL: NDArray[np.int64]
+    metric_SWL: Floats
+    untrained_S: Floats
+    loss_SWL: Floats
+    loss_initial_S: Floats
+    key_SWL: NDArray[np.str_]
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        return self.workload, self.optimizer
+
+    @cached_property
+    def complete_S(self) -> Flags:
+        """The seeds of which every cell is finished or diverged."""
+        return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=(1, 2)))
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.higher_is_better else -1.0
+
+    @cached_property
+    def score_SWL(self) -> Floats:
+        """The metric turned so that higher is better; a diverged cell counts as untrained, nothing counts as worse."""
+        untrained = self.sign * self.untrained_S[:, None, None]
+        score = np.where(self.outcome_SWL == FINISHED, self.sign * self.metric_SWL, -np.inf)
+        return np.asarray(np.maximum(score, untrained))
+
+    @cached_property
+    def clamped_loss_SWL(self) -> Floats:
+        """min(final loss, initial loss), a diverged or non-finite one counted as the initial loss (Wortsman et al. 2023)."""
+        start = self.loss_initial_S[:, None, None]
+        known = np.isfinite(self.loss_SWL) & (self.outcome_SWL == FINISHED)
+        return np.asarray(np.minimum(np.where(known, self.loss_SWL, np.inf), start))
+
+    def at_seeds(self, chosen_S: Flags) -> Landscape:
+        """The same landscape with these seeds only."""
+        arrays = {name: getattr(self, name)[chosen_S] for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")}
+        plain = {name: getattr(self, name) for name in ("workload", "optimizer", "method", "transform", "lr", "weight_decay", "metric_name", "higher_is_better")}
+        return Landscape(seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), **plain, **arrays)
+
+
+def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
+    """One landscape per workload, optimizer and transform, in the spec's order."""
+    spec = plan.spec
+    shape = (len(spec.seeds), len(spec.weight_decay), len(spec.lr))
+    groups: dict[tuple[str, str, Choice], list[int]] = {}
+    for index, cell in enumerate(plan.cells):
+        groups.setdefault((cell.workload, cell.optimizer, Choice(cell.transform, cell.constants)), []).append(index)
+    result = []
+    for (workload, optimizer, transform), members in groups.items():
+        cells = [plan.cells[index] for index in members]  # seed-major, then weight decay, then lr: the plan's own order
+        records = [stored.get(cell.key) for cell in cells]
+        some = next((record for record in records if record is not None and record.outcome != "failed"), None)
+        outcome = np.array([OUTCOMES.index(record.outcome) if record else PENDING for record in records]).reshape(shape)
+        initial = column(records, "metric_initial").reshape(shape)
+        start = column(records, "loss_initial").reshape(shape)
+        result.append(
+            Landscape(
+                workload=workload,
+                optimizer=optimizer,
+                method=transform.name,
+                transform=transform.label,
+                lr=spec.lr,
+                weight_decay=spec.weight_decay,
+                seeds=spec.seeds,
+                metric_name=some.metric_name if some else "score",
+                higher_is_better=some is None or some.metric_direction == "max",
+                outcome_SWL=outcome,
+                metric_SWL=np.where(outcome == FINISHED, column(records, "metric_final").reshape(shape), np.nan),
+                untrained_S=first_known(initial),
+                loss_SWL=column(records, "loss_final").reshape(shape),
+                loss_initial_S=first_known(start),
+                key_SWL=np.array([cell.key for cell in cells]).reshape(shape),
+            )
+        )
+    return result
+
+
+def column(records: list[CellRecord | None], name: str) -> Floats:
+    """One field of each record; NaN where there is no record or no number."""
+    values = [getattr(record, name) if record is not None else None for record in records]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def first_known(values_SWL: Floats) -> Floats:
+    """Per seed the first number that is not NaN (equal for all cells of a seed), or NaN."""
+    flat = values_SWL.reshape(len(values_SWL), -1)
+    return np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in flat])
+
+
+def transform_label(record: CellRecord) -> str:
+    """What tables call the record's transform."""
+    return label(record.transform, tuple(sorted(json.loads(record.constants).items())))

@@ -1,0 +1,102 @@
+"""Which cells a spec asks for, which of them are missing, and what training them will take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from search_spaces import Cell, Grid, Tile, digest, tiles
+from study.choices import Choice
+from study.spec import StudySpec
+from study.worker import Job
+
+REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
+"""Seconds per example and cell in a fused run on one core of a two-core machine, per model; only for a first estimate."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One combination of workload, model and optimizer of a spec."""
+
+    workload: Choice
+    model: Choice
+    optimizer: Choice
+
+    @property
+    def name(self) -> str:
+        """What tables and cells call the workload with its model."""
+        return f"{self.workload.label}/{self.model.label}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early."""
+
+    spec: StudySpec
+    cells: tuple[Cell, ...]
+    settings: Mapping[str, Setting]
+    """What each `Cell.setting` stands for."""
+
+    @property
+    def keys(self) -> list[str]:
+        return [cell.key for cell in self.cells]
+
+    def missing(self, stored: Collection[str]) -> list[Cell]:
+        """The cells whose keys are not stored."""
+        return [cell for cell in self.cells if cell.key not in stored]
+
+    def jobs(self, cells: Iterable[Cell]) -> list[Job]:
+        """The tiles of these cells, each with what a worker needs to train it."""
+        return [self.job(tile) for tile in tiles(cells, self.spec.workers.tile)]
+
+    def job(self, tile: Tile) -> Job:
+        first = tile.cells[0]
+        setting = self.settings[first.setting]
+        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), self.spec.budget)
+
+
+def settings(spec: StudySpec) -> list[Setting]:
+    """All combinations of workload, model and optimizer."""
+    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer)]
+
+
+def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
+    """The plan of a spec.
+
+    Args:
+        fingerprints: by the name of each setting, what stands for its data and network in the keys of cells.
+    """
+    meaning = {}
+    for setting in settings(spec):
+        parts = [dataclasses.asdict(part) for part in (setting.workload, setting.model, setting.optimizer, spec.budget)]
+        meaning[digest([*parts, fingerprints[setting.name]])] = setting
+    grid = Grid(spec.lr, spec.weight_decay)
+    cells = [
+        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)
+        for seed in spec.seeds
+        for key, setting in meaning.items()
+        for transform in spec.transforms
+        for lr, weight_decay in grid.points()
+    ]
+    return Plan(spec, tuple(cells), meaning)
+
+
+def estimate_seconds(plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int) -> float | None:
+    """Training time of these cells on so many workers [s], or None when nothing is known of their model.
+
+    Args:
+        measured: seconds per cell of each setting, where cells of it are stored.
+    """
+    total = 0.0
+    for cell in cells:
+        setting = plan.settings[cell.setting]
+        seconds = measured.get(cell.setting)
+        if seconds is None:
+            per_example = REFERENCE_SECONDS.get(setting.model.name)
+            if per_example is None:
+                return None
+            seconds = per_example * plan.spec.budget.batch_size * plan.spec.budget.steps
+        total += seconds
+    return total / workers

@@ -1,0 +1,214 @@
+"""What a study is: a validated YAML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from search_spaces import LogAxis
+from study.choices import Choice, choices_of
+from study.explain import explain
+from study.yaml import load_yaml
+from trainers.budget import Budget
+from trainers.naming import check_range, nearest
+
+SPECS = files("study") / "specs"
+
+
+class SpecError(ValueError):
+    """The user's spec is wrong; the message has one line per error."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerances:
+    """What counts as stable (fractions of the way from the untrained score to the reference score), and when a verdict is reached.
+
+    Args:
+        trained: least way that a trained cell has gone.
+        competitive: largest way that a competitive cell may lack.
+        share: share of the seeds that must have the property for a cell to be in a region, in (0, 1].
+        confidence: of every interval, in (0.5, 1).
+        equivalence: half-width of the band inside of which two sensitivities count as equal [fraction of the initial loss].
+        least_seeds: fewer seeds than this give no verdict.
+    """
+
+    trained: float = 0.10
+    competitive: float = 0.05
+    share: float = 1.0
+    confidence: float = 0.95
+    equivalence: float = 0.05
+    least_seeds: int = 3
+
+    def __post_init__(self) -> None:
+        check_range("region", 0.0, 1.0, trained=self.trained, competitive=self.competitive, equivalence=self.equivalence)
+        check_range("region", 0.0, 1.0, open_low=True, share=self.share)
+        check_range("region", 0.5, 1.0, open_low=True, open_high=True, confidence=self.confidence)
+        check_range("region", 2, least_seeds=self.least_seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """How tiles are sent out; does not change any number.
+
+    Args:
+        cpus_per_worker: processors, and threads, of one worker, >= 1.
+        gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
+        tile: most cells trained together, >= 1.
+        retries: how often a tile is tried again after its worker was lost, >= 0.
+    """
+
+    cpus_per_worker: int = 1
+    gpus_per_worker: float | None = None
+    tile: int = 128
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=self.tile)
+        check_range("workers", 0, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+
+
+def _axis(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        keys = [field.name for field in dataclasses.fields(LogAxis)]
+        unknown = [key for key in value if key not in keys]
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}; a log axis has {', '.join(keys)}{nearest(str(unknown[0]), keys)}")
+        missing = [key for key in keys if key not in value]
+        if missing:
+            raise ValueError(f"{missing[0]!r} is missing; a log axis has {', '.join(keys)}")
+        low, high, density = (value[key] for key in keys)
+        if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)) or not isinstance(density, int):
+            raise ValueError("low and high must be numbers, points_per_decade a whole number")
+        return LogAxis(float(low), float(high), density).values
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("wanted a list of numbers, or low, high and points_per_decade")
+    if not value:
+        raise ValueError("the axis is empty; give at least one number")
+    return value
+
+
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]:g} stands twice; each value may stand once")
+    return tuple(sorted(values))
+
+
+def _seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError("wanted at least one seed")
+        return tuple(range(value))
+    if isinstance(value, (list, tuple)):
+        if not value:
+            raise ValueError("wanted at least one seed")
+        if len(set(map(str, value))) < len(value):
+            raise ValueError("a seed stands twice; seeds must differ")
+        return value
+    raise ValueError("wanted how many seeds, or a list of seeds")
+
+
+def _settings(kind: type[Any]) -> BeforeValidator:
+    keys = [field.name for field in dataclasses.fields(kind)]
+
+    def check(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            for key in value:
+                if key not in keys:
+                    raise ValueError(f"unknown key {key!r}; known: {', '.join(keys)}{nearest(str(key), keys)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+class StudySpec(BaseModel):
+    """A study: which cells are trained, how, and how they are judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    description: str = ""
+    workload: Annotated[tuple[Choice, ...], choices_of("workload")]
+    model: Annotated[tuple[Choice, ...], choices_of("model")]
+    optimizer: Annotated[tuple[Choice, ...], choices_of("optimizer")]
+    transforms: Annotated[tuple[Choice, ...], choices_of("transform")]
+    lr: Annotated[tuple[LearningRate, ...], BeforeValidator(_axis)]
+    weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(_axis)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], BeforeValidator(_seeds)]
+    budget: Annotated[Budget, _settings(Budget)]
+    region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
+    workers: Annotated[Workers, _settings(Workers)] = Workers()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
+        return value
+
+    @model_validator(mode="after")
+    def _rising_axes(self) -> StudySpec:
+        for axis in ("lr", "weight_decay"):
+            try:
+                object.__setattr__(self, axis, _rising(getattr(self, axis)))
+            except ValueError as error:
+                raise ValueError(f"{axis}: {error}") from None
+        return self
+
+    def canonical(self) -> str:
+        """The spec as JSON with every default written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+def shipped() -> dict[str, str]:
+    """Names and texts of the specs that come with the package."""
+    return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in sorted(SPECS.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")}
+
+
+def read_spec(source: str) -> StudySpec:
+    """The spec of that shipped name or in that file.
+
+    Raises:
+        SpecError: no such spec or file, or its content is wrong; the message names every error.
+    """
+    specs = shipped()
+    if source in specs:
+        return parse_spec(specs[source], source)
+    path = Path(source)
+    if not path.exists():
+        raise SpecError(f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}")
+    if not path.is_file():
+        raise SpecError(f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{source}: cannot be read as text: {error}") from None
+    return parse_spec(text, source)
+
+
+def parse_spec(text: str, source: str = "spec") -> StudySpec:
+    """The spec written in a YAML text.
+
+    Raises:
+        SpecError: the message has one line per error: key, found, wanted, nearest.
+    """
+    try:
+        content = load_yaml(text)
+    except ValueError as error:
+        raise SpecError(f"{source}: {error}") from None
+    try:
+        return StudySpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError("\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))) from None

@@ -1,0 +1,91 @@
+"""Numbers with intervals over seeds, and verdicts that hold together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure computed once per seed, on landscapes paired by seed.
+
+    The interval is Student's over seeds, widened by what seeds cannot show: an edge is known only to lie between two cells
+    of the grid, so that the measure carries an error of standard deviation `lattice_sd` which is the same for every seed.
+
+        mean ± sqrt( (t · s / sqrt(S))² + (z · lattice_sd)² )
+
+    Attributes:
+        values_S: the measure of each seed's landscape.
+        lattice_sd: standard deviation of the error from the grid's spacing [same unit].
+        lower_bound: the truth may be larger, because a region touches the border of the grid.
+        upper_bound: the truth may be smaller, for the same reason in what is compared with.
+    """
+
+    values_S: tuple[float, ...]
+    lattice_sd: float = 0.0
+    lower_bound: bool = False
+    upper_bound: bool = False
+
+    @property
+    def n(self) -> int:
+        return len(self.values_S)
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values_S)) if self.values_S else math.nan
+
+    def half_width(self, confidence: float) -> float:
+        """Half of the interval's length; infinite with fewer than two seeds."""
+        if self.n < 2:
+            return math.inf
+        spread = float(np.std(self.values_S, ddof=1)) / math.sqrt(self.n)
+        tail = (1 + confidence) / 2
+        return math.hypot(float(stats.t.ppf(tail, self.n - 1)) * spread if spread else 0.0, float(stats.norm.ppf(tail)) * self.lattice_sd if self.lattice_sd else 0.0)
+
+    def interval(self, confidence: float) -> tuple[float, float] | None:
+        """(low, high), or None with fewer than two seeds."""
+        half = self.half_width(confidence)
+        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
+
+    def p(self, threshold: float) -> float:
+        """1 - the largest confidence at which the interval excludes the threshold."""
+        distance = abs(self.mean - threshold)
+        if self.n < 2 or distance == 0 or not math.isfinite(distance):
+            return 1.0
+        if self.half_width(0.5) == 0:
+            return 0.0
+        top = 1 - 1e-12
+        if self.half_width(top) <= distance:
+            return 1e-12
+        return 1.0 - float(optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top))
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b, paired by seed."""
+    values = tuple(x - y for x, y in zip(a.values_S, b.values_S, strict=True))
+    return Estimate(values, math.hypot(a.lattice_sd, b.lattice_sd), a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)
+
+
+def ratio(a: Estimate, b: Estimate) -> Estimate | None:
+    """ln(a / b), paired by seed; None where one of the values is not positive."""
+    if min(*a.values_S, *b.values_S, 1.0) <= 0:
+        return None
+    values = tuple(math.log(x / y) for x, y in zip(a.values_S, b.values_S, strict=True))
+    lattice = math.hypot(a.lattice_sd / a.mean, b.lattice_sd / b.mean)
+    return Estimate(values, lattice, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that hold together. Reference: Holm, "A simple sequentially rejective multiple test procedure", 1979."""
+    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, k in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[k]))
+        adjusted[k] = running
+    return adjusted

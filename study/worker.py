@@ -1,0 +1,158 @@
+"""One tile trained: from names and numbers to records. Runs in a worker's process, or in this one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import Tile
+from study.choices import Choice
+from tracking import CellRecord
+from trainers.budget import Budget
+
+if TYPE_CHECKING:
+    from trainers import Curves, Workload
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tile and all that decides its numbers."""
+
+    tile: Tile
+    workload: Choice
+    model: Choice
+    optimizer: Choice
+    transform: Choice
+    budget: Budget
+
+
+def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
+    """Train the cells of a tile together.
+
+    Args:
+        device: where; None takes a GPU if there is one.
+    """
+    import torch
+
+    from trainers import make_optimizer, make_transform, train_fused
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    workload = workload_of(job.workload, job.model)
+    curves = train_fused(
+        workload,
+        make_transform(job.transform.name, **job.transform.keywords()),
+        make_optimizer(job.optimizer.name, **job.optimizer.keywords()),
+        job.budget,
+        lr_C=torch.tensor([cell.lr for cell in job.tile.cells], dtype=torch.float64),
+        weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
+        seed=job.tile.cells[0].seed,
+        device=device,
+    )
+    return records(job, workload, curves, json.dumps(provenance(device)))
+
+
+@cache
+def workload_of(workload: Choice, model: Choice) -> Workload:
+    """The workload, loaded once per process."""
+    from trainers import make_workload
+
+    return make_workload(workload.name, model.name, model.keywords(), **workload.keywords())
+
+
+def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
+    """What a fused run says of each of its cells."""
+    loss_CK, metric_CK = curves.loss_KC.T.tolist(), curves.metric_KC.T.tolist()
+    final_C, initial_C, last_C, best_C = (t.tolist() for t in (curves.loss_final_C, curves.metric_initial_C, curves.metric_final_C, curves.metric_best_C))
+    return [
+        CellRecord(
+            key=cell.key,
+            workload=cell.workload,
+            optimizer=cell.optimizer,
+            transform=cell.transform,
+            constants=json.dumps(dict(cell.constants)),
+            lr=cell.lr,
+            weight_decay=cell.weight_decay,
+            seed=cell.seed,
+            setting=cell.setting,
+            outcome=curves.outcome_C[c],
+            reason=curves.reason_C[c],
+            diverged_step=curves.diverged_step_C[c],
+            steps=job.budget.steps,
+            loss_initial=finite(curves.loss_initial),
+            loss_final=finite(final_C[c]),
+            metric_name=workload.metric_name,
+            metric_direction="max" if workload.higher_is_better else "min",
+            metric_initial=finite(initial_C[c]),
+            metric_final=finite(last_C[c]),
+            metric_best=finite(best_C[c]),
+            seconds=curves.seconds / len(job.tile.cells),
+            curve=tuple((step, finite(loss), finite(metric)) for step, loss, metric in zip(curves.step_K, loss_CK[c], metric_CK[c], strict=True)),
+            provenance=provenance,
+        )
+        for c, cell in enumerate(job.tile.cells)
+    ]
+
+
+def failed_records(job: Job, reason: str) -> list[CellRecord]:
+    """Cells whose infrastructure gave out: stored with the reason, never as evidence, and trained again at the next launch."""
+    return [
+        CellRecord(
+            key=cell.key,
+            workload=cell.workload,
+            optimizer=cell.optimizer,
+            transform=cell.transform,
+            constants=json.dumps(dict(cell.constants)),
+            lr=cell.lr,
+            weight_decay=cell.weight_decay,
+            seed=cell.seed,
+            setting=cell.setting,
+            outcome="failed",
+            reason=reason,
+            diverged_step=None,
+            steps=0,
+            loss_initial=None,
+            loss_final=None,
+            metric_name="",
+            metric_direction="max",
+            metric_initial=None,
+            metric_final=None,
+            metric_best=None,
+            seconds=0.0,
+            curve=(),
+            provenance="{}",
+        )
+        for cell in job.tile.cells
+    ]
+
+
+def finite(value: float) -> float | None:
+    """The number, or None when it is not finite: infinities do not survive the stores behind this."""
+    return value if math.isfinite(value) else None
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Versions, device and commit behind a number."""
+    import torch
+
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "device": name, "commit": commit()}
+
+
+@cache
+def commit() -> str:
+    """The commit of this package's source, or `release` where there is no repository."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return "release"
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=5, check=True, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"})
+        return found.stdout.strip()[:12]
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

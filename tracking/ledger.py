@@ -1,0 +1,131 @@
+"""The durable local record: sqlite, written before anything else is told of a cell."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tracking.record import FIELDS, CellRecord
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY, workload TEXT NOT NULL, optimizer TEXT NOT NULL, transform TEXT NOT NULL, constants TEXT NOT NULL,
+    lr REAL NOT NULL, weight_decay REAL NOT NULL, seed INTEGER NOT NULL, setting TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('finished', 'diverged', 'failed')), reason TEXT, diverged_step INTEGER, steps INTEGER NOT NULL,
+    loss_initial REAL, loss_final REAL, metric_name TEXT NOT NULL, metric_direction TEXT NOT NULL, metric_initial REAL, metric_final REAL, metric_best REAL,
+    seconds REAL NOT NULL, curve TEXT NOT NULL, provenance TEXT NOT NULL, stored_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, key)) WITHOUT ROWID;
+"""
+CHUNK = 500
+"""Keys per SELECT, below sqlite's limit on variables."""
+
+
+class Ledger:
+    """One sqlite file per home. Every method is one transaction; several threads may each open their own `Ledger` on the file."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        mode = "rwc" if create else "ro"
+        self._connection = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
+        if create:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def add(self, records: Iterable[CellRecord]) -> int:
+        """Store a batch in one transaction and return how many were new; a `failed` cell may be replaced, others never are."""
+        marks = ", ".join("?" for _ in FIELDS)
+        statement = f"INSERT INTO cells ({', '.join(FIELDS)}, stored_at) VALUES ({marks}, ?) ON CONFLICT (key) DO UPDATE SET " + (
+            ", ".join(f"{name}=excluded.{name}" for name in (*FIELDS, "stored_at")) + " WHERE cells.outcome='failed'"
+        )
+        before = self._connection.total_changes
+        with self._transaction() as connection:
+            connection.executemany(statement, [_to_sql(record) for record in records])
+        return self._connection.total_changes - before
+
+    def get(self, keys: Iterable[str]) -> dict[str, CellRecord]:
+        """The stored cells among these keys."""
+        wanted = list(keys)
+        found: dict[str, CellRecord] = {}
+        for at in range(0, len(wanted), CHUNK):
+            part = wanted[at : at + CHUNK]
+            rows = self._connection.execute(f"SELECT {', '.join(FIELDS)} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
+            for row in rows:
+                record = _from_sql(row)
+                found[record.key] = record
+        return found
+
+    def outcomes(self, keys: Iterable[str]) -> dict[str, str]:
+        """The outcome of each stored cell among these keys."""
+        wanted = list(keys)
+        found: dict[str, str] = {}
+        for at in range(0, len(wanted), CHUNK):
+            part = wanted[at : at + CHUNK]
+            found.update(self._connection.execute(f"SELECT key, outcome FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part))
+        return found
+
+    def seconds_per_cell(self, setting: str) -> float | None:
+        """Mean seconds of the stored cells of a setting, or None."""
+        (mean,) = self._connection.execute("SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,)).fetchone()
+        return None if mean is None else float(mean)
+
+    def note_study(self, name: str, spec: str) -> None:
+        """Remember the spec that a study was last launched with."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", (name, spec, time.time()))
+
+    def study(self, name: str) -> str | None:
+        """The spec that a study was last launched with."""
+        row = self._connection.execute("SELECT spec FROM studies WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def note_fingerprint(self, workload: str, fingerprint: str) -> None:
+        """Remember the fingerprint of a workload's data and model, so that keys can be computed without loading it."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", (workload, fingerprint))
+
+    def fingerprint(self, workload: str) -> str | None:
+        row = self._connection.execute("SELECT fingerprint FROM fingerprints WHERE workload = ?", (workload,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def note_runs(self, study: str, run_ids: dict[str, str]) -> None:
+        """Remember which tracker run shows which cell of a study, once the run is complete."""
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [(study, key, run_id) for key, run_id in run_ids.items()])
+
+    def runs(self, study: str) -> dict[str, str]:
+        """Complete tracker runs of a study, by cell key."""
+        return dict(self._connection.execute("SELECT key, run_id FROM runs WHERE study = ?", (study,)))
+
+
+def _to_sql(record: CellRecord) -> tuple[object, ...]:
+    values = [json.dumps(record.curve) if name == "curve" else getattr(record, name) for name in FIELDS]
+    return (*values, time.time())
+
+
+def _from_sql(row: tuple[object, ...]) -> CellRecord:
+    values = dict(zip(FIELDS, row, strict=True))
+    values["curve"] = tuple(tuple(point) for point in json.loads(str(values["curve"])))
+    return CellRecord(**values)  # type: ignore[arg-type]  # the columns have the fields' types, by the schema

@@ -1,0 +1,80 @@
+"""What a run returns: recorded points, and how each cell ended."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainers.budget import Budget
+from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Recorded points of C cells. Values after a cell became non-finite are NaN.
+
+    Attributes:
+        step_K: steps done at each recorded point; the first is 0.
+        loss_KC: mean training loss since the point before; at point 0 the initial loss [loss units].
+        metric_KC: the workload's metric on the evaluation set.
+        outcome_C, reason_C, diverged_step_C: how each cell ended; reason and step are None for a finished cell.
+        loss_initial: mean loss of the untrained network over the batches of the last tenth, so that it differs from
+            `loss_final_C` (mean over the same batches while training) by the parameters alone [loss units].
+        metric_best_C: best value over the recorded points.
+        seconds: wall time of the whole run [s].
+    """
+
+    step_K: tuple[int, ...]
+    loss_KC: Tensor
+    metric_KC: Tensor
+    outcome_C: tuple[str, ...]
+    reason_C: tuple[str | None, ...]
+    diverged_step_C: tuple[int | None, ...]
+    loss_initial: float
+    loss_final_C: Tensor
+    metric_best_C: Tensor
+    seconds: float
+
+    @property
+    def metric_initial_C(self) -> Tensor:
+        return self.metric_KC[0]
+
+    @property
+    def metric_final_C(self) -> Tensor:
+        return self.metric_KC[-1]
+
+
+def curves(
+    budget: Budget,
+    loss_TC: Tensor,
+    metric_KC: Tensor,
+    bad_parameters_C: list[int | None],
+    loss_initial: float,
+    higher_is_better: bool,
+    seconds: float,
+) -> Curves:
+    """Judge raw losses and metrics: the same for the fused and the serial trainer."""
+    loss_TC, metric_KC = loss_TC.double().cpu(), metric_KC.double().cpu()
+    ends_C = diverged_at(loss_TC, bad_parameters_C, loss_initial, budget.tail, budget.explosion_factor)
+    step_K = budget.recorded_steps
+    for c, end in enumerate(ends_C):
+        if end is not None and end[0] != LOSS_EXPLODED:
+            loss_TC[end[1] - 1 :, c] = torch.nan
+            metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
+    loss_KC = torch.stack([torch.full_like(loss_TC[0], loss_initial)] + [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)])
+    best_C = torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0) if higher_is_better else torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
+    return Curves(
+        step_K=step_K,
+        loss_KC=loss_KC,
+        metric_KC=metric_KC,
+        outcome_C=tuple(FINISHED if end is None else DIVERGED for end in ends_C),
+        reason_C=tuple(None if end is None else end[0] for end in ends_C),
+        diverged_step_C=tuple(None if end is None else end[1] for end in ends_C),
+        loss_initial=loss_initial,
+        loss_final_C=loss_TC[-budget.tail :].mean(dim=0),
+        metric_best_C=best_C,
+        seconds=seconds,
+    )

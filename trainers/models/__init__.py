@@ -1,0 +1,32 @@
+"""Models: factories `(shape of an example, number of outputs, **constants) -> Module`, one row per name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from trainers.models.convnet import convnet
+from trainers.models.mlp import mlp
+from trainers.naming import check_keywords, look_up
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": mlp,
+    "convnet": convnet,
+}
+
+
+def model_factory(name: str, **constants: Any) -> Callable[[tuple[int, ...], int], nn.Module]:
+    """A function that builds an untrained network of that name from torch's global generator.
+
+    Raises:
+        ValueError: unknown name. TypeError: unknown constant.
+    """
+    factory = look_up("model", name, MODELS)
+    check_keywords(f"model {name!r}", constants, inspect.signature(factory), skip=2)
+    return lambda shape, outputs: factory(shape, outputs, **constants)
+
+
+__all__ = ["MODELS", "model_factory"]

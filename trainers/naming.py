@@ -1,0 +1,58 @@
+"""Names and constants checked against what exists, with errors that say found, wanted, do."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def nearest(found: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing when no known name is near."""
+    close = difflib.get_close_matches(found, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """The entry of a table.
+
+    Raises:
+        ValueError: no such entry; the message names the known ones and the nearest.
+    """
+    if name not in table:
+        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(sorted(table))}{nearest(name, table)}")
+    return table[name]
+
+
+def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Signature, skip: int = 0) -> None:
+    """Refuse keywords that a factory does not take; its first `skip` parameters are not constants.
+
+    Raises:
+        TypeError: the message names the constants that exist.
+    """
+    known = list(signature.parameters)[skip:]
+    for key in given:
+        if key not in known:
+            has = f"its constants: {', '.join(known)}" if known else "it has none"
+            raise TypeError(f"{owner} has no constant {key!r}; {has}{nearest(key, known)}")
+
+
+def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False, open_high: bool = False, **values: Any) -> None:
+    """Refuse plain numbers outside of [low, high]; tensors (a constant per cell) are let through.
+
+    Raises:
+        ValueError: a value is not a number, or lies outside.
+    """
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if hasattr(value, "dim"):
+                continue
+            raise ValueError(f"{owner}: {key} is {value!r}; wanted a number")
+        inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
+        if not inside:
+            left, right = "(" if open_low else "[", ")" if open_high else "]"
+            raise ValueError(f"{owner}: {key} is {value:g}; wanted a number in {left}{low:g}, {high:g}{right}")

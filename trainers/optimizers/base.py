@@ -1,0 +1,39 @@
+"""What an optimizer is: a pair of pure functions for one cell, and the `torch.optim` class that it equals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+OptimizerState = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A pair of pure functions on one cell; owns the meaning of `lr` and `weight_decay`.
+
+    `init(params) -> state` and `update(grads, state, params, lr, weight_decay) -> (params, state)`; every rule here is
+    elementwise, so a trainer may hand it all parameters as one flat tensor. `reference(params, lr, weight_decay)` builds the
+    `torch.optim` optimizer that does the same, for the serial trainer.
+    """
+
+    name: str
+    init: Callable[[Tensors], OptimizerState]
+    update: Callable[[Tensors, OptimizerState, Tensors, Tensor, Tensor], tuple[Tensors, OptimizerState]]
+    reference: Callable[[Iterable[torch.nn.Parameter], float, float], torch.optim.Optimizer]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+
+def zeros_like(params: Tensors) -> Tensors:
+    """One zero tensor per parameter."""
+    return {name: torch.zeros_like(p) for name, p in params.items()}
+
+
+def step_zero(params: Tensors) -> Tensor:
+    """A step counter; float64, because beta^step in float32 is visible beside `torch.optim`."""
+    return torch.zeros((), dtype=torch.float64, device=next(iter(params.values())).device)

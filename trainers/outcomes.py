@@ -1,0 +1,48 @@
+"""When a cell counts as diverged, at which step, and why. Diverged is a value, never an exception."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FINISHED = "finished"
+DIVERGED = "diverged"
+NONFINITE_LOSS = "nonfinite_loss"
+NONFINITE_PARAMETERS = "nonfinite_parameters"
+LOSS_EXPLODED = "loss_exploded"
+
+
+def first_step(bad_TC: Tensor) -> list[int | None]:
+    """For each cell the first step (counted from 1) at which a row is True, or None."""
+    hit_C = bad_TC.any(dim=0).tolist()
+    at_C = bad_TC.to(torch.uint8).argmax(dim=0).tolist()
+    return [at + 1 if hit else None for hit, at in zip(hit_C, at_C, strict=True)]
+
+
+def diverged_at(loss_TC: Tensor, bad_parameters_C: list[int | None], loss_initial: float, tail: int, factor: float) -> list[tuple[str, int] | None]:
+    """Why and when each cell diverged, or None for a finished one.
+
+    A cell has diverged when its loss was not finite at a step (`nonfinite_loss`), or its parameters were not finite at a
+    recorded point (`nonfinite_parameters`), or its mean loss over the last `tail` steps is above `factor` times the loss of
+    the untrained network on the same batches (`loss_exploded`; the step is the first after which the loss stayed above).
+
+    Args:
+        loss_TC: training loss of each step and cell [loss units].
+        bad_parameters_C: step at which non-finite parameters were seen, per cell.
+        loss_initial: mean loss of the untrained network over the batches of the last `tail` steps [loss units].
+    """
+    limit = factor * loss_initial
+    exploded_C = (loss_TC[-tail:].mean(dim=0) > limit).tolist()
+    result: list[tuple[str, int] | None] = []
+    for c, (loss_step, parameter_step) in enumerate(zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)):
+        if loss_step is not None and (parameter_step is None or loss_step <= parameter_step):
+            result.append((NONFINITE_LOSS, loss_step))
+        elif parameter_step is not None:
+            result.append((NONFINITE_PARAMETERS, parameter_step))
+        elif exploded_C[c]:
+            below = (loss_TC[:, c] <= limit).nonzero()
+            last_below = int(below[-1]) + 1 if len(below) else 0
+            result.append((LOSS_EXPLODED, min(last_below, len(loss_TC) - tail) + 1))
+        else:
+            result.append(None)
+    return result

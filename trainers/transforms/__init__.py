@@ -1,0 +1,38 @@
+"""Gradient transforms: one file per method, one row per name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trainers.naming import look_up
+from trainers.transforms.autoscale import autoscale
+from trainers.transforms.base import State, Tensors, Transform, build
+from trainers.transforms.centralization import centralization
+from trainers.transforms.clip_norm import clip_norm
+from trainers.transforms.gradient_stabilizer import gradient_stabilizer
+from trainers.transforms.none import none
+from trainers.transforms.unit_norm import unit_norm
+from trainers.transforms.zscore import zscore
+
+TRANSFORMS: dict[str, Callable[..., Transform]] = {
+    "none": none,
+    "clip_norm": clip_norm,
+    "centralization": centralization,
+    "zscore": zscore,
+    "unit_norm": unit_norm,
+    "autoscale": autoscale,
+    "gradient_stabilizer": gradient_stabilizer,
+}
+
+
+def make_transform(name: str, **constants: Any) -> Transform:
+    """The transform of that name, with its source's constants unless others are given.
+
+    Raises:
+        ValueError: unknown name, or a constant out of range. TypeError: unknown constant.
+    """
+    return build(name, look_up("transform", name, TRANSFORMS), **constants)
+
+
+__all__ = ["TRANSFORMS", "State", "Tensors", "Transform", "make_transform"]

@@ -1,0 +1,37 @@
+"""Z-score gradient normalisation (ZNorm)."""
+
+from __future__ import annotations
+
+import torch
+
+from trainers.naming import check_range
+from trainers.transforms.base import Number, State, Tensors, Transform, stateless, widened
+
+
+def zscore(eps: Number = 1e-8) -> Transform:
+    """Give each weight tensor's gradient mean 0 and standard deviation 1.
+
+    g <- (g - mean(g)) / (std(g) + eps), mean and unbiased standard deviation over the whole tensor, for tensors with more than
+    one dimension and more than one entry; others pass unchanged. A constant gradient becomes 0. A tiny spread is amplified by
+    up to 1/eps. A non-finite entry makes its tensor NaN.
+
+    Args:
+        eps: added to the standard deviation [gradient units], >= 0.
+
+    Raises:
+        ValueError: `eps` is negative.
+
+    Reference: Yun, "ZNorm: Z-Score Gradient Normalization for Deep Neural Networks", arXiv:2408.01215, 2024.
+    Differs from the reference: no code is published and the paper leaves open whether the deviation is unbiased and what
+        happens to one-dimensional tensors; unbiased and "unchanged" are this project's choice.
+    """
+    check_range("zscore", 0.0, eps=eps)
+
+    def normalised(g: torch.Tensor) -> torch.Tensor:
+        wide = widened(g)
+        return ((wide - wide.mean()) / (wide.std() + eps)).to(g.dtype)
+
+    def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
+        return {name: normalised(g) if g.dim() > 1 and g.numel() > 1 else g for name, g in grads.items()}, state
+
+    return Transform(init=stateless, update=update)

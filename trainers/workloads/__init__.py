@@ -1,0 +1,30 @@
+"""Workloads: factories `(model, model_name, **constants) -> Workload`, one row per name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trainers.models import model_factory
+from trainers.naming import check_keywords, look_up
+from trainers.workloads.base import Workload
+from trainers.workloads.images import digits
+
+WORKLOADS: dict[str, Callable[..., Workload]] = {
+    "digits": digits,
+}
+
+
+def make_workload(name: str, model: str, model_constants: Mapping[str, Any] | None = None, **constants: Any) -> Workload:
+    """The workload of that name with a model of that name; its own name is `name/model`.
+
+    Raises:
+        ValueError: unknown name. TypeError: unknown constant.
+    """
+    factory = look_up("workload", name, WORKLOADS)
+    check_keywords(f"workload {name!r}", constants, inspect.signature(factory), skip=2)
+    return factory(model_factory(model, **(model_constants or {})), model, **constants)
+
+
+__all__ = ["WORKLOADS", "Workload", "make_workload"]

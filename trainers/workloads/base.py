@@ -1,0 +1,75 @@
+"""What a workload is: model, data, loss, evaluation, and the score with its direction and chance level."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NUMERICS = 1
+"""Raised whenever the same cell would give other numbers than before; part of every fingerprint."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One learning problem.
+
+    `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean over a batch;
+    `score(output, target)` gives one number per example, and the workload's metric is its mean over the evaluation set.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    train_x: Tensor
+    train_y: Tensor
+    eval_x: Tensor
+    eval_y: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor]
+    score: Callable[[Tensor, Tensor], Tensor]
+    metric_name: str
+    higher_is_better: bool
+    chance: float
+
+    def __post_init__(self) -> None:
+        if len(self.eval_x) == 0:
+            raise ValueError(f"workload {self.name!r} has an evaluation set of 0 examples; give it at least one")
+        for part in ("train", "eval"):
+            n_x, n_y = len(getattr(self, f"{part}_x")), len(getattr(self, f"{part}_y"))
+            if n_x != n_y:
+                raise ValueError(f"workload {self.name!r}: {part}_x has {n_x} examples, {part}_y has {n_y}; they must be equal")
+
+    def initial_model(self, seed: int) -> nn.Module:
+        """The untrained network of a seed; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(seed, "weights"))
+            return self.build()
+
+    def fingerprint(self) -> str:
+        """A hash of the data, the network's structure and `NUMERICS`: of all in a workload that decides a cell's numbers."""
+        digest = hashlib.sha256(f"{NUMERICS}|{self.name}|{self.initial_model(0)}".encode())
+        for part in (self.train_x, self.train_y, self.eval_x, self.eval_y):
+            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def batches(n: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+    """Endless index batches [B], without replacement inside an epoch, the same for every cell of a seed.
+
+    Raises:
+        ValueError: the batch is larger than the data.
+    """
+    if batch_size > n:
+        raise ValueError(f"batch_size is {batch_size}, but the training set has {n} examples; lower it to at most {n}")
+    generator = torch.Generator().manual_seed(derived_seed(seed, "batches"))
+    while True:
+        order = torch.randperm(n, generator=generator)
+        yield from order[: n - n % batch_size].split(batch_size)
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """A generator seed for one purpose, so that weights, batches and noise of a seed do not share a stream."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:7], "big")

@@ -1,0 +1,49 @@
+"""Image classification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainers.workloads.base import Workload
+
+
+def digits(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str) -> Workload:
+    """The 1,797 scanned digits (8 x 8, ten classes) that come with scikit-learn; every fourth one is for evaluation.
+
+    Args:
+        model: builds a network from the shape of an example and the number of classes.
+        model_name: the name of that network.
+
+    Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (its test part).
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = torch.tensor(bunch.images, dtype=torch.float32).unsqueeze(1) / 16.0
+    y = torch.tensor(bunch.target, dtype=torch.int64)
+    held_out = torch.arange(len(y)) % 4 == 3
+    mean, std = x[~held_out].mean(), x[~held_out].std()
+    x = (x - mean) / std
+    return Workload(
+        name=f"digits/{model_name}",
+        build=lambda: model((1, 8, 8), 10),
+        train_x=x[~held_out],
+        train_y=y[~held_out],
+        eval_x=x[held_out],
+        eval_y=y[held_out],
+        loss=functional.cross_entropy,
+        score=is_right,
+        metric_name="accuracy",
+        higher_is_better=True,
+        chance=0.1,
+    )
+
+
+def is_right(logits: Tensor, target: Tensor) -> Tensor:
+    """1 where the largest logit is the target's, else 0; NaN logits are never right."""
+    right = logits.argmax(-1) == target
+    return (right & torch.isfinite(logits).all(-1)).to(logits.dtype)
