@@ -69,7 +69,11 @@ def train_fused(
 
     def step_of(params, buffers, memory, state, lr, weight_decay, own, x, y):  # type: ignore[no-untyped-def]
         grads, loss = grad_and_value(loss_of)(params, buffers, x, y)
-        grads, memory = of_cell(own).update(grads, memory, params)
+        method = of_cell(own)
+        grads, memory = method.update(grads, memory, params)
+        if method.signal is not None:
+            asked = method.signal(memory)
+            state, lr = optimizer.restart(state, asked.restart, asked.keep_count), lr * asked.lr_scale
         params, state = optimizer.update(grads, state, params, lr, weight_decay)
         return params, memory, state, loss
 

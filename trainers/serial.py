@@ -70,8 +70,14 @@ def train_cell(
             grads, memory = transform.update(grads, memory, {name: p.detach() for name, p in named.items()})
         for name, p in named.items():
             p.grad = grads[name]
+        scale = 1.0
+        if transform.signal is not None:
+            asked = transform.signal(memory)
+            scale = float(asked.lr_scale)
+            if asked.restart:
+                optimizer.restart_reference(rule, asked.keep_count)
         for group in rule.param_groups:
-            group["lr"] = lr * budget.lr_factor(t)
+            group["lr"] = lr * budget.lr_factor(t) * scale
         rule.step()
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):

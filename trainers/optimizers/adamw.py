@@ -47,4 +47,4 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
     def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
         return torch.optim.AdamW(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
-    return Optimizer("adamw", init, update, reference, {"beta1": beta1, "beta2": beta2, "eps": eps})
+    return Optimizer("adamw", init, update, reference, {"mean": "exp_avg", "square": "exp_avg_sq"}, {"beta1": beta1, "beta2": beta2, "eps": eps})

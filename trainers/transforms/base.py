@@ -26,17 +26,34 @@ def stateless(params: Tensors) -> State:
 
 
 @dataclass(frozen=True)
+class Signal:
+    """What a transform asks of the optimizer at a step, besides handing it gradients.
+
+    Attributes:
+        restart: 0-d bool; the optimizer forgets its moments before this step.
+        lr_scale: 0-d; multiplies lr at this step.
+        keep_count: whether a restart leaves the optimizer's step counter (and so its bias correction) as it is.
+    """
+
+    restart: Tensor
+    lr_scale: Tensor
+    keep_count: bool = False
+
+
+@dataclass(frozen=True)
 class Transform:
     """A pair of pure functions on the gradients of **one** cell.
 
     `init(params) -> state` and `update(grads, state, params) -> (grads, state)`. Both leave their inputs unchanged, keep
     dtypes, and never look at a value in Python (`torch.where`, no `.item()`), so that a trainer can `torch.vmap` them over cells.
+    `signal(state)`, if there is one, is asked after `update` and says what the optimizer shall do besides its step.
     """
 
     init: Callable[[Tensors], State]
     update: Callable[[Tensors, State, Tensors], tuple[Tensors, State]]
     name: str = "custom"
     constants: Mapping[str, Any] = field(default_factory=dict)
+    signal: Callable[[State], Signal] | None = None
     factory: Callable[..., Transform] | None = None
 
     def with_constants(self, **constants: Any) -> Transform:
