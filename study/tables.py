@@ -42,31 +42,21 @@ def claims_table(analysis: Analysis) -> Group:
 def regions_table(analysis: Analysis) -> Table:
     """One row per transform: sizes of its trained and competitive regions against its own best, and its divergence share."""
     confidence = analysis.plan.spec.region.confidence
-    table = Table(title=f"Regions of {analysis.plan.spec.name} (own best; {confidence:.0%} intervals over seeds; ≥ touches the border)", title_justify="left")
-    heads = (
-        "setting",
-        "transform",
-        "n",
-        "trained lr width [decades]",
-        "trained area [decades²]",
-        "competitive lr width",
-        "competitive area",
-        "diverged",
-        "lr | weight decay (fANOVA)",
-    )
-    for name in heads:
-        table.add_column(name, overflow="fold")
+    several = len(analysis.evidence) > 1
+    title = f"Regions of {analysis.plan.spec.name} (own best; widths in decades, areas in decades²; {confidence:.0%} intervals over seeds; ≥ touches the border)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in (*(("setting",) if several else ()), "transform", "n", "trained: lr width", "area", "competitive: lr width", "area", "diverged", "fANOVA lr | wd"):
+        table.add_column(name, overflow="fold", no_wrap=name == "transform")
     for piece in analysis.evidence:
         for name, landscape in piece.landscapes.items():
             if not landscape.seeds:
-                table.add_row(piece.setting, escape(name), "0", *["–"] * 6)
+                table.add_row(*([piece.setting] if several else []), escape(name), "0", *["–"] * 6)
                 continue
             trained, competitive = (piece.regions[name, kind, "own"] for kind in ("trained", "competitive"))
             sizes = [shown(e, confidence) for e in (trained.lr_width, trained.area, competitive.lr_width, competitive.area, divergence_share(landscape))]
             shares = next(one.shares for other, one in analysis.importances if other is piece and one.transform == name and one.evaluator == "fanova")
-            table.add_row(
-                piece.setting, escape(name), str(len(landscape.seeds)), *map(escape, sizes), " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–"
-            )
+            row = [*([piece.setting] if several else []), escape(name), str(len(landscape.seeds)), *map(escape, sizes)]
+            table.add_row(*row, " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–")
     return table
 
 

@@ -1,0 +1,106 @@
+"""The ledger and MLflow: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tracking import CellRecord, Ledger, Mirror
+from tracking.mlflow_store import MlflowStore
+
+RECORD = CellRecord(
+    key="k0", workload="w", optimizer="o", transform="t", constants="{}", lr=0.1, weight_decay=0.0, seed=0, setting="s", outcome="finished", reason=None, diverged_step=None,
+    steps=10, loss_initial=2.3, loss_final=0.1, metric_name="accuracy", metric_direction="max", metric_initial=0.1, metric_final=0.9, metric_best=0.95, seconds=0.5,
+    curve=((0, 2.3, 0.1), (10, None, 0.9)), provenance='{"torch": "2"}',
+)  # fmt: skip
+
+
+def records(n: int, **changes: object) -> list[CellRecord]:
+    return [replace(RECORD, key=f"k{k}", lr=0.1 * (k + 1), **changes) for k in range(n)]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.sqlite")
+
+
+def test_what_is_stored_comes_back(ledger: Ledger) -> None:
+    """A record survives a new connection unchanged, curve and missing numbers included."""
+    assert ledger.add(records(3)) == 3
+    assert Ledger(ledger.path).get(["k0", "k2", "unknown"]) == {r.key: r for r in records(3) if r.key != "k1"}
+
+
+def test_a_finished_cell_never_changes(ledger: Ledger) -> None:
+    """Storing a cell again, with other numbers, changes nothing and counts as nothing new."""
+    ledger.add([RECORD])
+    assert ledger.add([replace(RECORD, metric_final=0.0)]) == 0
+    assert ledger.get(["k0"])["k0"] == RECORD
+
+
+def test_a_failed_cell_is_replaced(ledger: Ledger) -> None:
+    """A cell whose infrastructure failed gives way to its result, not the other way round."""
+    ledger.add([replace(RECORD, outcome="failed")])
+    assert ledger.add([RECORD]) == 1
+    assert ledger.add([replace(RECORD, outcome="failed")]) == 0
+    assert ledger.outcomes(["k0"]) == {"k0": "finished"}
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(ledger: Ledger) -> None:
+    """One bad record of a batch leaves nothing behind."""
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.add([*records(2), replace(RECORD, key="bad", outcome="maybe")])
+    assert ledger.outcomes(["k0", "k1", "bad"]) == {}
+
+
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    """A ledger that is only read is not made."""
+    with pytest.raises(sqlite3.OperationalError):
+        Ledger(tmp_path / "none.sqlite", create=False)
+    assert not any(tmp_path.iterdir())
+
+
+def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
+    """Params, metrics, curve and outcome arrive; a second mirror adds no run; a run left open by a crash is replaced."""
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def mirrored(what: list[CellRecord]) -> None:
+        mirror = Mirror(lambda: MlflowStore(uri, "s", tmp_path / "artifacts"), ledger.path, "s")
+        mirror.add(what)
+        mirror.finish()
+        assert mirror.trouble is None
+
+    mirrored([*records(2), replace(RECORD, key="d", outcome="diverged", reason="nonfinite_loss", diverged_step=7, metric_final=None)])
+    store = MlflowStore(uri, "s")
+    client = MlflowClient(uri)
+    client.create_run(store.experiment_id, tags={"stability_study": "cell", "cell_key": "k2"})
+    mirrored(records(3))
+    runs = client.search_runs([store.experiment_id], "tags.stability_study = 'cell'")
+    assert sorted(run.data.tags["cell_key"] for run in runs) == ["d", "k0", "k1", "k2"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {store.parent_id}
+    assert set(ledger.runs("s")) == {"d", "k0", "k1", "k2"}
+    diverged = next(run for run in runs if run.data.tags["cell_key"] == "d")
+    assert diverged.data.tags["outcome"] == "diverged"
+    assert diverged.data.tags["reason"] == "nonfinite_loss"
+    assert diverged.data.metrics["diverged_step"] == 7
+    assert "accuracy_final" not in diverged.data.metrics
+    assert diverged.data.params["lr"] == "0.1"
+    assert [(m.step, m.value) for m in client.get_metric_history(diverged.info.run_id, "accuracy")] == [(0, 0.1), (10, 0.9)]
+
+
+def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
+    """The mirror says what is wrong and ends; the ledger remembers no run."""
+
+    def away() -> MlflowStore:
+        raise ConnectionError("nobody there")
+
+    mirror = Mirror(away, ledger.path, "s")
+    mirror.add(records(2))
+    mirror.finish()
+    assert mirror.trouble == "ConnectionError: nobody there"
+    assert ledger.runs("s") == {}

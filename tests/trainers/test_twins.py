@@ -1,0 +1,116 @@
+"""The fused trainer equals the serial one, and cells do not touch each other."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+
+from trainers import TRANSFORMS, Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+
+RELATIVE = 1e-9
+"""Float64 rounding, amplified by 40 steps of training; a misplaced epsilon shows as 1e-6, a float32 counter as 1e-3."""
+LR_C = torch.tensor([1e-4, 1e-2, 1.0], dtype=torch.float64)
+WEIGHT_DECAY_C = torch.tensor([1e-2, 1.0, 0.0], dtype=torch.float64)
+
+
+@cache
+def workload(model: str) -> Workload:
+    return make_workload("digits", model)
+
+
+def assert_twins(fused: Curves, serial: Curves) -> None:
+    assert fused.step_K == serial.step_K
+    assert fused.outcome_C == serial.outcome_C
+    assert fused.reason_C == serial.reason_C
+    assert fused.diverged_step_C == serial.diverged_step_C
+    assert fused.loss_initial == pytest.approx(serial.loss_initial, rel=RELATIVE)
+    for name in ("loss_KC", "loss_final_C"):
+        torch.testing.assert_close(getattr(fused, name), getattr(serial, name), rtol=RELATIVE, atol=0, equal_nan=True)
+    torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("name", list(TRANSFORMS))
+def test_fused_equals_serial(name: str, model: str) -> None:
+    """Losses agree to rounding and accuracies exactly, for every transform on both nets, BatchNorm's statistics included."""
+    budget = Budget(steps=40, batch_size=32, points=4, schedule="cosine", warmup=5, precision="float64")
+    cells = {"lr_C": LR_C, "weight_decay_C": WEIGHT_DECAY_C, "seed": 1}
+    parts = (workload(model), make_transform(name), make_optimizer("adamw"), budget)
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+
+
+def test_fused_equals_serial_where_cells_diverge() -> None:
+    """Reason and step of divergence agree: exploded losses, and losses that overflow."""
+    budget = Budget(steps=60, batch_size=32, points=3, precision="float64")
+    cells = {"lr_C": torch.tensor([1e-3, 3.0, 1e8]), "weight_decay_C": torch.tensor([0.0, 1.0, 10.0]), "seed": 0}
+    parts = (workload("mlp"), make_transform("none"), make_optimizer("adamw"), budget)
+    fused = train_fused(*parts, **cells)  # type: ignore[arg-type]
+    assert_twins(fused, train_serial(*parts, **cells))  # type: ignore[arg-type]
+    assert fused.outcome_C == ("finished", "diverged", "diverged")
+    assert fused.reason_C == (None, "loss_exploded", "nonfinite_loss")
+
+
+def test_constants_may_differ_between_cells() -> None:
+    """A constant given per cell does what the same constant does alone."""
+    budget = Budget(steps=20, batch_size=32, points=2, precision="float64")
+    cells = {"lr_C": LR_C, "weight_decay_C": WEIGHT_DECAY_C, "seed": 0, "constants_C": {"max_norm": torch.tensor([0.01, 0.5, 3.0], dtype=torch.float64)}}
+    parts = (workload("mlp"), make_transform("clip_norm"), make_optimizer("adamw"), budget)
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("name", list(TRANSFORMS))
+def test_neighbours_do_not_matter(name: str, model: str) -> None:
+    """What a cell gives is bitwise the same beside a calm neighbour and beside one that overflows."""
+    budget = Budget(steps=25, batch_size=32, points=5)
+    parts = (workload(model), make_transform(name), make_optimizer("adamw"), budget)
+
+    def beside(lr: float, weight_decay: float) -> Curves:
+        return train_fused(*parts, lr_C=torch.tensor([1e-3, lr, 1e-2]), weight_decay_C=torch.tensor([0.1, weight_decay, 0.0]), seed=0)
+
+    calm, wild = beside(1e-3, 0.0), beside(1e25, 1e10)
+    assert wild.outcome_C[1] == "diverged"
+    for c in (0, 2):
+        assert torch.equal(calm.loss_KC[:, c], wild.loss_KC[:, c])
+        assert torch.equal(calm.metric_KC[:, c], wild.metric_KC[:, c])
+
+
+def test_tile_width_changes_results_by_rounding_only() -> None:
+    """A cell trained alone and in a tile of eight agrees in float64 to rounding."""
+    budget = Budget(steps=30, batch_size=32, points=3, precision="float64")
+    parts = (workload("mlp"), make_transform("zscore"), make_optimizer("adamw"), budget)
+    lr_C, weight_decay_C = torch.logspace(-4, -1, 8, dtype=torch.float64), torch.full((8,), 0.1, dtype=torch.float64)
+    together = train_fused(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0)
+    for c in (0, 5):
+        alone = train_fused(*parts, lr_C=lr_C[c : c + 1], weight_decay_C=weight_decay_C[c : c + 1], seed=0)
+        torch.testing.assert_close(alone.loss_KC[:, 0], together.loss_KC[:, c], rtol=RELATIVE, atol=0)
+
+
+def test_seeds_share_nothing_and_repeat() -> None:
+    """One seed twice gives the same bits, another seed other weights; transforms of one seed start from the same weights."""
+    budget = Budget(steps=5, batch_size=32, points=1)
+
+    def run(seed: int, name: str = "none") -> Curves:
+        return train_fused(workload("mlp"), make_transform(name), make_optimizer("adamw"), budget, lr_C=LR_C[:2], weight_decay_C=WEIGHT_DECAY_C[:2], seed=seed)
+
+    assert torch.equal(run(0).loss_KC, run(0).loss_KC)
+    assert run(0).loss_initial != run(1).loss_initial
+    assert run(0).loss_initial == run(0, "autoscale").loss_initial
+
+
+@pytest.mark.parametrize(
+    ("lr_C", "weight_decay_C", "word"),
+    [([[1.0]], [1.0], "shape"), ([1.0], [1.0, 2.0], "equal"), ([-1.0], [0.0], "lr_C holds -1"), ([1.0], [float("nan")], "weight_decay_C holds nan"), ([], [], "C >= 1")],
+)
+def test_bad_cells(lr_C: list[float], weight_decay_C: list[float], word: str) -> None:
+    """Numbers of the wrong shape or range are refused with what was found and what is wanted."""
+    with pytest.raises(ValueError, match=word):
+        train_fused(workload("mlp"), make_transform("none"), make_optimizer("adamw"), Budget(5, 32), lr_C=torch.tensor(lr_C), weight_decay_C=torch.tensor(weight_decay_C), seed=0)
+
+
+def test_too_large_batch() -> None:
+    """A batch larger than the data says how large it may be."""
+    with pytest.raises(ValueError, match="lower it to at most 1348"):
+        train_fused(workload("mlp"), make_transform("none"), make_optimizer("adamw"), Budget(5, 2000), lr_C=LR_C, weight_decay_C=WEIGHT_DECAY_C, seed=0)
