@@ -12,6 +12,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
+from trainers.denormals import flushed_denormals
 from trainers.optimizers.base import Optimizer
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
@@ -20,6 +21,7 @@ EVALUATION_BATCH = 512
 """Examples per forward pass of an evaluation."""
 
 
+@flushed_denormals()
 def train_fused(
     workload: Workload,
     transform: Transform,
@@ -35,8 +37,8 @@ def train_fused(
     """Train C cells that differ in numbers only, from the same weights on the same batches.
 
     Equal to `train_serial` cell by cell up to rounding. Cells do not influence each other: what a cell gives does not depend
-    on its neighbours' numbers, even when they diverge. Denormal numbers are flushed to zero in the calling process, because
-    dying cells would otherwise slow all others down.
+    on its neighbours' numbers, even when they diverge. Denormal numbers are flushed to zero meanwhile, because dying cells would
+    otherwise slow all others down.
 
     Args:
         lr_C: learning rates, shape [C], finite and >= 0.
@@ -50,7 +52,6 @@ def train_fused(
     started = time.perf_counter()
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
-    torch.set_flush_denormal(True)
     cells, dtype = len(lr_C), budget.dtype
     lr_C, weight_decay_C = lr_C.to(device, dtype), weight_decay_C.to(device, dtype)
     own_C = {name: value.to(device, dtype) for name, value in (constants_C or {}).items()}

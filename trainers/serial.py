@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
+from trainers.denormals import flushed_denormals
 from trainers.fused import check_cells, untrained_loss
 from trainers.optimizers.base import Optimizer
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
 
 
+@flushed_denormals()
 def train_serial(
     workload: Workload,
     transform: Transform,
@@ -33,7 +35,6 @@ def train_serial(
     started = time.perf_counter()
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
-    torch.set_flush_denormal(True)
     loss_initial = untrained_loss(workload, workload.initial_model(seed).to(device, budget.dtype), budget, seed, device)
     loss_CT, metric_CK, bad_C = [], [], []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):

@@ -6,6 +6,7 @@ import torch
 
 from trainers.budget import Budget
 from trainers.curves import curves
+from trainers.denormals import flushed_denormals, flushing
 from trainers.outcomes import diverged_at
 
 NAN, INF = float("nan"), float("inf")
@@ -40,6 +41,14 @@ def test_curves_end_where_a_cell_does() -> None:
     assert result.loss_KC[2, 1].isnan()
     assert result.metric_final_C[1].isnan()
     assert torch.allclose(result.metric_best_C, torch.tensor([0.5, 0.6]).double())
+
+
+def test_denormals_are_flushed_only_while_training() -> None:
+    """Inside of the block denormals are zero, behind it they are what they were."""
+    before = flushing()
+    with flushed_denormals():
+        assert flushing()
+    assert flushing() == before
 
 
 def test_recorded_steps_are_even_and_end_at_the_end() -> None:

@@ -1,0 +1,156 @@
+"""Specs: what is right is read whole, what is wrong is said in words, all at once, and changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from study.names import known
+from study.spec import SpecError, StudySpec, parse_spec, read_spec, shipped
+from tests.conftest import TINY
+from trainers.models import MODELS
+from trainers.optimizers import OPTIMIZERS
+from trainers.transforms import TRANSFORMS
+from trainers.workloads import WORKLOADS
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text)
+    return str(caught.value)
+
+
+def changed(key: str, value: str) -> str:
+    lines = [line for line in TINY.strip().splitlines() if not line.startswith(f"{key}:")]
+    return "\n".join([*lines, f"{key}: {value}"])
+
+
+def test_names_are_those_of_the_tables() -> None:
+    """What is read without importing torch is what the tables hold."""
+    for kind, table in {"transform": TRANSFORMS, "optimizer": OPTIMIZERS, "model": MODELS, "workload": WORKLOADS}.items():
+        assert known(kind) == tuple(table)
+
+
+@pytest.mark.parametrize("name", list(shipped()))
+def test_shipped_specs_are_valid(name: str) -> None:
+    """Every shipped spec is read, and is named like its file."""
+    assert read_spec(name).name == name
+
+
+def test_quickstart_is_the_agreed_grid() -> None:
+    """Seven transforms, fourteen learning rates, six weight decays, three seeds."""
+    spec = read_spec("quickstart")
+    assert len(spec.transforms) == 7
+    assert len(spec.lr) == 14
+    assert spec.lr[0] == 1e-5
+    assert spec.weight_decay == (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    assert spec.seeds == (0, 1, 2)
+
+
+def test_canonical_form_writes_defaults_out() -> None:
+    """Two texts that mean the same have one canonical form."""
+    a, b = parse_spec(TINY), parse_spec(changed("workload", "{name: digits}") + "\nregion: {trained: 0.1}\n")
+    assert a.canonical() == b.canonical()
+    assert json.loads(a.canonical())["budget"]["schedule"] == "constant"
+
+
+def test_constants_are_kept_and_named() -> None:
+    """A transform with constants is told from the same with its defaults."""
+    spec = parse_spec(changed("transforms", "[clip_norm, {name: clip_norm, max_norm: 0.5}]"))
+    assert [choice.label for choice in spec.transforms] == ["clip_norm", "clip_norm(max_norm=0.5)"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("transforms", "[none, clipnorm]", ["transforms[1]", "'clipnorm'", "did you mean 'clip_norm'?"]),
+        ("transforms", "[none, none]", ["transforms", "stands twice"]),
+        ("transforms", "[]", ["transforms", "empty"]),
+        ("transforms", "[{name: clip_norm, max_nrm: 1}]", ["transforms[0]", "max_nrm", "did you mean 'max_norm'?"]),
+        ("transforms", "[{name: clip_norm, max_norm: -1}]", ["transforms[0]", "-1", "[0, inf]"]),
+        ("transforms", "[{name: clip_norm, max_norm: {a: 1}}]", ["transforms[0]", "wanted a number"]),
+        ("transforms", "[{max_norm: 1}]", ["transforms[0]", "without 'name'"]),
+        ("lr", "[-0.1]", ["lr[0]", "found -0.1", "greater than 0"]),
+        ("lr", "[0]", ["lr[0]", "greater than 0"]),
+        ("lr", "[.nan]", ["lr[0]", "finite"]),
+        ("lr", "['a']", ["lr[0]", "number"]),
+        ("lr", "[true]", ["lr[0]"]),
+        ("lr", "[]", ["lr", "empty"]),
+        ("lr", "[0.1, 0.1]", ["lr", "0.1 stands twice"]),
+        ("lr", "{low: 1e-3, hihg: 1, points_per_decade: 1}", ["lr", "hihg", "did you mean 'high'?"]),
+        ("lr", "{low: -1, high: 1, points_per_decade: 1}", ["lr", "positive"]),
+        ("lr", "{low: 1e-3, high: 1}", ["lr", "points_per_decade", "missing"]),
+        ("weight_decay", "[-1]", ["weight_decay[0]", "found -1"]),
+        ("seeds", "0", ["seeds", "at least one"]),
+        ("seeds", "[1, 1]", ["seeds", "twice"]),
+        ("seeds", "many", ["seeds"]),
+        ("budget", "{steps: 0, batch_size: 3}", ["budget", "steps is 0"]),
+        ("budget", "{steps: 10}", ["budget.batch_size", "missing"]),
+        ("budget", "{steps: 10, batch_size: 3, schedul: cosine}", ["budget", "did you mean 'schedule'?"]),
+        ("budget", "{steps: 10, batch_size: 3, schedule: cosinus}", ["unknown schedule 'cosinus'", "did you mean 'cosine'?"]),
+        ("region", "{trained: 2}", ["region", "trained is 2"]),
+        ("workload", "digit", ["workload", "did you mean 'digits'?"]),
+        ("model", "{name: mlp, hiden: [3]}", ["model", "did you mean 'hidden'?"]),
+        ("optimizer", "3", ["optimizer", "found 3"]),
+        ("name", "No Spaces", ["name", "No Spaces"]),
+        ("nmae", "x", ["nmae", "did you mean 'name'?"]),
+    ],
+)
+def test_errors_say_where_what_and_what_instead(key: str, value: str, words: list[str]) -> None:
+    """Each error names the key's path, what was found, and what is accepted or nearest."""
+    message = wrong(changed(key, value))
+    for word in words:
+        assert word in message
+    assert len(message.splitlines()) == 1
+
+
+def test_all_errors_come_at_once() -> None:
+    """Five mistakes give five lines."""
+    text = changed("lr", "[-1]").replace("digits", "digit").replace("unit_norm", "unitnorm").replace("seeds: 3", "seeds: 0") + "\nfoo: 1"
+    assert len(wrong(text).splitlines()) == 5
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "just words", "name: a\nname: b", "\x00", "? [a]\n: 1", "!!python/object/apply:os.system ['true']"])
+def test_not_a_spec(text: str) -> None:
+    """What is not YAML, or not a mapping, or says a key twice, or calls for Python, is refused in a sentence."""
+    assert wrong(text)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    """A name that is neither shipped nor a file is answered with the shipped ones and the nearest."""
+    with pytest.raises(SpecError, match="did you mean 'quickstart'"):
+        read_spec("quickstat")
+    with pytest.raises(SpecError, match="not a file"):
+        read_spec(str(tmp_path))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["digits", "none", "adamw", "clip_norm"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "low", "high", "steps", "points_per_decade", "max_norm", "x"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from([*StudySpec.model_fields, "other"]), VALUES, max_size=12))
+def test_malformed_specs_are_errors_in_words(content: dict[str, object]) -> None:
+    """Whatever stands in a spec, the answer is a spec or an error message, never another exception."""
+    with contextlib.suppress(SpecError):
+        parse_spec(json.dumps({**json_ready(), **content}))
+
+
+def json_ready() -> dict[str, object]:
+    ready: dict[str, object] = json.loads(parse_spec(TINY).canonical())
+    return {key: value for key, value in ready.items() if key in ("name", "lr", "weight_decay", "seeds")} | {"budget": {"steps": 1, "batch_size": 1}}
+
+
+def test_defaults_of_methods_stand_in_the_factories() -> None:
+    """Every constant of every transform has a default, so that a name alone is a complete choice."""
+    for factory in TRANSFORMS.values():
+        assert all(p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values())

@@ -1,0 +1,26 @@
+"""Denormal numbers flushed to zero while training: dying cells fill tensors with them, and slow a tile down twentyfold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Flush denormals in the calling thread inside of the block, and put things back as they were found afterwards."""
+    before = flushing()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def flushing() -> bool:
+    """Whether denormal numbers are zero right now."""
+    smallest = sys.float_info.min
+    return smallest / 2 == 0.0
