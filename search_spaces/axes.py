@@ -6,6 +6,9 @@ import itertools
 import math
 from dataclasses import dataclass
 
+MOST_POINTS = 10_000
+"""Most points of an axis."""
+
 
 @dataclass(frozen=True)
 class LogAxis:
@@ -24,8 +27,8 @@ class LogAxis:
             raise ValueError(f"low {self.low:g} and high {self.high:g} must be positive and finite")
         if self.high < self.low:
             raise ValueError(f"high {self.high:g} is below low {self.low:g}; swap them")
-        if self.points_per_decade < 1:
-            raise ValueError(f"points_per_decade is {self.points_per_decade}; wanted at least 1")
+        if not 1 <= self.points_per_decade <= MOST_POINTS or self._gaps() > MOST_POINTS:
+            raise ValueError(f"points_per_decade is {self.points_per_decade}; wanted at least 1, and at most {MOST_POINTS} points in all")
         gaps = self._gaps()
         if abs(gaps - round(gaps)) > 1e-3:
             near = self.low * 10 ** (round(gaps) / self.points_per_decade)

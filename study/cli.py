@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from study.home import Home
-from study.spec import SpecError, StudySpec, read_spec, shipped
+from study.spec import SpecError, read_spec, shipped
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -51,15 +51,10 @@ def specs(as_json: Json = False) -> None:
 
     found = {name: parse_spec(text, name) for name, text in shipped().items()}
     if as_json:
-        emit([{"name": name, "description": spec.description, "cells": size(spec)} for name, spec in found.items()])
+        emit([{"name": name, "description": spec.description, "cells": spec.size} for name, spec in found.items()])
         return
     for name, spec in found.items():
-        out.print(f"[bold]{name}[/]  {size(spec):,} cells  {spec.description}", highlight=False, soft_wrap=True)
-
-
-def size(spec: StudySpec) -> int:
-    """Number of cells of a spec."""
-    return len(spec.workload) * len(spec.model) * len(spec.optimizer) * len(spec.transforms) * len(spec.lr) * len(spec.weight_decay) * len(spec.seeds)
+        out.print(f"[bold]{name}[/]  {spec.size:,} cells  {spec.description}", highlight=False, soft_wrap=True)
 
 
 @app.command()

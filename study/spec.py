@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,8 @@ from study.yaml import load_yaml
 from trainers.budget import Budget
 from trainers.naming import check_range, nearest
 
+MOST_SEEDS, MOST_CELLS = 1_000, 2_000_000
+"""More than this is a slip of the keyboard, and would fill the memory before it failed."""
 SPECS = files("study") / "specs"
 
 
@@ -104,8 +107,8 @@ def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
 
 def _seeds(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ValueError("wanted at least one seed")
+        if not 1 <= value <= MOST_SEEDS:
+            raise ValueError(f"wanted at least one seed and at most {MOST_SEEDS}")
         return tuple(range(value))
     if isinstance(value, (list, tuple)):
         if not value:
@@ -165,7 +168,14 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
+        if self.size > MOST_CELLS:
+            raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
         return self
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds)))
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out."""
