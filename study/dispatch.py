@@ -44,15 +44,15 @@ def dispatch_ray(jobs: Sequence[Job], workers: Workers, done: Done, address: str
     Args:
         address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
     """
-    quiet()
+    prepare(alone=address is None)
     import ray
     from ray import tune
     from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 
     started = not ray.is_initialized()
     if started:
-        local: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": os.cpu_count()}
-        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **local)
+        own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
     gpus = workers.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
@@ -119,14 +119,22 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1].strip()[:300]}" if lines else type(error).__name__
 
 
-def quiet() -> None:
-    """No loggers of Tune's own, no interrupt handler of its own, no usage reports, no warnings of its internals."""
-    for name, value in {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        "TUNE_MAX_PENDING_TRIALS_PG": "16",
+def prepare(alone: bool) -> None:
+    """Set what Ray reads from the environment when it is imported; what the user has set stays.
+
+    Args:
+        alone: Ray is started on this machine only.
+    """
+    settings = {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # one record per cell is enough
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches us
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }.items():
+    }
+    if alone:
+        # Ray replaces the loopback address by the machine's own wherever clusters are enabled, and then listens on every
+        # interface, where an open port lets anybody run code.
+        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    for name, value in settings.items():
         os.environ.setdefault(name, value)

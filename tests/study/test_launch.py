@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from study.cli import main
@@ -160,11 +162,20 @@ def test_a_new_seed_trains_only_itself(launched: tuple[Path, Path], tmp_path: Pa
 
 
 def test_through_ray(tiny: Path, tmp_path: Path, launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Ray's workers give bitwise the numbers of this process, and leave nothing running."""
+    """Ray's workers give bitwise the numbers of this process, and listen on the loopback interface alone."""
     home = tmp_path / "home"
-    done = subprocess.run([sys.executable, "-m", "study.cli", "launch", str(tiny), "--home", str(home), "--json"], capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["trained_now"] == 36
+    command = [sys.executable, "-m", "study.cli", "launch", str(tiny), "--home", str(home), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listening: set[str] = set()
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        listening |= addresses(process.pid)
+        time.sleep(0.5)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 0, err
+    assert listening, "Ray was never seen to listen, so that the next line says nothing"
+    assert all(address.endswith("127.0.0.1") or address == "::1" for address in listening), listening
+    assert json.loads(out)["trained_now"] == 36
     here, there = Ledger(Home(launched[1]).ledger, create=False), Ledger(Home(home).ledger, create=False)
     from study.plan import make_plan
     from study.spec import read_spec
@@ -173,6 +184,19 @@ def test_through_ray(tiny: Path, tmp_path: Path, launched: tuple[Path, Path], ca
     a, b = here.get(keys), there.get(keys)
     assert len(a) == len(b) == 36
     assert all(a[key].curve == b[key].curve and a[key].outcome == b[key].outcome for key in keys)
+
+
+def addresses(pid: int) -> set[str]:
+    """Interfaces on which a process or one of its children listens."""
+    found = set()
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return found
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_interrupt_keeps_what_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
