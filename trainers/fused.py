@@ -13,6 +13,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
+from trainers.fusion import fusable
 from trainers.optimizers.base import Optimizer
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
@@ -56,7 +57,7 @@ def train_fused(
     lr_C, weight_decay_C = lr_C.to(device, dtype), weight_decay_C.to(device, dtype)
     own_C = {name: value.to(device, dtype) for name, value in (constants_C or {}).items()}
     data = [part.to(device, dtype) if part.is_floating_point() else part.to(device) for part in (workload.train_x, workload.train_y)]
-    model = workload.initial_model(seed).to(device, dtype)
+    model = fusable(workload.initial_model(seed).to(device, dtype))
     loss_initial = untrained_loss(workload, model, budget, seed, device)
 
     params = {name: stacked(p, cells) for name, p in model.named_parameters()}
