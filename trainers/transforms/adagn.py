@@ -17,9 +17,9 @@ def adagn(gamma1: Number = 0.7, gamma2: Number = 0.9, eps: Number = 1e-8) -> Tra
         μ = gamma1 · μ + (1 - gamma1) · n,   ν = gamma2 · ν + (1 - gamma2) · n²
         g <- g / n · μ̂ / (sqrt(ν̂) + eps),   μ̂ = μ / (1 - gamma1^k),   ν̂ = ν / (1 - gamma2^k)
 
-    A zero gradient stays zero, and its norm enters the averages. Gradients with norms below eps are shrunk towards zero. A
-    norm that is infinite or NaN, or whose square overflows the averages, makes the tensor NaN or 0 at this step and at all
-    later ones. Other tensors are not touched.
+    A zero gradient stays zero, and its norm enters the averages. As long as all norms are below eps, so is μ̂ / (sqrt(ν̂) + eps)
+    of the order of norm / eps. A norm that is infinite or NaN, or overflows, makes the tensor NaN at this step and at all later
+    ones. Other tensors are not touched.
 
     Args:
         gamma1: decay of the average norm, in [0, 1).

@@ -15,7 +15,8 @@ def autoclip(percentile: Number = 10.0, history: int = 10_000) -> Transform:
     c_t = the `percentile`-th percentile of N_1, …, N_t (linear interpolation, as `numpy.percentile`),
     g <- g · min(1, c_t / (N_t + 1e-6)), N the global norm. The percentile is exact during the first `history` steps and
     then that of the last `history` norms. At the first step c_1 = N_1, so nothing is clipped. A zero gradient stays zero (and
-    is remembered as norm 0, so that zeros more frequent than `percentile` make every c_t zero). A norm that is infinite, or
+    is remembered as norm 0, so that zeros more frequent than `percentile` make every c_t zero). A tiny or subnormal one passes
+    unless c_t is of its size, where the 1e-6 shrinks it. A norm that is infinite, or
     overflows, counts as larger than all others; its finite entries become 0 and its infinite ones NaN (all NaN if c_t is
     infinite too). A NaN norm makes everything NaN at that step and is remembered as infinite.
 

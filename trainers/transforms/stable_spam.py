@@ -30,9 +30,9 @@ def stable_spam(
         c_t = eta_min + (1 - eta_min) · (1 + cos(π · t / (total_steps + 1))) / 2   until total_steps + 1, then eta_min
 
     and c_t = 1 without `total_steps`. If t is a multiple of `reset_interval`, the optimizer zeroes its moments and its step
-    counter before this step. Zero gradients stay zero; tiny ones (norm below eps) shrink towards zero. A norm that is
-    infinite or NaN, or whose square overflows, makes its tensor NaN or 0 at this step and all later ones, because a restart
-    does not touch the averages.
+    counter before this step. Zero gradients stay zero; norms that were always below eps stay small. A norm that is
+    infinite or NaN, or overflows, makes its tensor NaN at this step and all later ones, because a restart does not touch the
+    averages.
 
     Args:
         gamma1: decay of the average norm, in [0, 1).
