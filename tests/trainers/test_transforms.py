@@ -33,7 +33,7 @@ def numbers(name: str) -> dict[str, float]:
     """The numeric constants of a transform, at values that are not its limits."""
     defaults = {key: p.default for key, p in inspect.signature(TRANSFORMS[name]).parameters.items()}
     plain = {key: value for key, value in defaults.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
-    return {**plain, **{k: v for k, v in SHORT.get(name, {}).items()}, **EXTRA.get(name, {})}
+    return {**plain, **SHORT.get(name, {}), **EXTRA.get(name, {})}
 
 
 CONSTANTS = [(name, constant) for name in ALL for constant in numbers(name)]
