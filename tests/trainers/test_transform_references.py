@@ -159,7 +159,7 @@ def test_autoscale_equals_its_formula(first_scale):
     assert_same(transformed(make_transform("autoscale"), grads_T), expected_T)
 
 
-@pytest.mark.parametrize("max_grad_norm", [1.0, 30.0, None])
+@pytest.mark.parametrize("max_grad_norm", [1.0, 22.0, None])
 def test_zclip_equals_its_official_rule(max_grad_norm):
     """25 norms in a list, population variance; then reciprocal clipping, and averages that move on with the clipped norm."""
     buffer, memory = [], {}
@@ -176,7 +176,9 @@ def test_zclip_equals_its_official_rule(max_grad_norm):
         limit = kept if max_grad_norm is None else min(kept, max_grad_norm)
         return limit / (norm + 1e-6) if norm > limit else 1.0
 
-    grads_T = gradients()
+    grads_T = gradients(spikes=False)  # norms of 8 to 28; 22 clips some of them, but not what a spike is clipped to
+    for t in (30, 31, 45):
+        grads_T[t] = {name: 10 * g for name, g in grads_T[t].items()}
     assert_same(transformed(make_transform("zclip", max_grad_norm=max_grad_norm), grads_T), by_global_norm(factor, grads_T))
 
 

@@ -37,29 +37,27 @@ def autoclip(percentile: Number = 10.0, history: int = 10_000) -> Transform:
 
     def init(params: Tensors) -> State:
         norm = global_norm(params)
-        empty = torch.full((history,), torch.inf, dtype=norm.dtype, device=norm.device)  # a free place is a norm of infinity
+        # a free place is a norm of infinity; the sum makes every cell's memory its own where vmap would only repeat one
+        empty = torch.full((history,), torch.inf, dtype=norm.dtype, device=norm.device) + torch.zeros_like(norm)
         return {"arrived": empty, "ascending": empty.clone(), "count": torch.zeros_like(norm, dtype=torch.float64)}
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         norm, count = global_norm(grads), state["count"] + 1
-        place = torch.arange(history, device=norm.device)
-        newest = torch.where(torch.isnan(norm), torch.inf, norm)
-        is_oldest = place == torch.remainder(state["count"], history)
-        oldest = torch.where(is_oldest, state["arrived"], torch.inf).amin()
-        ascending = exchanged(state["ascending"], place, oldest, newest)
+        newest = torch.where(torch.isnan(norm), torch.inf, norm).unsqueeze(0)
+        place = torch.remainder(state["count"], history).long().unsqueeze(0)
+        ascending = exchanged(state["ascending"], leaving=state["arrived"].gather(0, place), coming=newest)
         limit = interpolated(ascending, percentile / 100 * (torch.clamp(count, max=history) - 1))
         factor = torch.clamp(limit / (norm + 1e-6), max=1.0)
-        state = {"arrived": torch.where(is_oldest, newest, state["arrived"]), "ascending": ascending, "count": count}
-        return scaled(grads, factor), state
+        return scaled(grads, factor), {"arrived": state["arrived"].scatter(0, place, newest), "ascending": ascending, "count": count}
 
     return Transform(init=init, update=update)
 
 
-def exchanged(ascending: Tensor, place: Tensor, leaving: Tensor, coming: Tensor) -> Tensor:
+def exchanged(ascending: Tensor, leaving: Tensor, coming: Tensor) -> Tensor:
     """A sorted vector with one of its values replaced, still sorted: two shifts, much cheaper than sorting every step."""
-    end = torch.full_like(ascending[:1], torch.inf)
-    without = torch.where(place < (ascending < leaving).sum(), ascending, torch.cat([ascending[1:], end]))
-    at = (without < coming).sum()
+    end, place = torch.full_like(leaving, torch.inf), torch.arange(len(ascending), device=ascending.device)
+    without = torch.where(place < torch.searchsorted(ascending, leaving), ascending, torch.cat([ascending[1:], end]))
+    at = torch.searchsorted(without, coming)
     return torch.where(place < at, without, torch.where(place == at, coming, torch.cat([end, without[:-1]])))
 
 
