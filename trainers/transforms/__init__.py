@@ -6,23 +6,41 @@ from collections.abc import Callable
 from typing import Any
 
 from trainers.naming import look_up
+from trainers.transforms.adaclip import adaclip
+from trainers.transforms.adagc import adagc
+from trainers.transforms.adagn import adagn
+from trainers.transforms.agc import agc
+from trainers.transforms.autoclip import autoclip
 from trainers.transforms.autoscale import autoscale
 from trainers.transforms.base import State, Tensors, Transform, build
 from trainers.transforms.centralization import centralization
 from trainers.transforms.clip_norm import clip_norm
+from trainers.transforms.clip_value import clip_value
 from trainers.transforms.gradient_stabilizer import gradient_stabilizer
 from trainers.transforms.none import none
+from trainers.transforms.spam import spam
+from trainers.transforms.stable_spam import stable_spam
 from trainers.transforms.unit_norm import unit_norm
+from trainers.transforms.zclip import zclip
 from trainers.transforms.zscore import zscore
 
 TRANSFORMS: dict[str, Callable[..., Transform]] = {
     "none": none,
     "clip_norm": clip_norm,
+    "clip_value": clip_value,
+    "agc": agc,
+    "zclip": zclip,
+    "autoclip": autoclip,
+    "adagc": adagc,
     "centralization": centralization,
     "zscore": zscore,
     "unit_norm": unit_norm,
     "autoscale": autoscale,
     "gradient_stabilizer": gradient_stabilizer,
+    "adagn": adagn,
+    "adaclip": adaclip,
+    "stable_spam": stable_spam,
+    "spam": spam,
 }
 
 

@@ -12,8 +12,9 @@ def zscore(eps: Number = 1e-8) -> Transform:
     """Give each weight tensor's gradient mean 0 and standard deviation 1.
 
     g <- (g - mean(g)) / (std(g) + eps), mean and unbiased standard deviation over the whole tensor, for tensors with more than
-    one dimension and more than one entry; others pass unchanged. A constant gradient becomes 0. A tiny spread is amplified by
-    up to 1/eps. A non-finite entry makes its tensor NaN.
+    one dimension and more than one entry; others pass unchanged. A zero gradient stays zero. A constant gradient becomes 0 if its
+    mean is exact; if not, its rounding error is amplified as any tiny spread is, by up to 1/eps (in float32 to about ±1). A
+    non-finite entry makes its tensor NaN.
 
     Args:
         eps: added to the standard deviation [gradient units], >= 0.

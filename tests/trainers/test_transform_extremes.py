@@ -1,0 +1,107 @@
+"""What tiny, subnormal, huge, infinite and NaN gradients give: the sentences of the docstrings, as a table."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from trainers.transforms import TRANSFORMS, make_transform
+
+torch.set_num_threads(1)
+
+SETTLED = 40  # ordinary steps before the extreme one: past every warm-up but AdaGC's
+SHORT = {"adagc": {"warmup_steps": 20}}
+
+# In float32, whose norms underflow below 1e-22 and overflow above 1e19. The poisoned entry is the first of the weight's.
+# tiny, subnormal, huge (both tensors) | infinite: weight, bias, next step's weight | NaN: weight, bias, next step's weight
+TABLE = {
+    "none": "same same same | same same finite | same same finite",
+    "clip_norm": "same same zero | spot zero finite | nan nan finite",
+    "clip_value": "same same finite | finite finite finite | hole finite finite",
+    "agc": "same same zero | unit_spot finite finite | unit finite finite",
+    "zclip": "same same zero | spot zero finite | same same finite",
+    "autoclip": "same same zero | spot zero finite | nan nan finite",
+    "adagc": "same same zero | spot finite nan | nan finite nan",
+    "centralization": "finite finite finite | unit same finite | unit same finite",
+    "zscore": "finite finite finite | nan same finite | nan same finite",
+    "unit_norm": "finite finite zero | spot finite finite | nan finite finite",
+    "autoscale": "finite finite finite | nan same finite | nan same finite",
+    "gradient_stabilizer": "same same same | same finite finite | same finite finite",
+    "adagn": "same same nan | nan finite nan | nan finite nan",
+    "adaclip": "same same finite | same finite finite | same finite finite",
+    "stable_spam": "same same nan | nan finite nan | nan finite nan",
+    "spam": "same same finite | finite finite finite | hole finite finite",
+}
+MEANING = {
+    "same": lambda x, g: torch.equal(x.nan_to_num(nan=7.0), g.nan_to_num(nan=7.0)),
+    "zero": lambda x, g: bool((x == 0).all()),
+    "nan": lambda x, g: bool(x.isnan().all()),
+    "finite": lambda x, g: bool(x.isfinite().all()),
+    "spot": lambda x, g: bool(x[0, 0].isnan()) and int((x == 0).sum()) == x.numel() - 1,
+    "hole": lambda x, g: bool(x[0, 0].isnan()) and int(x.isfinite().sum()) == x.numel() - 1,
+    "unit": lambda x, g: not bool(x[0].isfinite().any()) and bool(x[1:].isfinite().all()),
+    "unit_spot": lambda x, g: bool(x[0, 0].isnan()) and bool((x[0, 1:] == 0).all()) and bool(x[1:].isfinite().all()),
+}
+PARAMS = {"weight": torch.linspace(-1, 1, 12).view(3, 4), "bias": torch.full((3,), 0.1)}
+
+
+def gradients(scale: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    return {key: scale * (0.5 + torch.rand(p.shape, generator=generator)) * (-1) ** torch.arange(p.shape[-1]) for key, p in PARAMS.items()}
+
+
+def settled(name):
+    generator, transform = torch.Generator().manual_seed(0), make_transform(name, **SHORT.get(name, {}))
+    state = transform.init(PARAMS)
+    for _ in range(SETTLED):
+        _, state = transform.update(gradients(1.0, generator), state, PARAMS)
+    return generator, transform, state
+
+
+def test_the_table_covers_all_transforms():
+    """A new transform has to say what extreme gradients give."""
+    assert TABLE.keys() == TRANSFORMS.keys()
+
+
+@pytest.mark.parametrize(("column", "scale"), [(0, 1e-30), (1, 1e-40), (2, 1e30)], ids=["tiny", "subnormal", "huge"])
+@pytest.mark.parametrize("name", TABLE)
+def test_tiny_subnormal_and_huge_gradients(name, column, scale):
+    """Gradients of 1e-30, 1e-40 and 1e30 in float32 give what the table says, and never raise."""
+    generator, transform, state = settled(name)
+    grads = gradients(scale, generator)
+    out, _ = transform.update(grads, state, PARAMS)
+    word = TABLE[name].split(" | ")[0].split()[column]
+    assert all(MEANING[word](out[key], g) for key, g in grads.items()), f"not {word}: {out}"
+
+
+@pytest.mark.parametrize(("column", "poison"), [(1, math.inf), (2, math.nan)], ids=["inf", "nan"])
+@pytest.mark.parametrize("name", TABLE)
+def test_a_non_finite_entry(name, column, poison):
+    """One infinite or NaN entry gives what the table says for its tensor, for the other tensor, and at the next step."""
+    generator, transform, state = settled(name)
+    grads = gradients(1.0, generator)
+    grads["weight"][0, 0] = poison
+    out, state = transform.update(grads, state, PARAMS)
+    later, _ = transform.update(gradients(1.0, generator), state, PARAMS)
+    weight, bias, after = TABLE[name].split(" | ")[column].split()
+    assert MEANING[weight](out["weight"], grads["weight"]), f"weight not {weight}: {out}"
+    assert MEANING[bias](out["bias"], grads["bias"]), f"bias not {bias}: {out}"
+    assert MEANING[after](later["weight"], grads["weight"]), f"next step not {after}: {later}"
+
+
+@pytest.mark.parametrize("name", ["adagn", "stable_spam"])
+def test_a_norm_below_eps_is_not_blown_up(name):
+    """In float64, where a norm of 1e-30 is not lost, the quotient of averages is small too: eps keeps noise from becoming a step."""
+    transform, params = make_transform(name), {k: p.double() for k, p in PARAMS.items()}
+    grads = {k: torch.full_like(p, 1e-30) for k, p in params.items()}
+    out, _ = transform.update(grads, transform.init(params), params)
+    assert all(g.norm() < 1e-20 for g in out.values())
+
+
+def test_gradient_stabilizer_blows_tiny_norms_up_only_down_to_its_eps():
+    """A norm far above 1e-12 becomes 1 at the first step, one far below becomes (R / 1e-12)², as the docstring's formula says."""
+    transform, params = make_transform("gradient_stabilizer"), {"weight": torch.ones(4, dtype=torch.float64)}
+    for norm, expected in ((1e-6, 1.0), (1e-16, 1e-8)):
+        out, _ = transform.update({"weight": params["weight"] * norm / 2}, transform.init(params), params)
+        assert out["weight"].norm().item() == pytest.approx(expected, rel=1e-3)
