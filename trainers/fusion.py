@@ -50,14 +50,14 @@ def flat(tensor: Tensor, bdim: int | None, cells: int) -> Tensor:
 class GlobalMean(nn.AdaptiveAvgPool2d):
     """Mean over each map, as a plain reduction: the pooling operators have no rule for channels_last cells."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name that callers of the base class may use
+    def forward(self, input: Tensor) -> Tensor:  # the name that callers of the base class may use
         return input.mean((-2, -1), keepdim=True)
 
 
 class FoldedConv2d(nn.Conv2d):
     """Conv2d that under `torch.vmap` convolves all cells in one grouped call, or in a loop over cells where that is faster."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name that callers of nn.Conv2d may use
+    def forward(self, input: Tensor) -> Tensor:  # the name that callers of nn.Conv2d may use
         out: Tensor = Convolve.apply(input, self.weight, self.bias, (self.stride, self.padding, self.dilation, self.groups))
         return out
 
@@ -66,7 +66,8 @@ class Convolve(torch.autograd.Function):
     """Two-dimensional convolution; `how` is (stride, padding, dilation, groups)."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...]) -> Tensor:
+    def forward(*args: Any) -> Tensor:
+        x, weight, bias, how = args
         return functional.conv2d(x, weight, bias, *how)
 
     @staticmethod
@@ -115,7 +116,8 @@ class ConvolveBackward(torch.autograd.Function):
     """The gradients of `Convolve`."""
 
     @staticmethod
-    def forward(grad: Tensor, x: Tensor, weight: Tensor, how: tuple[Any, ...], wants: tuple[bool, ...]) -> tuple[Tensor, ...]:
+    def forward(*args: Any) -> tuple[Tensor, ...]:
+        grad, x, weight, how, wants = args
         return convolution_gradients(grad, x, weight, how, how[3], wants)
 
     @staticmethod
@@ -147,10 +149,12 @@ class ConvolveBackward(torch.autograd.Function):
 class FoldedBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm2d that under `torch.vmap` normalises C · channels in one call."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
         out, mean, var, _, _ = Normalise.apply(input, self.weight, self.bias, self.running_mean.detach(), self.running_var.detach(), self.momentum, self.eps)
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
@@ -159,14 +163,24 @@ class FoldedBatchNorm2d(nn.BatchNorm2d):
         return out  # type: ignore[no-any-return]
 
 
+def normalised(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float, eps: float) -> tuple[Tensor, ...]:
+    """(output, new running mean, new running variance, batch mean, 1 / batch deviation)."""
+    mean, var = mean.clone(), var.clone()
+    out, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, var, True, momentum, eps)
+    return out, mean, var, saved_mean, saved_scale
+
+
+def normalised_gradients(grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float) -> tuple[Tensor, ...]:
+    """Gradients by input, weight and bias."""
+    return tuple(torch.ops.aten.native_batch_norm_backward(grad, x, weight, None, None, mean, scale, True, eps, [True, True, True]))
+
+
 class Normalise(torch.autograd.Function):
     """Batch normalisation in training, with the new running statistics as values instead of side effects."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float, eps: float) -> tuple[Tensor, ...]:
-        mean, var = mean.clone(), var.clone()
-        out, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, var, True, momentum, eps)
-        return out, mean, var, saved_mean, saved_scale
+    def forward(*args: Any) -> tuple[Tensor, ...]:
+        return normalised(*args)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -183,7 +197,7 @@ class Normalise(torch.autograd.Function):
     def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float, eps: float) -> Any:
         cells = info.batch_size
         vectors = [flat(v, d, cells) for v, d in zip((weight, bias, mean, var), in_dims[1:5], strict=True)]
-        out, *rest = Normalise.forward(folded(x, in_dims[0], cells), *vectors, momentum, eps)
+        out, *rest = normalised(folded(x, in_dims[0], cells), *vectors, momentum, eps)
         return (out.unflatten(1, (cells, -1)), *(v.unflatten(0, (cells, -1)) for v in rest)), (1, 0, 0, 0, 0)
 
 
@@ -191,8 +205,8 @@ class NormaliseBackward(torch.autograd.Function):
     """The gradients of `Normalise`."""
 
     @staticmethod
-    def forward(grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float) -> tuple[Tensor, ...]:
-        return tuple(torch.ops.aten.native_batch_norm_backward(grad, x, weight, None, None, mean, scale, True, eps, [True, True, True]))
+    def forward(*args: Any) -> tuple[Tensor, ...]:
+        return normalised_gradients(*args)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -206,5 +220,5 @@ class NormaliseBackward(torch.autograd.Function):
     def vmap(info: Any, in_dims: tuple[int | None, ...], grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float) -> Any:
         cells = info.batch_size
         vectors = [flat(v, d, cells) for v, d in zip((weight, mean, scale), in_dims[2:5], strict=True)]
-        dx, dweight, dbias = NormaliseBackward.forward(folded(grad, in_dims[0], cells), folded(x, in_dims[1], cells), *vectors, eps)
+        dx, dweight, dbias = normalised_gradients(folded(grad, in_dims[0], cells), folded(x, in_dims[1], cells), *vectors, eps)
         return (dx.unflatten(1, (cells, -1)), dweight.unflatten(0, (cells, -1)), dbias.unflatten(0, (cells, -1))), (1, 0, 0)
