@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trainers.attachment import attach
     from trainers.budget import Budget
     from trainers.curves import Curves
     from trainers.fused import train_fused
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from trainers.workloads import WORKLOADS, Workload, make_workload
 
 _HOME = {
+    "attach": "attachment",
     "Budget": "budget",
     "Curves": "curves",
     "train_fused": "fused",
@@ -42,6 +44,7 @@ __all__ = [
     "Optimizer",
     "Transform",
     "Workload",
+    "attach",
     "make_optimizer",
     "make_transform",
     "make_workload",

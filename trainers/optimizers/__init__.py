@@ -7,11 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from trainers.naming import check_keywords, look_up
+from trainers.optimizers.adam import adam
 from trainers.optimizers.adamw import adamw
 from trainers.optimizers.base import Optimizer
+from trainers.optimizers.lion import lion
+from trainers.optimizers.rmsprop import rmsprop
+from trainers.optimizers.sgd import sgd
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": sgd,
+    "adam": adam,
     "adamw": adamw,
+    "rmsprop": rmsprop,
+    "lion": lion,
 }
 
 

@@ -1,0 +1,236 @@
+"""Every optimizer equals its `torch.optim` class, on its own and inside of the fused trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import pytorch_optimizer
+import torch
+from torch import Tensor
+
+from trainers import OPTIMIZERS, Budget, Optimizer, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+
+RELATIVE = 1e-12
+"""Float64 rounding over 200 steps that are not chaotic; a misplaced epsilon shows as 1e-8."""
+TWINS = 1e-9
+"""Float64 rounding amplified by 20 steps of training."""
+STEPS = 200
+SHAPES = {"weight": (5, 3), "bias": (3,), "scale": ()}
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("sgd", {}),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "nesterov": True}),
+    ("sgd", {"momentum": 0.9, "dampening": 0.3}),
+    ("sgd", {"momentum": 0.5, "dampening": 1.0}),
+    ("adam", {}),
+    ("adam", {"beta1": 0.0, "beta2": 0.95, "eps": 1e-3}),
+    ("adamw", {}),
+    ("adamw", {"beta1": 0.5, "beta2": 0.9, "eps": 1e-6}),
+    ("rmsprop", {}),
+    ("rmsprop", {"alpha": 0.9, "eps": 1e-4}),
+    ("rmsprop", {"momentum": 0.9}),
+    ("rmsprop", {"centered": True}),
+    ("rmsprop", {"momentum": 0.9, "centered": True, "alpha": 0.95}),
+    ("lion", {}),
+    ("lion", {"beta1": 0.95, "beta2": 0.98}),
+]
+NAMES = [f"{name}-{'-'.join(f'{k}={v}' for k, v in constants.items())}" for name, constants in VARIANTS]
+variants = pytest.mark.parametrize(("name", "constants"), VARIANTS, ids=NAMES)
+grid = pytest.mark.parametrize("lr", [1e-4, 1e-2, 0.3])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def parameters() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()}
+
+
+def slopes(params: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """A noisy pull towards 1, different at each step."""
+    generator = torch.Generator().manual_seed(step)
+    return {name: 0.3 * (p.detach() - 1) + torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in params.items()}
+
+
+def run_pure(rule: Optimizer, lr: float, weight_decay: float, restarts: tuple[int, ...] = (), keep_count: bool = False) -> Iterator[tuple[dict[str, Tensor], Any]]:
+    params = parameters()
+    state = rule.init(params)
+    for step in range(STEPS):
+        grads = slopes(params, step)
+        state = rule.restart(state, torch.tensor(step in restarts), keep_count)
+        params, state = rule.update(grads, state, params, torch.tensor(lr, dtype=torch.float64), torch.tensor(weight_decay, dtype=torch.float64))
+        yield params, state
+
+
+def run_torch(build: Any, lr: float, weight_decay: float, rule: Optimizer | None = None, restarts: tuple[int, ...] = (), keep_count: bool = False) -> Iterator[dict[str, Tensor]]:
+    params = {name: torch.nn.Parameter(p) for name, p in parameters().items()}
+    reference = build(params.values(), lr, weight_decay)
+    for step in range(STEPS):
+        for p, g in zip(params.values(), slopes(params, step).values(), strict=True):
+            p.grad = g
+        if step in restarts and rule is not None:
+            rule.restart_reference(reference, keep_count)
+        reference.step()
+        yield {name: p.detach().clone() for name, p in params.items()}
+
+
+def assert_close(pure: Iterator[tuple[dict[str, Tensor], Any]], reference: Iterator[dict[str, Tensor]]) -> None:
+    """Equal at every step; an entry that passes zero is compared with the size of the others."""
+    found, wanted = torch.stack([flat(params) for params, _ in pure]), torch.stack([flat(params) for params in reference])
+    assert found.shape == (STEPS, 19)
+    assert torch.isfinite(wanted).all()
+    torch.testing.assert_close(found, wanted, rtol=RELATIVE, atol=RELATIVE * float(wanted.abs().mean()))
+
+
+def flat(tensors: dict[str, Tensor]) -> Tensor:
+    return torch.cat([t.flatten() for t in tensors.values()])
+
+
+@variants
+@grid
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-2, 1.0])
+def test_equals_torch(name: str, constants: dict[str, Any], lr: float, weight_decay: float) -> None:
+    """After each of 200 steps the parameters are those of the `torch.optim` class."""
+    rule = make_optimizer(name, **constants)
+    assert_close(run_pure(rule, lr, weight_decay), run_torch(rule.reference, lr, weight_decay))
+
+
+@grid
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-2, 1.0])
+def test_lion_equals_pytorch_optimizer(lr: float, weight_decay: float) -> None:
+    """Lion is also what another library has."""
+
+    def build(params: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+        return pytorch_optimizer.Lion(list(params), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+
+    assert_close(run_pure(make_optimizer("lion"), lr, weight_decay), run_torch(build, lr, weight_decay))
+
+
+@variants
+@pytest.mark.parametrize("keep_count", [False, True])
+def test_restart_means_the_same_on_both_sides(name: str, constants: dict[str, Any], keep_count: bool) -> None:
+    """A restart before steps 0, 50 and 51 leaves both sides equal to the end."""
+    rule, restarts = make_optimizer(name, **constants), (0, 50, 51)
+    assert_close(run_pure(rule, 0.01, 0.1, restarts, keep_count), run_torch(rule.reference, 0.01, 0.1, rule, restarts, keep_count))
+
+
+@variants
+@pytest.mark.parametrize("keep_count", [False, True])
+def test_restart_zeroes_the_moments_and_nothing_else(name: str, constants: dict[str, Any], keep_count: bool) -> None:
+    """Every moment is zero after a restart on both sides; the counter only if it is not kept; no restart changes nothing."""
+    rule = make_optimizer(name, **constants)
+    *_, (params, state) = run_pure(rule, 0.01, 0.1)
+    fresh = rule.restart(state, torch.tensor(True), keep_count)
+    for key, value in state.items():
+        if key in rule.moments:
+            assert all(bool((t != 0).all()) for t in value.values())
+            assert all(bool((t == 0).all()) for t in fresh[key].values())
+        elif key == "step":
+            assert fresh[key] == (value if keep_count else 0)
+        else:
+            assert torch.equal(fresh[key], value)
+    torch.testing.assert_close(rule.restart(state, torch.tensor(False), keep_count), state, rtol=0, atol=0)
+
+    leaves = [torch.nn.Parameter(p) for p in params.values()]
+    reference = rule.reference(leaves, 0.01, 0.1)
+    for p in leaves:
+        p.grad = torch.ones_like(p)
+    reference.step()
+    rule.restart_reference(reference, keep_count)
+    for memory in reference.state.values():
+        assert {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)} == set(rule.moments.values())
+        assert all(bool((memory[key] == 0).all()) for key in rule.moments.values())
+        assert "step" not in memory or float(memory["step"]) == (1 if keep_count else 0)
+
+
+def test_restarted_sgd_with_dampening_is_not_at_its_first_step() -> None:
+    """After a restart the sum is (1 - dampening) · g, as in torch with a zeroed buffer; only the first step of all takes g whole."""
+    rule = make_optimizer("sgd", momentum=0.9, dampening=0.25)
+    one, zero, params = torch.tensor(1.0), torch.tensor(0.0), {"p": torch.zeros(2)}
+    grads = {"p": torch.ones(2)}
+    _, state = rule.update(grads, rule.init(params), params, one, zero)
+    assert torch.equal(state["sum"]["p"], grads["p"])
+    _, state = rule.update(grads, rule.restart(state, torch.tensor(True), False), params, one, zero)
+    assert torch.equal(state["sum"]["p"], 0.75 * grads["p"])
+
+
+@variants
+def test_one_flat_tensor_gives_the_same(name: str, constants: dict[str, Any]) -> None:
+    """Rules are elementwise: all parameters as one flat tensor give the same numbers."""
+    rule = make_optimizer(name, **constants)
+    lr, weight_decay = torch.tensor(0.01, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
+
+    params = parameters()
+    together = {"all": flat(params)}
+    state, state_flat = rule.init(params), rule.init(together)
+    for step in range(20):
+        grads = slopes(params, step)
+        params, state = rule.update(grads, state, params, lr, weight_decay)
+        together, state_flat = rule.update({"all": flat(grads)}, state_flat, together, lr, weight_decay)
+        assert torch.equal(together["all"], flat(params))
+
+
+@variants
+def test_pure_and_dtype_kept(name: str, constants: dict[str, Any]) -> None:
+    """Inputs are left as they were, and float32 stays float32."""
+    rule = make_optimizer(name, **constants)
+    params = {k: p.float() for k, p in parameters().items()}
+    grads, state = slopes(params, 0), rule.init(params)
+    _, state = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
+    before = {key: {k: t.clone() for k, t in value.items()} if isinstance(value, dict) else value.clone() for key, value in state.items()}
+    copies = {k: p.clone() for k, p in params.items()}, {k: g.clone() for k, g in grads.items()}
+    new, after = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
+    torch.testing.assert_close((params, grads, state), (*copies, before), rtol=0, atol=0)
+    assert all(p.dtype == torch.float32 for p in new.values())
+    assert all(t.dtype == torch.float32 for key in rule.moments for t in after[key].values())
+
+
+@cache
+def workload(model: str) -> Workload:
+    return make_workload("digits", model)
+
+
+SANE = {"sgd": [0.01, 0.05, 0.2], "adam": [1e-4, 1e-3, 1e-2], "adamw": [1e-4, 1e-3, 1e-2], "rmsprop": [1e-5, 1e-4, 3e-4], "lion": [1e-5, 1e-4, 1e-3]}
+
+
+@variants
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
+def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -> None:
+    """Three cells that train agree with the serial trainer: losses to rounding, accuracies exactly."""
+    budget = Budget(steps=20, batch_size=32, points=4, schedule="step", decay_every=6, warmup=3, precision="float64")
+    cells = {"lr_C": torch.tensor(SANE[name], dtype=torch.float64), "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64), "seed": 1}
+    parts = (workload(model), make_transform("clip_norm"), make_optimizer(name, **constants), budget)
+    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    assert fused.outcome_C == serial.outcome_C == ("finished",) * 3
+    torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)
+    torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0)
+
+
+def test_every_optimizer_is_tested() -> None:
+    """Each row of the table stands among the variants, with learning rates at which it trains."""
+    assert {name for name, _ in VARIANTS} == set(OPTIMIZERS) == set(SANE)
+
+
+@pytest.mark.parametrize(
+    ("name", "constants", "words"),
+    [
+        ("sgd", {"momentum": 1.0}, "momentum is 1"),
+        ("sgd", {"nesterov": True}, "momentum > 0 and dampening 0"),
+        ("sgd", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "momentum > 0 and dampening 0"),
+        ("adam", {"beta2": 1.0}, "adam: beta2 is 1"),
+        ("rmsprop", {"centered": True, "alpha": 0.0}, "alpha is 0"),
+        ("rmsprop", {"eps": -1.0}, "eps is -1"),
+        ("lion", {"beta1": -0.1}, "beta1 is -0.1"),
+        ("lyon", {}, "did you mean 'lion'"),
+    ],
+)
+def test_constants_out_of_range(name: str, constants: dict[str, Any], words: str) -> None:
+    """A constant out of range is refused with what was found and what is wanted."""
+    with pytest.raises(ValueError, match=words):
+        make_optimizer(name, **constants)
