@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,13 @@ from trainers.schedules import check_schedule, constants_of, lr_factor
 if TYPE_CHECKING:
     import torch
 
-PRECISIONS: dict[str, str] = {"float32": "float32", "float64": "float64"}
-"""Names of precisions, and of the torch type that parameters have in them."""
+PRECISIONS: dict[str, tuple[str, str]] = {
+    "float32": ("float32", "float32"),
+    "float64": ("float64", "float64"),
+    "bfloat16": ("float32", "bfloat16"),
+    "float16": ("float32", "float16"),
+}
+"""Names of precisions, and of the torch types of parameters and of the arithmetic of the network in them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,13 @@ class Budget:
         decay_factor: what `step` then multiplies lr by, in (0, 1]; if not given, the rule's own.
         points: how many times the cell is evaluated, evenly spaced, beside the untrained network.
         explosion_factor: a cell whose mean loss over the last tenth exceeds this times the initial loss has diverged, > 0.
-        precision: a name of `PRECISIONS`.
+        precision: a name of `PRECISIONS`; `float16` scales each cell's loss dynamically.
+        accumulation: micro-batches that a batch is split into; the transform sees the accumulated gradient once, >= 1.
+        loss_scale: c, by which the loss is multiplied before gradients are taken; recorded losses are not, > 0.
+        spike_size: what the accumulated gradient is multiplied by at a spike, > 0.
+        spike_probability: of a spike at each step, drawn per seed, in [0, 1].
+        spike_steps: steps (counted from 1) that have a spike in any case.
+        dynamics: record gradient statistics at every so many steps; 0 records none.
 
     Raises:
         ValueError: a value is out of range, or is not a constant of the schedule, or the schedule lacks one.
@@ -45,6 +57,12 @@ class Budget:
     floor: float | None = None
     decay_every: int | None = None
     decay_factor: float | None = None
+    accumulation: int = 1
+    loss_scale: float = 1.0
+    spike_size: float = 1.0
+    spike_probability: float = 0.0
+    spike_steps: tuple[int, ...] = ()
+    dynamics: int = 0
 
     def __post_init__(self) -> None:
         check_range("budget", 1, steps=self.steps, batch_size=self.batch_size, points=self.points)
@@ -55,13 +73,28 @@ class Budget:
             if getattr(self, key) is None:  # written out, so that equal budgets are equal and a key of a cell holds the number itself
                 object.__setattr__(self, key, parameter.default)
         look_up("precision", self.precision, PRECISIONS)
+        check_range("budget", 1, self.batch_size, accumulation=self.accumulation)
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"budget: accumulation is {self.accumulation}; wanted a divisor of batch_size, which is {self.batch_size}")
+        check_range("budget", 0.0, math.inf, open_low=True, open_high=True, loss_scale=self.loss_scale, spike_size=self.spike_size)
+        check_range("budget", 0.0, 1.0, spike_probability=self.spike_probability)
+        check_range("budget", 0, dynamics=self.dynamics)
+        for step in self.spike_steps:
+            check_range("budget", 1, self.steps, spike_steps=step)
 
     @property
     def dtype(self) -> torch.dtype:
         """The type of parameters. (torch is imported here, so that a budget can be checked without waiting for it.)"""
         import torch
 
-        return getattr(torch, PRECISIONS[self.precision])  # type: ignore[no-any-return]  # the table names dtypes
+        return getattr(torch, PRECISIONS[self.precision][0])  # type: ignore[no-any-return]  # the table names dtypes
+
+    @property
+    def arithmetic(self) -> torch.dtype:
+        """The type in which the network computes."""
+        import torch
+
+        return getattr(torch, PRECISIONS[self.precision][1])  # type: ignore[no-any-return]
 
     @property
     def tail(self) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainers.budget import Budget
+from trainers.dynamics import Dynamics
 from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at
 
 
@@ -25,6 +26,7 @@ class Curves:
             `loss_final_C` (mean over the same batches while training) by the parameters alone [loss units].
         metric_best_C: best value over the recorded points.
         seconds: wall time of the whole run [s].
+        dynamics: statistics of gradients and steps, if the budget asks for them.
     """
 
     step_K: tuple[int, ...]
@@ -37,6 +39,7 @@ class Curves:
     loss_final_C: Tensor
     metric_best_C: Tensor
     seconds: float
+    dynamics: Dynamics | None = None
 
     @property
     def metric_initial_C(self) -> Tensor:
@@ -55,6 +58,7 @@ def curves(
     loss_initial: float,
     higher_is_better: bool,
     seconds: float,
+    dynamics: Dynamics | None = None,
 ) -> Curves:
     """Judge raw losses and metrics: the same for the fused and the serial trainer."""
     loss_TC, metric_KC = loss_TC.double().cpu(), metric_KC.double().cpu()
@@ -77,4 +81,5 @@ def curves(
         loss_final_C=loss_TC[-budget.tail :].mean(dim=0),
         metric_best_C=best_C,
         seconds=seconds,
+        dynamics=dynamics,
     )

@@ -5,21 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+from torch.utils._pytree import tree_map
 
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
+from trainers.dynamics import Recorder
+from trainers.evaluation import as_input, evaluated, mask_seed, untrained_loss
 from trainers.fusion import fusable
+from trainers.models.dropout import PairedDropout
 from trainers.optimizers.base import Optimizer
+from trainers.precision import LossScale, Tensors, loss_function, scaled_in
+from trainers.spikes import spike_factors
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
 
-EVALUATION_BATCH = 512
-"""Examples per forward pass of an evaluation."""
+Tile = dict[str, Any]
+"""Tensors of all cells that are still trained, each with the cells as its first dimension."""
 
 
 @flushed_denormals()
@@ -38,13 +45,13 @@ def train_fused(
     """Train C cells that differ in numbers only, from the same weights on the same batches.
 
     Equal to `train_serial` cell by cell up to rounding. Cells do not influence each other: what a cell gives does not depend
-    on its neighbours' numbers, even when they diverge. Denormal numbers are flushed to zero meanwhile, because dying cells would
-    otherwise slow all others down.
+    on its neighbours' numbers, even when they diverge. Cells that became non-finite leave the tile at the next recorded point.
+    Denormal numbers are flushed to zero meanwhile, because dying cells would otherwise slow all others down.
 
     Args:
         lr_C: learning rates, shape [C], finite and >= 0.
         weight_decay_C: weight decays, shape [C], finite and >= 0.
-        seed: decides initial weights and batches.
+        seed: decides initial weights, batches, dropout masks and spikes.
         constants_C: constants of the transform that differ between cells, each of shape [C].
 
     Raises:
@@ -54,84 +61,106 @@ def train_fused(
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
     cells, dtype = len(lr_C), budget.dtype
-    lr_C, weight_decay_C = lr_C.to(device, dtype), weight_decay_C.to(device, dtype)
-    own_C = {name: value.to(device, dtype) for name, value in (constants_C or {}).items()}
-    data = [part.to(device, dtype) if part.is_floating_point() else part.to(device) for part in (workload.train_x, workload.train_y)]
     model = fusable(workload.initial_model(seed).to(device, dtype))
     loss_initial = untrained_loss(workload, model, budget, seed, device)
-
-    params = {name: stacked(p, cells) for name, p in model.named_parameters()}
-    buffers = {name: stacked(b, cells) for name, b in model.named_buffers()}
-
-    def loss_of(params, buffers, x, y):  # type: ignore[no-untyped-def]  # one cell's tensors, as dictionaries
-        return workload.loss(functional_call(model, (params, buffers), (x,)), y)
-
-    def of_cell(own: dict[str, Tensor]) -> Transform:
-        return transform.with_constants(**own) if own else transform
-
-    def step_of(params, buffers, memory, state, lr, weight_decay, own, x, y):  # type: ignore[no-untyped-def]
-        grads, loss = grad_and_value(loss_of)(params, buffers, x, y)
-        method = of_cell(own)
-        grads, memory = method.update(grads, memory, params)
-        if method.signal is not None:
-            asked = method.signal(memory)
-            state, lr = optimizer.restart(state, asked.restart, asked.keep_count), lr * asked.lr_scale
-        params, state = optimizer.update(grads, state, params, lr, weight_decay)
-        return params, memory, state, loss
-
-    step_fused = vmap(step_of, in_dims=(0, 0, 0, 0, 0, 0, 0, None, None), randomness="different")
-    memory = vmap(lambda own, params: of_cell(own).init(params))(own_C, params) if own_C else vmap(transform.init)(params)
-    state = vmap(optimizer.init)(params)
+    step = Step(workload, model, transform, optimizer, budget)
+    tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
+    recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells)
+    train_x, train_y = as_input(workload.train_x, dtype, device), workload.train_y.to(device)
 
     loss_TC = torch.full((budget.steps, cells), torch.nan, device=device, dtype=dtype)
-    metric_KC = [evaluated(workload, model, params, buffers)]
-    finite_KC = []
-    recorded = set(budget.recorded_steps[1:])
-    with torch.no_grad():
-        for t, index_B in enumerate(islice(batches(len(data[0]), budget.batch_size, seed), budget.steps)):
-            x, y = data[0][index_B], data[1][index_B]
-            params, memory, state, loss_TC[t] = step_fused(params, buffers, memory, state, lr_C * budget.lr_factor(t), weight_decay_C, own_C, x, y)
-            if t + 1 in recorded:
-                finite_KC.append(torch.stack([torch.isfinite(p).flatten(1).all(1) for p in params.values()]).all(0))
-                metric_KC.append(evaluated(workload, model, params, buffers))
-    finite = torch.stack(finite_KC).cpu()
-    bad_C = [next((step for step, ok in zip(budget.recorded_steps[1:], column, strict=True) if not ok), None) for column in finite.T.tolist()]
+    metric_KC = torch.full((len(budget.recorded_steps), cells), torch.nan, device=device, dtype=torch.float64)
+    metric_KC[0] = evaluated(workload, model, tile["params"], tile["buffers"])
+    bad_C: list[int | None] = [None] * cells
+    index_C, spike_T = torch.arange(cells, device=device), spike_factors(budget, seed)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed), budget.steps)):
+            micro = [(train_x[part], train_y[part], mask_seed(seed, t, k)) for k, part in enumerate(index_B.chunk(budget.accumulation))]
+            tile, loss_C, seen = step(tile, micro, budget.lr_factor(t), spike_T[t])
+            loss_TC[t, index_C] = loss_C
+            if recorder.due(t + 1):
+                recorder.add(t + 1, index_C, **seen)
+            if t + 1 in budget.recorded_steps:
+                finite_C = torch.stack([torch.isfinite(p).flatten(1).all(1) for p in tile["params"].values()]).all(0)
+                for c in index_C[~finite_C].tolist():
+                    bad_C[c] = t + 1
+                alive_C = finite_C & torch.isfinite(loss_TC[: t + 1, index_C]).all(0)
+                if not bool(alive_C.all()):
+                    tile, index_C = tree_map(lambda tensor: tensor[alive_C], tile), index_C[alive_C]  # noqa: B023  # used at once
+                    if not len(index_C):
+                        break
+                metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(workload, model, tile["params"], tile["buffers"])
     seconds = time.perf_counter() - started
-    return curves(budget, loss_TC, torch.stack(metric_KC), bad_C, loss_initial, workload.higher_is_better, seconds)
+    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, recorder.result())
 
 
-def stacked(tensor: Tensor, cells: int) -> Tensor:
-    """C copies of one cell's tensor: shape [C, ...]."""
-    return tensor.detach().expand(cells, *tensor.shape).clone()
+class Step:
+    """One optimizer step of every cell of a tile; no Python per cell."""
 
+    def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget) -> None:
+        loss = loss_function(workload, model, budget)
+        self._model, self._transform, self._optimizer, self._budget = model, transform, optimizer, budget
+        self._masked = any(isinstance(module, PairedDropout) for module in model.modules())
+        self._scale = LossScale() if scaled_in(budget) else None
 
-def evaluated(workload: Workload, model: nn.Module, params: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-    """The metric of every cell on the evaluation set, shape [C]; normalisation uses running statistics."""
-    first = next(iter(params.values()))
+        def scaled_loss(params: Tensors, buffers: Tensors, factor: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            value = loss(params, buffers, x, y)
+            return value * factor, value
 
-    def scores(params, buffers, x, y):  # type: ignore[no-untyped-def]
-        return workload.score(functional_call(model, (params, buffers), (x,)), y).sum()
+        self._gradients = vmap(grad_and_value(scaled_loss, has_aux=True), in_dims=(0, 0, 0, None, None), randomness="same")
+        self._apply = vmap(self._applied, in_dims=(0, 0, None))
 
-    model.eval()
-    total = torch.zeros(len(first), dtype=torch.float64, device=first.device)
-    with torch.no_grad():
-        for x, y in zip(workload.eval_x.split(EVALUATION_BATCH), workload.eval_y.split(EVALUATION_BATCH), strict=True):
-            x = x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device)
-            total += vmap(scores, in_dims=(0, 0, None, None))(params, buffers, x, y.to(first.device))
-    model.train()
-    return total / len(workload.eval_x)
+    def begin(self, lr_C: Tensor, weight_decay_C: Tensor, own_C: Tensors) -> Tile:
+        """The tile before the first step: C copies of the untrained network."""
+        cells = len(lr_C)
+        tile: Tile = {name: {k: v.detach().expand(cells, *v.shape).clone() for k, v in values} for name, values in self._tensors()}
+        tile |= {"lr": lr_C, "weight_decay": weight_decay_C, "own": own_C, "factor": torch.full_like(lr_C, self._budget.loss_scale)}
+        tile["memory"] = vmap(lambda lr, own, params: self._method(own).init(params))(lr_C, own_C, tile["params"])
+        tile["state"] = vmap(self._optimizer.init)(tile["params"])
+        tile["scale"] = self._scale.init(lr_C) if self._scale else {}
+        return tile
 
+    def _tensors(self) -> tuple[tuple[str, Any], ...]:
+        return ("params", self._model.named_parameters()), ("buffers", self._model.named_buffers())
 
-def untrained_loss(workload: Workload, model: nn.Module, budget: Budget, seed: int, device: str | torch.device) -> float:
-    """Mean loss of the untrained network, in training mode, over the batches of the last tenth of training [loss units]."""
-    buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
-    losses = []
-    with torch.no_grad():
-        for index_B in islice(batches(len(workload.train_x), budget.batch_size, seed), budget.steps - budget.tail, budget.steps):
-            x, y = workload.train_x[index_B].to(device), workload.train_y[index_B].to(device)
-            x = x.to(budget.dtype) if x.is_floating_point() else x
-            losses.append(workload.loss(functional_call(model, buffers, (x,)), y).double())
-    return float(torch.stack(losses).mean())
+    def _method(self, own: Tensors) -> Transform:
+        return self._transform.with_constants(**own) if own else self._transform
+
+    def _applied(self, tile: Tile, grads: Tensors, lr_factor: float) -> tuple[Tile, Tensors]:
+        """Transform and optimizer of one cell."""
+        method = self._method(tile["own"])
+        out, memory = method.update(grads, tile["memory"], tile["params"])
+        state, lr = tile["state"], tile["lr"] * lr_factor
+        if method.signal is not None:
+            asked = method.signal(memory)
+            state, lr = self._optimizer.restart(state, asked.restart, asked.keep_count), lr * asked.lr_scale
+        params, state = self._optimizer.update(out, state, tile["params"], lr, tile["weight_decay"])
+        return {"params": params, "memory": memory, "state": state}, out
+
+    def __call__(self, tile: Tile, micro: list[tuple[Tensor, Tensor, int]], lr_factor: float, spike: float) -> tuple[Tile, Tensor, dict[str, Tensors]]:
+        """The tile after a step, the mean loss of each cell, and what dynamics are measured from."""
+        factor = tile["factor"] * tile["scale"]["scale"] if self._scale else tile["factor"]
+        total: Tensors = {}
+        losses = []
+        for x, y, masks in micro:
+            if self._masked:
+                torch.manual_seed(masks)
+            grads, (_, loss_C) = self._gradients(tile["params"], tile["buffers"], factor, x, y)
+            total = {name: total[name] + g if total else g for name, g in grads.items()}
+            losses.append(loss_C)
+        share = spike / len(micro)
+        if share != 1.0:
+            total = {name: g * share for name, g in total.items()}
+        finite_C = None
+        if self._scale:
+            total = {name: g / tile["scale"]["scale"].view(-1, *[1] * (g.dim() - 1)) for name, g in total.items()}
+            finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in total.values()]).all(0)
+        new, out = self._apply({key: tile[key] for key in ("params", "memory", "state", "lr", "weight_decay", "own")}, total, lr_factor)
+        if self._scale and finite_C is not None:
+            new = tree_map(lambda fresh, old: torch.where(finite_C.view(-1, *[1] * (fresh.dim() - 1)), fresh, old), new, {key: tile[key] for key in new})
+            new["scale"] = self._scale.update(tile["scale"], finite_C)
+        seen = {"before": tile["params"], "after": new["params"], "grads": total, "out": out, "memory": new["memory"]}
+        return {**tile, **new}, torch.stack(losses).mean(0), seen
 
 
 def check_cells(**vectors_C: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
-from trainers.fused import check_cells, untrained_loss
+from trainers.dynamics import Dynamics, Recorder, side_by_side
+from trainers.evaluation import as_input, mask_seed, untrained_loss
+from trainers.fused import check_cells
 from trainers.optimizers.base import Optimizer
-from trainers.transforms.base import Transform
+from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
+from trainers.spikes import spike_factors
+from trainers.transforms.base import Tensors, Transform
 from trainers.workloads.base import Workload, batches
 
 
@@ -36,67 +41,93 @@ def train_serial(
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
     loss_initial = untrained_loss(workload, workload.initial_model(seed).to(device, budget.dtype), budget, seed, device)
-    loss_CT, metric_CK, bad_C = [], [], []
+    loss_CT, metric_CK, bad_C, seen_C = [], [], [], []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):
         own = {name: float(value_C[c]) for name, value_C in (constants_C or {}).items()}
         method = transform.with_constants(**own) if own else transform
-        loss_T, metric_K, bad = train_cell(workload, method, optimizer, budget, lr, weight_decay, seed, device)
+        with torch.random.fork_rng(devices=[]):
+            loss_T, metric_K, bad, seen = train_cell(workload, method, optimizer, budget, lr, weight_decay, seed, device)
         loss_CT.append(loss_T)
         metric_CK.append(metric_K)
         bad_C.append(bad)
+        seen_C.append(seen)
     seconds = time.perf_counter() - started
-    return curves(budget, torch.tensor(loss_CT, dtype=torch.float64).T, torch.tensor(metric_CK, dtype=torch.float64).T, bad_C, loss_initial, workload.higher_is_better, seconds)
+    loss_TC, metric_KC = torch.tensor(loss_CT, dtype=torch.float64).T, torch.tensor(metric_CK, dtype=torch.float64).T
+    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, side_by_side(seen_C, len(seen_C)))
 
 
 def train_cell(
     workload: Workload, transform: Transform, optimizer: Optimizer, budget: Budget, lr: float, weight_decay: float, seed: int, device: str | torch.device
-) -> tuple[list[float], list[float], int | None]:
-    """Losses of all steps, metrics of all recorded points, and the step at which parameters were seen to be non-finite."""
+) -> tuple[list[float], list[float], int | None, Dynamics | None]:
+    """Losses of all steps, metrics of all recorded points, the step at which parameters were seen to be non-finite, dynamics."""
     model = workload.initial_model(seed).to(device, budget.dtype)
-    named = dict(model.named_parameters())
+    named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    loss_of = loss_function(workload, model, budget)
     rule = optimizer.reference(model.parameters(), lr, weight_decay)
-    memory = transform.init({name: p.detach() for name, p in named.items()})
-    train_x, train_y = as_input(workload.train_x, budget, device), workload.train_y.to(device)
-    loss_T, metric_K, bad = [torch.nan] * budget.steps, [torch.nan] * len(budget.recorded_steps), None
-    metric_K[0] = evaluated(workload, model, budget, device)
+    memory = transform.init(detached(named))
+    recorder = Recorder(budget.dynamics, named, 1)
+    train_x, train_y = as_input(workload.train_x, budget.dtype, device), workload.train_y.to(device)
+    spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
+    loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
+    metric_K[0] = score(workload, model, budget, device)
     for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed), budget.steps)):
-        loss = workload.loss(model(train_x[index_B]), train_y[index_B])
-        loss_T[t] = loss.item()
-        if not torch.isfinite(loss):
-            break
         rule.zero_grad()
-        loss.backward()
-        grads = {name: p.grad for name, p in named.items() if p.grad is not None}
-        with torch.no_grad():
-            grads, memory = transform.update(grads, memory, {name: p.detach() for name, p in named.items()})
-        for name, p in named.items():
-            p.grad = grads[name]
-        scale = 1.0
-        if transform.signal is not None:
-            asked = transform.signal(memory)
-            scale = float(asked.lr_scale)
-            if asked.restart:
-                optimizer.restart_reference(rule, asked.keep_count)
-        for group in rule.param_groups:
-            group["lr"] = lr * budget.lr_factor(t) * scale
-        rule.step()
+        losses = []
+        for k, part in enumerate(index_B.chunk(budget.accumulation)):
+            torch.manual_seed(mask_seed(seed, t, k))
+            loss = loss_of(named, buffers, train_x[part], train_y[part])
+            (loss * (budget.loss_scale * scale)).backward()
+            losses.append(loss.detach())
+        loss_T[t] = float(torch.stack(losses).mean())
+        if not math.isfinite(loss_T[t]):
+            break
+        grads = {name: p.grad / scale * (spike_T[t] / budget.accumulation) for name, p in named.items() if p.grad is not None}
+        if scaled_in(budget):
+            finite = all(bool(torch.isfinite(g).all()) for g in grads.values())
+            good = good + 1 if finite else 0
+            scale = scale if finite and good < GROWTH_INTERVAL else scale * 2.0 if finite else scale * 0.5
+            good = 0 if good >= GROWTH_INTERVAL else good
+        before = {name: p.detach().clone() for name, p in named.items()}
+        if not scaled_in(budget) or finite:
+            out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr * budget.lr_factor(t))
+            if recorder.due(t + 1):
+                moment = {"before": before, "after": detached(named), "grads": grads, "out": out, "memory": memory}
+                recorder.add(t + 1, torch.tensor([0]), **{key: {name: v.unsqueeze(0) for name, v in tensors.items()} for key, tensors in moment.items()})
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):
-                bad = t + 1
-                break
-            metric_K[budget.recorded_steps.index(t + 1)] = evaluated(workload, model, budget, device)
-    return loss_T, metric_K, bad
+                return loss_T, metric_K, t + 1, recorder.result()
+            metric_K[budget.recorded_steps.index(t + 1)] = score(workload, model, budget, device)
+    return loss_T, metric_K, None, recorder.result()
 
 
-def evaluated(workload: Workload, model: nn.Module, budget: Budget, device: str | torch.device) -> float:
+def take_step(
+    transform: Transform, optimizer: Optimizer, rule: torch.optim.Optimizer, named: dict[str, nn.Parameter], grads: Tensors, memory: Tensors, lr: float
+) -> tuple[Tensors, Tensors]:
+    """Put the transformed gradients into `.grad` and step; returns them and the transform's memory."""
+    with torch.no_grad():
+        out, memory = transform.update(grads, memory, detached(named))
+    for name, p in named.items():
+        p.grad = out[name]
+    if transform.signal is not None:
+        asked = transform.signal(memory)
+        lr *= float(asked.lr_scale)
+        if asked.restart:
+            optimizer.restart_reference(rule, asked.keep_count)
+    for group in rule.param_groups:
+        group["lr"] = lr
+    rule.step()
+    return out, memory
+
+
+def detached(named: Mapping[str, Tensor]) -> Tensors:
+    """The same tensors, outside of the graph."""
+    return {name: p.detach() for name, p in named.items()}
+
+
+def score(workload: Workload, model: nn.Module, budget: Budget, device: str | torch.device) -> float:
     """The metric on the evaluation set, in evaluation mode."""
     model.eval()
     with torch.no_grad():
-        score = workload.score(model(as_input(workload.eval_x, budget, device)), workload.eval_y.to(device)).double().mean()
+        found = workload.score(model(as_input(workload.eval_x, budget.dtype, device)), workload.eval_y.to(device)).double().mean()
     model.train()
-    return float(score)
-
-
-def as_input(x: Tensor, budget: Budget, device: str | torch.device) -> Tensor:
-    """Inputs on the device, in the budget's precision unless they are indices."""
-    return x.to(device, budget.dtype) if x.is_floating_point() else x.to(device)
+    return float(found)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainers.models.dropout import pair_dropout
+
 NUMERICS = 1
 """Raised whenever the same cell would give other numbers than before; part of every fingerprint."""
 
@@ -45,7 +47,7 @@ class Workload:
         """The untrained network of a seed; the global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, "weights"))
-            return self.build()
+            return pair_dropout(self.build())
 
     def fingerprint(self) -> str:
         """A hash of the data, the network's structure and `NUMERICS`: of all in a workload that decides a cell's numbers."""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainers.naming import check_range
 from trainers.workloads.base import Workload
 
 
-def digits(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str) -> Workload:
+def digits(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, label_smoothing: float = 0.0) -> Workload:
     """The 1,797 scanned digits (8 x 8, ten classes) that come with scikit-learn; every fourth one is for evaluation.
 
     Args:
         model: builds a network from the shape of an example and the number of classes.
         model_name: the name of that network.
+        label_smoothing: share of the target that is spread over all classes, in [0, 1].
+
+    Raises:
+        ValueError: `label_smoothing` is out of range.
 
     Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (its test part).
     """
+    check_range("digits", 0.0, 1.0, label_smoothing=label_smoothing)
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -35,7 +42,7 @@ def digits(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str) 
         train_y=y[~held_out],
         eval_x=x[held_out],
         eval_y=y[held_out],
-        loss=functional.cross_entropy,
+        loss=partial(functional.cross_entropy, label_smoothing=label_smoothing),
         score=is_right,
         metric_name="accuracy",
         higher_is_better=True,

@@ -1,0 +1,118 @@
+"""What gradients and steps look like while cells train: deviations, norms, scale factors, update ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Statistics of C cells at J steps, NaN where a cell had ended.
+
+    Attributes:
+        step_J: steps (counted from 1) at which they were taken.
+        layers: names of the N parameters with more than one dimension.
+        grad_std_JC: unbiased standard deviation over all entries of these parameters' gradients, before the transform.
+        layer_std_JCN: the same for each of them.
+        grad_norm_JC: global Euclidean norm of the gradient, before the transform.
+        scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and before it.
+        update_ratio_JC: norm of the step divided by the norm of the parameters before it.
+    """
+
+    step_J: tuple[int, ...]
+    layers: tuple[str, ...]
+    grad_std_JC: Tensor
+    layer_std_JCN: Tensor
+    grad_norm_JC: Tensor
+    scale_JC: Tensor
+    update_ratio_JC: Tensor
+
+
+NAMES = ("grad_std", "layer_std", "grad_norm", "scale", "update_ratio")
+
+
+def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Parameters of one cell that have more than one dimension."""
+    return tuple(name for name, p in params.items() if p.dim() > 1)
+
+
+def measured(layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors) -> Tensors:
+    """One moment of a tile: every tensor has the cells as its first dimension."""
+    counts = torch.tensor([grads[name][0].numel() for name in layers], dtype=torch.float32, device=next(iter(grads.values())).device)
+    means = torch.stack([grads[name].flatten(1).mean(1) for name in layers], 1).double()
+    layer_std = torch.stack([deviation(grads[name]) for name in layers], 1).double()
+    total = counts.sum()
+    centre = (means * counts).sum(1, keepdim=True) / total
+    squares = layer_std**2 * (counts - 1) + counts * (means - centre) ** 2
+    norm = norms(grads)
+    return {
+        "grad_std": torch.sqrt(squares.sum(1) / (total - 1)),
+        "layer_std": layer_std,
+        "grad_norm": norm,
+        "scale": memory["factor"].double() if "factor" in memory else norms(out) / norm,
+        "update_ratio": norms({name: after[name] - p for name, p in before.items()}) / norms(before),
+    }
+
+
+def deviation(grad: Tensor) -> Tensor:
+    """Unbiased standard deviation of each cell's tensor; 0 where it has one entry."""
+    return grad.flatten(1).std(1) if grad[0].numel() > 1 else torch.zeros(len(grad), dtype=grad.dtype, device=grad.device)
+
+
+def norms(tensors: Tensors) -> Tensor:
+    """Global Euclidean norm of each cell, shape [C]."""
+    each = torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) for t in tensors.values()])
+    norm: Tensor = torch.linalg.vector_norm(each.double(), dim=0)
+    return norm
+
+
+class Recorder:
+    """Collects moments at every k-th step; cells that were dropped from the tile leave NaN behind."""
+
+    def __init__(self, every: int, params: Mapping[str, Tensor], cells: int) -> None:
+        self.every, self.layers, self.cells = every, layers_of(params), cells
+        self._moments: list[tuple[int, Tensors]] = []
+
+    def due(self, step: int) -> bool:
+        """Whether a step (counted from 1) is recorded: the first, and every k-th after it."""
+        return self.every > 0 and (step - 1) % self.every == 0
+
+    def add(self, step: int, index_C: Tensor, before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors) -> None:
+        """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
+        moment = measured(self.layers, before, after, grads, out, memory)
+        whole = {name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()}
+        for name, value in moment.items():
+            whole[name][index_C] = value
+        self._moments.append((step, whole))
+
+    def result(self) -> Dynamics | None:
+        """All moments, or None when nothing was recorded."""
+        if not self._moments:
+            return None
+        stacked = {name: torch.stack([moment[name] for _, moment in self._moments]).cpu() for name in NAMES}
+        steps = tuple(step for step, _ in self._moments)
+        return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
+
+
+def side_by_side(runs: list[Dynamics | None], cells: int) -> Dynamics | None:
+    """The dynamics of cells that were trained one by one, as those of a tile; a cell that ended early leaves NaN."""
+    known = [run for run in runs if run is not None]
+    if not known:
+        return None
+    longest = max(known, key=lambda run: len(run.step_J))
+    joined = []
+    for name in NAMES:
+        shape = getattr(longest, f"{name}_JCN" if name == "layer_std" else f"{name}_JC").shape
+        whole = torch.full((shape[0], cells, *shape[2:]), torch.nan, dtype=torch.float64)
+        for c, run in enumerate(runs):
+            if run is not None:
+                values = getattr(run, f"{name}_JCN" if name == "layer_std" else f"{name}_JC")
+                whole[: len(values), c] = values[:, 0]
+        joined.append(whole)
+    return Dynamics(longest.step_J, longest.layers, *joined)

@@ -1,0 +1,61 @@
+"""Networks that compute in half precision while parameters stay in float32, with a dynamic loss scale per cell for float16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from trainers.budget import Budget
+from trainers.workloads.base import Workload
+
+Tensors = dict[str, Tensor]
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+"""Layers whose parameters stay in float32, because their statistics need it."""
+
+GROWTH_INTERVAL = 2000
+"""Steps without overflow after which the loss scale doubles, as in `torch.amp.GradScaler` [steps]."""
+
+
+def loss_function(workload: Workload, model: nn.Module, budget: Budget) -> Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]:
+    """`loss(params, buffers, x, y)` of one cell in the budget's arithmetic; the loss itself is at least float32."""
+    high = {f"{name}.{inner}" if name else inner for name, module in model.named_modules() if isinstance(module, NORMS) for inner, _ in module.named_parameters(recurse=False)}
+    low = budget.arithmetic
+    if low == budget.dtype:
+        return lambda params, buffers, x, y: workload.loss(functional_call(model, (dict(params), buffers), (x,)), y)
+
+    def loss(params: Mapping[str, Tensor], buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
+        cast = {name: p if name in high else p.to(low) for name, p in params.items()}
+        output = functional_call(model, (cast, buffers), (x.to(low) if x.is_floating_point() else x,))
+        return workload.loss(output.to(budget.dtype), y)
+
+    return loss
+
+
+@dataclass(frozen=True)
+class LossScale:
+    """A dynamic loss scale for one cell, as `torch.amp.GradScaler` has it for one model.
+
+    The loss is multiplied by `scale`, gradients are divided by it. A step with a non-finite gradient is skipped and halves the
+    scale; `GROWTH_INTERVAL` good steps in a row double it.
+    """
+
+    start: float = 65536.0
+
+    def init(self, like: Tensor) -> Tensors:
+        return {"scale": torch.full_like(like, self.start, dtype=torch.float32), "good": torch.zeros_like(like, dtype=torch.float32)}
+
+    def update(self, state: Tensors, finite: Tensor) -> Tensors:
+        """The state after a step whose gradients were finite, or not."""
+        good = torch.where(finite, state["good"] + 1, 0.0)
+        grown = good >= GROWTH_INTERVAL
+        scale = torch.where(finite, torch.where(grown, state["scale"] * 2.0, state["scale"]), state["scale"] * 0.5)
+        return {"scale": scale, "good": torch.where(grown, 0.0, good)}
+
+
+def scaled_in(budget: Budget) -> bool:
+    """Whether the budget's arithmetic needs a loss scale."""
+    return budget.arithmetic == torch.float16
