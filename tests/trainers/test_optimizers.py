@@ -11,7 +11,8 @@ import pytorch_optimizer
 import torch
 from torch import Tensor
 
-from trainers import OPTIMIZERS, Budget, Optimizer, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import OPTIMIZERS, Budget, Optimizer, Transform, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers.transforms.base import Signal, State
 
 RELATIVE = 1e-12
 """Float64 rounding over 200 steps that are not chaotic; a misplaced epsilon shows as 1e-8."""
@@ -210,6 +211,24 @@ def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -
     assert fused.outcome_C == serial.outcome_C == ("finished",) * 3
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)
     torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0)
+
+
+@variants
+@pytest.mark.parametrize("keep_count", [False, True])
+def test_fused_equals_serial_through_restarts(name: str, constants: dict[str, Any], keep_count: bool) -> None:
+    """A transform that restarts the optimizer every fourth step, and halves lr every third, does so in both trainers."""
+
+    def signal(state: State) -> Signal:
+        return Signal(state["step"] % 4 == 0, torch.where(state["step"] % 3 == 0, 0.5, 1.0), keep_count)
+
+    restarting = Transform(lambda params: {"step": torch.zeros(())}, lambda grads, state, params: (grads, {"step": state["step"] + 1}), signal=signal)
+    budget = Budget(steps=10, batch_size=32, points=10, precision="float64")
+    cells = {"lr_C": torch.tensor(SANE[name], dtype=torch.float64) / 3, "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64), "seed": 2}
+    parts = (workload("mlp"), restarting, make_optimizer(name, **constants), budget)
+    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)
+    plain = train_serial(parts[0], make_transform("none"), *parts[2:], **cells)  # type: ignore[arg-type]
+    assert not torch.allclose(serial.loss_KC[-1], plain.loss_KC[-1], rtol=1e-6, atol=0)
 
 
 def test_every_optimizer_is_tested() -> None:
