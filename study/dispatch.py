@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from study.spec import Workers
-from study.worker import Job, run_job
+from study.worker import Job, measure_width, run_job
 from tracking import CellRecord
 
 Done = Callable[[list[CellRecord]], None]
@@ -27,27 +29,47 @@ class Failure:
     reason: str
 
 
-def dispatch_here(jobs: Sequence[Job], workers: Workers, done: Done) -> list[Failure]:
-    """Train all tiles in this process, one after another."""
-    failures = []
-    for job in jobs:
-        try:
-            done(run_job(job))
-        except (RuntimeError, MemoryError) as error:  # what torch raises when a device or its memory gives out
-            failures.append(Failure(job, first_line(error)))
-    return failures
+class Pool(Protocol):
+    """Workers of one kind. `train` calls `done` in this process, tile by tile, and returns what could not be trained."""
+
+    def width(self, job: Job) -> int: ...
+    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]: ...
 
 
-def dispatch_ray(jobs: Sequence[Job], workers: Workers, done: Done, address: str | None = None) -> list[Failure]:
-    """Train all tiles on a pool of Ray workers: one trial is one tile, and workers are reused from tile to tile.
+class HerePool:
+    """This process, one tile after another."""
+
+    def width(self, job: Job) -> int:
+        """How many cells like these this process best trains together."""
+        return measure_width(job)
+
+    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
+        failures = []
+        for job in jobs:
+            try:
+                found = run_job(job)
+            except (RuntimeError, MemoryError) as error:  # what torch raises when a device or its memory gives out
+                failures.append(Failure(job, first_line(error)))
+            else:
+                done(found)
+        return failures
+
+
+@contextmanager
+def here() -> Iterator[Pool]:
+    """A pool that is this process."""
+    yield HerePool()
+
+
+@contextmanager
+def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
+    """A pool of Ray workers.
 
     Args:
         address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
     """
     prepare(alone=address is None)
     import ray
-    from ray import tune
-    from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 
     started = not ray.is_initialized()
     if started:
@@ -56,43 +78,71 @@ def dispatch_ray(jobs: Sequence[Job], workers: Workers, done: Done, address: str
     gpus = workers.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
-
-    class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
-        """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
-
-        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-            done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
-
-        def __reduce__(self) -> Any:
-            """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
-            return Callback, ()
-
-    class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
-        """A worker: keeps torch and the data loaded, and trains one tile after another."""
-
-        def setup(self, config: dict[str, Any]) -> None:
-            import torch
-
-            torch.set_num_threads(workers.cpus_per_worker)
-            self.job = unpacked(config["tile"])
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.job = unpacked(new_config["tile"])
-            return True
-
-        def step(self) -> dict[str, Any]:
-            records = run_job(self.job, "cuda" if gpus else "cpu")
-            return {"done": True, "records": pickle.dumps(records).hex()}
-
-        def save_checkpoint(self, checkpoint_dir: str) -> None:
-            """A tile is the unit of work; there is nothing to keep of half a tile."""
-
-    packed = {str(number): pickle.dumps(job).hex() for number, job in enumerate(jobs)}
     try:
+        yield RayPool(workers, gpus)
+    finally:
+        if started:
+            # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
+            gc.collect()
+            ray.shutdown()
+
+
+class RayPool:
+    """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
+
+    def __init__(self, workers: Workers, gpus: float) -> None:
+        self._workers, self._gpus = workers, gpus
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if self._gpus else "cpu"
+
+    def width(self, job: Job) -> int:
+        """How many cells like these one worker best trains together, measured on a worker."""
+        import ray
+
+        task = ray.remote(num_cpus=self._workers.cpus_per_worker, num_gpus=self._gpus)(measured_on_worker)
+        return int(ray.get(task.remote(job, self._workers.cpus_per_worker, self._device)))
+
+    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
+        from ray import tune
+        from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+
+        workers, gpus, device = self._workers, self._gpus, self._device
+
+        class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
+            """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
+
+            def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+                done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
+
+            def __reduce__(self) -> Any:
+                """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
+                return Callback, ()
+
+        class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
+            """A worker: keeps torch and the data loaded, and trains one tile after another."""
+
+            def setup(self, config: dict[str, Any]) -> None:
+                import torch
+
+                torch.set_num_threads(workers.cpus_per_worker)
+                self.job = unpacked(config["tile"])
+
+            def reset_config(self, new_config: dict[str, Any]) -> bool:
+                self.job = unpacked(new_config["tile"])
+                return True
+
+            def step(self) -> dict[str, Any]:
+                return {"done": True, "records": pickle.dumps(run_job(self.job, device)).hex()}
+
+            def save_checkpoint(self, checkpoint_dir: str) -> None:
+                """A tile is the unit of work; there is nothing to keep of half a tile."""
+
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
             results = Tuner(
                 tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
-                param_space={"tile": tune.grid_search(list(packed.values()))},
+                param_space={"tile": tune.grid_search([pickle.dumps(job).hex() for job in jobs])},
                 tune_config=TuneConfig(reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"),
                 run_config=RunConfig(
                     name="tiles",
@@ -103,9 +153,14 @@ def dispatch_ray(jobs: Sequence[Job], workers: Workers, done: Done, address: str
                 ),
             ).fit()
         return [Failure(unpacked(result.config["tile"]), first_line(result.error)) for result in results if result.error is not None]
-    finally:
-        if started:
-            ray.shutdown()
+
+
+def measured_on_worker(job: Job, threads: int, device: str) -> int:
+    """The best width of a worker."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return measure_width(job, device)
 
 
 def unpacked(text: str) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class Foresight:
         )
         return [
             f"{spec.name}: {grid}{f' x {many} settings' if many > 1 else ''} = {len(self.plan.cells):,} cells",
-            f"stored: {self.stored:,}; to train: {missing:,} cells in {self.tiles} tiles of at most {spec.workers.tile}, {spec.budget.steps} steps of {spec.budget.batch_size} examples each",
+            f"stored: {self.stored:,}; to train: {missing:,} cells in {self.tiles} tiles, {spec.budget.steps} steps of {spec.budget.batch_size} examples each",
             time,
         ]
 
@@ -70,13 +71,18 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
     plan = make_plan(spec, dict.fromkeys(names, "never launched"))
     stored: set[str] = set()
     measured: dict[str, float | None] = {}
+    remembered: dict[str, int | None] = {}
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, {name: ledger.fingerprint(name) or "never launched" for name in names})
         stored = {key for key, outcome in ledger.outcomes(plan.keys).items() if outcome != "failed"}
+        remembered = {key: ledger.width(key, platform.node()) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)
+    widths = {key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells) for key in plan.settings}
     workers = max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
-    return Foresight(plan, len(stored), len(plan.jobs(missing)), workers, None if seconds is None else seconds + STARTING_SECONDS, all(measured.get(key) for key in plan.settings))
+    return Foresight(
+        plan, len(stored), len(plan.jobs(missing, widths)), workers, None if seconds is None else seconds + STARTING_SECONDS, all(measured.get(key) for key in plan.settings)
+    )

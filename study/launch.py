@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from study import dispatch
 from study.analysis import Analysis
-from study.dispatch import Failure, dispatch_here, dispatch_ray
+from study.dispatch import Failure
 from study.home import Home
 from study.plan import Plan, make_plan, settings
 from study.progress import Display
@@ -118,8 +119,9 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
 
         try:
             if missing:
-                send: Callable[..., list[Failure]] = dispatch_here if here else partial(dispatch_ray, address=address)
-                failures = send(plan.jobs(missing), plan.spec.workers, done)
+                with dispatch.here() if here else dispatch.ray_pool(plan.spec.workers, address) as pool:
+                    widths = {key: width_of(key, plan, ledger, pool, address) for key in {cell.setting for cell in missing}}
+                    failures = pool.train(plan.jobs(missing, widths), done)
                 ledger.add(record for failure in failures for record in failed_records(failure.job, failure.reason))
             mirror.finish(display.refresh)
         except KeyboardInterrupt:
@@ -131,6 +133,18 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
         conclude(analysis, home, folder, uri, console)
     runs = len(ledger.runs(plan.spec.name))
     return Launch(analysis, display.trained, failures, interrupted, folder, time.monotonic() - started, runs, mirror.trouble)
+
+
+def width_of(key: str, plan: Plan, ledger: Ledger, pool: dispatch.Pool, address: str | None) -> int:
+    """The spec's width, or the remembered one, or a measured one."""
+    if plan.spec.workers.tile is not None:
+        return plan.spec.workers.tile
+    machine = address or platform.node()
+    width = ledger.width(key, machine)
+    if width is None:
+        width = pool.width(plan.largest(key))
+        ledger.note_width(key, machine, width)
+    return width
 
 
 def conclude(analysis: Analysis, home: Home, folder: Path, uri: str, console: Console) -> None:

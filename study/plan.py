@@ -47,14 +47,23 @@ class Plan:
         """The cells whose keys are not stored."""
         return [cell for cell in self.cells if cell.key not in stored]
 
-    def jobs(self, cells: Iterable[Cell]) -> list[Job]:
-        """The tiles of these cells, each with what a worker needs to train it."""
-        return [self.job(tile) for tile in tiles(cells, self.spec.workers.tile)]
+    def jobs(self, cells: Iterable[Cell], widths: Mapping[str, int]) -> list[Job]:
+        """The tiles of these cells, each with what a worker needs to train it.
+
+        Args:
+            widths: most cells per tile, by `Cell.setting`.
+        """
+        ordered = list(cells)
+        return [self.job(tile) for key in self.settings for tile in tiles((cell for cell in ordered if cell.setting == key), widths[key])]
 
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
         return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), self.spec.budget)
+
+    def largest(self, key: str) -> Job:
+        """All cells of a setting that may be trained together: what a width is measured with."""
+        return self.job(max(tiles((cell for cell in self.cells if cell.setting == key), len(self.cells)), key=lambda tile: len(tile.cells)))
 
 
 def settings(spec: StudySpec) -> list[Setting]:

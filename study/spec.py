@@ -62,17 +62,17 @@ class Workers:
     Args:
         cpus_per_worker: processors, and threads, of one worker, >= 1.
         gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
-        tile: most cells trained together, >= 1.
+        tile: most cells trained together, >= 1; None measures what is fastest, once per workload and machine.
         retries: how often a tile is tried again after its worker was lost, >= 0.
     """
 
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
-    tile: int = 128
+    tile: int | None = None
     retries: int = 2
 
     def __post_init__(self) -> None:
-        check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=self.tile)
+        check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile)
         check_range("workers", 0, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
 
 

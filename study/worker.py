@@ -18,7 +18,7 @@ from tracking import CellRecord
 from trainers.budget import Budget
 
 if TYPE_CHECKING:
-    from trainers import Curves, Workload
+    from trainers import Curves, Optimizer, Transform, Workload
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class Job:
 
 
 def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
-    """Train the cells of a tile together.
+    """Train the cells of a tile together; where memory does not hold them, half of them at a time.
 
     Args:
         device: where; None takes a GPU if there is one.
     """
     import torch
 
-    from trainers import make_optimizer, make_transform, train_fused
+    from trainers.width import train_within_memory
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    workload = workload_of(job.workload, job.model)
-    curves = train_fused(
+    device = device or default_device()
+    workload, transform, optimizer = parts(job)
+    curves = train_within_memory(
         workload,
-        make_transform(job.transform.name, **job.transform.keywords()),
-        make_optimizer(job.optimizer.name, **job.optimizer.keywords()),
+        transform,
+        optimizer,
         job.budget,
         lr_C=torch.tensor([cell.lr for cell in job.tile.cells], dtype=torch.float64),
         weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
@@ -56,6 +56,31 @@ def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
         device=device,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
+
+
+def measure_width(job: Job, device: str | None = None) -> int:
+    """How many cells like these are best trained together, at most as many as the tile has."""
+    from trainers.width import best_width
+
+    return best_width(*parts(job), job.budget, limit=len(job.tile.cells), device=device or default_device())
+
+
+def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
+    """What a job's names stand for."""
+    from trainers import make_optimizer, make_transform
+
+    return (
+        workload_of(job.workload, job.model),
+        make_transform(job.transform.name, **job.transform.keywords()),
+        make_optimizer(job.optimizer.name, **job.optimizer.keywords()),
+    )
+
+
+def default_device() -> str:
+    """A GPU if there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @cache

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS cells (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, key)) WITHOUT ROWID;
 """
 CHUNK = 500
@@ -109,6 +110,15 @@ class Ledger:
     def fingerprint(self, workload: str) -> str | None:
         row = self._connection.execute("SELECT fingerprint FROM fingerprints WHERE workload = ?", (workload,)).fetchone()
         return None if row is None else str(row[0])
+
+    def note_width(self, setting: str, machine: str, width: int) -> None:
+        """Remember how many cells of a setting a machine best trains together."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO widths VALUES (?, ?, ?)", (setting, machine, width))
+
+    def width(self, setting: str, machine: str) -> int | None:
+        row = self._connection.execute("SELECT width FROM widths WHERE setting = ? AND machine = ?", (setting, machine)).fetchone()
+        return None if row is None else int(row[0])
 
     def note_runs(self, study: str, run_ids: dict[str, str]) -> None:
         """Remember which tracker run shows which cell of a study, once the run is complete."""

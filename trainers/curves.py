@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from trainers.budget import Budget
-from trainers.dynamics import Dynamics
+from trainers.dynamics import Dynamics, beside
 from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at
 
 
@@ -68,6 +69,8 @@ def curves(
         if end is not None and end[0] != LOSS_EXPLODED:
             loss_TC[end[1] - 1 :, c] = torch.nan
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
+            if dynamics is not None:
+                dynamics.end(c, end[1])
     loss_KC = torch.stack([torch.full_like(loss_TC[0], loss_initial)] + [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)])
     best_C = torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0) if higher_is_better else torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
     return Curves(
@@ -82,4 +85,21 @@ def curves(
         metric_best_C=best_C,
         seconds=seconds,
         dynamics=dynamics,
+    )
+
+
+def joined(parts: Sequence[Curves]) -> Curves:
+    """The curves of tiles that were trained one after another, as those of one tile."""
+    first = parts[0]
+    return replace(
+        first,
+        loss_KC=torch.cat([part.loss_KC for part in parts], 1),
+        metric_KC=torch.cat([part.metric_KC for part in parts], 1),
+        outcome_C=tuple(one for part in parts for one in part.outcome_C),
+        reason_C=tuple(one for part in parts for one in part.reason_C),
+        diverged_step_C=tuple(one for part in parts for one in part.diverged_step_C),
+        loss_final_C=torch.cat([part.loss_final_C for part in parts]),
+        metric_best_C=torch.cat([part.metric_best_C for part in parts]),
+        seconds=sum(part.seconds for part in parts),
+        dynamics=beside([part.dynamics for part in parts if part.dynamics is not None]),
     )

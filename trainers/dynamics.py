@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -32,6 +32,12 @@ class Dynamics:
     grad_norm_JC: Tensor
     scale_JC: Tensor
     update_ratio_JC: Tensor
+
+    def end(self, cell: int, step: int) -> None:
+        """Forget what was measured of a cell from the step at which it ended."""
+        past = [j for j, at in enumerate(self.step_J) if at >= step]
+        for field in fields(self)[2:]:
+            getattr(self, field.name)[past, cell] = torch.nan
 
 
 NAMES = ("grad_std", "layer_std", "grad_norm", "scale", "update_ratio")
@@ -100,19 +106,15 @@ class Recorder:
         return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
 
 
-def side_by_side(runs: list[Dynamics | None], cells: int) -> Dynamics | None:
-    """The dynamics of cells that were trained one by one, as those of a tile; a cell that ended early leaves NaN."""
-    known = [run for run in runs if run is not None]
-    if not known:
+def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
+    """The dynamics of several runs as those of one tile; cells of a run that ended early leave NaN behind."""
+    if not runs:
         return None
-    longest = max(known, key=lambda run: len(run.step_J))
-    joined = []
-    for name in NAMES:
-        shape = getattr(longest, f"{name}_JCN" if name == "layer_std" else f"{name}_JC").shape
-        whole = torch.full((shape[0], cells, *shape[2:]), torch.nan, dtype=torch.float64)
-        for c, run in enumerate(runs):
-            if run is not None:
-                values = getattr(run, f"{name}_JCN" if name == "layer_std" else f"{name}_JC")
-                whole[: len(values), c] = values[:, 0]
-        joined.append(whole)
-    return Dynamics(longest.step_J, longest.layers, *joined)
+    longest = max(runs, key=lambda run: len(run.step_J))
+    moments = len(longest.step_J)
+
+    def joined(name: str) -> Tensor:
+        values = [getattr(run, name) for run in runs]
+        return torch.cat([torch.cat([v, v.new_full((moments - len(v), *v.shape[1:]), torch.nan)]) for v in values], 1)
+
+    return Dynamics(longest.step_J, longest.layers, *(joined(field.name) for field in fields(Dynamics)[2:]))

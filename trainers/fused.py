@@ -74,7 +74,7 @@ def train_fused(
     bad_C: list[int | None] = [None] * cells
     index_C, spike_T = torch.arange(cells, device=device), spike_factors(budget, seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed), budget.steps)):
+        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed, device), budget.steps)):
             micro = [(train_x[part], train_y[part], mask_seed(seed, t, k)) for k, part in enumerate(index_B.chunk(budget.accumulation))]
             tile, loss_C, seen = step(tile, micro, budget.lr_factor(t), spike_T[t])
             loss_TC[t, index_C] = loss_C

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
-from trainers.dynamics import Dynamics, Recorder, side_by_side
+from trainers.dynamics import Dynamics, Recorder, beside
 from trainers.evaluation import as_input, mask_seed, untrained_loss
 from trainers.fused import check_cells
 from trainers.optimizers.base import Optimizer
@@ -41,7 +41,8 @@ def train_serial(
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
     loss_initial = untrained_loss(workload, workload.initial_model(seed).to(device, budget.dtype), budget, seed, device)
-    loss_CT, metric_CK, bad_C, seen_C = [], [], [], []
+    loss_CT, metric_CK, bad_C = [], [], []
+    seen_C: list[Dynamics] = []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):
         own = {name: float(value_C[c]) for name, value_C in (constants_C or {}).items()}
         method = transform.with_constants(**own) if own else transform
@@ -50,10 +51,10 @@ def train_serial(
         loss_CT.append(loss_T)
         metric_CK.append(metric_K)
         bad_C.append(bad)
-        seen_C.append(seen)
+        seen_C += [] if seen is None else [seen]
     seconds = time.perf_counter() - started
     loss_TC, metric_KC = torch.tensor(loss_CT, dtype=torch.float64).T, torch.tensor(metric_CK, dtype=torch.float64).T
-    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, side_by_side(seen_C, len(seen_C)))
+    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, beside(seen_C))
 
 
 def train_cell(
@@ -90,9 +91,11 @@ def train_cell(
         before = {name: p.detach().clone() for name, p in named.items()}
         if not scaled_in(budget) or finite:
             out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr * budget.lr_factor(t))
-            if recorder.due(t + 1):
-                moment = {"before": before, "after": detached(named), "grads": grads, "out": out, "memory": memory}
-                recorder.add(t + 1, torch.tensor([0]), **{key: {name: v.unsqueeze(0) for name, v in tensors.items()} for key, tensors in moment.items()})
+        else:
+            out, _ = transform.update(grads, memory, before)
+        if recorder.due(t + 1):
+            moment = {"before": before, "after": detached(named), "grads": grads, "out": out, "memory": memory}
+            recorder.add(t + 1, torch.tensor([0]), **{key: {name: v.unsqueeze(0) for name, v in tensors.items()} for key, tensors in moment.items()})
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):
                 return loss_T, metric_K, t + 1, recorder.result()

@@ -58,7 +58,7 @@ class Workload:
         return digest.hexdigest()[:16]
 
 
-def batches(n: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+def batches(n: int, batch_size: int, seed: int, device: str | torch.device = "cpu") -> Iterator[Tensor]:
     """Endless index batches [B], without replacement inside an epoch, the same for every cell of a seed.
 
     Raises:
@@ -68,7 +68,7 @@ def batches(n: int, batch_size: int, seed: int) -> Iterator[Tensor]:
         raise ValueError(f"batch_size is {batch_size}, but the training set has {n} examples; lower it to at most {n}")
     generator = torch.Generator().manual_seed(derived_seed(seed, "batches"))
     while True:
-        order = torch.randperm(n, generator=generator)
+        order = torch.randperm(n, generator=generator).to(device)  # one transfer per epoch, none per step
         yield from order[: n - n % batch_size].split(batch_size)
 
 
