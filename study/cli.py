@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -178,11 +177,8 @@ def ui(
         "--port",
         str(port),
     ]
-    try:
-        code = subprocess.run(command, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, check=False).returncode
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(0 if code in (0, 130, -2, -15) else 1)
+    sys.stdout.flush()
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S606  # the server takes this process over: signals reach it
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -296,3 +298,33 @@ def test_specs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     code, listed = answer(capsys, "specs")
     assert code == 0
     assert {"name": "quickstart", "cells": 1764} in [{"name": one["name"], "cells": one["cells"]} for one in listed]  # type: ignore[attr-defined]
+
+
+def test_ui_serves_on_loopback_and_ends_with_its_process(launched: tuple[Path, Path]) -> None:
+    """`study ui` answers on the loopback interface alone, and nothing listens any more once its process was told to end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "study.cli", "ui", "--home", str(launched[1]), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline, answered = time.monotonic() + 90, False
+        while not answered and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                answered = urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
+            time.sleep(0.3)
+        assert answered
+        assert addresses(process.pid) == {"127.0.0.1"}
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and not closed(port):
+        time.sleep(0.2)
+    assert closed(port)
+
+
+def closed(port: int) -> bool:
+    """Whether nothing listens on a port of the loopback interface."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
