@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,6 +44,23 @@ COLUMNS = [
 PACKAGES = ("stability-study", "torch", "ray", "mlflow", "optuna", "numpy", "scipy", "scikit-learn", "matplotlib")
 
 
+DYNAMICS: dict[str, Callable[[dict[str, list[float]]], float]] = {
+    "grad_std_first": lambda seen: seen["grad_std"][0],
+    "grad_std_last": lambda seen: seen["grad_std"][-1],
+    "scale_max": lambda seen: max(seen["scale"]),
+    "scale_above_one": lambda seen: sum(value > 1 for value in seen["scale"]) / len(seen["scale"]),
+    "update_ratio_mean": lambda seen: sum(seen["update_ratio"]) / len(seen["update_ratio"]),
+}
+"""Further columns where the budget records dynamics, from the series without their missing ends; the share counts recorded steps."""
+
+
+def dynamics_columns(text: str) -> dict[str, float]:
+    """The columns of one cell; none where nothing was recorded."""
+    found = json.loads(text)
+    known = {name: [value for value in found[name] if value is not None] for name in ("grad_std", "scale", "update_ratio")} if found else {}
+    return {name: rule(known) for name, rule in DYNAMICS.items()} if known and all(known.values()) else {}
+
+
 def table(analysis: Analysis) -> DataFrame:
     """All cells of the spec, pending ones too."""
     import pandas as pd
@@ -51,11 +69,11 @@ def table(analysis: Analysis) -> DataFrame:
     for cell in analysis.plan.cells:
         record = analysis.stored.get(cell.key)
         if record is not None:
-            rows.append({name: getattr(record, name) for name in COLUMNS})
+            rows.append({name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
         else:
             known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
             rows.append(known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
     numbers = [name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"] + ["seconds"]
     return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64"))
 

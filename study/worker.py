@@ -119,10 +119,22 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
             metric_best=finite(best_C[c]),
             seconds=curves.seconds / len(job.tile.cells),
             curve=tuple((step, finite(loss), finite(metric)) for step, loss, metric in zip(curves.step_K, loss_CK[c], metric_CK[c], strict=True)),
+            dynamics=json.dumps(dynamics_of(curves, c)),
             provenance=provenance,
         )
         for c, cell in enumerate(job.tile.cells)
     ]
+
+
+def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
+    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended."""
+    found = curves.dynamics
+    if found is None:
+        return {}
+    names = ("grad_std", "grad_norm", "scale", "update_ratio")
+    series = {name: [finite(value) for value in getattr(found, f"{name}_JC")[:, cell].tolist()] for name in names}
+    layers = {name: [finite(value) for value in found.layer_std_JCN[:, cell, n].tolist()] for n, name in enumerate(found.layers)}
+    return {"step": list(found.step_J), **series, "layer_std": layers}
 
 
 def failed_records(job: Job, reason: str) -> list[CellRecord]:
@@ -151,6 +163,7 @@ def failed_records(job: Job, reason: str) -> list[CellRecord]:
             metric_best=None,
             seconds=0.0,
             curve=(),
+            dynamics="{}",
             provenance="{}",
         )
         for cell in job.tile.cells

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS cells (
     lr REAL NOT NULL, weight_decay REAL NOT NULL, seed INTEGER NOT NULL, setting TEXT NOT NULL,
     outcome TEXT NOT NULL CHECK (outcome IN ('finished', 'diverged', 'failed')), reason TEXT, diverged_step INTEGER, steps INTEGER NOT NULL,
     loss_initial REAL, loss_final REAL, metric_name TEXT NOT NULL, metric_direction TEXT NOT NULL, metric_initial REAL, metric_final REAL, metric_best REAL,
-    seconds REAL NOT NULL, curve TEXT NOT NULL, provenance TEXT NOT NULL, stored_at REAL NOT NULL
+    seconds REAL NOT NULL, curve TEXT NOT NULL, dynamics TEXT NOT NULL, provenance TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);

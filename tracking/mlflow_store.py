@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CELL_KEY = "cell_key"
 STUDY = "stability_study"
+MOST_POINTS = 200
+"""Points of a curve that a run shows; the ledger has them all."""
 PAGE = 1000
 """Runs per page of a search: MLflow's limit for one page is higher, its advice is not."""
 
@@ -94,6 +96,9 @@ class MlflowStore:
         metrics = [Metric(name, float(value), time, 0) for name, value in single.items() if value is not None]
         for step, loss, metric in record.curve:
             metrics += [Metric(name, value, time, step) for name, value in (("loss", loss), (record.metric_name, metric)) if value is not None]
+        seen = json.loads(record.dynamics)
+        for name in ("grad_std", "scale") if seen else ():
+            metrics += [Metric(name, value, time, step) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None][:MOST_POINTS]
         return metrics, [Param(name, str(value)) for name, value in params.items()], [RunTag(name, str(value)) for name, value in json.loads(record.provenance).items()]
 
     def finish(self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]) -> None:

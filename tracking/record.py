@@ -22,7 +22,8 @@ class CellRecord:
         metric_direction: `max` when higher is better, else `min`.
         metric_initial, metric_final, metric_best: on the evaluation set; None where not finite.
         seconds: this cell's share of its tile's wall time [s].
-        curve: recorded points. provenance: versions, device, commit, as JSON.
+        curve: recorded points. dynamics: statistics of gradients over steps, as JSON, `{}` where the budget asks for none.
+        provenance: versions, device, commit, as JSON.
     """
 
     key: str
@@ -47,6 +48,7 @@ class CellRecord:
     metric_best: float | None
     seconds: float
     curve: Curve
+    dynamics: str
     provenance: str
 
 

@@ -134,6 +134,23 @@ def test_export_and_analyse(launched: tuple[Path, Path], tmp_path: Path, capsys:
     assert analysed["claims"] == claims
 
 
+def test_dynamics_reach_the_table(tmp_path: Path) -> None:
+    """A budget that records dynamics adds their columns to the exported cells, and their curves to MLflow."""
+    import pandas as pd
+    from mlflow.tracking import MlflowClient
+
+    spec, home = tmp_path / "dynamics.yaml", tmp_path / "home"
+    spec.write_text(TINY.replace("steps: 20", "steps: 20, dynamics: 5").replace("[none, unit_norm]", "[none, autoscale]"))
+    assert study("launch", str(spec), "--home", str(home), "--here") == 0
+    cells = pd.read_parquet(Home(home).exports("tiny") / "cells.parquet")
+    seen = cells[cells.outcome == "finished"]
+    assert (seen[seen["transform"] == "none"].scale_max == 1).all()
+    assert (seen[seen["transform"] == "autoscale"].scale_max != 1).all()
+    assert seen.scale_above_one.between(0, 1).all()
+    run_id = next(iter(Ledger(Home(home).ledger).runs("tiny").values()))
+    assert [m.step for m in MlflowClient(Home(home).mlflow_uri).get_metric_history(run_id, "grad_std")][:2] == [1, 6]
+
+
 def test_one_lr_from_the_spec_to_the_picture(launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """The cell at lr 0.01 has the same number in the ledger, in MLflow, in the table and in the landscape that is drawn."""
     from mlflow.tracking import MlflowClient
