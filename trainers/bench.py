@@ -2,10 +2,11 @@
 
 Plain: one ordinary `torch.optim.AdamW` loop per core (on CUDA one for the device), each process with one thread. Fused: one process per
 core (or one for the device) that trains a tile by `train_fused`. All processes run at the same time and their rates are summed, so that
-both keep the same cores busy. A fused run is timed as a whole: copying the initial weights, the initial loss, every step, evaluation before
-and after on 64 images, and the judging of curves; the plain loop is steps alone. Plain and fused take turns in every round. A cell is a budget of 200
-steps of 64 images, in float32. Shares are of the rate that a float32 matrix product reaches on the same cores; the work counted for
-them is that of matrix products and convolutions, forward and backward.
+both keep the same cores busy; plain and fused take turns in every round. A fused run is timed as a whole: copying the initial weights,
+the initial loss, every step, evaluation before and after on 32 images, and the judging of curves; the plain loop is steps alone. (In a
+run of five steps, the shortest, the rest is about a tenth of the work.) A cell is a budget of 200 steps of 64 images, in float32. Shares
+are of the rate that a float32 matrix product reaches on the same cores; the work counted for them is that of matrix products and
+convolutions, forward and backward.
 
 No speed is shown unless fused and serial losses agree in float64, in every process and for every model.
 """
@@ -134,19 +135,20 @@ def conditions(result: dict[str, Any]) -> str:
     load = "" if at["load_average"] is None else f", load average {at['load_average']:.1f} at the end"
     return (
         f"{at['device']}, {at['cores']} cores, {at['processes']} processes of one thread{load}; torch {at['torch']}, Python {at['python']}; n = {result['n']} rounds of about "
-        f"{result['seconds']:g} s each, medians (least-greatest). A cell is {CELL_STEPS} steps of {BATCH_SIZE} images in float32. Shares are of the measured float32 matrix "
+        f"{result['seconds']:g} s each, medians (least-greatest). Steps are those of a timed fused run; a cell is {CELL_STEPS} steps of {BATCH_SIZE} images in float32. Shares are of the measured float32 matrix "
         f"product, {products['float32'] / 1e9:,.0f} GFLOP/s (bfloat16: {products['bfloat16'] / 1e9:,.0f}). Fused losses equal serial ones to {RELATIVE:g} in float64."
     )
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
     """A heading, and one line per model and width."""
-    lines = [["model", "cells fused", "plain cells/s", "fused cells/s", "ratio", "fused images/s", "plain share", "fused share"]]
+    lines = [["model", "cells fused", "steps", "plain cells/s", "fused cells/s", "ratio", "fused images/s", "plain share", "fused share"]]
     for found in result["models"]:
         for row in found["rows"]:
             plain, fused = row["plain"], row["fused"]
             shares = [shown(kind["share"], 100, " %") for kind in (plain, fused)]
-            lines.append([found["model"], str(row["width"]), shown(plain["cells_per_s"]), shown(fused["cells_per_s"]), shown(row["ratio"]), shown(fused["images_per_s"]), *shares])
+            names = [found["model"], str(row["width"]), str(row["steps"])]
+            lines.append([*names, shown(plain["cells_per_s"]), shown(fused["cells_per_s"]), shown(row["ratio"]), shown(fused["images_per_s"]), *shares])
     return lines
 
 
@@ -158,7 +160,7 @@ def skipped(result: dict[str, Any]) -> list[str]:
 def as_text(result: dict[str, Any]) -> str:
     """For a terminal: aligned columns."""
     lines = table(result)
-    sizes = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    sizes = [max(len(entry) for entry in column) for column in zip(*lines, strict=True)]
     rows = ["  ".join(entry.ljust(size) if k == 0 else entry.rjust(size) for k, (entry, size) in enumerate(zip(line, sizes, strict=True))) for line in lines]
     return "\n".join([conditions(result).replace("; ", ";\n").replace(". ", ".\n"), "", *rows, *skipped(result)])
 

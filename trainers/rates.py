@@ -24,7 +24,7 @@ from trainers.workloads.base import batches
 
 SHAPES: dict[str, tuple[int, int, int]] = {"mlp": (1, 8, 8), "convnet": (1, 8, 8), "resnet20": (3, 32, 32)}
 """Shape of the images that each measured model sees."""
-EXAMPLES = 256
+EXAMPLES = 128
 """Images of the workload, a quarter of them for evaluation: few, so that the two evaluations of a short run weigh little."""
 BATCH_SIZE = 64
 LEAST_STEPS = 5
