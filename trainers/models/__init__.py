@@ -10,11 +10,14 @@ from torch import nn
 
 from trainers.models.convnet import convnet
 from trainers.models.mlp import mlp
+from trainers.models.resnet import resnet20, resnet56
 from trainers.naming import check_keywords, look_up
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "convnet": convnet,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
 }
 
 

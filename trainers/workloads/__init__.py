@@ -10,9 +10,11 @@ from trainers.models import model_factory
 from trainers.naming import check_keywords, look_up
 from trainers.workloads.base import Workload
 from trainers.workloads.images import digits
+from trainers.workloads.synthetic import synthetic
 
 WORKLOADS: dict[str, Callable[..., Workload]] = {
     "digits": digits,
+    "synthetic": synthetic,
 }
 
 

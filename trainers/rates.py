@@ -1,0 +1,212 @@
+"""How fast one process trains: fused, in a plain loop, and what its matrix products could do. Run by `trainers.bench`, one such process per core."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainers.budget import Budget
+from trainers.denormals import flushed_denormals
+from trainers.fused import train_fused
+from trainers.optimizers import make_optimizer
+from trainers.serial import train_serial
+from trainers.transforms import make_transform
+from trainers.workloads import Workload, make_workload
+from trainers.workloads.base import batches
+
+SHAPES: dict[str, tuple[int, int, int]] = {"mlp": (1, 8, 8), "convnet": (1, 8, 8), "resnet20": (3, 32, 32)}
+"""Shape of the images that each measured model sees."""
+EXAMPLES = 128
+"""Images of the workload, a quarter of them for evaluation: few, so that the two evaluations of a short run weigh little."""
+BATCH_SIZE = 64
+LEAST_STEPS = 5
+"""A timed run is never shorter [steps]."""
+PATIENCE = 4.0
+"""A width is skipped when its shortest run would take more than this many times the wanted time."""
+RELATIVE = 1e-9
+"""Allowed difference of fused and serial losses in float64: rounding, amplified by four steps of training."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every process measures at the same time: one model at several fused widths, in `rounds` rounds of about `seconds` each."""
+
+    model: str
+    widths: tuple[int, ...]
+    rounds: int
+    seconds: float
+    device: str
+
+
+class Company:
+    """The processes that measure together: they wait for each other, and do what the first of them decides."""
+
+    def __init__(self, barrier: Any, number: Any) -> None:
+        self.barrier, self.number = barrier, number
+
+    def meet(self) -> None:
+        self.barrier.wait()
+
+    def agree(self, rank: int, number: float) -> float:
+        """The number of rank 0, in all processes."""
+        if rank == 0:
+            self.number.value = number
+        self.meet()
+        agreed = float(self.number.value)
+        self.meet()
+        return agreed
+
+
+company = Company(threading.Barrier(1), SimpleNamespace(value=0.0))
+"""Replaced in every process by `join`; as it stands, a process measures alone."""
+
+
+def join(barrier: Any, number: Any) -> None:
+    """Make this process one of several that measure together, with one thread each."""
+    global company
+    company = Company(barrier, number)
+    torch.set_num_threads(1)
+
+
+def measure(rank: int, job: Job) -> dict[str, Any]:
+    """Rates of one process, the others doing the same at the same time.
+
+    Returns:
+        difference: largest relative difference of fused and serial losses, in float64.
+        parameters, flops_per_step: of one cell, by `FlopCounterMode`, forward and backward.
+        rows: for each width its `steps` per run, and `plain` and `fused` for every round [cell steps / s].
+        skipped: for each width left out, the reason.
+
+    Raises:
+        RuntimeError: fused training is not equal to serial training here, so its speed means nothing.
+    """
+    try:
+        difference = checked(job.model, job.device)
+        workload = make_workload("synthetic", job.model, shape=SHAPES[job.model], examples=EXAMPLES)
+        plain, fused = Plain(workload, job.device), Fused(workload, job.device)
+        rows: list[dict[str, Any]] = []
+        skipped: list[dict[str, Any]] = []
+        plain(job.seconds / 4)  # warm-up
+        company.meet()
+        pace = 1 / plain(job.seconds / 4)
+        for width in job.widths:
+            least = company.agree(rank, LEAST_STEPS * width * pace)
+            if least > PATIENCE * job.seconds:
+                skipped.append({"width": width, "reason": f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {PATIENCE:g} x {job.seconds:g} s"})
+                continue
+            try:
+                steps = int(company.agree(rank, fused.steps_in(width, job.seconds)))
+                row: dict[str, Any] = {"width": width, "steps": steps, "plain": [], "fused": []}
+                for _ in range(job.rounds):
+                    company.meet()
+                    row["plain"].append(plain(job.seconds))
+                    company.meet()
+                    row["fused"].append(fused(width, steps))
+            except torch.OutOfMemoryError:
+                skipped.append({"width": width, "reason": "does not fit into the device's memory"})
+                continue
+            rows.append(row)
+            pace = min(pace, 1 / max(row["fused"]))
+        return {"difference": difference, "parameters": plain.parameters, "flops_per_step": plain.flops_per_step(), "rows": rows, "skipped": skipped}
+    except BaseException:
+        company.barrier.abort()  # or the others would wait forever
+        raise
+
+
+def checked(model: str, device: str) -> float:
+    """The largest relative difference of fused and serial losses of three cells in four float64 steps on tiny images.
+
+    Raises:
+        RuntimeError: it is larger than rounding.
+    """
+    workload = make_workload("synthetic", model, shape=(SHAPES[model][0], 8, 8), examples=64)
+    parts = (workload, make_transform("none"), make_optimizer("adamw"), Budget(steps=4, batch_size=8, points=4, precision="float64"))
+    lr_C, weight_decay_C = torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64), torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64)
+    fused, serial = (train(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0, device=device).loss_KC for train in (train_fused, train_serial))
+    difference = float(((fused - serial) / serial).abs().max())
+    if not difference <= RELATIVE:
+        raise RuntimeError(f"{model}: fused and serial losses differ by {difference:.1e}, wanted at most {RELATIVE:g}; no speed is shown for wrong numbers")
+    return difference
+
+
+class Plain:
+    """The loop that an ordinary user would write: one model, `torch.optim.AdamW`, nothing else; no transform, no evaluation, no look at the loss."""
+
+    def __init__(self, workload: Workload, device: str) -> None:
+        self.device, self.loss = device, workload.loss
+        self.model = workload.initial_model(0).to(device)
+        self.rule = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.1)
+        self.x, self.y = workload.train_x.to(device), workload.train_y.to(device)
+        self.batches = batches(len(self.x), BATCH_SIZE, seed=0)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+
+    def step(self, index_B: Tensor) -> None:
+        loss = self.loss(self.model(self.x[index_B]), self.y[index_B])
+        self.rule.zero_grad()
+        loss.backward()
+        self.rule.step()
+
+    @flushed_denormals()  # as the fused trainer does, so that both have it
+    def __call__(self, seconds: float) -> float:
+        """Train for that long [steps / s]."""
+        done, started = 0, clock(self.device)
+        while time.perf_counter() - started < seconds:
+            for index_B in islice(self.batches, LEAST_STEPS):
+                self.step(index_B)
+            done += LEAST_STEPS
+        return done / (clock(self.device) - started)
+
+    def flops_per_step(self) -> int:
+        """Floating-point operations of matrix products and convolutions in one step, forward and backward."""
+        with FlopCounterMode(display=False) as counter:
+            self.step(next(self.batches))
+        return int(counter.get_total_flops())
+
+
+class Fused:
+    """Whole runs of `train_fused`: stacking, initial loss, every step, two evaluations and the judging of curves are in the time."""
+
+    def __init__(self, workload: Workload, device: str) -> None:
+        self.parts, self.device = (workload, make_transform("none"), make_optimizer("adamw")), device
+
+    def __call__(self, width: int, steps: int) -> float:
+        """Train that many cells for that many steps [cell steps / s]."""
+        budget = Budget(steps=steps, batch_size=BATCH_SIZE, points=1)
+        started = clock(self.device)
+        train_fused(*self.parts, budget, lr_C=torch.logspace(-4, -2, width), weight_decay_C=torch.full((width,), 0.1), seed=0, device=self.device)
+        return width * steps / (clock(self.device) - started)
+
+    def steps_in(self, width: int, seconds: float) -> int:
+        """How many steps a run of that many seconds has; trying it out is the warm-up."""
+        steps = LEAST_STEPS
+        while (taken := width * steps / self(width, steps)) < seconds / 4:
+            steps *= 4
+        return max(LEAST_STEPS, round(steps * seconds / taken))
+
+
+def clock(device: str) -> float:
+    """The time when all work given to the device is done [s]."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def matrix_product_rate(rank: int, dtype: str, seconds: float, device: str) -> float:
+    """What a square matrix product reaches [FLOP / s], the other processes computing theirs at the same time; the best of many."""
+    size = 8192 if torch.device(device).type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
+    a @ b
+    company.meet()
+    fastest, until = float("inf"), clock(device) + seconds
+    while (started := clock(device)) < until:
+        a @ b
+        fastest = min(fastest, clock(device) - started)
+    return 2 * size**3 / fastest
