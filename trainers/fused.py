@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from trainers.budget import Budget
@@ -17,7 +17,7 @@ from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
 from trainers.evaluation import as_input, evaluated, mask_seed, untrained_loss
-from trainers.fusion import fusable
+from trainers.fusion import cell_by_cell, fills_processor, fusable, vectorised
 from trainers.models.dropout import PairedDropout
 from trainers.optimizers.base import Optimizer
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
@@ -61,9 +61,11 @@ def train_fused(
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
     cells, dtype = len(lr_C), budget.dtype
-    model = fusable(workload.initial_model(seed).to(device, dtype))
+    model = workload.initial_model(seed).to(device, dtype)
+    looped = fills_processor(model, as_input(workload.train_x[:1], dtype, device))
+    model = model if looped else fusable(model)
     loss_initial = untrained_loss(workload, model, budget, seed, device)
-    step = Step(workload, model, transform, optimizer, budget)
+    step = Step(workload, model, transform, optimizer, budget, looped)
     tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
     recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells)
     train_x, train_y = as_input(workload.train_x, dtype, device), workload.train_y.to(device)
@@ -97,17 +99,13 @@ def train_fused(
 class Step:
     """One optimizer step of every cell of a tile; no Python per cell."""
 
-    def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget) -> None:
+    def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget, looped: bool) -> None:
         loss = loss_function(workload, model, budget)
         self._model, self._transform, self._optimizer, self._budget = model, transform, optimizer, budget
         self._masked = any(isinstance(module, PairedDropout) for module in model.modules())
         self._scale = LossScale() if scaled_in(budget) else None
 
-        def scaled_loss(params: Tensors, buffers: Tensors, factor: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            value = loss(params, buffers, x, y)
-            return value * factor, value
-
-        self._gradients = vmap(grad_and_value(scaled_loss, has_aux=True), in_dims=(0, 0, 0, None, None), randomness="same")
+        self._gradients = cell_by_cell(loss) if looped else vectorised(loss)
         self._apply = vmap(self._applied, in_dims=(0, 0, None))
 
     def begin(self, lr_C: Tensor, weight_decay_C: Tensor, own_C: Tensors) -> Tile:
@@ -145,7 +143,7 @@ class Step:
         for x, y, masks in micro:
             if self._masked:
                 torch.manual_seed(masks)
-            grads, (_, loss_C) = self._gradients(tile["params"], tile["buffers"], factor, x, y)
+            grads, loss_C = self._gradients(tile["params"], tile["buffers"], factor, x, y)
             total = {name: total[name] + g if total else g for name, g in grads.items()}
             losses.append(loss_C)
         share = spike / len(micro)

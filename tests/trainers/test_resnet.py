@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from trainers import Budget, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers.fusion import fills_processor
 from trainers.models import model_factory
 
 RELATIVE = 1e-9
@@ -35,10 +36,11 @@ def test_initial_weights_keep_the_size_of_gradients() -> None:
             assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "resnet56"])
-def test_fused_equals_serial(name: str) -> None:
-    """Losses agree to rounding, and accuracies exactly, running statistics of BatchNorm included."""
-    workload = make_workload("synthetic", name, shape=[3, 8, 8], examples=64)
+@pytest.mark.parametrize(("name", "side", "looped"), [("resnet20", 8, False), ("resnet56", 8, False), ("resnet20", 16, True)])
+def test_fused_equals_serial(name: str, side: int, looped: bool) -> None:
+    """Losses agree to rounding, and accuracies exactly, whether cells are vectorised or looped over; BatchNorm's statistics included."""
+    workload = make_workload("synthetic", name, shape=[3, side, side], examples=64)
+    assert fills_processor(workload.initial_model(0), workload.train_x[:1]) == looped
     budget = Budget(steps=3, batch_size=8, points=3, precision="float64")
     cells = {"lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64), "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64), "seed": 0}
     parts = (workload, make_transform("none"), make_optimizer("adamw"), budget)
