@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo
+.PHONY: test lint demo bench
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -24,3 +24,7 @@ lint: $(VENV)/.installed-dev
 
 test: lint  ## install, lint, types and tests
 	$(BIN)/pytest
+
+bench: $(VENV)/.installed  ## fused training beside plain loops, on this machine
+	$(BIN)/python -m trainers.bench --models mlp convnet
+	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8

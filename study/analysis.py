@@ -69,7 +69,7 @@ class Analysis:
                     "confidence": confidence,
                     "metric": landscape.metric_name,
                     "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
-                    "tuned_score": number(tuned_score(landscape), landscape.metric_name, confidence),
+                    "tuned_score": number(in_metric(landscape), landscape.metric_name, confidence),
                     "divergence_share": number(divergence_share(landscape), "fraction", confidence),
                     "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
                     "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
@@ -91,7 +91,19 @@ class Analysis:
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
     """An estimate with its unit, interval and n."""
     interval = estimate.interval(confidence)
-    return {"estimate": estimate.mean, "interval": list(interval) if interval else None, "unit": unit, "n_seeds": estimate.n, "lower_bound": estimate.lower_bound}
+    return {
+        "estimate": estimate.mean,
+        "interval": list(interval) if interval else None,
+        "unit": unit,
+        "n_seeds": estimate.n,
+        "lower_bound": estimate.lower_bound,
+        "per_seed": list(estimate.values_S),
+    }
+
+
+def in_metric(landscape: Landscape) -> Estimate:
+    """The tuned score as the metric itself, whatever its direction."""
+    return Estimate(tuple(landscape.sign * value for value in tuned_score(landscape).values_S))
 
 
 def described(found: Region, confidence: float) -> dict[str, Any]:

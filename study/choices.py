@@ -1,4 +1,4 @@
-"""Methods that a spec chooses: a name, and the constants that differ from its defaults."""
+"""Methods that a spec chooses: a name, and the constants that are given for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Choice:
 
 def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
     """`name`, or `name(constant=value, …)` where constants differ from the defaults."""
-    inside = ", ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in constants)
+    inside = ", ".join(f"{key}={value!r}" for key, value in constants)
     return f"{name}({inside})" if inside else name
 
 

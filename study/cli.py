@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from study.home import Home
+from study.home import DEFAULT_HOME, Home
 from study.spec import SpecError, read_spec, shipped
+from tracking import LedgerError
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -26,13 +27,15 @@ out = Console(width=None if sys.stdout.isatty() else 120)
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-HOME = Path("stability-study-home")
 
 
 def main() -> None:
     """Run a command; what the user got wrong is one message per error, without a traceback."""
     try:
         app()
+    except LedgerError as error:
+        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
     except SpecError as error:
         Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(WRONG_INPUT)
@@ -57,7 +60,7 @@ def specs(as_json: Json = False) -> None:
 
 
 @app.command()
-def plan(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+def plan(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Say what a launch would train, and about how long; trains and writes nothing."""
     from study.foresight import foresee
 
@@ -68,7 +71,7 @@ def plan(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
 @app.command()
 def launch(
     spec: Spec,
-    home: HomeOption = HOME,
+    home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
     address: Annotated[str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")] = None,
     tracking_uri: Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")] = None,
@@ -92,7 +95,7 @@ def launch(
 
 
 @app.command()
-def status(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
     from study.launch import read
 
@@ -107,7 +110,7 @@ def status(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
 
 
 @app.command()
-def analyse(spec: Spec, home: HomeOption = HOME, as_json: Json = False) -> None:
+def analyse(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
     from study.launch import read
     from study.tables import claims_table, regions_table
@@ -133,7 +136,7 @@ def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 @app.command()
-def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = HOME, as_json: Json = False) -> None:
+def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.export import export as write
     from study.launch import read
@@ -154,13 +157,13 @@ def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folde
 
 @app.command()
 def ui(
-    home: HomeOption = HOME,
+    home: HomeOption = DEFAULT_HOME,
     host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
 ) -> None:
     """Serve the MLflow UI of a home until Ctrl-C."""
     place = Home(home)
-    if not (place.root / "mlflow.db").exists():
+    if not place.mlflow_database.exists():
         raise SpecError(f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home")
     out.print(f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     command = [

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import pickle
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from study.spec import Workers
-from study.worker import Job, measure_width, run_job
+from study.worker import Job, default_device, measure_width, run_job
 from tracking import CellRecord
 
 Done = Callable[[list[CellRecord]], None]
@@ -32,12 +33,20 @@ class Failure:
 class Pool(Protocol):
     """Workers of one kind. `train` calls `done` in this process, tile by tile, and returns what could not be trained."""
 
+    @property
+    def name(self) -> str:
+        """What a measured width is remembered for: the machine and its device."""
+
     def width(self, job: Job) -> int: ...
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]: ...
 
 
 class HerePool:
     """This process, one tile after another."""
+
+    @property
+    def name(self) -> str:
+        return f"{platform.node()}, this process, {default_device()}"
 
     def width(self, job: Job) -> int:
         """How many cells like these this process best trains together."""
@@ -48,8 +57,8 @@ class HerePool:
         for job in jobs:
             try:
                 found = run_job(job)
-            except (RuntimeError, MemoryError) as error:  # what torch raises when a device or its memory gives out
-                failures.append(Failure(job, first_line(error)))
+            except Exception as error:  # as on a worker: one tile that cannot be trained must not end the others
+                failures.append(Failure(job, cause(error)))
             else:
                 done(found)
         return failures
@@ -79,7 +88,7 @@ def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
     try:
-        yield RayPool(workers, gpus)
+        yield RayPool(workers, gpus, address or platform.node())
     finally:
         if started:
             # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
@@ -90,8 +99,9 @@ def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
 class RayPool:
     """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
 
-    def __init__(self, workers: Workers, gpus: float) -> None:
+    def __init__(self, workers: Workers, gpus: float, where: str) -> None:
         self._workers, self._gpus = workers, gpus
+        self.name = f"{where}, {workers.cpus_per_worker} cpus, {gpus:g} gpus"
 
     @property
     def _device(self) -> str:
@@ -152,7 +162,7 @@ class RayPool:
                     verbose=0,
                 ),
             ).fit()
-        return [Failure(unpacked(result.config["tile"]), first_line(result.error)) for result in results if result.error is not None]
+        return [Failure(unpacked(result.config["tile"]), cause(result.error)) for result in results if result.error is not None]
 
 
 def measured_on_worker(job: Job, threads: int, device: str) -> int:
@@ -168,7 +178,7 @@ def unpacked(text: str) -> Job:
     return job
 
 
-def first_line(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The last line of an error's text, which in Ray's errors names the cause."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1].strip()[:300]}" if lines else type(error).__name__

@@ -51,7 +51,10 @@ class Evidence:
         common_S = reference_scores([landscape.score_SWL for landscape in self.landscapes.values()])
         found = {}
         for name, landscape in self.landscapes.items():
-            best_S = {"own": reference_scores([landscape.score_SWL]), "common": common_S}
+            start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.score_SWL])
+            # a transform that learned nothing has no region of its own: its best is noise, and most of its grid would be near it
+            learned_S = own_S - start_S >= self.tolerances.trained * (common_S - start_S)
+            best_S = {"own": np.where(learned_S, own_S, np.inf), "common": common_S}
             for kind in KINDS:
                 for reference in REFERENCES:
                     found[name, kind, reference] = region(landscape, best_S[reference], kind, reference, self.tolerances)
@@ -62,10 +65,10 @@ class Evidence:
 
         Transforms may change what lr means, so a common window is centred on each one's own optimum.
         """
-        columns = {landscape.transform: best_cell(landscape)[1] for landscape in compared}
-        last = len(compared[0].lr) - 1
-        reach = min(min(column, last - column) for column in columns.values())
-        return {name: np.abs(np.arange(last + 1) - column) <= reach for name, column in columns.items()}
+        position = np.log10(compared[0].lr)
+        optimum = {landscape.transform: position[best_cell(landscape)[1]] for landscape in compared}
+        reach = min(min(at - position[0], position[-1] - at) for at in optimum.values())
+        return {name: np.abs(position - at) <= reach + 1e-9 for name, at in optimum.items()}
 
 
 def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evidence]:

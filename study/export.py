@@ -79,7 +79,7 @@ def table(analysis: Analysis) -> DataFrame:
 
 
 def export(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write every file and return their paths; each is written whole or not at all."""
+    """Write every file and return their paths; tables and JSON are written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     cells = table(analysis)
     cells.to_parquet(partial(folder / "cells.parquet"), index=False)
@@ -118,27 +118,25 @@ def claims_page(analysis: Analysis) -> str:
     """The ledger as a page: a table, then each verdict explained."""
     spec = analysis.plan.spec
     lines = [f"# Claims: {spec.name}", "", spec.description, "", "| claim | estimate (hardest comparison) | claimed | n | verdict |", "|---|---|---|---|---|"]
-    lines += [f"| `{c.id}` | {shown_estimate(c)}{f', {c.against}' if c.against else ''} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |" for c in analysis.claims]
-    for claim in analysis.claims:
-        lines += [
-            "",
-            f"## {claim.id}: {claim.verdict}",
-            "",
-            f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}{f', {claim.against}' if claim.against else ''}.",
-            "",
-            claim.reason,
-        ]
-        if claim.cells:
-            lines += ["", f"{len(claim.cells)} cells stand behind this; their keys are in `claims.json`."]
+    measured = [claim for claim in analysis.claims if claim.estimate is not None]
+    lines += [f"| `{c.id}` | {shown_estimate(c)}, {c.against} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |" for c in measured]
+    for claim in measured:
+        lines += ["", f"## {claim.id}: {claim.verdict}", "", f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}, {claim.against}.", "", claim.reason]
+        lines += ["", f"{len(claim.cells)} cells stand behind this; their keys are in `claims.json`."]
+    lines += ["", "## Not decided by this study", ""]
+    lines += [f"- `{claim.id}` (*{claim.claim}*, {claim.source}), on {claim.setting}: {claim.reason}" for claim in analysis.claims if claim.estimate is None]
+    behind = provenance(analysis)
+    trained = "; ".join(f"{one['cells']} cells: " + ", ".join(f"{key} {value}" for key, value in one.items() if key != "cells") for one in behind["trained_by"])
+    lines += ["", f"Seeds {', '.join(map(str, spec.seeds))}. Trained by: {trained}. Intervals are {spec.region.confidence:.0%}, over seeds."]
     return "\n".join(lines) + "\n"
 
 
 def shown_estimate(claim: Claim) -> str:
-    """`1.02 x [0.9, 1.15]`, or a dash."""
+    """`≥ 1.02 [0.9, 1.15] x`, or a dash."""
     if claim.estimate is None:
         return "–"
     span = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
-    return f"{claim.estimate:.3g}{span} {claim.unit}"
+    return f"{'≥ ' * claim.lower_bound}{'≤ ' * claim.upper_bound}{claim.estimate:.3g}{span} {claim.unit}"
 
 
 def claimed(claim: Claim) -> str:

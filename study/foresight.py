@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +66,15 @@ class Foresight:
 
 def foresee(spec: StudySpec, home: Home) -> Foresight:
     """Count what is stored and what is missing; nothing is written."""
-    names = [setting.name for setting in settings(spec)]
-    plan = make_plan(spec, dict.fromkeys(names, "never launched"))
+    plan = make_plan(spec, {})
     stored: set[str] = set()
     measured: dict[str, float | None] = {}
     remembered: dict[str, int | None] = {}
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)
-        plan = make_plan(spec, {name: ledger.fingerprint(name) or "never launched" for name in names})
+        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
         stored = {key for key, outcome in ledger.outcomes(plan.keys).items() if outcome != "failed"}
-        remembered = {key: ledger.width(key, platform.node()) for key in plan.settings}
+        remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)

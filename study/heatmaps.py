@@ -12,6 +12,7 @@ import numpy as np
 from study.evidence import Evidence
 from study.landscape import DIVERGED, FAILED, FINISHED, PENDING, Flags, Landscape
 from study.regions import Region
+from study.statistics import worded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
 def panel_size(landscape: Landscape) -> tuple[float, float]:
     """Width and height of a panel [inches], so that cells are about square without becoming tiny or huge."""
     cell = min(0.19, 3.4 / len(landscape.lr))
-    return max(1.9, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
+    return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
 
 
 def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
@@ -148,9 +149,7 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
     found: Region | None = evidence.regions.get((landscape.transform, "trained", "own"))
     if found is None:
         return "no complete seed yet"
-    interval = found.lr_width.interval(evidence.tolerances.confidence)
-    span = f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""
-    return f"trained over {'≥ ' if found.lr_width.lower_bound else ''}{found.lr_width.mean:.1f}{span} decades of lr"
+    return f"trained: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
 
 
 def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
@@ -187,7 +186,8 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     handles: list[Any] = [
         Patch(color=COLOURS[name], label=name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()
     ]
-    handles.append(Line2D([], [], label="some seeds diverged", **DOT))
+    if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
+        handles.append(Line2D([], [], label="some seeds diverged", **DOT))
     handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
 

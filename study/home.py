@@ -11,6 +11,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.spec import SpecError
+from tracking import Ledger
+
+DEFAULT_HOME = Path("stability-study-home")
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,12 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def mlflow_database(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{(self.root / 'mlflow.db').resolve()}"
+        return f"sqlite:///{self.mlflow_database.resolve()}"
 
     @property
     def mlflow_artifacts(self) -> Path:
@@ -43,6 +50,8 @@ class Home:
         Raises:
             SpecError: it cannot be made or written.
         """
+        if set("?#%") & set(str(self.root.resolve())):
+            raise SpecError(f"home {self.root}: database addresses cannot hold ?, # or %; choose another with --home")
         try:
             for folder in (self.root, self.root / "optuna", self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +60,11 @@ class Home:
             probe.unlink()
         except OSError as error:
             raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
+
+    def open_ledger(self) -> Ledger:
+        """The ledger, made if there is none; two first launches at once make it one after the other."""
+        with FileLock(self.root / "locks" / "ledger.lock"):
+            return Ledger(self.ledger)
 
     @contextmanager
     def hold(self, study: str) -> Iterator[None]:

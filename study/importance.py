@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def importances(landscape: Landscape) -> list[Importance]:
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
     evaluators = {"fanova": FanovaImportanceEvaluator(seed=0), "pedanova": PedAnovaImportanceEvaluator()}
+    warnings.filterwarnings("ignore", message=".*quantiles select the same.*")  # few settings: both quantiles are the best one
     decidable = len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
     diverged = divergence_share(landscape).mean if landscape.seeds else 0.0
     return [

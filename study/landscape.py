@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from study.choices import Choice, label
+from study.choices import Choice
 from study.plan import Plan
 from tracking import CellRecord
 
@@ -130,8 +129,3 @@ def first_known(values_SWL: Floats) -> Floats:
     """Per seed the first number that is not NaN (equal for all cells of a seed), or NaN."""
     flat = values_SWL.reshape(len(values_SWL), -1)
     return np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in flat])
-
-
-def transform_label(record: CellRecord) -> str:
-    """What tables call the record's transform."""
-    return label(record.transform, tuple(sorted(json.loads(record.constants).items())))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ class Launch:
     seconds: float
     mlflow_runs: int
     trouble: str | None
+    own_tracker: bool
 
 
 def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
@@ -56,21 +57,13 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     return found
 
 
-def stored_fingerprints(spec: StudySpec, ledger: Ledger) -> dict[str, str]:
-    """The same from the ledger, without loading data; a workload that was never launched gets a name no key has."""
-    return {setting.name: ledger.fingerprint(setting.name) or "never launched" for setting in settings(spec)}
-
-
 def read(spec: StudySpec, home: Home) -> Analysis:
     """What is stored of a study; nothing is written, and nothing is stored where there is no home."""
     if not home.ledger.exists():
-        return Analysis(make_plan(spec, dict.fromkeys((setting.name for setting in settings(spec)), "never launched")), {})
-    ledger = Ledger(home.ledger, create=False)
-    try:
-        plan = make_plan(spec, stored_fingerprints(spec, ledger))
+        return Analysis(make_plan(spec, {}), {})
+    with closing(Ledger(home.ledger, create=False)) as ledger:
+        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
         return Analysis(plan, ledger.get(plan.keys))
-    finally:
-        ledger.close()
 
 
 def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False, address: str | None = None, tracking_uri: str | None = None) -> Launch:
@@ -88,25 +81,20 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
     console.print(f"loading {', '.join(setting.name for setting in settings(spec))}", highlight=False)
     prints = fingerprints_of_data(spec)
     home.prepare()
-    with home.hold(spec.name):
-        ledger = Ledger(home.ledger)
-        try:
-            for name, value in prints.items():
-                ledger.note_fingerprint(name, value)
-            ledger.note_study(spec.name, spec.canonical())
-            plan = make_plan(spec, prints)
-            return _run(plan, home, ledger, console, here, address, tracking_uri or home.mlflow_uri, started)
-        finally:
-            ledger.close()
+    with home.hold(spec.name), closing(home.open_ledger()) as ledger:
+        for name, value in prints.items():
+            ledger.note_fingerprint(name, value)
+        ledger.note_study(spec.name, spec.canonical())
+        return _run(make_plan(spec, prints), home, ledger, console, here, address, tracking_uri or home.mlflow_uri, started)
 
 
 def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, address: str | None, uri: str, started: float) -> Launch:
     outcomes = ledger.outcomes(plan.keys)
     stored = {key for key, outcome in outcomes.items() if outcome in STORED}
     missing = plan.missing(stored)
-    mirror = Mirror(partial(open_mlflow, uri, plan.spec.name, home), home.ledger, plan.spec.name)
-    unseen = [key for key in stored if key not in ledger.runs(plan.spec.name)]
-    mirror.add(ledger.get(unseen).values())
+    shown = ledger.runs(plan.spec.name, uri)
+    mirror = Mirror(partial(open_mlflow, uri, plan.spec.name, home), home.ledger, plan.spec.name, uri)
+    mirror.add(ledger.get(key for key in stored if key not in shown).values())
     failures: list[Failure] = []
     interrupted = False
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
@@ -120,7 +108,7 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
         try:
             if missing:
                 with dispatch.here() if here else dispatch.ray_pool(plan.spec.workers, address) as pool:
-                    widths = {key: width_of(key, plan, ledger, pool, address) for key in {cell.setting for cell in missing}}
+                    widths = {key: width_of(key, plan, ledger, pool) for key in {cell.setting for cell in missing}}
                     failures = pool.train(plan.jobs(missing, widths), done)
                 ledger.add(record for failure in failures for record in failed_records(failure.job, failure.reason))
             mirror.finish(display.refresh)
@@ -131,19 +119,19 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
     folder = home.exports(plan.spec.name)
     if not interrupted:
         conclude(analysis, home, folder, uri, console)
-    runs = len(ledger.runs(plan.spec.name))
-    return Launch(analysis, display.trained, failures, interrupted, folder, time.monotonic() - started, runs, mirror.trouble)
+    runs = len(ledger.runs(plan.spec.name, uri).keys() & set(plan.keys))
+    return Launch(analysis, display.trained, failures, interrupted, folder, time.monotonic() - started, runs, mirror.trouble, uri == home.mlflow_uri)
 
 
-def width_of(key: str, plan: Plan, ledger: Ledger, pool: dispatch.Pool, address: str | None) -> int:
+def width_of(key: str, plan: Plan, ledger: Ledger, pool: dispatch.Pool) -> int:
     """The spec's width, or the remembered one, or a measured one."""
     if plan.spec.workers.tile is not None:
         return plan.spec.workers.tile
-    machine = address or platform.node()
-    width = ledger.width(key, machine)
+    job = plan.largest(key)
+    width = ledger.width(key, pool.name, len(job.tile.cells))
     if width is None:
-        width = pool.width(plan.largest(key))
-        ledger.note_width(key, machine, width)
+        width = pool.width(job)
+        ledger.note_width(key, pool.name, width, len(job.tile.cells))
     return width
 
 
@@ -162,7 +150,7 @@ def conclude(analysis: Analysis, home: Home, folder: Path, uri: str, console: Co
             [folder / "heatmaps", *(path for path in written if path.parent == folder)],
         )
     except Exception as error:  # a tracker that is away must not cost the study its result
-        console.print(f"MLflow did not get the pictures ({type(error).__name__}); `study sync {analysis.plan.spec.name}` sends them", highlight=False)
+        console.print(f"MLflow did not get the pictures ({type(error).__name__}); launching again sends them", highlight=False)
 
 
 def open_mlflow(uri: str, study: str, home: Home):  # type: ignore[no-untyped-def]  # importing its type would import MLflow

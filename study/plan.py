@@ -16,6 +16,9 @@ REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
 """Seconds per example and cell in a fused run on one core of a two-core machine, per model; only for a first estimate."""
 
 
+NEVER_LAUNCHED = "never launched"
+
+
 @dataclass(frozen=True)
 class Setting:
     """One combination of workload, model and optimizer of a spec."""
@@ -75,12 +78,13 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     """The plan of a spec.
 
     Args:
-        fingerprints: by the name of each setting, what stands for its data and network in the keys of cells.
+        fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
+            without one was never launched, and gets keys that no stored cell has.
     """
     meaning = {}
     for setting in settings(spec):
         parts = [dataclasses.asdict(part) for part in (setting.workload, setting.model, setting.optimizer, spec.budget)]
-        meaning[digest([*parts, fingerprints[setting.name]])] = setting
+        meaning[digest([*parts, fingerprints.get(setting.name, NEVER_LAUNCHED)])] = setting
     grid = Grid(spec.lr, spec.weight_decay)
     cells = [
         Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)

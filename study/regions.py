@@ -82,16 +82,19 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
     inside_SWL = (way(landscape, reference_S) >= needed) & finished
     inside_WL: Flags = inside_SWL.mean(axis=0) >= tolerances.share - 1e-9
     lr_decades, wd_decades, positive = axis_decades(landscape)
-    censored = touched(inside_WL[positive])
+    anyhow_WL = inside_SWL.any(axis=0)  # sizes are measured per seed: one seed at the border makes them bounds
+    censored = touched(anyhow_WL[positive]) if positive.any() else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
     length_SW = (inside_SWL * lr_decades).sum(axis=2)
     rows = [
-        Estimate(tuple(length_SW[:, w]), edge_sd(inside_SWL[:, w], lr_decades), bool({"low lr", "high lr"} & set(touched(inside_WL[w : w + 1])))) for w in range(len(wd_decades))
+        Estimate(tuple(length_SW[:, w]), edge_sd(inside_SWL[:, w], lr_decades), bool({"low lr", "high lr"} & set(touched(anyhow_WL[w : w + 1]))), least=0.0)
+        for w in range(len(wd_decades))
     ]
     measured = [rows[w] for w in np.flatnonzero(positive)] or rows
     lr_width = Estimate(
         tuple(np.median([row.values_S for row in measured], axis=0)),
         float(np.median([row.lattice_sd for row in measured])),
         "low lr" in censored or "high lr" in censored,
+        least=0.0,
     )
     columns = inside_SWL[:, positive].any(axis=(0, 1))
     height_SL = (inside_SWL[:, positive] * wd_decades[positive][None, :, None]).sum(axis=1)
@@ -101,10 +104,11 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
         tuple(np.median([h.values_S for h in heights], axis=0)) if heights else (0.0,) * len(inside_SWL),
         float(np.median([h.lattice_sd for h in heights])) if heights else 0.0,
         wd_censored,
+        least=0.0,
     )
     along_lr = sum(wd_decades[w] * rows[w].lattice_sd for w in np.flatnonzero(positive))
     along_wd = sum(lr_decades[c] * h.lattice_sd for c, h in zip(np.flatnonzero(columns), heights, strict=True))
-    area = Estimate(tuple((length_SW[:, positive] * wd_decades[positive]).sum(axis=1)), math.hypot(along_lr, along_wd), bool(censored))
+    area = Estimate(tuple((length_SW[:, positive] * wd_decades[positive]).sum(axis=1)), math.hypot(along_lr, along_wd), bool(censored), least=0.0)
     max_lr_W = tuple(landscape.lr[int(np.flatnonzero(row)[-1])] if row.any() else None for row in inside_WL)
     return Region(landscape, kind, reference, inside_WL, inside_SWL, area, lr_width, tuple(rows), wd_width, max_lr_W, censored, len(inside_SWL) < 3)
 
@@ -139,7 +143,7 @@ def divergence_share(landscape: Landscape, columns_L: Flags | None = None) -> Es
         diverged_SWL = diverged_SWL[:, :, columns_L]
     cells = np.ones(diverged_SWL.shape[2])
     lattice = float(np.mean([edge_sd(diverged_SWL[:, w], cells) for w in range(diverged_SWL.shape[1])])) / len(cells)
-    return Estimate(tuple(diverged_SWL.mean(axis=(1, 2))), lattice)
+    return Estimate(tuple(diverged_SWL.mean(axis=(1, 2))), lattice, least=0.0)
 
 
 def lr_sensitivity(landscape: Landscape) -> Estimate:

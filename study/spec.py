@@ -88,7 +88,10 @@ def _axis(value: Any) -> Any:
         low, high, density = (value[key] for key in keys)
         if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)) or not isinstance(density, int):
             raise ValueError("low and high must be numbers, points_per_decade a whole number")
-        return LogAxis(float(low), float(high), density).values
+        try:
+            return LogAxis(float(low), float(high), density).values
+        except OverflowError:
+            raise ValueError("low or high is too large for a number") from None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = [value]
     if not isinstance(value, (list, tuple)):
@@ -149,7 +152,7 @@ class StudySpec(BaseModel):
     transforms: Annotated[tuple[Choice, ...], choices_of("transform")]
     lr: Annotated[tuple[LearningRate, ...], BeforeValidator(_axis)]
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(_axis)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], BeforeValidator(_seeds)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(_seeds)]
     budget: Annotated[Budget, _settings(Budget)]
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
@@ -197,7 +200,11 @@ def read_spec(source: str) -> StudySpec:
     if source in specs:
         return parse_spec(specs[source], source)
     path = Path(source)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError:  # longer than a path may be, say
+        exists = False
+    if not exists:
         raise SpecError(f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}")
     if not path.is_file():
         raise SpecError(f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,14 @@ class Estimate:
         lattice_sd: standard deviation of the error from the grid's spacing [same unit].
         lower_bound: the truth may be larger, because a region touches the border of the grid.
         upper_bound: the truth may be smaller, for the same reason in what is compared with.
+        least: no value can be smaller; an interval ends there.
     """
 
     values_S: tuple[float, ...]
     lattice_sd: float = 0.0
     lower_bound: bool = False
     upper_bound: bool = False
+    least: float = -math.inf
 
     @property
     def n(self) -> int:
@@ -50,19 +52,35 @@ class Estimate:
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """(low, high), or None with fewer than two seeds."""
         half = self.half_width(confidence)
-        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
+        return (max(self.mean - half, self.least), self.mean + half) if math.isfinite(half) else None
 
     def p(self, threshold: float) -> float:
-        """1 - the largest confidence at which the interval excludes the threshold."""
+        """1 - the largest confidence at which the interval excludes the threshold.
+
+        1 where nothing varies: three seeds that agree to the last digit show that the measure is coarse, not that it is exact.
+        """
         distance = abs(self.mean - threshold)
         if self.n < 2 or distance == 0 or not math.isfinite(distance):
             return 1.0
         if self.half_width(0.5) == 0:
-            return 0.0
+            return 1.0
         top = 1 - 1e-12
         if self.half_width(top) <= distance:
             return 1e-12
         return 1.0 - float(optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top))
+
+
+def worded(estimate: Estimate, confidence: float, turn: Callable[[float], float] = float, digits: str = ".3g") -> str:
+    """`≥ 4.2 [3.7, 4.7]`: mean and interval, with the sign of a bound; `turn` makes ratios of their logarithms."""
+    bound = ("≥ " if estimate.lower_bound else "") + ("≤ " if estimate.upper_bound else "")
+    interval = estimate.interval(confidence)
+    span = f" [{turn(interval[0]):{digits}}, {turn(interval[1]):{digits}}]" if interval else ""
+    return f"{bound}{turn(estimate.mean):{digits}}{span}"
+
+
+def exponential(logarithm: float) -> float:
+    """e to that power, without overflow: 1e304 stands for everything larger."""
+    return math.exp(min(logarithm, 700.0))
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from study.analysis import Analysis
 from study.export import claimed, shown_estimate
+from study.home import DEFAULT_HOME
 from study.progress import clock
 from study.regions import divergence_share
-from study.statistics import Estimate
+from study.statistics import worded
 
 if TYPE_CHECKING:
     from study.launch import Launch
@@ -53,18 +54,11 @@ def regions_table(analysis: Analysis) -> Table:
                 table.add_row(*([piece.setting] if several else []), escape(name), "0", *["–"] * 6)
                 continue
             trained, competitive = (piece.regions[name, kind, "own"] for kind in ("trained", "competitive"))
-            sizes = [shown(e, confidence) for e in (trained.lr_width, trained.area, competitive.lr_width, competitive.area, divergence_share(landscape))]
+            sizes = [worded(e, confidence, digits=".2f") for e in (trained.lr_width, trained.area, competitive.lr_width, competitive.area, divergence_share(landscape))]
             shares = next(one.shares for other, one in analysis.importances if other is piece and one.transform == name and one.evaluator == "fanova")
             row = [*([piece.setting] if several else []), escape(name), str(len(landscape.seeds)), *map(escape, sizes)]
             table.add_row(*row, " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–")
     return table
-
-
-def shown(estimate: Estimate, confidence: float) -> str:
-    """`≥ 4.50 [4.31, 4.69]`."""
-    interval = estimate.interval(confidence)
-    span = f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
-    return f"{'≥ ' if estimate.lower_bound else ''}{estimate.mean:.2f}{span}"
 
 
 def summary(ended: Launch) -> dict[str, Any]:
@@ -92,10 +86,10 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
         return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}"]
     if ended.trouble:
         lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study launch {spec}")
-    where = "" if home == Path("stability-study-home") else f" --home {home}"
+    where = "" if home == DEFAULT_HOME else f" --home {home}"
     return [
         *lines,
         f"heatmaps: {ended.exports / 'heatmaps'}",
         f"everything else: {ended.exports}",
-        f"MLflow has {ended.mlflow_runs} cells; to browse them: study ui{where}",
+        f"MLflow has {ended.mlflow_runs} cells" + (f"; to browse them: study ui{where}" if ended.own_tracker else ""),
     ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study.statistics import Estimate, holm
+from study.statistics import Estimate, exponential, holm, worded
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
 
@@ -86,6 +86,8 @@ class Claim:
     unit: str
     estimate: float | None
     interval: tuple[float, float] | None
+    lower_bound: bool
+    upper_bound: bool
     confidence: float
     n_seeds: int
     threshold: float | None
@@ -129,7 +131,7 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
     shown = min(finding.comparisons, key=lambda c: (c.lead, c.against), default=None)
     estimate = shown.estimate if shown else None
     interval = estimate.interval(confidence) if estimate else None
-    turn = math.exp if finding.ratio else float
+    turn = exponential if finding.ratio else float
     return Claim(
         id=question.id,
         claim=question.claim,
@@ -141,6 +143,8 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
         unit=finding.unit,
         estimate=turn(estimate.mean) if estimate else None,
         interval=(turn(interval[0]), turn(interval[1])) if interval else None,
+        lower_bound=bool(estimate and estimate.lower_bound),
+        upper_bound=bool(estimate and estimate.upper_bound),
         confidence=confidence,
         n_seeds=question.n_seeds,
         threshold=turn(shown.threshold) if shown else None,
@@ -161,17 +165,24 @@ def _reason(question: Question, verdict: str, confidence: float, least_seeds: in
     if finding.missing:
         parts.append(("not decided here in full: " if finding.partial else "not decidable by this study: ") + finding.missing)
     elif verdict == INCONCLUSIVE and question.n_seeds >= least_seeds:
-        parts.append("the interval does not lie on one side of the threshold once all claims are corrected together (Holm)")
+        parts.append(_why_open(finding.comparisons, confidence))
     return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts)) + "."
 
 
+def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
+    """The first reason that applies."""
+    if any(c.estimate is None for c in comparisons):
+        return "a comparison could not be computed"
+    if any(c.estimate and c.estimate.half_width(confidence) == 0 for c in comparisons):
+        return "all seeds agree to the last digit, so that the measure is too coarse to say how certain it is"
+    if min(max(c.estimate.p(c.threshold) for c in comparisons if c.estimate), 1.0) <= 1 - confidence:
+        return "a size that is only a bound, or the correction for asking several claims together (Holm), leaves it open"
+    return "the interval does not lie on one side of the threshold"
+
+
 def _said(comparison: Comparison, finding: Finding, confidence: float) -> str:
-    estimate = comparison.estimate
-    if estimate is None:
+    """One comparison in words."""
+    if comparison.estimate is None:
         return f"{comparison.against}: {comparison.note}"
-    turn = math.exp if finding.ratio else float
-    bound = ("≥ " if estimate.lower_bound else "") + ("≤ " if estimate.upper_bound else "")
-    interval = estimate.interval(confidence)
-    span = f" [{turn(interval[0]):.3g}, {turn(interval[1]):.3g}]" if interval else ""
     note = f" ({comparison.note})" if comparison.note else ""
-    return f"against {comparison.against} {bound}{turn(estimate.mean):.3g}{span}{note}"
+    return f"against {comparison.against} {worded(comparison.estimate, confidence, exponential if finding.ratio else float)}{note}"

@@ -21,11 +21,15 @@ CREATE TABLE IF NOT EXISTS cells (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, most INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, tracker TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, tracker, key)) WITHOUT ROWID;
 """
 CHUNK = 500
 """Keys per SELECT, below sqlite's limit on variables."""
+
+
+class LedgerError(ValueError):
+    """The ledger cannot be used; the message says why and what to do."""
 
 
 class Ledger:
@@ -36,11 +40,16 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         mode = "rwc" if create else "ro"
-        self._connection = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
-        if create:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(SCHEMA)
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
+        try:
+            if create:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=FULL")
+                self._connection.executescript(SCHEMA)
+            self._connection.execute("SELECT 1 FROM cells LIMIT 1")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise LedgerError(f"{path} is not a ledger of this version ({error}); move it away, or choose another home") from None
 
     def close(self) -> None:
         self._connection.close()
@@ -97,37 +106,44 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", (name, spec, time.time()))
 
-    def study(self, name: str) -> str | None:
-        """The spec that a study was last launched with."""
-        row = self._connection.execute("SELECT spec FROM studies WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
     def note_fingerprint(self, workload: str, fingerprint: str) -> None:
         """Remember the fingerprint of a workload's data and model, so that keys can be computed without loading it."""
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", (workload, fingerprint))
 
-    def fingerprint(self, workload: str) -> str | None:
-        row = self._connection.execute("SELECT fingerprint FROM fingerprints WHERE workload = ?", (workload,)).fetchone()
-        return None if row is None else str(row[0])
+    def fingerprints(self, workloads: Iterable[str]) -> dict[str, str]:
+        """The remembered fingerprints of these workloads."""
+        known = dict(self._connection.execute("SELECT workload, fingerprint FROM fingerprints"))
+        return {name: known[name] for name in workloads if name in known}
 
-    def note_width(self, setting: str, machine: str, width: int) -> None:
-        """Remember how many cells of a setting a machine best trains together."""
+    def any_width(self, setting: str) -> int | None:
+        """A width that some machine was measured to prefer."""
+        row = self._connection.execute("SELECT MAX(width) FROM widths WHERE setting = ?", (setting,)).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def note_width(self, setting: str, machine: str, width: int, most: int) -> None:
+        """Remember how many cells of a setting a machine best trains together, and of how many at most this was measured."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO widths VALUES (?, ?, ?)", (setting, machine, width))
+            connection.execute("INSERT OR REPLACE INTO widths VALUES (?, ?, ?, ?)", (setting, machine, width, most))
 
-    def width(self, setting: str, machine: str) -> int | None:
-        row = self._connection.execute("SELECT width FROM widths WHERE setting = ? AND machine = ?", (setting, machine)).fetchone()
-        return None if row is None else int(row[0])
+    def width(self, setting: str, machine: str, most: int) -> int | None:
+        """The remembered width; None when more cells than then could be trained together, and it might have been larger."""
+        row = self._connection.execute("SELECT width, most FROM widths WHERE setting = ? AND machine = ?", (setting, machine)).fetchone()
+        return None if row is None or (row[0] == row[1] and row[1] < most) else int(row[0])
 
-    def note_runs(self, study: str, run_ids: dict[str, str]) -> None:
-        """Remember which tracker run shows which cell of a study, once the run is complete."""
+    def note_runs(self, study: str, tracker: str, run_ids: dict[str, str]) -> None:
+        """Remember which run of a tracker shows which cell of a study, once the run is complete."""
         with self._transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [(study, key, run_id) for key, run_id in run_ids.items()])
+            connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", [(study, tracker, key, run_id) for key, run_id in run_ids.items()])
 
-    def runs(self, study: str) -> dict[str, str]:
-        """Complete tracker runs of a study, by cell key."""
-        return dict(self._connection.execute("SELECT key, run_id FROM runs WHERE study = ?", (study,)))
+    def forget_runs(self, study: str, tracker: str, keys: Iterable[str]) -> None:
+        """The tracker lost these runs."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM runs WHERE study = ? AND tracker = ? AND key = ?", [(study, tracker, key) for key in keys])
+
+    def runs(self, study: str, tracker: str) -> dict[str, str]:
+        """Complete runs of a study in a tracker, by cell key."""
+        return dict(self._connection.execute("SELECT key, run_id FROM runs WHERE study = ? AND tracker = ?", (study, tracker)))
 
 
 def _to_sql(record: CellRecord) -> tuple[object, ...]:

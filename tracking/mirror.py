@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -30,11 +32,11 @@ class Mirror:
     Args:
         open_store: opens the tracker; called in the thread, again after a failure.
         ledger: path of the ledger; the thread opens its own connection.
-        study: whose runs these are.
+        study: whose runs these are. tracker: which tracker it is, for the ledger.
     """
 
-    def __init__(self, open_store: Callable[[], RunStore], ledger: Path, study: str) -> None:
-        self._open_store, self._ledger, self._study = open_store, ledger, study
+    def __init__(self, open_store: Callable[[], RunStore], ledger: Path, study: str, tracker: str) -> None:
+        self._open_store, self._ledger, self._whose = open_store, ledger, (study, tracker)
         self._queue: queue.SimpleQueue[CellRecord | None] = queue.SimpleQueue()
         self._current: CellRecord | None = None
         self._closing = threading.Event()
@@ -70,35 +72,35 @@ class Mirror:
                 refresh()
 
     def _work(self) -> None:
-        ledger = Ledger(self._ledger)
-        try:
-            while True:
-                try:
+        while True:
+            try:
+                with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
-                except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
-                    first = next(iter(str(error).splitlines()), "")
-                    self.trouble = f"{type(error).__name__}: {first[:200]}"
-                    if self._closing.wait(PATIENCE):
-                        return None
-        finally:
-            ledger.close()
+            except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
+                first = next(iter(str(error).splitlines()), "")
+                self.trouble = f"{type(error).__name__}: {first[:200]}"
+                if self._closing.wait(PATIENCE):
+                    return None
 
     def _write_all(self, ledger: Ledger) -> None:
         store = self._open_store()
-        done, known = store.complete_runs(), ledger.runs(self._study)
-        ledger.note_runs(self._study, {key: run_id for key, run_id in done.items() if known.get(key) != run_id})
+        done, known = store.complete_runs(), ledger.runs(*self._whose)
+        ledger.note_runs(*self._whose, {key: run_id for key, run_id in done.items() if known.get(key) != run_id})
+        lost = [key for key in known if key not in done]
+        ledger.forget_runs(*self._whose, lost)
+        backlog = deque(ledger.get(lost).values())
         self.trouble = None
         fresh: dict[str, str] = {}
         try:
             while not self._giving_up.is_set():
-                self._current = self._current or self._queue.get()
+                self._current = self._current or (backlog.popleft() if backlog else self._queue.get())
                 if self._current is None:
                     return
                 if self._current.key not in done:
                     done[self._current.key] = fresh[self._current.key] = store.write(self._current)
                 self._current = None
                 if len(fresh) >= BATCH:
-                    ledger.note_runs(self._study, fresh)
+                    ledger.note_runs(*self._whose, fresh)
                     fresh = {}
         finally:
-            ledger.note_runs(self._study, fresh)
+            ledger.note_runs(*self._whose, fresh)

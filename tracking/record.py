@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 Curve = tuple[tuple[int, float | None, float | None], ...]
 """(step, loss, metric) at each recorded point; None where the value was not finite."""
@@ -53,8 +52,3 @@ class CellRecord:
 
 
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(CellRecord))
-
-
-def as_row(record: CellRecord) -> dict[str, Any]:
-    """The record's fields by name, in order."""
-    return {name: getattr(record, name) for name in FIELDS}

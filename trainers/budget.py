@@ -67,7 +67,7 @@ class Budget:
     def __post_init__(self) -> None:
         check_range("budget", 1, steps=self.steps, batch_size=self.batch_size, points=self.points)
         check_range("budget", 0, self.steps, open_high=True, warmup=self.warmup)
-        check_range("budget", 0.0, open_low=True, explosion_factor=self.explosion_factor)
+        check_range("budget", 0.0, math.inf, open_low=True, open_high=True, explosion_factor=self.explosion_factor)
         check_schedule(self.schedule, self.schedule_constants)
         for key, parameter in constants_of(self.schedule).items():
             if getattr(self, key) is None:  # written out, so that equal budgets are equal and a key of a cell holds the number itself

@@ -60,6 +60,8 @@ def train_fused(
     started = time.perf_counter()
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
+    for c in range(len(lr_C) if constants_C else 0):  # refuses what is out of range, which inside of vmap nobody can see
+        transform.with_constants(**{name: float(value[c]) for name, value in (constants_C or {}).items()})
     cells, dtype = len(lr_C), budget.dtype
     model = workload.initial_model(seed).to(device, dtype)
     looped = fills_processor(model, as_input(workload.train_x[:1], dtype, device))
@@ -146,12 +148,13 @@ class Step:
             grads, loss_C = self._gradients(tile["params"], tile["buffers"], factor, x, y)
             total = {name: total[name] + g if total else g for name, g in grads.items()}
             losses.append(loss_C)
-        share = spike / len(micro)
-        if share != 1.0:
-            total = {name: g * share for name, g in total.items()}
         finite_C = None
         if self._scale:
             total = {name: g / tile["scale"]["scale"].view(-1, *[1] * (g.dim() - 1)) for name, g in total.items()}
+        share = spike / len(micro)
+        if share != 1.0:
+            total = {name: g * share for name, g in total.items()}
+        if self._scale:
             finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in total.values()]).all(0)
         new, out = self._apply({key: tile[key] for key in ("params", "memory", "state", "lr", "weight_decay", "own")}, total, lr_factor)
         if self._scale and finite_C is not None:

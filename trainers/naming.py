@@ -32,13 +32,15 @@ def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Sign
     """Refuse keywords that a factory does not take; its first `skip` parameters are not constants.
 
     Raises:
-        TypeError: the message names the constants that exist.
+        TypeError: the message names the constants that exist. ValueError: a switch is not true or false.
     """
     known = list(signature.parameters)[skip:]
     for key in given:
         if key not in known:
             has = f"its constants: {', '.join(known)}" if known else "it has none"
             raise TypeError(f"{owner} has no constant {key!r}; {has}{nearest(key, known)}")
+        if isinstance(signature.parameters[key].default, bool) and not isinstance(given[key], bool):
+            raise ValueError(f"{owner}: {key} is {given[key]!r}; wanted true or false")
 
 
 def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False, open_high: bool = False, **values: Any) -> None:

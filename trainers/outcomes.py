@@ -7,6 +7,8 @@ from torch import Tensor
 
 FINISHED = "finished"
 DIVERGED = "diverged"
+ROUNDING = 1e-5
+"""The same loss, summed in another order, is no explosion: a cell whose lr is 0 has not diverged [relative]."""
 NONFINITE_LOSS = "nonfinite_loss"
 NONFINITE_PARAMETERS = "nonfinite_parameters"
 LOSS_EXPLODED = "loss_exploded"
@@ -31,7 +33,7 @@ def diverged_at(loss_TC: Tensor, bad_parameters_C: list[int | None], loss_initia
         bad_parameters_C: step at which non-finite parameters were seen, per cell.
         loss_initial: mean loss of the untrained network over the batches of the last `tail` steps [loss units].
     """
-    limit = factor * loss_initial
+    limit = factor * loss_initial * (1 + ROUNDING)
     exploded_C = (loss_TC[-tail:].mean(dim=0) > limit).tolist()
     result: list[tuple[str, int] | None] = []
     for c, (loss_step, parameter_step) in enumerate(zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)):

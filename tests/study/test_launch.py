@@ -147,7 +147,7 @@ def test_dynamics_reach_the_table(tmp_path: Path) -> None:
     assert (seen[seen["transform"] == "none"].scale_max == 1).all()
     assert (seen[seen["transform"] == "autoscale"].scale_max != 1).all()
     assert seen.scale_above_one.between(0, 1).all()
-    run_id = next(iter(Ledger(Home(home).ledger).runs("tiny").values()))
+    run_id = next(iter(Ledger(Home(home).ledger).runs("tiny", Home(home).mlflow_uri).values()))
     assert [m.step for m in MlflowClient(Home(home).mlflow_uri).get_metric_history(run_id, "grad_std")][:2] == [1, 6]
 
 
@@ -164,7 +164,7 @@ def test_one_lr_from_the_spec_to_the_picture(launched: tuple[Path, Path], capsys
     value = analysis.stored[cell.key].metric_final
     ledger = Ledger(Home(home).ledger, create=False)
     client = MlflowClient(Home(home).mlflow_uri)
-    assert client.get_run(ledger.runs("tiny")[cell.key]).data.metrics["accuracy_final"] == value
+    assert client.get_run(ledger.runs("tiny", Home(home).mlflow_uri)[cell.key]).data.metrics["accuracy_final"] == value
     landscape = analysis.landscapes[1]
     assert landscape.metric_SWL[1, landscape.weight_decay.index(0.01), landscape.lr.index(0.01)] == value
 
@@ -199,7 +199,7 @@ def test_through_ray(tiny: Path, tmp_path: Path, launched: tuple[Path, Path], ca
     from study.plan import make_plan
     from study.spec import read_spec
 
-    keys = make_plan(read_spec(str(tiny)), {"digits/mlp": there.fingerprint("digits/mlp") or ""}).keys
+    keys = make_plan(read_spec(str(tiny)), there.fingerprints(["digits/mlp"])).keys
     a, b = here.get(keys), there.get(keys)
     assert len(a) == len(b) == 36
     assert all(a[key].curve == b[key].curve and a[key].outcome == b[key].outcome for key in keys)

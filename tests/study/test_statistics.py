@@ -34,10 +34,17 @@ def test_p_is_where_the_interval_touches() -> None:
     assert low == pytest.approx(0.5, abs=1e-6)
 
 
-def test_equal_values_without_lattice_are_certain() -> None:
-    """With no spread at all the interval is a point, and the threshold itself is never excluded."""
-    assert Estimate((2.0, 2.0, 2.0)).p(1.0) == 0.0
+def test_equal_values_without_lattice_decide_nothing() -> None:
+    """Seeds that agree to the last digit show that a measure is coarse, not that it is exact: no threshold is excluded."""
+    assert Estimate((2.0, 2.0, 2.0)).p(1.0) == 1.0
     assert Estimate((2.0, 2.0, 2.0)).p(2.0) == 1.0
+    assert Estimate((2.0, 2.0, 2.0), lattice_sd=0.1).p(1.0) < 1e-6
+
+
+def test_intervals_of_sizes_end_at_zero() -> None:
+    """A size cannot be negative, and neither can the low end of its interval."""
+    low, high = Estimate((0.1, 2.0, 4.0), least=0.0).interval(0.95) or (1, 1)
+    assert low == 0.0 < high
 
 
 def test_pairs_and_bounds() -> None:

@@ -69,7 +69,7 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
 
     def mirrored(what: list[CellRecord]) -> None:
-        mirror = Mirror(lambda: MlflowStore(uri, "s", tmp_path / "artifacts"), ledger.path, "s")
+        mirror = Mirror(lambda: MlflowStore(uri, "s", tmp_path / "artifacts"), ledger.path, "s", "t")
         mirror.add(what)
         mirror.finish()
         assert mirror.trouble is None
@@ -83,7 +83,7 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     assert sorted(run.data.tags["cell_key"] for run in runs) == ["d", "k0", "k1", "k2"]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {store.parent_id}
-    assert set(ledger.runs("s")) == {"d", "k0", "k1", "k2"}
+    assert set(ledger.runs("s", "t")) == {"d", "k0", "k1", "k2"}
     diverged = next(run for run in runs if run.data.tags["cell_key"] == "d")
     assert diverged.data.tags["outcome"] == "diverged"
     assert diverged.data.tags["reason"] == "nonfinite_loss"
@@ -99,8 +99,8 @@ def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
     def away() -> MlflowStore:
         raise ConnectionError("nobody there")
 
-    mirror = Mirror(away, ledger.path, "s")
+    mirror = Mirror(away, ledger.path, "s", "t")
     mirror.add(records(2))
     mirror.finish()
     assert mirror.trouble == "ConnectionError: nobody there"
-    assert ledger.runs("s") == {}
+    assert ledger.runs("s", "t") == {}

@@ -6,8 +6,10 @@ from functools import cache
 
 import pytest
 import torch
+from torch import nn
 
 from trainers import TRANSFORMS, Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers.models.dropout import pair_dropout
 
 RELATIVE = 1e-9
 """Float64 rounding, amplified by 40 steps of training; a misplaced epsilon shows as 1e-6, a float32 counter as 1e-3."""
@@ -108,6 +110,30 @@ def test_bad_cells(lr_C: list[float], weight_decay_C: list[float], word: str) ->
     """Numbers of the wrong shape or range are refused with what was found and what is wanted."""
     with pytest.raises(ValueError, match=word):
         train_fused(workload("mlp"), make_transform("none"), make_optimizer("adamw"), Budget(5, 32), lr_C=torch.tensor(lr_C), weight_decay_C=torch.tensor(weight_decay_C), seed=0)
+
+
+def test_cells_that_do_not_move_have_not_diverged() -> None:
+    """With lr 0 the loss is the initial loss up to rounding, and the outcome is `finished`, in fused and serial, for one step too."""
+    for steps in (1, 30):
+        budget = Budget(steps=steps, batch_size=32, points=1)
+        cells = {"lr_C": torch.tensor([0.0, 1e-9]), "weight_decay_C": torch.zeros(2), "seed": 1}
+        for trainer in (train_fused, train_serial):
+            found = trainer(workload("convnet"), make_transform("none"), make_optimizer("adamw"), budget, **cells)  # type: ignore[arg-type]
+            assert found.outcome_C == ("finished", "finished")
+
+
+def test_constants_per_cell_are_checked() -> None:
+    """A constant out of range in one cell is refused by name, as it is for a single cell."""
+    cells = {"lr_C": LR_C, "weight_decay_C": WEIGHT_DECAY_C, "seed": 0, "constants_C": {"gamma1": torch.tensor([0.5, 1.5, 0.1])}}
+    for trainer in (train_fused, train_serial):
+        with pytest.raises(ValueError, match=r"gamma1 is 1\.5"):
+            trainer(workload("mlp"), make_transform("gradient_stabilizer"), make_optimizer("adamw"), Budget(5, 32), **cells)  # type: ignore[arg-type]
+
+
+def test_dropout_that_cannot_be_paired_is_refused() -> None:
+    """Channel-wise dropout draws other masks in every trainer, so it is refused instead of silently differing."""
+    with pytest.raises(ValueError, match=r"use nn\.Dropout"):
+        pair_dropout(nn.Sequential(nn.Dropout2d(0.5)))
 
 
 def test_too_large_batch() -> None:

@@ -20,8 +20,14 @@ class PairedDropout(nn.Dropout):
 
 
 def pair_dropout(model: nn.Module) -> nn.Module:
-    """Make every `nn.Dropout` of a network draw paired masks; changed in place and returned."""
+    """Make every `nn.Dropout` of a network draw paired masks; changed in place and returned.
+
+    Raises:
+        ValueError: the network has another kind of dropout, whose masks cannot be paired.
+    """
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = PairedDropout
+        elif isinstance(module, nn.modules.dropout._DropoutNd) and not isinstance(module, PairedDropout):
+            raise ValueError(f"{type(module).__name__} draws masks that differ between cells and trainers; use nn.Dropout")
     return model
