@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import TRANSFORMS, Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import OPTIMIZERS, TRANSFORMS, Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
 from trainers.models.dropout import pair_dropout
 
 RELATIVE = 1e-9
@@ -40,6 +40,16 @@ def test_fused_equals_serial(name: str, model: str) -> None:
     budget = Budget(steps=40, batch_size=32, points=4, schedule="cosine", warmup=5, precision="float64")
     cells = {"lr_C": LR_C, "weight_decay_C": WEIGHT_DECAY_C, "seed": 1}
     parts = (workload(model), make_transform(name), make_optimizer("adamw"), budget)
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_optimizers_over_200_steps(name: str, model: str) -> None:
+    """Every optimizer, fused, equals `torch.optim` (Lion: its paper) on every workload after 200 steps."""
+    budget = Budget(steps=200, batch_size=32, points=4, precision="float64")
+    cells = {"lr_C": torch.tensor([1e-4, 1e-3], dtype=torch.float64), "weight_decay_C": torch.tensor([1e-2, 0.0], dtype=torch.float64), "seed": 0}
+    parts = (workload(model), make_transform("clip_norm"), make_optimizer(name, **({"momentum": 0.9, "nesterov": True} if name == "sgd" else {})), budget)
     assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
 
 
