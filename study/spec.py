@@ -62,7 +62,7 @@ class Workers:
     Args:
         cpus_per_worker: processors, and threads, of one worker, >= 1.
         gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
-        tile: most cells trained together, >= 1; None measures what is fastest, once per workload and machine.
+        tile: most cells trained together, >= 1; None measures what is fastest, once per setting and machine.
         retries: how often a tile is tried again after its worker was lost, >= 0.
     """
 

@@ -99,7 +99,7 @@ def train_fused(
 
 
 class Step:
-    """One optimizer step of every cell of a tile; no Python per cell."""
+    """One optimizer step of every cell of a tile; no Python per cell, save where a network is better looped over (`cell_by_cell`)."""
 
     def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget, looped: bool) -> None:
         loss = loss_function(workload, model, budget)
