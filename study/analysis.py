@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,8 +29,7 @@ class Analysis:
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many cells finished, diverged, failed and are pending."""
-        found = Counter(self.stored[key].outcome if key in self.stored else "pending" for key in self.plan.keys)
-        return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
+        return counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
 
     @property
     def complete(self) -> bool:
@@ -121,3 +120,9 @@ def described(found: Region, confidence: float) -> dict[str, Any]:
         "censored": list(found.censored),
         "rows": [{"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest} for wd, width, largest in rows],
     }
+
+
+def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
+    """How many of these cells ended how; those without an outcome are pending."""
+    found = Counter(outcomes.get(key, "pending") for key in keys)
+    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}

@@ -24,6 +24,11 @@ class Choice:
         """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
         return label(self.name, self.constants)
 
+    @property
+    def written(self) -> str | dict[str, Any]:
+        """As a spec has it."""
+        return {"name": self.name, **dict(self.constants)} if self.constants else self.name
+
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from search_spaces import Cell, Grid, Tile, digest, tiles
 from study.choices import Choice
@@ -35,12 +37,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early."""
+    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early.
+
+    Attributes:
+        settings: what each `Cell.setting` stands for.
+        meanings: what each `Cell.setting` is a hash of, as JSON.
+    """
 
     spec: StudySpec
     cells: tuple[Cell, ...]
     settings: Mapping[str, Setting]
-    """What each `Cell.setting` stands for."""
+    meanings: Mapping[str, str]
 
     @property
     def keys(self) -> list[str]:
@@ -50,14 +57,22 @@ class Plan:
         """The cells whose keys are not stored."""
         return [cell for cell in self.cells if cell.key not in stored]
 
-    def jobs(self, cells: Iterable[Cell], widths: Mapping[str, int]) -> list[Job]:
-        """The tiles of these cells, each with what a worker needs to train it.
+    def jobs(self, missing: Sequence[Cell], widths: Mapping[str, int]) -> list[Job]:
+        """The tiles of the missing cells, each with what a worker needs to train it.
+
+        Tiles are those of the whole plan as long as all of their cells are missing: a study that was interrupted goes on with
+        the very tiles that an undisturbed one has, so that their numbers and checkpoints are the same.
 
         Args:
-            widths: most cells per tile, by `Cell.setting`.
+            widths: most cells per tile, by `Cell.setting`; of the settings that miss cells.
         """
-        ordered = list(cells)
-        return [self.job(tile) for key in self.settings for tile in tiles((cell for cell in ordered if cell.setting == key), widths[key])]
+        keys = {cell.key for cell in missing}
+        found = []
+        for setting, width in widths.items():
+            whole = [tile for tile in tiles((cell for cell in self.cells if cell.setting == setting), width) if all(cell.key in keys for cell in tile.cells)]
+            placed = {cell.key for tile in whole for cell in tile.cells}
+            found += whole + tiles((cell for cell in missing if cell.setting == setting and cell.key not in placed), width)
+        return [self.job(tile) for tile in found]
 
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
@@ -81,19 +96,21 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
         fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
             without one was never launched, and gets keys that no stored cell has.
     """
-    meaning = {}
+    known, meanings = {}, {}
     for setting in settings(spec):
-        parts = [dataclasses.asdict(part) for part in (setting.workload, setting.model, setting.optimizer, spec.budget)]
-        meaning[digest([*parts, fingerprints.get(setting.name, NEVER_LAUNCHED)])] = setting
+        parts: dict[str, Any] = {"workload": setting.workload, "model": setting.model, "optimizer": setting.optimizer, "budget": spec.budget}
+        content = {name: dataclasses.asdict(part) for name, part in parts.items()} | {"fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
+        key = digest(list(content.values()))
+        known[key], meanings[key] = setting, json.dumps(content)
     grid = Grid(spec.lr, spec.weight_decay)
     cells = [
         Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)
         for seed in spec.seeds
-        for key, setting in meaning.items()
+        for key, setting in known.items()
         for transform in spec.transforms
         for lr, weight_decay in grid.points()
     ]
-    return Plan(spec, tuple(cells), meaning)
+    return Plan(spec, tuple(cells), known, meanings)
 
 
 def estimate_seconds(plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int) -> float | None:

@@ -64,16 +64,19 @@ class Workers:
         gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
         tile: most cells trained together, >= 1; None measures what is fastest, once per setting and machine.
         retries: how often a tile is tried again after its worker was lost, >= 0.
+        checkpoint_every: a lost worker costs at most so many seconds of a tile, > 0 [s].
     """
 
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
     tile: int | None = None
     retries: int = 2
+    checkpoint_every: float = 60.0
 
     def __post_init__(self) -> None:
         check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile)
         check_range("workers", 0, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+        check_range("workers", 0.0, open_low=True, checkpoint_every=self.checkpoint_every)
 
 
 def _axis(value: Any) -> Any:
@@ -181,8 +184,9 @@ class StudySpec(BaseModel):
         return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds)))
 
     def canonical(self) -> str:
-        """The spec as JSON with every default written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The spec as JSON with every default written out; `parse_spec` reads it."""
+        chosen = {kind: [choice.written for choice in getattr(self, kind)] for kind in ("workload", "model", "optimizer", "transforms")}
+        return json.dumps(self.model_dump(mode="json") | chosen, sort_keys=True)
 
 
 def shipped() -> dict[str, str]:

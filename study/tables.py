@@ -85,7 +85,7 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
     if ended.interrupted:
         return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}"]
     if ended.trouble:
-        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study launch {spec}")
+        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study sync {spec}")
     where = "" if home == DEFAULT_HOME else f" --home {home}"
     return [
         *lines,

@@ -33,14 +33,24 @@ class Job:
     budget: Budget
 
 
-def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
+@dataclass(frozen=True)
+class Kept:
+    """Where tiles that take long are kept while they train, and how often [s]."""
+
+    folder: Path
+    every: float
+
+
+def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> list[CellRecord]:
     """Train the cells of a tile together; where memory does not hold them, half of them at a time.
 
     Args:
         device: where; None takes a GPU if there is one.
+        kept: where a tile goes on if a process died that trained it before.
     """
     import torch
 
+    from trainers import Checkpoint
     from trainers.width import train_within_memory
 
     device = device or default_device()
@@ -54,6 +64,7 @@ def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
         weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
         seed=job.tile.cells[0].seed,
         device=device,
+        checkpoint=Checkpoint(kept.folder / job.tile.key, kept.every) if kept else None,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
 

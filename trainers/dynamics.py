@@ -82,7 +82,7 @@ class Recorder:
 
     def __init__(self, every: int, params: Mapping[str, Tensor], cells: int) -> None:
         self.every, self.layers, self.cells = every, layers_of(params), cells
-        self._moments: list[tuple[int, Tensors]] = []
+        self.moments: list[tuple[int, Tensors]] = []
 
     def due(self, step: int) -> bool:
         """Whether a step (counted from 1) is recorded: the first, and every k-th after it."""
@@ -94,14 +94,14 @@ class Recorder:
         whole = {name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()}
         for name, value in moment.items():
             whole[name][index_C] = value
-        self._moments.append((step, whole))
+        self.moments.append((step, whole))
 
     def result(self) -> Dynamics | None:
         """All moments, or None when nothing was recorded."""
-        if not self._moments:
+        if not self.moments:
             return None
-        stacked = {name: torch.stack([moment[name] for _, moment in self._moments]).cpu() for name in NAMES}
-        steps = tuple(step for step, _ in self._moments)
+        stacked = {name: torch.stack([moment[name] for _, moment in self.moments]).cpu() for name in NAMES}
+        steps = tuple(step for step, _ in self.moments)
         return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
 
 
