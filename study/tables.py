@@ -82,11 +82,11 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
     counts = ended.analysis.counts
     lines = [f"{ended.trained} cells trained in {clock(ended.seconds)}; " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)]
     lines += [f"failed tile: {escape(failure.reason)}" for failure in ended.failures[:3]]
-    if ended.interrupted:
-        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}"]
-    if ended.trouble:
-        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study sync {spec}")
     where = "" if home == DEFAULT_HOME else f" --home {home}"
+    if ended.interrupted:
+        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}{where}"]
+    if ended.trouble:
+        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study sync {spec}{where}")
     return [
         *lines,
         f"heatmaps: {ended.exports / 'heatmaps'}",
