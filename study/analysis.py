@@ -52,7 +52,7 @@ class Analysis:
         return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
 
     def regions(self) -> Iterator[dict[str, Any]]:
-        """One entry per workload, optimizer and transform, as in `regions.json`."""
+        """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
         for piece in self.evidence:
             for name, landscape in piece.landscapes.items():
@@ -62,6 +62,7 @@ class Analysis:
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
+                    **({"condition": landscape.condition} if landscape.condition else {}),
                     "transform": name,
                     "n_seeds": len(landscape.seeds),
                     "seeds": list(landscape.seeds),

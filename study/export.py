@@ -62,18 +62,20 @@ def dynamics_columns(text: str) -> dict[str, float]:
 
 
 def table(analysis: Analysis) -> DataFrame:
-    """All cells of the spec, pending ones too."""
+    """All cells of the spec, pending ones too; a study that varies its budget has a column for each varied key."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
+    varied = [key for key, _ in analysis.plan.spec.conditions]
     for cell in analysis.plan.cells:
-        record = analysis.stored.get(cell.key)
+        record, budget = analysis.stored.get(cell.key), analysis.plan.settings[cell.setting].condition.budget
+        where = {key: getattr(budget, key) for key in varied}
         if record is not None:
-            rows.append({name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
+            rows.append(where | {name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
         else:
             known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
-            rows.append(known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
+            rows.append(where | known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *varied, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
     numbers = [name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"] + ["seconds"]
     return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64"))
 
@@ -95,12 +97,12 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
-    """One picture per workload and optimizer."""
+    """One picture per workload, optimizer and condition."""
     written = []
     for piece in analysis.evidence:
-        shown = [landscape for landscape in analysis.landscapes if landscape.setting == (piece.workload, piece.optimizer)]
+        shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
         title = f"{analysis.plan.spec.name}: {piece.setting}, {analysis.plan.spec.budget.steps} steps"
-        name = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{piece.workload}-{piece.optimizer}-{shown[0].metric_name}")
+        name = "".join(c if c.isalnum() or c in "._+" else "-" for c in "-".join(part for part in (*piece.key, shown[0].metric_name) if part))
         written += save(draw(shown, piece, title), folder, name)
     return written
 
