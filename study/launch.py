@@ -109,7 +109,7 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
             mirror.finish(display.refresh)
         except KeyboardInterrupt:
             interrupted = True
-    analysis, trouble = Analysis(plan, ledger.get(plan.keys)), mirror.trouble
+    analysis, trouble = Analysis(plan, ledger.get(plan.keys), ledger.runs(plan.spec.name, uri)), mirror.trouble
     if analysis.complete:
         shutil.rmtree(kept.folder, ignore_errors=True)
     if not interrupted:

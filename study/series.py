@@ -74,3 +74,17 @@ def over(values: Floats, rule: Callable[..., Floats], *axes: int) -> Floats:
     """A NaN-ignoring rule (`np.nanmax`, …) over axes, NaN where nothing is known, without numpy's warning."""
     known = np.isfinite(values).any(axis=axes)
     return np.where(known, rule(np.where(np.expand_dims(known, axes), values, 0.0), axis=axes), np.nan)
+
+
+def ranks(values: Floats) -> Floats:
+    """Places of the numbers along the last axis, from 0; equal numbers share the mean of their places."""
+    order = np.argsort(values, axis=-1, kind="stable")
+    places = np.empty_like(values)
+    np.put_along_axis(places, order, np.broadcast_to(np.arange(values.shape[-1], dtype=np.float64), values.shape).copy(), axis=-1)
+    for index in np.ndindex(values.shape[:-1]):
+        row = values[index]
+        if len(np.unique(row)) < len(row):
+            for value in np.unique(row):
+                same = row == value
+                places[index][same] = places[index][same].mean()
+    return places
