@@ -21,7 +21,14 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
     measured = [claim for claim in analysis.claims if claim.estimate is not None]
     lines += [f"| `{c.id}` | {c.setting} | {shown_estimate(c)}, {c.against} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |" for c in measured]
     for claim in measured:
-        lines += ["", f"## {claim.id}: {claim.verdict}", "", f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}.", "", f"{sentence(claim)} {claim.reason}"]
+        lines += [
+            "",
+            f"## {claim.id}: {claim.verdict}",
+            "",
+            f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}.",
+            "",
+            f"{sentence(claim)} {claim.reason[0].upper()}{claim.reason[1:]}",
+        ]
         lines += ["", behind_it(claim, spec.name)]
     lines += ["", "## Not decided by this study", ""]
     lines += [f"- `{claim.id}` (*{claim.claim}*, {claim.source}), on {claim.setting}: {claim.reason}" for claim in analysis.claims if claim.estimate is None]

@@ -40,15 +40,18 @@ def band(evidence: Evidence, own: Landscape) -> float:
 
 
 def sensitivities(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
-    """Differences of lr and weight-decay sensitivity to the baseline's."""
+    """Differences of lr and weight-decay sensitivity to the baseline's, along the axes that have several values."""
     limit = band(evidence, own)
     note = f"counts as equal up to {limit:.3g}"
+    axes = (("lr", own.lr, lr_sensitivity), ("weight decay", own.weight_decay, wd_sensitivity))
     comparisons = [
         Comparison(f"{base.transform} in {axis}", difference(sensitivity(own), sensitivity(base)), limit, False, note)
         for base in evidence.of("none")
-        for axis, sensitivity in (("lr", lr_sensitivity), ("weight decay", wd_sensitivity))
+        for axis, values, sensitivity in axes
+        if len(values) > 1
     ]
-    return comparisons, ""
+    lack = " and ".join(axis for axis, values, _ in axes if len(values) < 2)
+    return comparisons, f"the sensitivity to {lack} takes several values of it" if lack else ""
 
 
 def constants(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:

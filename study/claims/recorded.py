@@ -45,6 +45,8 @@ def std_decreases(evidence: Evidence, own: Landscape) -> Finding:
     seen = own.series
     if seen is None or not seen.has("grad_std") or len(seen.step_J) < 3:
         return Finding(measure, "", missing=UNRECORDED.format("gradient deviation") + ", at three steps or more")
+    if len(seen.layers) < 2:
+        return Finding(measure, "", missing="a network with several weights, of which the sentence sets one against all together")
     cells = evidence.regions[own.transform, "competitive", "own"].inside_SWL & np.isfinite(seen.values["layer_std"]).all(axis=(3, 4))
     if not cells.any(axis=(1, 2)).all():
         return Finding(measure, "", missing="a competitive cell at every seed")

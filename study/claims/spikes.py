@@ -17,8 +17,8 @@ from study.series import Series, over
 from study.statistics import Estimate
 from study.verdicts import Comparison, Finding
 
-LEVEL = 20
-"""Recorded steps before a spike whose mean is the level before it, and after it whose median is compared with that."""
+LEVEL, CALM = 20, 5
+"""Recorded steps before a spike whose mean is the level before it; and as many whose median must be back, so that passing through it is not enough."""
 RECOVERED = 0.1
 """A level has recovered when it is this near to the one before [relative]."""
 
@@ -92,8 +92,8 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
 def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
     """Steps from the first spike until the outgoing level is back, per cell that was alive before it; infinite where it is not.
 
-    The level before is the mean over the `LEVEL` recorded steps before the spike. It is back at the first step from which on the
-    median of the next `LEVEL` recorded steps is within `RECOVERED` of it; the next spike, or the end, ends the search.
+    The level before is the mean over the `LEVEL` recorded steps before the spike. It is back at the first step that is within
+    `RECOVERED` of it, as is the median of that step and the next `CALM` - 1; the next spike, or the end, ends the search.
     """
     at = seen.step_J.index(hits[0])
     end = seen.step_J.index(hits[1]) if len(hits) > 1 else len(seen.step_J)
@@ -103,9 +103,11 @@ def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
     if before.shape[1] == 0:
         return np.full(len(values), np.inf)
     level, waited = before.mean(axis=1), np.full(len(values), np.inf)
-    for j in range(end - LEVEL, at, -1):  # backwards, so that the earliest one stays
-        window = values[:, j : j + LEVEL]
+    for j in range(end - CALM, at, -1):  # backwards, so that the earliest one stays
+        window = values[:, j : j + CALM]
         whole = np.isfinite(window).all(axis=1) & (level > 0)
-        near = whole & (np.abs(np.median(np.where(whole[:, None], window, 0.0), axis=1) - level) <= RECOVERED * level)
+        window = np.where(whole[:, None], window, 0.0)
+        away = np.maximum(np.abs(window[:, 0] - level), np.abs(np.median(window, axis=1) - level))
+        near = whole & (away <= RECOVERED * level)
         waited[near] = seen.step_J[j] - hits[0]
     return waited
