@@ -80,7 +80,7 @@ class Comparison:
 def either(*alternatives: Comparison) -> Comparison:
     """Holds when one of them does; shown as the one that is most on the claim's side."""
     shown = max(alternatives, key=lambda one: (one.standing, one.lead))
-    others = "; ".join(f"or {one.place}: {worded(one.estimate, 0.95) if one.estimate else one.note}" for one in alternatives if one is not shown)
+    others = "; ".join(f"or {one.place}: {one.estimate.mean:.3g}" if one.estimate else f"or {one.place}: {one.note}" for one in alternatives if one is not shown)
     return replace(shown, alternatives=alternatives, note="; ".join(part for part in (shown.note, others) if part))
 
 
