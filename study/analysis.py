@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +19,21 @@ from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
 
+MOST = 200
+"""Characters of a setting in a tag's name: MLflow allows 250 for the whole."""
+
 
 @dataclass(frozen=True)
 class Analysis:
-    """Landscapes, regions, importances and claims of a study, each computed when first asked for."""
+    """Landscapes, regions, importances and claims of a study, each computed when first asked for.
+
+    Attributes:
+        runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
+    """
 
     plan: Plan
     stored: Mapping[str, CellRecord]
+    runs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -45,14 +54,20 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        return judge_claims(self.evidence)
+        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in judge_claims(self.evidence)]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
+        asked = Counter(claim.id for claim in self.claims)
+        return {f"claim.{claim.id}" + (f".{plain(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
         return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
 
     def regions(self) -> Iterator[dict[str, Any]]:
-        """One entry per workload, optimizer and transform, as in `regions.json`."""
+        """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
         for piece in self.evidence:
             for name, landscape in piece.landscapes.items():
@@ -62,6 +77,7 @@ class Analysis:
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
+                    **({"condition": landscape.condition} if landscape.condition else {}),
                     "transform": name,
                     "n_seeds": len(landscape.seeds),
                     "seeds": list(landscape.seeds),
@@ -85,6 +101,11 @@ class Analysis:
                         if other is piece and one.transform == name
                     },
                 }
+
+
+def plain(setting: str) -> str:
+    """A setting's name with the characters alone that trackers allow in a tag's."""
+    return re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_")[:MOST]
 
 
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:

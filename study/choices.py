@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import product
 from typing import Any
 
 from pydantic import BeforeValidator
 
-from study.names import known
+from study.names import TABLES, known
 from trainers.naming import nearest
 
 
@@ -58,8 +61,6 @@ def _check_model(name: str, constants: dict[str, Any]) -> None:
 
 
 def _check_workload(name: str, constants: dict[str, Any]) -> None:
-    import inspect
-
     from trainers.naming import check_keywords
     from trainers.workloads import WORKLOADS
 
@@ -75,6 +76,33 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], None]] = {
 """Whether constants fit a method; called only when a spec gives some, because it needs torch."""
 
 
+def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
+    """The trainers' table of a kind; needs torch."""
+    found: Mapping[str, Callable[..., Any]] = getattr(import_module(f"trainers.{kind}s"), TABLES[kind])
+    return found
+
+
+def variants(kind: str, item: Any) -> list[Any]:
+    """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
+
+    `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and `{name: autoscale, numerator: 8}`; several
+    lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
+
+    Raises:
+        ValueError: the list is empty.
+    """
+    if not isinstance(item, Mapping) or item.get("name") not in known(kind):
+        return [item]
+    axes = {key: value for key, value in item.items() if isinstance(value, list)}
+    if axes:
+        takes = inspect.signature(factories(kind)[item["name"]]).parameters
+        axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
+    for key, values in axes.items():
+        if not values:
+            raise ValueError(f"{kind} {item['name']!r}: {key} is an empty list; give at least one value")
+    return [{**item, **dict(zip(axes, chosen, strict=True))} for chosen in product(*axes.values())]
+
+
 def choices_of(kind: str) -> BeforeValidator:
     """Reads one choice or a list of them: a name, or a mapping with `name` and constants."""
 
@@ -88,7 +116,7 @@ def choices_of(kind: str) -> BeforeValidator:
         found, problems = [], []
         for k, item in enumerate(items):
             try:
-                found.append(_choice(kind, item))
+                found += [_choice(kind, one) for one in variants(kind, item)]
             except (ValueError, TypeError) as error:
                 problems.append(f"[{k}]: {error}" if many else str(error))
         for k, one in enumerate(found):

@@ -32,7 +32,8 @@ class Foresight:
         spec = self.plan.spec
         return {
             "study": spec.name,
-            "workloads": [setting.name for setting in settings(spec)],
+            "workloads": list({setting.name: None for setting in settings(spec)}),
+            "conditions": [one.label for one in spec.all_conditions if one.label],
             "transforms": [transform.label for transform in spec.transforms],
             "learning_rates": len(spec.lr),
             "weight_decays": len(spec.weight_decay),

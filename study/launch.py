@@ -48,7 +48,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
         SpecError: a workload cannot be loaded, a model not be built, or the batch is larger than the data.
     """
     found = {}
-    for setting in settings(spec):
+    for setting in {each.name: each for each in settings(spec)}.values():
         try:
             workload = workload_of(setting.workload, setting.model)
             found[setting.name] = workload.fingerprint()
@@ -73,7 +73,7 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
         LedgerError: the home can no longer be written, for want of room, say; what was stored is whole.
     """
     started = time.monotonic()
-    console.print(f"loading {', '.join(setting.name for setting in settings(spec))}", highlight=False)
+    console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)
     prints = fingerprints_of_data(spec)
     plan = make_plan(spec, prints)
     home.prepare()
@@ -109,7 +109,7 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
             mirror.finish(display.refresh)
         except KeyboardInterrupt:
             interrupted = True
-    analysis, trouble = Analysis(plan, ledger.get(plan.keys)), mirror.trouble
+    analysis, trouble = Analysis(plan, ledger.get(plan.keys), ledger.runs(plan.spec.name, uri)), mirror.trouble
     if analysis.complete:
         shutil.rmtree(kept.folder, ignore_errors=True)
     if not interrupted:

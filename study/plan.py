@@ -11,6 +11,7 @@ from typing import Any
 
 from search_spaces import Cell, Grid, Tile, digest, tiles
 from study.choices import Choice
+from study.conditions import Condition
 from study.spec import StudySpec
 from study.worker import Job
 
@@ -23,11 +24,12 @@ NEVER_LAUNCHED = "never launched"
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination of workload, model and optimizer of a spec."""
+    """One combination of workload, model, optimizer and condition of a spec."""
 
     workload: Choice
     model: Choice
     optimizer: Choice
+    condition: Condition
 
     @property
     def name(self) -> str:
@@ -77,7 +79,7 @@ class Plan:
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
-        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), self.spec.budget)
+        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), setting.condition.budget)
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
@@ -85,8 +87,8 @@ class Plan:
 
 
 def settings(spec: StudySpec) -> list[Setting]:
-    """All combinations of workload, model and optimizer."""
-    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer)]
+    """All combinations of workload, model, optimizer and condition."""
+    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer, spec.all_conditions)]
 
 
 def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
@@ -98,7 +100,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     """
     known, meanings = {}, {}
     for setting in settings(spec):
-        parts: dict[str, Any] = {"workload": setting.workload, "model": setting.model, "optimizer": setting.optimizer, "budget": spec.budget}
+        parts: dict[str, Any] = {"workload": setting.workload, "model": setting.model, "optimizer": setting.optimizer, "budget": setting.condition.budget}
         content = {name: dataclasses.asdict(part) for name, part in parts.items()} | {"fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
         key = digest(list(content.values()))
         known[key], meanings[key] = setting, json.dumps(content)

@@ -10,10 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
 from search_spaces import LogAxis
 from study.choices import Choice, choices_of
+from study.conditions import Axes, Condition, conditions, read_axes
 from study.explain import explain
 from study.yaml import load_yaml
 from trainers.budget import Budget
@@ -157,6 +158,7 @@ class StudySpec(BaseModel):
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(_axis)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(_seeds)]
     budget: Annotated[Budget, _settings(Budget)]
+    conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
 
@@ -174,14 +176,28 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
         if self.size > MOST_CELLS:
             raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
         return self
 
     @property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """The budget under every combination of what is varied; the budget alone where nothing is."""
+        return conditions(self.budget, self.conditions)
+
+    @property
     def size(self) -> int:
         """Number of cells."""
-        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds)))
+        varied = [values for _, values in self.conditions]
+        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds, *varied)))
+
+    @field_serializer("conditions")
+    def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
+        return {key: list(values) for key, values in axes}
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""

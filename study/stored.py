@@ -36,7 +36,7 @@ def read(spec: StudySpec, home: Home) -> Analysis:
         return Analysis(make_plan(spec, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:
         plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
-        return Analysis(plan, ledger.get(plan.keys))
+        return Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, home.mlflow_uri))
 
 
 def status(spec: StudySpec, home: Home) -> Status:

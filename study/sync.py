@@ -85,7 +85,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
             mirror.finish(said)
         trouble = mirror.trouble
         if stored and trouble is None:
-            trouble = conclude(Analysis(plan, ledger.get(plan.keys)), home, uri, console)
+            trouble = conclude(Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console)
         return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
 
 
@@ -132,7 +132,7 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console) -> str 
     try:
         open_mlflow(uri, analysis.plan.spec.name, home).finish(
             {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
-            {f"claim.{claim.id}": claim.verdict for claim in analysis.claims},
+            analysis.tags,
             [folder / "heatmaps", *(path for path in written if path.parent == folder)],
         )
     except Exception as error:  # any fault of a tracker, its own or the network's

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.analysis import Analysis
-from study.export import claimed, shown_estimate
 from study.home import DEFAULT_HOME
+from study.page import claimed, shown_estimate
 from study.progress import clock
 from study.regions import divergence_share
 from study.statistics import worded

@@ -18,7 +18,14 @@ from tracking import CellRecord
 from trainers.budget import Budget
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainers import Curves, Optimizer, Transform, Workload
+
+
+SERIES = ("grad_std", "grad_norm", "scale", "update_ratio", "out_norm", "tensor_norm", "cosine", "least_cosine")
+LAYERS = ("layer_std", "gain")
+"""What a record keeps of the dynamics: one number per step, and one per step and layer. A record of before may lack some."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,18 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
 
 
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
-    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended."""
+    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended or the number was not finite."""
     found = curves.dynamics
     if found is None:
         return {}
-    names = ("grad_std", "grad_norm", "scale", "update_ratio")
-    series = {name: [finite(value) for value in getattr(found, f"{name}_JC")[:, cell].tolist()] for name in names}
-    layers = {name: [finite(value) for value in found.layer_std_JCN[:, cell, n].tolist()] for n, name in enumerate(found.layers)}
-    return {"step": list(found.step_J), **series, "layer_std": layers}
+    series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
+    layers = {name: {layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)} for name in LAYERS}
+    return {"step": list(found.step_J), **series, **layers}
+
+
+def column(values: Tensor) -> list[float | None]:
+    """Plain numbers of seven digits, which is what float32 has; None where they are not finite."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
 
 
 def failed_records(job: Job, reason: str) -> list[CellRecord]:

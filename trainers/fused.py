@@ -22,7 +22,7 @@ from trainers.fusion import cell_by_cell, fills_processor, fusable, vectorised
 from trainers.models.dropout import PairedDropout
 from trainers.optimizers.base import Optimizer
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
-from trainers.spikes import spike_factors
+from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
 
@@ -75,7 +75,7 @@ def train_fused(
     loss_initial = untrained_loss(workload, model, budget, seed, device)
     step = Step(workload, model, transform, optimizer, budget, looped)
     tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
-    recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells)
+    recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells, spiked_steps(budget, seed))
     train_x, train_y = as_input(workload.train_x, dtype, device), workload.train_y.to(device)
 
     loss_TC = torch.full((budget.steps, cells), torch.nan, device=device, dtype=dtype)
