@@ -14,6 +14,7 @@ from study.importance import QUESTIONS, Importance, importances
 from study.landscape import Landscape, landscapes
 from study.plan import Plan
 from study.regions import Region, best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
@@ -46,7 +47,7 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        return judge_claims(self.evidence)
+        return judge_claims(self.evidence, rules_of(self.plan.spec.claims))
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:

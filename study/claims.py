@@ -153,10 +153,10 @@ CLAIMS: dict[str, Rule] = {
 }
 
 
-def judge_claims(evidence: Sequence[Evidence]) -> list[Claim]:
-    """The ledger of a study: every claim, asked of every workload, optimizer and variant of its method."""
+def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Claim]:
+    """The ledger of a study: every claim, and those of the user's own (`more`), asked of every workload, optimizer and variant of its method."""
     questions = []
-    for name, rule in CLAIMS.items():
+    for name, rule in {**CLAIMS, **(more or {})}.items():
         for piece in evidence:
             variants = piece.of(rule.method)
             for own in variants:

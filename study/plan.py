@@ -62,7 +62,8 @@ class Plan:
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
-        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), self.spec.budget)
+        transform = next(one for one in self.spec.transforms if (one.name, one.constants) == (first.transform, first.constants))
+        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, self.spec.budget)
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
@@ -81,15 +82,19 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
         fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
             without one was never launched, and gets keys that no stored cell has.
     """
+    keys: dict[tuple[Setting, str], str] = {}
     meaning = {}
     for setting in settings(spec):
-        parts = [dataclasses.asdict(part) for part in (setting.workload, setting.model, setting.optimizer, spec.budget)]
-        meaning[digest([*parts, fingerprints.get(setting.name, NEVER_LAUNCHED)])] = setting
+        parts = [*(part.identity() for part in (setting.workload, setting.model, setting.optimizer)), dataclasses.asdict(spec.budget)]
+        for source in dict.fromkeys(transform.source for transform in spec.transforms):
+            # a user's transform decides numbers by its code too; the trainers' own add nothing, so that their cells keep their keys
+            key = digest([*parts, fingerprints.get(setting.name, NEVER_LAUNCHED), *([source] if source else [])])
+            keys[setting, source], meaning[key] = key, setting
     grid = Grid(spec.lr, spec.weight_decay)
     cells = [
-        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)
+        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, keys[setting, transform.source])
         for seed in spec.seeds
-        for key, setting in meaning.items()
+        for setting in settings(spec)
         for transform in spec.transforms
         for lr, weight_decay in grid.points()
     ]
