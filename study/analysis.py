@@ -15,6 +15,7 @@ from study.importance import QUESTIONS, Importance, importances
 from study.landscape import Landscape, landscapes
 from study.plan import Plan
 from study.regions import Region, best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
@@ -54,7 +55,8 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in judge_claims(self.evidence)]
+        found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
+        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in found]
 
     @property
     def tags(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from study.plan import Plan
@@ -15,7 +16,7 @@ FINGERPRINT = "data, network or arithmetic of this version"
 def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     """Refuse a spec whose name stands for stored cells of another budget, workload, model, optimizer or data.
 
-    Seeds, learning rates, weight decays, transforms and further settings may come and go: cells that are stored keep their
+    Seeds, learning rates, weight decays, transforms (and their code) and further settings may come and go: cells that are stored keep their
     meaning, and only what is missing is trained. Tolerances, workers and the description may change, too.
 
     Args:
@@ -24,10 +25,11 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     Raises:
         SpecError: one line per difference.
     """
-    gone = [json.loads(meaning) for setting, meaning in remembered.items() if setting not in plan.settings]
+    now = [json.loads(meaning) for meaning in plan.meanings.values()]
+    gone = [old for old in map(json.loads, remembered.values()) if old not in now]
     if not gone:
         return
-    old, new = min(((a, json.loads(b)) for a in gone for b in plan.meanings.values()), key=lambda pair: sum(1 for _ in differences(*pair)))
+    old, new = min(product(gone, now), key=lambda pair: sum(1 for _ in differences(*pair)))
     name = plan.spec.name
     raise SpecError(
         f"study {name!r} has stored cells of another meaning; they would stand beside the new ones under one name. What differs:\n"

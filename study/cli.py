@@ -35,11 +35,17 @@ def main() -> None:
     try:
         app()
     except LedgerError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain(error)
         sys.exit(1)
     except SpecError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain(error)
         sys.exit(WRONG_INPUT)
+
+
+def complain(error: Exception) -> None:
+    """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
+    lines = ["".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line) for line in str(error).split("\n")]
+    Console(stderr=True).print(f"[bold red]error[/] {escape(chr(10).join(lines))}", highlight=False, soft_wrap=True)
 
 
 def emit(value: Any) -> None:

@@ -17,9 +17,11 @@ from study import dispatch
 from study.analysis import Analysis
 from study.changes import refuse_other_meaning
 from study.dispatch import Failure
+from study.factories import told
 from study.home import Home
 from study.plan import Plan, make_plan, settings
 from study.progress import Display
+from study.rehearsal import rehearse
 from study.spec import SpecError, StudySpec
 from study.sync import EVIDENCE, conclude, mirrored, runs_of
 from study.worker import Kept, failed_records, workload_of
@@ -45,17 +47,18 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     """Load every workload and return what stands for it in the keys of cells.
 
     Raises:
-        SpecError: a workload cannot be loaded, a model not be built, or the batch is larger than the data.
+        SpecError: a workload cannot be loaded, a model not be built, the batch is larger than the data, or a user's own code fails.
     """
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
             workload = workload_of(setting.workload, setting.model)
             found[setting.name] = workload.fingerprint()
-        except (ValueError, TypeError, OSError, RuntimeError) as error:
-            raise SpecError(f"{setting.name} cannot be made: {error}") from None
+        except Exception as error:  # a user's own workload may raise anything
+            raise SpecError(f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}") from None
         if spec.budget.batch_size > len(workload.train_x):
             raise SpecError(f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that")
+        rehearse(spec, setting, workload)
     return found
 
 

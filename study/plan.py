@@ -79,7 +79,8 @@ class Plan:
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
-        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), setting.condition.budget)
+        transform = next(one for one in self.spec.transforms if (one.name, one.constants) == (first.transform, first.constants))
+        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, setting.condition.budget)
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
@@ -98,17 +99,20 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
         fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
             without one was never launched, and gets keys that no stored cell has.
     """
+    keys: dict[tuple[Setting, str], str] = {}
     known, meanings = {}, {}
     for setting in settings(spec):
-        parts: dict[str, Any] = {"workload": setting.workload, "model": setting.model, "optimizer": setting.optimizer, "budget": setting.condition.budget}
-        content = {name: dataclasses.asdict(part) for name, part in parts.items()} | {"fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
-        key = digest(list(content.values()))
-        known[key], meanings[key] = setting, json.dumps(content)
+        parts = {name: getattr(setting, name).identity() for name in ("workload", "model", "optimizer")}
+        content: dict[str, Any] = parts | {"budget": dataclasses.asdict(setting.condition.budget), "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
+        for source in dict.fromkeys(transform.source for transform in spec.transforms):
+            # a user's transform decides numbers by its code too; the trainers' own add nothing, so that their cells keep their keys
+            key = digest([*content.values(), *([source] if source else [])])
+            keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
     grid = Grid(spec.lr, spec.weight_decay)
     cells = [
-        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)
+        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, keys[setting, transform.source])
         for seed in spec.seeds
-        for key, setting in known.items()
+        for setting in settings(spec)
         for transform in spec.transforms
         for lr, weight_decay in grid.points()
     ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import Tile
 from study.choices import Choice
+from study.methods import optimizer_of, transform_of, workload_with
 from tracking import CellRecord
 from trainers.budget import Budget
 
@@ -85,13 +86,7 @@ def measure_width(job: Job, device: str | None = None) -> int:
 
 def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
     """What a job's names stand for."""
-    from trainers import make_optimizer, make_transform
-
-    return (
-        workload_of(job.workload, job.model),
-        make_transform(job.transform.name, **job.transform.keywords()),
-        make_optimizer(job.optimizer.name, **job.optimizer.keywords()),
-    )
+    return workload_of(job.workload, job.model), transform_of(job.transform), optimizer_of(job.optimizer)
 
 
 def default_device() -> str:
@@ -104,9 +99,7 @@ def default_device() -> str:
 @cache
 def workload_of(workload: Choice, model: Choice) -> Workload:
     """The workload, loaded once per process."""
-    from trainers import make_workload
-
-    return make_workload(workload.name, model.name, model.keywords(), **workload.keywords())
+    return workload_with(workload, model)
 
 
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
