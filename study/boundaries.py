@@ -17,6 +17,8 @@ JITTERS = np.concatenate([[0.0], np.geomspace(0.005, 4.0, 160)])
 """Standard deviations of an edge between seeds for which the table of `shared` is made [gaps]."""
 SLIGHT = 0.2
 """A neighbouring change of at most this share does not make a jump a slope."""
+LEAST_DOUBT = 0.3
+"""A straight line between two cells is never trusted better than this: noise and curvature of planted score curves move edges by about 0.08 gaps."""
 SHARED = np.array([6 / math.pi**2 * np.sum(np.exp(-((2 * math.pi * HARMONICS * sd) ** 2)) / HARMONICS**2) if sd else 1.0 for sd in JITTERS])
 """Share of the spacing's error that two jittered edges have in common: Σ_k 6/(π k)² exp(-(2π k sd)²)."""
 
@@ -49,7 +51,7 @@ class Side:
     Attributes:
         position_SR: [decades]; NaN where the row is empty, or the property runs out of the grid.
         gap: mean distance of the cells between which the edges lie [decades].
-        doubt: mean share of the gap in which the edge may lie anywhere: 1 next to a diverged cell, 0 where scores run straight.
+        doubt: mean share of the gap in which the edge may lie anywhere: 1 next to a diverged cell, least where scores run straight.
     """
 
     position_SR: Floats
@@ -132,7 +134,7 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
     A cell counts with its width; where both cells beside an edge have a margin, the edge is put between them by a straight
     line, as far as the neighbouring gaps say that the margin runs straight: with change J in the gap and d in a neighbouring one,
 
-        like = mean over the neighbours of min(d, J) / max(d, J),    doubt = 1 - (like - 0.2) / 0.8, between 0 and 1,
+        like = mean over the neighbours of min(d, J) / max(d, J),    doubt = 1 - (like - 0.2) / 0.8, between 0.3 and 1,
         place = (1 - doubt) · straight line + doubt / 2
 
     so that a jump (into divergence, say) leaves the edge halfway, with the whole gap in doubt.
@@ -175,8 +177,8 @@ def _straight(margin: Floats, leaves: Flags, gap_G: Floats) -> tuple[Floats, Flo
 
 
 def _doubt(like: Floats) -> Floats:
-    """1 where the neighbours do not continue a change (less than a fifth of it is a plateau's own slope), 0 where they do in full."""
-    return np.asarray(1 - np.clip((like - SLIGHT) / (1 - SLIGHT), 0.0, 1.0))
+    """1 where the neighbours do not continue a change (less than a fifth of it is a plateau's own slope), least where they do in full."""
+    return np.asarray(np.maximum(1 - np.clip((like - SLIGHT) / (1 - SLIGHT), 0.0, 1.0), LEAST_DOUBT))
 
 
 def _outermost(changes: Flags, position: Floats, doubt: Floats, gap_G: Floats, touches_SR: Flags) -> Side:
@@ -200,7 +202,7 @@ def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
         return Spacing()
     change_SG = np.diff(value_SX)
     slope = np.abs(change_SG) / gap_G
-    beside = np.pad(slope, ((0, 0), (1, 1)), constant_values=0.0)
+    beside = np.pad(slope, ((0, 0), (1, 1)), mode="reflect" if slope.shape[1] > 1 else "constant")  # an outermost gap has one neighbour, which counts twice
     like = np.zeros(slope.shape)
     for other in (beside[:, :-2], beside[:, 2:]):
         like += np.divide(other, slope, out=np.ones(slope.shape), where=slope > 0)

@@ -74,8 +74,9 @@ class Region:
 def reference_scores(scores: Sequence[Floats]) -> Floats:
     """For each seed, the best score that was found without looking at that seed, shape [S].
 
-    For every other seed b the best cell is chosen by the mean over the remaining seeds and scored on b; these scores are
-    averaged. With two seeds the other seed's best is used, with one its own: both are optimistic.
+    For every other seed b the best cell is chosen by the mean over the remaining seeds and scored on b; the median of these
+    scores is taken, because all seeds share it: one seed at which the chosen cell diverged would move every region. With two
+    seeds the other seed's best is used, with one its own: both are optimistic.
 
     Args:
         scores: score_SWL of every landscape that the best is taken over.
@@ -89,7 +90,7 @@ def reference_scores(scores: Sequence[Floats]) -> Floats:
     for s in seeds:
         others = [b for b in seeds if b != s]
         picks = [score_SN[b, score_SN[[o for o in others if o != b]].mean(axis=0).argmax()] for b in others]
-        result.append(float(np.mean(picks)))
+        result.append(float(np.median(picks)))
     return np.array(result)
 
 
@@ -186,11 +187,8 @@ def lr_sensitivity(landscape: Landscape) -> Estimate:
     begins = np.diff(diverged.astype(int), axis=2) != 0
     jump_W = np.divide((np.abs(np.diff(loss, axis=2)) * begins).sum(axis=(0, 2)), begins.sum(axis=(0, 2)), out=np.zeros(loss.shape[1]), where=begins.any(axis=(0, 2)))
     row_SW = (loss - loss.min(axis=2, keepdims=True)).mean(axis=2)
-    lr = np.log10(landscape.lr)
     positive = np.array(landscape.weight_decay) > 0
-    before = np.maximum.accumulate(np.where(diverged, 0, np.arange(len(lr))), axis=2)  # the last cell before that did not diverge
-    spacing = jumps(landscape, np.ones(len(lr), dtype=bool), jump_W) + mean_spacing(np.take_along_axis(loss, before, 2).mean(axis=1), lr)
-    spacing = spacing + mean_spacing(row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
+    spacing = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
     return Estimate(tuple(row_SW.mean(axis=1).tolist()), spacing.sd, least=0.0, lattice_reach=spacing.reach, lattice_own=spacing.own)
 
 

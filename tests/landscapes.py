@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from study.landscape import DIVERGED, FINISHED, Floats, Landscape
 
@@ -121,12 +122,16 @@ def truth(regime: Regime, x: Floats, y: Floats, low: float) -> dict[str, float]:
     edge_Y = regime.high + regime.slant * (fine_y - (regime.rows - 1) / 2)
     best_x = fine_x[progress(fine_x, regime).argmax()]
     way = progress(fine_x, regime)[None] * between(fine_y[:, None], [regime.bottom, regime.top])
-    diverged = fine_x[None] > edge_Y[:, None]
-    clamped = np.where(diverged, LOSS, LOSS * (1 - 0.9 * way))
-    found: dict[str, float] = {"divergence share": float(diverged.mean()), "lr sensitivity": float((clamped - clamped.min(axis=1, keepdims=True)).mean())}
+    spread = max(float(np.sqrt(2 * regime.jitter**2 + regime.row_jitter**2)), 1e-9)
+    alive = ndtr((edge_Y[:, None] - fine_x[None]) / spread)  # the probability that a cell of the population does not diverge
+    clamped = LOSS * (1 - 0.9 * way * alive)
+    nearest = np.abs(fine_x[:, None] - x).argmin(axis=1)  # of smooth curves the points of the grid are what is meant, of divergence the edge
+    on_grid = LOSS * (1 - 0.9 * progress(x, regime)[nearest][None] * between(fine_y[:, None], [regime.bottom, regime.top]) * alive)
     reference = float(progress(x, regime).max())
+    least_Y = LOSS * (1 - 0.9 * reference * between(fine_y, [regime.bottom, regime.top]))
+    found: dict[str, float] = {"divergence share": float(1 - alive.mean()), "lr sensitivity": float((on_grid - least_Y[:, None]).mean())}
     for kind, needed in (("trained", 0.1 * reference), ("competitive", 0.95 * reference)):
-        length_Y = ((way >= needed) & ~diverged).sum(axis=1) / FINE
+        length_Y = ((way >= needed) * alive).sum(axis=1) / FINE
         found[f"{kind} area"] = float(length_Y.mean() * len(y))
         found[f"{kind} lr width"] = float(np.median(length_Y))
         found[f"{kind} wd width"] = float((length_Y > 0).mean() * len(y))
