@@ -13,8 +13,10 @@ from study.claims import judge_claims
 from study.evidence import Evidence, gather
 from study.importance import QUESTIONS, Importance, importances
 from study.landscape import Landscape, landscapes
+from study.limits import EMPTY, decades_above, decades_below, largest_lr
+from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
-from study.regions import Region, best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.regions import Region, best_cell, divergence_share, lr_sensitivity, wd_sensitivity
 from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
@@ -22,6 +24,8 @@ from tracking import CellRecord
 
 MOST = 200
 """Characters of a setting in a tag's name: MLflow allows 250 for the whole."""
+LIMITS = {"largest_lr": ("decades (log10 of lr)", largest_lr), "above_optimum": ("decades", decades_above), "below_optimum": ("decades", decades_below)}
+"""How far the learning rate reaches at each weight decay."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,22 @@ class Analysis:
     def tags(self) -> dict[str, str]:
         """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
         asked = Counter(claim.id for claim in self.claims)
-        return {f"claim.{claim.id}" + (f".{plain(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
+        return {f"claim.{claim.id}" + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
         return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
 
+    @cached_property
+    def cases(self) -> list[Case]:
+        return cases(self.evidence, self.stored)
+
     def regions(self) -> Iterator[dict[str, Any]]:
         """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
-        for piece in self.evidence:
-            for name, landscape in piece.landscapes.items():
-                if not landscape.seeds:
-                    continue
+        for case in self.cases:
+            piece, landscape, name = case.evidence, case.landscape, case.landscape.transform
+            if landscape.seeds:
                 row, column = best_cell(landscape)
                 yield {
                     "workload": landscape.workload,
@@ -86,10 +93,12 @@ class Analysis:
                     "confidence": confidence,
                     "metric": landscape.metric_name,
                     "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
-                    "tuned_score": number(in_metric(landscape), landscape.metric_name, confidence),
+                    "tuned_score": answer(case, "tuned score", confidence),
                     "divergence_share": number(divergence_share(landscape), "fraction", confidence),
                     "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
                     "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
+                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr)],
+                    "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
                     "regions": [described(found, confidence) for (label, _, _), found in piece.regions.items() if label == name],
                     "importances": {
                         one.evaluator: {
@@ -105,7 +114,7 @@ class Analysis:
                 }
 
 
-def plain(setting: str) -> str:
+def tag_name(setting: str) -> str:
     """A setting's name with the characters alone that trackers allow in a tag's."""
     return re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_")[:MOST]
 
@@ -119,19 +128,25 @@ def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
         "unit": unit,
         "n_seeds": estimate.n,
         "lower_bound": estimate.lower_bound,
+        "upper_bound": estimate.upper_bound,
         "per_seed": list(estimate.values_S),
     }
 
 
-def in_metric(landscape: Landscape) -> Estimate:
-    """The tuned score as the metric itself, whatever its direction."""
-    return Estimate(tuple(landscape.sign * value for value in tuned_score(landscape).values_S))
+def answer(case: Case, measure: str, confidence: float) -> dict[str, Any]:
+    """A measure of a transform as plain values."""
+    return plain(measured(case, measure), unit_of(case, measure), confidence)
+
+
+def plain(found: Estimate | str, unit: str, confidence: float) -> dict[str, Any]:
+    """An estimate, or the reason why there is none."""
+    return {"estimate": None, "interval": None, "unit": unit, "reason": found} if isinstance(found, str) else number(found, unit, confidence)
 
 
 def described(found: Region, confidence: float) -> dict[str, Any]:
     """A region as plain values."""
     landscape = found.landscape
-    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, strict=True)
+    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, range(len(landscape.weight_decay)), strict=True)
     return {
         "kind": found.kind,
         "reference": found.reference,
@@ -141,7 +156,12 @@ def described(found: Region, confidence: float) -> dict[str, Any]:
         "lr_width": number(found.lr_width, "decades", confidence),
         "wd_width": number(found.wd_width, "decades", confidence),
         "censored": list(found.censored),
-        "rows": [{"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest} for wd, width, largest in rows],
+        "rows": [
+            {"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest}
+            | {name: EMPTY if (one := of(found, w)) is None else number(one, unit, confidence) for name, (unit, of) in LIMITS.items()}
+            for wd, width, largest, w in rows
+        ],
+        "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],
     }
 
 

@@ -117,22 +117,34 @@ def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -
 
 
 @app.command()
-def analyse(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def analyse(
+    spec: Spec,
+    home: HomeOption = DEFAULT_HOME,
+    measures: Annotated[bool, typer.Option("--measures", help="Print every measure of every transform.")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")] = False,
+    as_json: Json = False,
+) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
     from study.stored import read
-    from study.tables import claims_table, regions_table
+    from study.tables import claims_table, dashboard_lines, measures_table, regions_table
 
     analysis = read(read_spec(spec), Home(home))
     if as_json:
-        emit({"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)})
+        emit(
+            {"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)}
+            | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
+        )
+    elif dashboard:
+        out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
     else:
         if not analysis.stored:
             out.print(f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}", highlight=False, soft_wrap=True)
         else:
             out.print(regions_table(analysis))
             out.print(claims_table(analysis))
-            optuna = Home(home).optuna(analysis.plan.spec.name)
-            out.print(f"to browse settings and importances: optuna-dashboard sqlite:///{optuna}", highlight=False, soft_wrap=True)
+            if measures:
+                out.print(measures_table(analysis), highlight=False)
+            out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
 
@@ -180,6 +192,40 @@ def sync(
     else:
         out.print("\n".join(one.line() for one in found), highlight=False, soft_wrap=True)
     raise typer.Exit(0 if all(one.complete for one in found) else INCOMPLETE)
+
+
+@app.command()
+def compare(
+    spec: Spec,
+    a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one; or the same, with --with.")],
+    other: Annotated[str | None, typer.Option("--with", metavar="SPEC", help="The study that B is taken from; default: the same.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder for the difference map; default: in the study's exports.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: Json = False,
+) -> None:
+    """Print the paired differences of every measure between two transforms, and draw the difference map."""
+    from study.comparison import compare as compared
+    from study.comparison import plain_values
+    from study.differences import save_difference
+    from study.stored import read
+    from study.tables import comparison_table
+
+    first = read(read_spec(spec), Home(home))
+    second = first if other is None else read(read_spec(other), Home(home))
+    found = compared(first, a, second, b)
+    place = folder or Home(home).exports(first.plan.spec.name) / "comparisons"
+    try:
+        pictures = [path for one in found if one.seeds for path in save_difference(one, place)]
+    except OSError as error:
+        raise SpecError(f"--out {place}: cannot be written ({error.strerror}); choose another folder") from None
+    if as_json:
+        emit({"comparisons": [plain_values(one, first.plan.spec.region.confidence) for one in found], "pictures": [str(path) for path in pictures]})
+    else:
+        for one in found:
+            out.print(comparison_table(one, first.plan.spec.region.confidence))
+        out.print("\n".join(f"difference map: {path}" for path in pictures if path.suffix == ".png"), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if first.complete and second.complete else INCOMPLETE)
 
 
 @app.command()

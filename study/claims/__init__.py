@@ -9,7 +9,7 @@ from study.claims.convergence import converges
 from study.claims.freedom import hyperparameter_free
 from study.claims.recorded import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
-from study.claims.rule import GS, MAINTAINED, Decide, Rule
+from study.claims.rule import GS, MAINTAINED, Decide, Rule, keys_of
 from study.claims.spikes import bounded_on_spikes
 from study.conditions import VARIABLE
 from study.evidence import Evidence
@@ -80,4 +80,4 @@ def stress(piece: Evidence) -> int:
     return sum(getattr(piece.budget, key) != value for key, value in ORDINARY.items()) if piece.budget else 0
 
 
-__all__ = ["CLAIMS", "Decide", "Rule", "judge_claims"]
+__all__ = ["CLAIMS", "Decide", "Rule", "judge_claims", "keys_of"]
