@@ -109,13 +109,14 @@ def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
     assert ledger.runs("s", "t") == {}
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("server")) as running:
+        yield running.uri
+
+
 class TestRunStores:
     """What the mirror relies on, of every kind of tracker."""
-
-    @pytest.fixture(scope="class")
-    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        with served(tmp_path_factory.mktemp("server")) as running:
-            yield running.uri
 
     @pytest.fixture(params=["embedded", "server"])
     def uri(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
