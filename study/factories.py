@@ -34,6 +34,8 @@ def load(reference: str) -> Any:
     if not FORM.fullmatch(reference):
         raise ValueError(f"found {short(reference)}; wanted 'package.module:name': a module as in an import, a colon, and a name in it")
     module_name, _, name = reference.partition(":")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:  # `os:system` with constants would be a shell in a data file
+        raise ValueError(f"{reference}: {module_name!r} is Python's own; wanted a module of yours (a file of that name needs another)")
     module = imported(module_name)
     if not hasattr(module, name):
         there = [key for key, value in vars(module).items() if not key.startswith("_") and not isinstance(value, ModuleType)]

@@ -90,6 +90,14 @@ def nan_workload(model, model_name):
     x, y = torch.randn(32, 2) * torch.nan, torch.zeros(32, dtype=torch.int64)
     return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", True, 0.5)
 
+def loss_workload(model, model_name):
+    x, y = torch.randn(32, 2), torch.zeros(32, dtype=torch.int64)
+    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "loss", False, 0.5)
+
+def array_workload(model, model_name):
+    x, y = torch.randn(32, 2).numpy(), torch.zeros(32, dtype=torch.int64)
+    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", False, 0.5)
+
 def no_arguments():
     return None
 
@@ -346,7 +354,7 @@ def _late(spec: dict[str, Any], rng: random.Random) -> None:
     key, value = rng.choice(
         [
             ("transforms", [{"factory": f"own:{rng.choice(['looks', 'reshapes', 'forgets', 'in_place'])}"}]),
-            ("workload", {"factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'no_arguments'])}"}),
+            ("workload", {"factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'loss_workload', 'array_workload', 'no_arguments'])}"}),
             ("model", {"factory": "own:no_model"}),
             ("budget", {"steps": 2, "batch_size": 5_000}),
             ("model", {"name": "mlp", "hidden": rng.choice([[-5], "abc", 3, [0.5], ["a"], [None], [[3]], [True]])}),

@@ -40,6 +40,11 @@ def spec_of(transforms: str, **more: str) -> StudySpec:
     return parse_spec("\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())]))
 
 
+def with_files(folder: Path) -> None:
+    for name, source in malformed.FILES.items():
+        (folder / name).write_text(source)
+
+
 def test_the_readme_shows_each_in_under_fifteen_lines() -> None:
     """Transform, workload and claim take fewer than fifteen lines of code each."""
     assert len(MODULES) == 3
@@ -179,6 +184,9 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
         ("workload: {factory: 'own:no_workload'}", ["own:no_workload returned {'x': 1}; wanted a trainers.Workload"]),
         ("workload: {factory: 'own:flat_workload'}", ["its score of 2 examples has shape []; wanted [2]"]),
         ("workload: {factory: 'own:nan_workload'}", ["the untrained network's loss is nan; wanted a finite number"]),
+        ("workload: {factory: 'own:array_workload'}", ["own:array_workload raised TypeError: workload 'w': train_x is a ndarray; wanted a tensor"]),
+        ("workload: {factory: 'own:loss_workload'}", ["its metric_name is 'loss'", "not one of loss, grad_std, scale"]),
+        ("transforms: [{factory: 'os:system', command: 'touch pwned'}]", ["'os' is Python's own; wanted a module of yours"]),
         ("workload: {factory: 'own:no_arguments'}", ["takes 0 arguments; wanted 2", "(model, model_name, …)"]),
         ("model: {factory: 'own:no_model'}", ["own:no_model returned 'net'; wanted a torch.Module"]),
         ("optimizer: {factory: 'own:good'}", ["own:good returned Transform(", "wanted a trainers.Optimizer"]),
@@ -189,8 +197,7 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
 )
 def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each error of the user's code is one line with found, wanted and do, exit 2, and no trace on the disk."""
-    for name, source in malformed.FILES.items():
-        (folder / name).write_text(source)
+    with_files(folder)
     kept = [one for one in TINY.strip().splitlines() if not one.startswith(line.split(":")[0])]
     (folder / "s.yaml").write_text("\n".join([*kept, line]))
     before = sorted(folder.rglob("*"))
@@ -229,8 +236,10 @@ def test_a_changed_folder_is_seen(folder: Path, tmp_path_factory: pytest.TempPat
     assert spec_of("[{factory: 'my_methods:soft_clip'}]").transforms[0].source != first.source
 
 
-def test_malformed_specs_of_every_kind_are_refused() -> None:
+def test_malformed_specs_of_every_kind_are_refused(folder: Path) -> None:
     """Two of each kind go through the command line: an error in words, exit 2, in seconds, nothing written."""
+    with_files(folder)
+    assert malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"  # what is changed was right before
     n = 2 * len(malformed.KINDS)
     said: list[str] = []
     assert malformed.run(n, 3, said.append)["refused"] == n, "\n".join(said)
