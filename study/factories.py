@@ -113,7 +113,8 @@ def _forget_if_changed(name: str) -> None:
     moved = now is not None and then is not None and now.origin != then.origin
     gone = module.__file__ is not None and not Path(module.__file__).exists()
     if moved or gone or source_hash(module) != _seen[name]:
-        for other in [other for other in sys.modules if other in files_of(module) or f"{other}.".startswith(f"{top}.")]:
+        beside = files_of(module)
+        for other in [other for other in sys.modules if other in beside or f"{other}.".startswith(f"{top}.")]:
             del sys.modules[other]
             _seen.pop(other, None)
 
