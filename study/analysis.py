@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,26 +13,37 @@ from study.claims import judge_claims
 from study.evidence import Evidence, gather
 from study.importance import QUESTIONS, Importance, importances
 from study.landscape import Landscape, landscapes
+from study.limits import EMPTY, decades_above, decades_below, largest_lr
+from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
-from study.regions import Region, best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.regions import Region, best_cell, divergence_share, lr_sensitivity, wd_sensitivity
 from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
 
+MOST = 200
+"""Characters of a setting in a tag's name: MLflow allows 250 for the whole."""
+LIMITS = {"largest_lr": ("decades (log10 of lr)", largest_lr), "above_optimum": ("decades", decades_above), "below_optimum": ("decades", decades_below)}
+"""How far the learning rate reaches at each weight decay."""
+
 
 @dataclass(frozen=True)
 class Analysis:
-    """Landscapes, regions, importances and claims of a study, each computed when first asked for."""
+    """Landscapes, regions, importances and claims of a study, each computed when first asked for.
+
+    Attributes:
+        runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
+    """
 
     plan: Plan
     stored: Mapping[str, CellRecord]
+    runs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many cells finished, diverged, failed and are pending."""
-        found = Counter(self.stored[key].outcome if key in self.stored else "pending" for key in self.plan.keys)
-        return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
+        return counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
 
     @property
     def complete(self) -> bool:
@@ -47,33 +59,46 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        return judge_claims(self.evidence, rules_of(self.plan.spec.claims))
+        found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
+        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in found]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
+        asked = Counter(claim.id for claim in self.claims)
+        return {f"claim.{claim.id}" + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
         return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
 
+    @cached_property
+    def cases(self) -> list[Case]:
+        return cases(self.evidence, self.stored)
+
     def regions(self) -> Iterator[dict[str, Any]]:
-        """One entry per workload, optimizer and transform, as in `regions.json`."""
+        """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
-        for piece in self.evidence:
-            for name, landscape in piece.landscapes.items():
-                if not landscape.seeds:
-                    continue
+        for case in self.cases:
+            piece, landscape, name = case.evidence, case.landscape, case.landscape.transform
+            if landscape.seeds:
                 row, column = best_cell(landscape)
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
+                    **({"condition": landscape.condition} if landscape.condition else {}),
                     "transform": name,
                     "n_seeds": len(landscape.seeds),
                     "seeds": list(landscape.seeds),
                     "confidence": confidence,
                     "metric": landscape.metric_name,
                     "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
-                    "tuned_score": number(in_metric(landscape), landscape.metric_name, confidence),
+                    "tuned_score": answer(case, "tuned score", confidence),
                     "divergence_share": number(divergence_share(landscape), "fraction", confidence),
                     "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
                     "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
+                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr)],
+                    "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
                     "regions": [described(found, confidence) for (label, _, _), found in piece.regions.items() if label == name],
                     "importances": {
                         one.evaluator: {
@@ -89,6 +114,11 @@ class Analysis:
                 }
 
 
+def tag_name(setting: str) -> str:
+    """A setting's name with the characters alone that trackers allow in a tag's."""
+    return re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_")[:MOST]
+
+
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
     """An estimate with its unit, interval and n."""
     interval = estimate.interval(confidence)
@@ -98,19 +128,25 @@ def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
         "unit": unit,
         "n_seeds": estimate.n,
         "lower_bound": estimate.lower_bound,
+        "upper_bound": estimate.upper_bound,
         "per_seed": list(estimate.values_S),
     }
 
 
-def in_metric(landscape: Landscape) -> Estimate:
-    """The tuned score as the metric itself, whatever its direction."""
-    return Estimate(tuple(landscape.sign * value for value in tuned_score(landscape).values_S))
+def answer(case: Case, measure: str, confidence: float) -> dict[str, Any]:
+    """A measure of a transform as plain values."""
+    return plain(measured(case, measure), unit_of(case, measure), confidence)
+
+
+def plain(found: Estimate | str, unit: str, confidence: float) -> dict[str, Any]:
+    """An estimate, or the reason why there is none."""
+    return {"estimate": None, "interval": None, "unit": unit, "reason": found} if isinstance(found, str) else number(found, unit, confidence)
 
 
 def described(found: Region, confidence: float) -> dict[str, Any]:
     """A region as plain values."""
     landscape = found.landscape
-    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, strict=True)
+    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, range(len(landscape.weight_decay)), strict=True)
     return {
         "kind": found.kind,
         "reference": found.reference,
@@ -120,5 +156,16 @@ def described(found: Region, confidence: float) -> dict[str, Any]:
         "lr_width": number(found.lr_width, "decades", confidence),
         "wd_width": number(found.wd_width, "decades", confidence),
         "censored": list(found.censored),
-        "rows": [{"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest} for wd, width, largest in rows],
+        "rows": [
+            {"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest}
+            | {name: EMPTY if (one := of(found, w)) is None else number(one, unit, confidence) for name, (unit, of) in LIMITS.items()}
+            for wd, width, largest, w in rows
+        ],
+        "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],
     }
+
+
+def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
+    """How many of these cells ended how; those without an outcome are pending."""
+    found = Counter(outcomes.get(key, "pending") for key in keys)
+    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}

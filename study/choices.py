@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import product
 from typing import Any
 
 from pydantic import BeforeValidator
 
 from study.factories import load, source_of
-from study.names import known
+from study.names import TABLES, known
 from trainers.naming import nearest, short
 
 
@@ -32,6 +35,11 @@ class Choice:
         """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
         return label(self.name, self.constants)
 
+    @property
+    def written(self) -> str | dict[str, Any]:
+        """As a spec has it."""
+        return {"factory" if self.source else "name": self.name, **dict(self.constants)} if self.constants or self.source else self.name
+
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)
 
@@ -52,6 +60,33 @@ def _check(kind: str, choice: Choice) -> None:
     CHECKS[kind](choice)
 
 
+def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
+    """The trainers' table of a kind; needs torch."""
+    found: Mapping[str, Callable[..., Any]] = getattr(import_module(f"trainers.{kind}s"), TABLES[kind])
+    return found
+
+
+def variants(kind: str, item: Any) -> list[Any]:
+    """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
+
+    `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and `{name: autoscale, numerator: 8}`; several
+    lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
+
+    Raises:
+        ValueError: the list is empty.
+    """
+    if not isinstance(item, Mapping) or item.get("name") not in known(kind):
+        return [item]
+    axes = {key: value for key, value in item.items() if isinstance(value, list)}
+    if axes:
+        takes = inspect.signature(factories(kind)[item["name"]]).parameters
+        axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
+    for key, values in axes.items():
+        if not values:
+            raise ValueError(f"{kind} {item['name']!r}: {key} is an empty list; give at least one value")
+    return [{**item, **dict(zip(axes, chosen, strict=True))} for chosen in product(*axes.values())]
+
+
 def choices_of(kind: str) -> BeforeValidator:
     """Reads one choice or a list of them: a name, or a mapping with `name` or `factory` and constants."""
 
@@ -65,7 +100,7 @@ def choices_of(kind: str) -> BeforeValidator:
         found, problems = [], []
         for k, item in enumerate(items):
             try:
-                found.append(_choice(kind, item))
+                found += [_choice(kind, one) for one in variants(kind, item)]
             except (ValueError, TypeError) as error:
                 problems.append(f"[{k}]: {error}" if many else str(error))
         for one, times in Counter(found).items():

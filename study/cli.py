@@ -26,6 +26,7 @@ out = Console(width=None if sys.stdout.isatty() else 120)
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports.")]
+TrackerOption = Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -80,7 +81,7 @@ def launch(
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
     address: Annotated[str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")] = None,
-    tracking_uri: Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")] = None,
+    tracking_uri: TrackerOption = None,
     as_json: Json = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
@@ -103,35 +104,47 @@ def launch(
 @app.command()
 def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
-    from study.launch import read
+    from study.stored import status as stored
 
-    analysis = read(read_spec(spec), Home(home))
+    found = stored(read_spec(spec), Home(home))
     if as_json:
-        emit({"study": analysis.plan.spec.name, "cells": len(analysis.plan.cells), **analysis.counts, "complete": analysis.complete})
+        emit(found.as_dict())
     else:
-        out.print(f"{analysis.plan.spec.name}: " + ", ".join(f"{count} {name}" for name, count in analysis.counts.items()), highlight=False)
-        for key in [key for key in analysis.plan.keys if key in analysis.stored and analysis.stored[key].outcome == "failed"][:3]:
-            out.print(f"  {key}: {escape(analysis.stored[key].reason or '')}", highlight=False)
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+        out.print(f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()), highlight=False)
+        for key, reason in list(found.reasons.items())[:3]:
+            out.print(f"  {key}: {escape(reason)}", highlight=False)
+    raise typer.Exit(0 if found.complete else INCOMPLETE)
 
 
 @app.command()
-def analyse(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def analyse(
+    spec: Spec,
+    home: HomeOption = DEFAULT_HOME,
+    measures: Annotated[bool, typer.Option("--measures", help="Print every measure of every transform.")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")] = False,
+    as_json: Json = False,
+) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
-    from study.launch import read
-    from study.tables import claims_table, regions_table
+    from study.stored import read
+    from study.tables import claims_table, dashboard_lines, measures_table, regions_table
 
     analysis = read(read_spec(spec), Home(home))
     if as_json:
-        emit({"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)})
+        emit(
+            {"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)}
+            | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
+        )
+    elif dashboard:
+        out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
     else:
         if not analysis.stored:
             out.print(f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}", highlight=False, soft_wrap=True)
         else:
             out.print(regions_table(analysis))
             out.print(claims_table(analysis))
-            optuna = Home(home).optuna(analysis.plan.spec.name)
-            out.print(f"to browse settings and importances: optuna-dashboard sqlite:///{optuna}", highlight=False, soft_wrap=True)
+            if measures:
+                out.print(measures_table(analysis), highlight=False)
+            out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
 
@@ -145,7 +158,7 @@ def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
 def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.export import export as write
-    from study.launch import read
+    from study.stored import read
 
     analysis = read(read_spec(spec), Home(home))
     if folder.exists() and not folder.is_dir():
@@ -159,6 +172,60 @@ def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folde
     else:
         out.print("\n".join(map(str, written)), highlight=False, soft_wrap=True)
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
+def sync(
+    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Name of a shipped spec, or a YAML file; default: every study of the home.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: TrackerOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
+    from study.sync import sync as run
+    from study.sync import synced_specs
+
+    console = Console(stderr=True) if as_json else out
+    found = [run(one, Home(home), console, tracking_uri) for one in ([read_spec(spec)] if spec else synced_specs(Home(home)))]
+    if as_json:
+        emit([one.as_dict() for one in found])
+    else:
+        out.print("\n".join(one.line() for one in found), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(one.complete for one in found) else INCOMPLETE)
+
+
+@app.command()
+def compare(
+    spec: Spec,
+    a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one; or the same, with --with.")],
+    other: Annotated[str | None, typer.Option("--with", metavar="SPEC", help="The study that B is taken from; default: the same.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder for the difference map; default: in the study's exports.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: Json = False,
+) -> None:
+    """Print the paired differences of every measure between two transforms, and draw the difference map."""
+    from study.comparison import compare as compared
+    from study.comparison import plain_values
+    from study.differences import save_difference
+    from study.stored import read
+    from study.tables import comparison_table
+
+    first = read(read_spec(spec), Home(home))
+    second = first if other is None else read(read_spec(other), Home(home))
+    found = compared(first, a, second, b)
+    place = folder or Home(home).exports(first.plan.spec.name) / "comparisons"
+    try:
+        pictures = [path for one in found if one.seeds for path in save_difference(one, place)]
+    except OSError as error:
+        raise SpecError(f"--out {place}: cannot be written ({error.strerror}); choose another folder") from None
+    if as_json:
+        emit({"comparisons": [plain_values(one, first.plan.spec.region.confidence) for one in found], "pictures": [str(path) for path in pictures]})
+    else:
+        for one in found:
+            out.print(comparison_table(one, first.plan.spec.region.confidence))
+        out.print("\n".join(f"difference map: {path}" for path in pictures if path.suffix == ".png"), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if first.complete and second.complete else INCOMPLETE)
 
 
 @app.command()

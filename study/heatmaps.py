@@ -24,31 +24,27 @@ COLUMNS = 4
 COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4"}
 DOT: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "color": COLOURS["diverged"], "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Marks a cell of which some seeds diverged."""
+APART = 0.4
+"""Distance of the row of weight decay 0 from the others [cells]."""
 OUTLINES = {"trained": "white", "competitive": "black"}
 """Colour of each kind of region's border; drawn over a thin rim of the other colour, so that it shows on every ground."""
 
 
 def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Figure:
     """The mean metric over seeds of every cell, with each transform's trained and competitive regions outlined."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
-
     columns = min(len(landscapes), COLUMNS)
     rows = math.ceil(len(landscapes) / columns)
     width, height = panel_size(landscapes[0])
-    figure = Figure(figsize=(max(columns * width + 1.6, 6.5), rows * (height + 0.62) + 1.15), layout="constrained")
+    figure = canvas(max(columns * width + 1.6, 6.5), rows * (height + 0.62) + 1.15)
     axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    norm = Normalize(*limits(landscapes))
+    norm = scale(*limits(landscapes))
     image: Any = None
     for k, (panel, landscape) in enumerate(zip(axes, landscapes, strict=False)):
         image = paint(panel, landscape, norm)
         for kind in OUTLINES:
             found = evidence.regions.get((landscape.transform, kind, "own"))
             if found is not None:
-                outline(panel, found.inside_WL, kind)
+                outline(panel, landscape, found.inside_WL, kind)
         panel.set_title(f"{landscape.transform}\n{caption(evidence, landscape)}", fontsize=8.5)
         label_axes(panel, landscape, bottom=k + columns >= len(landscapes), left=k % columns == 0)
     for panel in axes[len(landscapes) :]:
@@ -59,6 +55,37 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
     figure.suptitle(title, fontsize=10.5)
     add_legend(figure, landscapes)
     return figure
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure [inches] that needs no screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def scale(low: float, high: float) -> Any:
+    """Values to colours, linearly."""
+    from matplotlib.colors import Normalize
+
+    return Normalize(low, high)
+
+
+def patch(colour: str, label: str) -> Any:
+    """A coloured square of a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=colour, label=label)
+
+
+def some_diverged() -> Any:
+    """The legend's entry for a dot."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label="some seeds diverged", **DOT)
 
 
 def panel_size(landscape: Landscape) -> tuple[float, float]:
@@ -102,24 +129,50 @@ def class_of(landscape: Landscape) -> np.ndarray:
 
 def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
     """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
-    from matplotlib.colors import ListedColormap
-
     shown = class_of(landscape)
-    image = panel.pcolormesh(np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm, rasterized=shown.size > 2000)
+    image = mesh(panel, landscape, np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm)
     for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")):
-        if (shown == outcome).any():
-            panel.pcolormesh(np.ma.masked_where(shown != outcome, np.zeros(shown.shape)), cmap=ListedColormap([COLOURS[name]]))
-    some = ((landscape.outcome_SWL == DIVERGED).any(axis=0)) & (shown == FINISHED)
-    w, c = np.nonzero(some)
-    panel.plot(c + 0.5, w + 0.5, **DOT)
+        plain(panel, landscape, shown == outcome, COLOURS[name])
+    w, c = np.nonzero((landscape.outcome_SWL == DIVERGED).any(axis=0) & (shown == FINISHED))
+    panel.plot(c + 0.5, bottoms(landscape)[w] + 0.5, **DOT)
     return image
 
 
-def outline(panel: Axes, inside_WL: Flags, kind: str) -> None:
-    """Draw the border of a region along the edges of its cells."""
+def bottoms(landscape: Landscape) -> np.ndarray:
+    """Where each row begins: a row of weight decay 0 stands apart, because it is not on the logarithmic axis and not in the area."""
+    row = np.arange(len(landscape.weight_decay), dtype=float)
+    return row + APART * (np.array(landscape.weight_decay) > 0) * (min(landscape.weight_decay) == 0)
+
+
+def blocks(landscape: Landscape) -> list[slice]:
+    """Rows that hang together: weight decay 0, and the others."""
+    zeros = sum(value == 0 for value in landscape.weight_decay)
+    return [rows for rows in (slice(0, zeros), slice(zeros, len(landscape.weight_decay))) if rows.start < rows.stop]
+
+
+def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
+    """Colour every cell by its value."""
+    image: Any = None
+    for rows in blocks(landscape):
+        edges = np.arange(rows.stop - rows.start + 1) + bottoms(landscape)[rows.start]
+        image = panel.pcolormesh(np.arange(len(landscape.lr) + 1), edges, value_WL[rows], rasterized=value_WL.size > 2000, **style)
+    return image
+
+
+def plain(panel: Axes, landscape: Landscape, chosen_WL: Flags, colour: str) -> None:
+    """Colour the chosen cells in one colour."""
+    from matplotlib.colors import ListedColormap
+
+    if chosen_WL.any():
+        mesh(panel, landscape, np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape)), cmap=ListedColormap([colour]))
+
+
+def outline(panel: Axes, landscape: Landscape, inside_WL: Flags, kind: str) -> None:
+    """Draw the border of a region along the edges of its cells; a row of weight decay 0 has a border of its own."""
     from matplotlib.collections import LineCollection
 
-    panel.add_collection(LineCollection(list(borders(inside_WL)), colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)), autolim=False)
+    lines = [[(x, y + bottoms(landscape)[rows.start]) for x, y in line] for rows in blocks(landscape) for line in borders(inside_WL[rows])]
+    panel.add_collection(LineCollection(lines, colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)), autolim=False)
 
 
 def rim(kind: str) -> list[Any]:
@@ -158,7 +211,8 @@ def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -
         whole = [k for k, value in enumerate(values) if value == 0 or abs(math.log10(value) - round(math.log10(value))) < 1e-6]
         places = thinned(whole or list(range(len(values))))
         outer = bottom if axis is panel.xaxis else left
-        axis.set_ticks([k + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5)
+        start = np.arange(len(values)) if axis is panel.xaxis else bottoms(landscape)
+        axis.set_ticks([start[k] + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5)
         axis.set_tick_params(length=2)
         if outer:
             axis.set_label_text(name, fontsize=8.5)
@@ -180,14 +234,11 @@ def tick(value: float) -> str:
 def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     """What the special colours and lines mean; only those that occur."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     shown = np.concatenate([class_of(landscape).ravel() for landscape in landscapes])
-    handles: list[Any] = [
-        Patch(color=COLOURS[name], label=name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()
-    ]
+    handles: list[Any] = [patch(COLOURS[name], name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()]
     if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
-        handles.append(Line2D([], [], label="some seeds diverged", **DOT))
+        handles.append(some_diverged())
     handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
 

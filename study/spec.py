@@ -12,10 +12,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
 from search_spaces import LogAxis
 from study.choices import Choice, choices_of
+from study.conditions import Axes, Condition, conditions, read_axes
 from study.explain import explain
 from study.rules import CLAIMS
 from study.yaml import MOST_BYTES, load_yaml
@@ -67,16 +68,19 @@ class Workers:
         gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
         tile: most cells trained together, >= 1; None measures what is fastest, once per setting and machine.
         retries: how often a tile is tried again after its worker was lost, >= 0.
+        checkpoint_every: a lost worker costs at most so many seconds of a tile, > 0 [s].
     """
 
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
     tile: int | None = None
     retries: int = 2
+    checkpoint_every: float = 60.0
 
     def __post_init__(self) -> None:
         check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile)
         check_range("workers", 0, open_high=True, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+        check_range("workers", 0.0, open_low=True, checkpoint_every=self.checkpoint_every)
 
 
 def _axis(value: Any) -> Any:
@@ -171,6 +175,7 @@ class StudySpec(BaseModel):
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(_axis)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(_seeds)]
     budget: Annotated[Budget, _settings(Budget)]
+    conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
@@ -189,6 +194,10 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
         if self.budget.steps > MOST_STEPS:
             raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
         if self.size > MOST_CELLS:
@@ -196,13 +205,24 @@ class StudySpec(BaseModel):
         return self
 
     @property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """The budget under every combination of what is varied; the budget alone where nothing is."""
+        return conditions(self.budget, self.conditions)
+
+    @property
     def size(self) -> int:
         """Number of cells."""
-        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds)))
+        varied = [values for _, values in self.conditions]
+        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds, *varied)))
+
+    @field_serializer("conditions")
+    def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
+        return {key: list(values) for key, values in axes}
 
     def canonical(self) -> str:
-        """The spec as JSON with every default written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The spec as JSON with every default written out; `parse_spec` reads it."""
+        chosen = {kind: [choice.written for choice in getattr(self, kind)] for kind in ("workload", "model", "optimizer", "transforms")}
+        return json.dumps(self.model_dump(mode="json") | chosen | {"conditions": {key: list(values) for key, values in self.conditions}}, sort_keys=True)
 
 
 def shipped() -> dict[str, str]:

@@ -11,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.analysis import Analysis
-from study.export import claimed, shown_estimate
-from study.home import DEFAULT_HOME
+from study.comparison import Comparison
+from study.home import DEFAULT_HOME, Home
+from study.measures import MEASURES, measured, unit_of
+from study.page import claimed, shown_estimate
 from study.progress import clock
 from study.regions import divergence_share
-from study.statistics import worded
+from study.statistics import exponential, worded
 
 if TYPE_CHECKING:
     from study.launch import Launch
@@ -61,6 +63,54 @@ def regions_table(analysis: Analysis) -> Table:
     return table
 
 
+def measures_table(analysis: Analysis) -> Group:
+    """Every measure of every transform, with its interval; below, why others are missing."""
+    confidence = analysis.plan.spec.region.confidence
+    blocks: list[Table | str] = []
+    several = len(analysis.evidence) > 1
+    for name in MEASURES:
+        found = [(case, measured(case, name)) for case in analysis.cases]
+        reasons = {answer for _, answer in found if isinstance(answer, str)}
+        if all(isinstance(answer, str) for _, answer in found):
+            blocks.append(f"{name}: {'; '.join(sorted(reasons))}")
+            continue
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for case, answer in found:
+            shown = answer if isinstance(answer, str) else worded(answer, confidence)
+            table.add_row("  ", *([case.evidence.setting] if several else []), escape(case.landscape.transform), escape(shown))
+        blocks += [escape(f"{name} [{unit_of(found[0][0], name)}]"), table, ""]
+    return Group(f"Measures of {analysis.plan.spec.name} ({confidence:.0%} intervals over seeds; ≥ and ≤ are bounds)", "", *blocks)
+
+
+def comparison_table(comparison: Comparison, confidence: float) -> Group:
+    """One row per measure: both, their difference and ratio; below, why others are missing."""
+    title = f"{comparison.setting}: {comparison.a} and {comparison.b}, {comparison.pairing} ({confidence:.0%} intervals)"
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("measure", comparison.a, comparison.b, "difference", "ratio"):
+        table.add_column(escape(name), overflow="fold")
+    missing: dict[str, list[str]] = {}
+    for one in comparison.measures:
+        if isinstance(one.difference, str):
+            missing.setdefault(one.difference, []).append(one.measure)
+            continue
+        sides = [side if isinstance(side, str) else worded(side, confidence) for side in (one.a, one.b)]
+        ratio = worded(one.ratio, confidence, exponential) if one.ratio else ""
+        table.add_row(f"{one.measure} \\[{one.unit}]", *map(escape, (*sides, worded(one.difference, confidence), ratio)))
+    return Group(table, *(f"not compared ({escape(reason)}): {', '.join(names)}" for reason, names in missing.items()), "")
+
+
+def dashboard_lines(analysis: Analysis, home: Home) -> list[str]:
+    """How to open the Optuna storage of a study."""
+    from importlib.util import find_spec
+
+    path = home.optuna(analysis.plan.spec.name)
+    if not path.exists():
+        return [f"there is no Optuna storage at {path} yet: a launch writes it when it ends"]
+    known = find_spec("optuna_dashboard") is not None
+    installed = "optuna-dashboard is installed" if known else "optuna-dashboard is not installed; it comes with: pip install 'stability-study[dashboard]'"
+    return [f"to browse settings and importances: optuna-dashboard sqlite:///{path.resolve()}", f"({installed})"]
+
+
 def summary(ended: Launch) -> dict[str, Any]:
     """How a launch ended, as plain values."""
     return {
@@ -82,11 +132,11 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
     counts = ended.analysis.counts
     lines = [f"{ended.trained} cells trained in {clock(ended.seconds)}; " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)]
     lines += [f"failed tile: {escape(failure.reason)}" for failure in ended.failures[:3]]
-    if ended.interrupted:
-        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}"]
-    if ended.trouble:
-        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study launch {spec}")
     where = "" if home == DEFAULT_HOME else f" --home {home}"
+    if ended.interrupted:
+        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}{where}"]
+    if ended.trouble:
+        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study sync {spec}{where}")
     return [
         *lines,
         f"heatmaps: {ended.exports / 'heatmaps'}",

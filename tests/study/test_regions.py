@@ -38,8 +38,8 @@ def evidence(*landscapes: Landscape) -> Evidence:
 def test_width_and_area_of_a_planted_band() -> None:
     """A band from 10^-3.1 to 10^-0.9 on a grid of four per decade holds nine columns: 2.25 decades, times four of weight decay."""
     region = evidence(planted(-3.1, -0.9)).regions["none", "trained", "own"]
-    assert region.lr_width.mean == pytest.approx(2.25)
-    assert region.area.mean == pytest.approx(9.0)
+    assert region.lr_width.mean == pytest.approx(2.25, abs=0.01)
+    assert region.area.mean == pytest.approx(9.0, abs=0.04)
     assert region.max_lr_W == (0.1,) * 4
     assert set(region.censored) == {"low weight decay", "high weight decay"}
     low, high = region.lr_width.interval(0.95) or (0, 0)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from study.names import known
+from study.plan import make_plan
 from study.spec import SpecError, StudySpec, parse_spec, read_spec, shipped
 from tests.conftest import TINY
 from trainers.models import MODELS
@@ -198,3 +199,40 @@ def test_defaults_of_methods_stand_in_the_factories() -> None:
     """Every constant of every transform has a default, so that a name alone is a complete choice."""
     for factory in TRANSFORMS.values():
         assert all(p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values())
+
+
+def test_lists_of_constants_are_axes() -> None:
+    """A constant that takes no list may be given one: every combination is a choice of its own; lists that a constant takes stay lists."""
+    spec = parse_spec(changed("transforms", "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]"))
+    assert [choice.label for choice in spec.transforms][1:] == [*(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)), "clip_norm(max_norm=0.5)"]
+    assert parse_spec(changed("model", "{name: mlp, hidden: [8, 8]}")).model[0].keywords() == {"hidden": (8, 8)}
+    assert [choice.label for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
+    assert "numerator is an empty list" in wrong(changed("transforms", "[{name: autoscale, numerator: []}]"))
+    assert "numerator is -1" in wrong(changed("transforms", "[{name: autoscale, numerator: [2, -1]}]"))
+
+
+def test_conditions_are_settings_of_their_own() -> None:
+    """Varied keys of the budget multiply the cells; each combination has its own setting, a budget with its value, and a name."""
+    plain, varied = parse_spec(TINY), parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n")
+    assert varied.size == 4 * plain.size
+    assert (
+        parse_spec(
+            json.dumps(json.loads(varied.canonical()) | {key: [choice.name for choice in getattr(plain, key)] for key in ("workload", "model", "optimizer", "transforms")})
+        ).conditions
+        == varied.conditions
+    )
+    plans = [make_plan(spec, {"digits/mlp": "x"}) for spec in (plain, varied)]
+    assert set(plans[0].keys) < set(plans[1].keys)  # the budget itself is one of the conditions, and its cells are the same cells
+    found = [(setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size) for setting in plans[1].settings.values()]
+    assert found == [(f"loss_scale={c:g}, spike_size={k:g}", c, k) for c in (1, 0.01) for k in (1, 1e8)]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [("{los_scale: [1]}", "did you mean 'loss_scale'?"), ("{loss_scale: []}", "loss_scale is empty"), ("{loss_scale: [1, 1.0]}", "twice"), ("{loss_scale: [a]}", "loss_scale[0] is 'a'"),
+     ("{loss_scale: [0]}", "loss_scale is 0"), ("{precision: [1]}", "precision[0] is 1"), ("{precision: [half]}", "unknown precision 'half'"), ("3", "wanted keys of the budget")],
+)  # fmt: skip
+def test_bad_conditions(value: str, word: str) -> None:
+    """A condition that cannot be is refused with its key, what was found and what is wanted."""
+    assert word in wrong(changed("conditions", value))
+    assert "conditions" in wrong(changed("conditions", value))

@@ -1,0 +1,141 @@
+"""Two transforms of a study, or one in two studies, side by side: paired differences of every measure, with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from study.analysis import Analysis, plain
+from study.landscape import Landscape
+from study.measures import MEASURES, Case, measured, unit_of
+from study.spec import SpecError
+from study.statistics import Estimate, difference, exponential, ratio
+from trainers.naming import nearest
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One measure of both, and what lies between them.
+
+    Attributes:
+        a, b: the estimates, or in words why there is none.
+        difference: a - b, paired by seed where both have the same seeds; in words where there is none.
+        ratio: ln(a / b) of measures that are compared by ratios; None for others, and where a size is 0.
+    """
+
+    measure: str
+    unit: str
+    a: Estimate | str
+    b: Estimate | str
+    difference: Estimate | str
+    ratio: Estimate | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two transforms on one workload and optimizer.
+
+    Attributes:
+        a, b: how they are called. pairing: in words, how seeds are paired.
+        landscapes: at the seeds that both have.
+    """
+
+    setting: str
+    a: str
+    b: str
+    landscapes: tuple[Landscape, Landscape]
+    seeds: tuple[int, ...]
+    pairing: str
+    measures: tuple[Compared, ...]
+
+
+def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Comparison]:
+    """Every setting that both studies have, compared.
+
+    Raises:
+        SpecError: a study has no such transform, both are the same, or the studies share no workload with one optimizer.
+    """
+    same = first.plan.keys == second.plan.keys
+    if a == b and same:
+        raise SpecError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
+    for analysis, name in ((first, a), (second, b)):
+        known = list(dict.fromkeys(case.landscape.transform for case in analysis.cases))
+        if name not in known:
+            raise SpecError(f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(known)}{nearest(name, known)}")
+    pairs = [
+        (one, other)
+        for one in first.cases
+        for other in second.cases
+        if (one.landscape.transform, other.landscape.transform) == (a, b) and one.landscape.setting == other.landscape.setting
+    ]
+    if not pairs:
+        settings = [" and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)]
+        raise SpecError(f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}")
+    names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
+    return [_compared(one, other, names, same) for one, other in pairs]
+
+
+def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Comparison:
+    seeds = tuple(seed for seed in one.landscape.seeds if seed in other.landscape.seeds)
+    one, other = _at(one, seeds), _at(other, seeds)
+    pairing = f"paired by {len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})" if seeds else "no seed is complete in both: nothing can be compared"
+    if not same and seeds and (one.landscape.lr, one.landscape.weight_decay) != (other.landscape.lr, other.landscape.weight_decay):
+        pairing += "; the grids differ, so that shares and sensitivities are over different windows"
+    measures = tuple(_between(one, other, name) for name in MEASURES)
+    return Comparison(one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures)
+
+
+def _at(case: Case, seeds: Sequence[int]) -> Case:
+    """The same case at these seeds alone; regions and references are computed anew where others are left out."""
+    if tuple(seeds) == case.landscape.seeds:
+        return case
+    pieces = {id(piece): piece for piece in (*case.workloads, case.evidence)}
+    fewer = {key: dataclasses.replace(piece, landscapes={name: one.at_seeds(np.isin(one.seeds, seeds)) for name, one in piece.landscapes.items()}) for key, piece in pieces.items()}
+    evidence = fewer[id(case.evidence)]
+    return Case(evidence.landscapes[case.landscape.transform], evidence, [fewer[id(piece)] for piece in case.workloads], case.stored)
+
+
+def _between(one: Case, other: Case, name: str) -> Compared:
+    a, b = measured(one, name), measured(other, name)
+    unit = unit_of(one, name)
+    if isinstance(a, str) or isinstance(b, str):
+        reason = "; ".join(dict.fromkeys(answer for answer in (a, b) if isinstance(answer, str)))
+        return Compared(name, unit, a, b, reason, None)
+    if unit != unit_of(other, name):
+        return Compared(name, unit, a, b, f"the workloads are measured by {unit} and {unit_of(other, name)}", None)
+    return Compared(name, unit, a, b, difference(a, b), ratio(a, b) if MEASURES[name].ratio else None)
+
+
+def plain_values(comparison: Comparison, confidence: float) -> dict[str, Any]:
+    """A comparison as JSON holds it: what cannot be compared has a reason instead of numbers."""
+    return {
+        "setting": comparison.setting,
+        "a": comparison.a,
+        "b": comparison.b,
+        "seeds": list(comparison.seeds),
+        "pairing": comparison.pairing,
+        "confidence": confidence,
+        "measures": {
+            one.measure: {
+                "unit": one.unit,
+                "a": plain(one.a, one.unit, confidence),
+                "b": plain(one.b, one.unit, confidence),
+                "difference": plain(one.difference, one.unit, confidence),
+                "ratio": ratio_values(one.ratio, confidence),
+            }
+            for one in comparison.measures
+        },
+    }
+
+
+def ratio_values(found: Estimate | None, confidence: float) -> dict[str, Any] | None:
+    """A ratio and its interval, from their logarithms."""
+    if found is None:
+        return None
+    span = found.interval(confidence)
+    bounds = {"lower_bound": found.lower_bound, "upper_bound": found.upper_bound}
+    return {"estimate": exponential(found.mean), "interval": [exponential(end) for end in span] if span else None, "unit": "x", "n_seeds": found.n, **bounds}
