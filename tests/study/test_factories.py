@@ -77,7 +77,9 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     assert set(judged["cells"]) == set(cells.key)
     assert set(own.constants) == {'{"bound": 0.5}'}
     assert f"`{claim}`" in (exports / "claims.md").read_text()
-    assert json.loads((exports / "provenance.json").read_text())["spec"]["transforms"][1]["source"]
+    behind = json.loads((exports / "provenance.json").read_text())
+    assert {name: len(source) for name, source in behind["own_code"].items()} == {workload: 16, transform: 16}
+    assert behind["spec"]["transforms"][1] == {"factory": transform, "bound": 0.5}
     (picture,) = (exports / "heatmaps").glob("my_workloads-sine*.svg")
     assert f"{transform}(bound=0.5)" in picture.read_text()
     client = MlflowClient(Home(home).mlflow_uri)
@@ -94,6 +96,9 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 30  # type: ignore[index]
     (folder / "my_methods.py").write_text(OWN["my_methods.py"])
     assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 0  # type: ignore[index]
+    (folder / "my_workloads.py").write_text(OWN["my_workloads.py"].replace("sin(x)", "cos(x)"))
+    assert study("launch", "own.yaml", "--home", str(home), "--here") == 2
+    assert "give the changed spec another name" in capsys.readouterr().err
 
 
 def test_rays_workers_find_the_modules(folder: Path) -> None:
@@ -142,6 +147,24 @@ def test_other_code_than_at_the_launch_is_not_trained(folder: Path) -> None:
     assert transform_of(choice).name == "my_methods:soft_clip"
     with pytest.raises(ValueError, match="was 0123 when the study was launched; launch again"):
         transform_of(Choice(choice.name, (), "0123"))
+
+
+def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
+    """A list for a constant that is a number makes one transform of each value; for one that is a list it stays a list."""
+    (folder / "mine.py").write_text("from trainers import make_transform\n\ndef clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n")
+    spec = spec_of("[{factory: 'mine:clip', at: [0.5, 2.0], layers: [3]}]")
+    assert [choice.label for choice in spec.transforms] == ["mine:clip(at=0.5, layers=(3,))", "mine:clip(at=2.0, layers=(3,))"]
+
+
+def test_every_part_of_the_users_own_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several optimizers with the same workload and model each one takes its step before anything is written."""
+    rule = "def {}():\n    return Optimizer('x', lambda params: {{}}, lambda grads, state, params, lr, wd: ({}, state), lambda params, lr, wd: None)\n"
+    (folder / "rules.py").write_text("from trainers import Optimizer\n" + rule.format("good", "params") + rule.format("bad", "params['lost']"))
+    for own in ("[{factory: 'rules:bad'}, {factory: 'rules:good'}]", "[{factory: 'rules:good'}, {factory: 'rules:bad'}]"):
+        (folder / "s.yaml").write_text(TINY.replace("optimizer: adamw", f"optimizer: {own}"))
+        assert study("launch", "s.yaml", "--home", "home", "--here") == 2
+        assert "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 5)" in capsys.readouterr().err
+        assert not Path("home").exists()
 
 
 def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
