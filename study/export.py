@@ -121,6 +121,7 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
     behind = Counter(record.provenance for record in analysis.stored.values())
     return {
         "spec": json.loads(analysis.plan.spec.canonical()),
+        "own_code": {part.name: part.source for part in analysis.plan.spec.methods if part.source},
         "cells": analysis.counts,
         "seeds": list(analysis.plan.spec.seeds),
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],

@@ -58,7 +58,8 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             raise SpecError(f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}") from None
         if spec.budget.batch_size > len(workload.train_x):
             raise SpecError(f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that")
-        rehearse(spec, setting, workload)
+    for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
+        rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found
 
 

@@ -194,14 +194,14 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
-        try:
-            self.all_conditions  # noqa: B018  # refuses what is out of range
-        except ValueError as error:
-            raise ValueError(f"conditions: {error}") from None
         if self.budget.steps > MOST_STEPS:
             raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
         if self.size > MOST_CELLS:
             raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
         return self
 
     @property
@@ -218,6 +218,11 @@ class StudySpec(BaseModel):
     @field_serializer("conditions")
     def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
         return {key: list(values) for key, values in axes}
+
+    @property
+    def methods(self) -> tuple[Choice, ...]:
+        """Every method of the spec, of all kinds."""
+        return (*self.workload, *self.model, *self.optimizer, *self.transforms)
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""
