@@ -12,8 +12,7 @@ from study.heatmaps import COLOURS, bottoms, canvas, class_of, label_axes, limit
 from study.landscape import DIVERGED, FINISHED, Flags, Floats, Landscape
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from study.heatmaps import Axes, Figure
 
 ONLY = {"a": "#15803d", "b": "#22d3ee"}
 """Colours of cells that diverged with one of the two alone."""

@@ -15,8 +15,8 @@ from study.regions import Region
 from study.statistics import worded
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
 COLUMNS = 4
@@ -202,6 +202,8 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
     found: Region | None = evidence.regions.get((landscape.transform, "trained", "own"))
     if found is None:
         return "no complete seed yet"
+    if len(landscape.lr) < 2:
+        return "one learning rate: no width"
     return f"trained: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
 
 
@@ -239,8 +241,10 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     handles: list[Any] = [patch(COLOURS[name], name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()]
     if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
         handles.append(some_diverged())
-    handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    if any(landscape.complete_S.any() for landscape in landscapes):
+        handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
