@@ -115,3 +115,15 @@ def test_other_grids_are_compared_in_words(stored: tuple[Path, Path], tmp_path: 
     assert isinstance(found, dict)
     assert "the grids differ" in found["comparisons"][0]["pairing"]
     assert found["pictures"]
+
+
+def test_a_method_stands_for_its_only_variant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of a method is enough where the study has one variant of it; with several the answer names them."""
+    home = tmp_path / "home"
+    for name, variants, code in (("one", "{name: clip_norm, max_norm: 0.5}", 0), ("two", "{name: clip_norm, max_norm: 0.5}, {name: clip_norm, max_norm: 2.0}", 2)):
+        spec = tmp_path / f"{name}.yaml"
+        spec.write_text(WIDE.replace("name: tiny", f"name: {name}").replace("unit_norm, autoscale", variants))
+        fabricate(spec, home, hill)
+        assert study("compare", str(spec), "none", "clip_norm", "--home", str(home)) == code
+        said = capsys.readouterr()
+        assert "clip_norm(max_norm=0.5)" in said.out + said.err
