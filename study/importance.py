@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.landscape import Landscape
+from study.landscape import INFERRED, OUTCOMES, Landscape
 from study.regions import divergence_share
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def importances(landscape: Landscape) -> list[Importance]:
     study.add_trials(trials)
     evaluators = {"fanova": FanovaImportanceEvaluator(seed=0), "pedanova": PedAnovaImportanceEvaluator()}
     warnings.filterwarnings("ignore", message=".*quantiles select the same.*")  # few settings: both quantiles are the best one
-    decidable = len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
-    diverged = divergence_share(landscape).mean if landscape.seeds else 0.0
+    decidable = landscape.class_SWL is None and len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
+    diverged = divergence_share(landscape).mean if landscape.seeds and landscape.class_SWL is None else 0.0
     return [
         Importance(
             landscape.transform,
@@ -78,16 +78,19 @@ def as_trials(landscape: Landscape) -> list[FrozenTrial]:
         "lr": FloatDistribution(landscape.lr[0], landscape.lr[-1], log=True),
         "weight_decay": FloatDistribution(landscape.weight_decay[rows[0]], landscape.weight_decay[-1], log=True),
     }
-    score_WL = landscape.score_SWL.mean(axis=0)
+    trained_SWL = landscape.outcome_SWL != INFERRED
+    count_WL = trained_SWL.sum(axis=0)
+    score_WL = np.where(trained_SWL, landscape.score_SWL, 0.0).sum(axis=0) / np.maximum(count_WL, 1)
     return [
         create_trial(
             value=float(score_WL[w, c]),
             params={"lr": lr, "weight_decay": landscape.weight_decay[w]},
             distributions=axes,
-            user_attrs={"outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=4).tolist(), "keys": [str(key) for key in landscape.key_SWL[:, w, c]]},
+            user_attrs={"outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(OUTCOMES)).tolist(), "keys": [str(key) for key in landscape.key_SWL[:, w, c]]},
         )
         for w in rows
         for c, lr in enumerate(landscape.lr)
+        if count_WL[w, c]
     ]
 
 

@@ -55,8 +55,10 @@ def regions_table(analysis: Analysis) -> Table:
             if not landscape.seeds:
                 table.add_row(*([piece.setting] if several else []), escape(name), "0", *["–"] * 6)
                 continue
-            trained, competitive = (piece.regions[name, kind, "own"] for kind in ("trained", "competitive"))
-            sizes = [worded(e, confidence, digits=".2f") for e in (trained.lr_width, trained.area, competitive.lr_width, competitive.area, divergence_share(landscape))]
+            found = [piece.regions.get((name, kind, "own")) for kind in ("trained", "competitive")]
+            estimates = [estimate for region in found for estimate in ((region.lr_width, region.area) if region else (None, None))]
+            estimates.append(None if piece.partial else divergence_share(landscape))
+            sizes = ["–" if e is None else worded(e, confidence, digits=".2f") for e in estimates]
             shares = next(one.shares for other, one in analysis.importances if other is piece and one.transform == name and one.evaluator == "fanova")
             row = [*([piece.setting] if several else []), escape(name), str(len(landscape.seeds)), *map(escape, sizes)]
             table.add_row(*row, " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–")
