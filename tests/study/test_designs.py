@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from study.spec import SpecError, parse_spec
 from study.stored import read, status
 from study.worker import Job, failed_records, run_job
 from tests.conftest import TINY
+from tests.study.test_launch import study
 from tracking import CellRecord
 
 CELLS = 2 * 2 * 27 * 6
@@ -108,6 +110,21 @@ def test_claims_say_what_is_missing(sought: tuple[Home, Launch]) -> None:
     _, ended = sought
     assert {claim.verdict for claim in ended.analysis.claims} == {"inconclusive"}
     assert any("edge-seeking" in claim.reason for claim in ended.analysis.claims) or all("no transform" in claim.reason for claim in ended.analysis.claims)
+
+
+@pytest.mark.parametrize("verb", ["plan", "status", "analyse", "compare"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_every_reading_verb_answers(verb: str, as_json: bool, sought: tuple[Home, Launch], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line reads an edge-seeking study as it reads a grid: exit code 0, words or JSON without NaN, and inferred cells named."""
+    home, _ = sought
+    (tmp_path / "seeking.yaml").write_text(SPEC)
+    more = ["none", "unit_norm", "--out", str(tmp_path / "out")] if verb == "compare" else []
+    assert study(verb, str(tmp_path / "seeking.yaml"), *more, "--home", str(home.root), *(["--json"] if as_json else [])) == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said.lower()
+    if as_json:
+        json.loads(said)
+    assert {"plan": "edges", "status": "inferred", "analyse": "competitive", "compare": "edge-seeking"}[verb] in said
 
 
 def rounds(spec: str, fail: str = "") -> tuple[dict[str, CellRecord], int]:
