@@ -16,7 +16,7 @@ FRAYED = 8
 """A row whose strays lie within columns / FRAYED of its region is filled in between; one with wider strays falls back to all of its columns."""
 AUDITS = 6
 """Most audits, each after the refinement that the one before called for."""
-RIDGE_BATCHES = 8
+RIDGE_BATCHES = 4
 """Batches in which the best score is looked for."""
 
 
