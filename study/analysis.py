@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from study.claims import judge_claims
+from study.designs import Search, searches, with_classes
 from study.evidence import KINDS, REFERENCES, Evidence, gather
 from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
-from study.landscape import Landscape, landscapes
+from study.landscape import INFERRED, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
@@ -42,8 +43,22 @@ class Analysis:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many cells finished, diverged, failed and are pending."""
-        return counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
+        """How many cells finished, diverged, failed and are pending; and, with an edge-seeking design, how many are inferred."""
+        found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
+        if not self.searches:
+            return found
+        inferred = sum(int((landscape.outcome_SWL == INFERRED).sum()) for landscape in self.landscapes)
+        return found | {"pending": found["pending"] - inferred, "inferred": inferred}
+
+    @cached_property
+    def searches(self) -> list[Search]:
+        """The edge-seeking designs of the study, as far as the stored cells lead; none where it trains the whole grid."""
+        if self.plan.spec.design != "edges":
+            return []
+        found = searches(self.plan)
+        for search in found:
+            search.tell(lambda keys: {key: self.stored[key] for key in keys if key in self.stored})
+        return found
 
     @property
     def complete(self) -> bool:
@@ -51,7 +66,8 @@ class Analysis:
 
     @cached_property
     def landscapes(self) -> list[Landscape]:
-        return landscapes(self.plan, self.stored)
+        found = landscapes(self.plan, self.stored)
+        return list(map(with_classes, found, self.searches)) if self.searches else found
 
     @cached_property
     def evidence(self) -> list[Evidence]:
@@ -76,6 +92,13 @@ class Analysis:
     def cases(self) -> list[Case]:
         return cases(self.evidence, self.stored)
 
+    def design_of(self, landscape: Landscape) -> dict[str, Any]:
+        """How the cells of a landscape were chosen; with an edge-seeking design also what its audit found."""
+        for own, search in zip(self.landscapes, self.searches, strict=False):
+            if (own.setting, own.transform) == (landscape.setting, landscape.transform):
+                return search.described()
+        return {"design": "grid"}
+
     def regions(self) -> Iterator[dict[str, Any]]:
         """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
@@ -83,6 +106,7 @@ class Analysis:
             piece, landscape, name = case.evidence, case.landscape, case.landscape.transform
             if landscape.seeds:
                 row, column = best_cell(landscape)
+                whole = not piece.partial
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
@@ -94,12 +118,13 @@ class Analysis:
                     "metric": landscape.metric_name,
                     "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
                     "tuned_score": answer(case, "tuned score", confidence),
-                    "divergence_share": number(divergence_share(landscape), "fraction", confidence),
-                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
-                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
-                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr)],
+                    "divergence_share": number(divergence_share(landscape), "fraction", confidence) if whole else None,
+                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence) if whole else None,
+                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence) if whole else None,
+                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr) if whole],
                     "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
-                    "regions": [described(case, kind, reference, confidence) for kind in KINDS for reference in REFERENCES],
+                    "design": self.design_of(landscape),
+                    "regions": [described(case, kind, reference, confidence) for kind in KINDS for reference in REFERENCES if (name, kind, reference) in piece.regions],
                     "importances": self.explained(piece, name, SCORE),
                     "importances_of_difference": self.explained(piece, name, DIFFERENCE),
                 }

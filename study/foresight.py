@@ -38,6 +38,7 @@ class Foresight:
             "learning_rates": len(spec.lr),
             "weight_decays": len(spec.weight_decay),
             "seeds": list(spec.seeds),
+            "design": spec.design,
             "cells": len(self.plan.cells),
             "stored": self.stored,
             "to_train": len(self.plan.cells) - self.stored,
@@ -59,8 +60,10 @@ class Foresight:
             if self.seconds is not None
             else "time unknown until a first tile is stored"
         )
+        at_most = ["design edges: cells are asked for round by round until every edge is known; what follows is for all of them, and the most that there can be"]
         return [
             f"{spec.name}: {grid}{f' x {many} settings' if many > 1 else ''} = {len(self.plan.cells):,} cells",
+            *(at_most if spec.design == "edges" else ()),
             f"stored: {self.stored:,}; to train: {missing:,} cells in {self.tiles} tiles, {spec.budget.steps} steps of {spec.budget.batch_size} examples each",
             time,
         ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.evidence import Evidence
-from study.landscape import DIVERGED, FAILED, FINISHED, PENDING, Flags, Landscape
+from study.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Flags, Landscape
 from study.regions import Region
 from study.shades import class_of, limits, mean_metric
 from study.statistics import worded
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 COLUMNS = 4
 """Most panels side by side."""
-COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4"}
+COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4", "inferred inside": "#f5d0a9", "inferred outside": "#f4f4f5"}
 DOT: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "color": COLOURS["diverged"], "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Marks a cell of which some seeds diverged."""
 APART = 0.4
@@ -95,12 +95,25 @@ def panel_size(landscape: Landscape) -> tuple[float, float]:
     return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
 
 
+def special(landscape: Landscape) -> dict[str, Flags]:
+    """Where cells are shown in a colour of their own, by the names in `COLOURS`."""
+    shown = class_of(landscape)
+    inside = np.zeros(shown.shape, dtype=bool) if landscape.class_SWL is None else (landscape.class_SWL == 1).all(axis=0)
+    return {
+        "diverged": shown == DIVERGED,
+        "failed": shown == FAILED,
+        "pending": shown == PENDING,
+        "inferred inside": (shown == INFERRED) & inside,
+        "inferred outside": (shown == INFERRED) & ~inside,
+    }
+
+
 def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
     """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
     shown = class_of(landscape)
     image = mesh(panel, landscape, np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm)
-    for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")):
-        plain(panel, landscape, shown == outcome, COLOURS[name])
+    for name, place_WL in special(landscape).items():
+        plain(panel, landscape, place_WL, COLOURS[name])
     w, c = np.nonzero((landscape.outcome_SWL == DIVERGED).any(axis=0) & (shown == FINISHED))
     panel.plot(c + 0.5, bottoms(landscape)[w] + 0.5, **DOT)
     return image
@@ -166,13 +179,14 @@ def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
 
 
 def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The trained region's lr width with its interval."""
-    found: Region | None = evidence.regions.get((landscape.transform, "trained", "own"))
+    """The lr width, with its interval, of the trained region; of the competitive one where an edge-seeking design found it."""
+    kind = "competitive" if evidence.partial else "trained"
+    found: Region | None = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
         return "no complete seed yet"
     if len(landscape.lr) < 2:
         return "one learning rate: no width"
-    return f"trained: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
+    return f"{kind}: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
 
 
 def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
@@ -205,8 +219,7 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     """What the special colours and lines mean; only those that occur."""
     from matplotlib.lines import Line2D
 
-    shown = np.concatenate([class_of(landscape).ravel() for landscape in landscapes])
-    handles: list[Any] = [patch(COLOURS[name], name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()]
+    handles: list[Any] = [patch(colour, name) for name, colour in COLOURS.items() if any(special(landscape)[name].any() for landscape in landscapes)]
     if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
         handles.append(some_diverged())
     if any(landscape.complete_S.any() for landscape in landscapes):

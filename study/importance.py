@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.landscape import DIVERGED, Flags, Landscape
+from study.landscape import DIVERGED, INFERRED, OUTCOMES, Flags, Landscape
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+MOST_SETTINGS = 512
+"""Settings that the evaluators look at: their time grows faster than the grid, and what matters changes little between neighbours."""
 QUESTIONS = {
     "fanova": "share of the score's variance over the whole grid that it explains",
     "pedanova": "how much it matters for being in the best tenth of settings",
@@ -71,14 +73,15 @@ def _evaluated(landscape: Landscape, trials: list[FrozenTrial], of: str, diverge
     study.add_trials(trials)
     evaluators = {"fanova": FanovaImportanceEvaluator(seed=0), "pedanova": PedAnovaImportanceEvaluator()}
     warnings.filterwarnings("ignore", message=".*quantiles select the same.*")  # few settings: both quantiles are the best one
-    decidable = len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
+    enough = len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
+    decidable = enough and landscape.class_SWL is None
     found = []
     for name, evaluator in evaluators.items():
         raw = {axis: float(share) for axis, share in sorted(evaluator.evaluate(study).items())} if decidable else {}
         total = sum(raw.values())
         shares = {axis: share / total for axis, share in raw.items()} if total > 0 else {}
         interaction = min(max(1 - total, 0.0), 1.0) if raw and name == "fanova" else None
-        diverged = float(diverged_SWL.mean()) if diverged_SWL.size else 0.0
+        diverged = float(diverged_SWL.mean()) if diverged_SWL.size and landscape.class_SWL is None else 0.0
         found.append(Importance(landscape.transform, name, of, shares, interaction, len(trials), len(landscape.seeds), diverged))
     return found
 
@@ -88,7 +91,7 @@ def as_trials(landscape: Landscape, minus: Landscape | None = None, *, decades: 
 
     Args:
         minus: a landscape of the same grid and seeds whose score is taken off.
-        decades: give log10 of the hyperparameters, on axes half a cell longer than the grid: Optuna's fANOVA weighs by length on the
+        decades: for the evaluators: of a larger grid at most about `MOST_SETTINGS` evenly spaced settings, and log10 of the hyperparameters, on axes half a cell longer than the grid: Optuna's fANOVA weighs by length on the
             plain scale even where an axis is logarithmic, so that the last decade of lr would count ten times the one before.
     """
     from optuna.distributions import FloatDistribution
@@ -100,16 +103,21 @@ def as_trials(landscape: Landscape, minus: Landscape | None = None, *, decades: 
     weight_decay = [landscape.weight_decay[w] for w in rows]
     axes = {name: _in_decades(values) if decades else FloatDistribution(values[0], values[-1], log=True) for name, values in (("lr", landscape.lr), ("weight_decay", weight_decay))}
     place = math.log10 if decades else float
-    score_WL = (landscape.score_SWL - (0.0 if minus is None else minus.score_SWL)).mean(axis=0)
+    step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_SETTINGS))) if decades else 1
+    trained_SWL = landscape.outcome_SWL != INFERRED
+    value_SWL = np.where(trained_SWL, landscape.score_SWL - (0.0 if minus is None else minus.score_SWL), 0.0)
+    count_WL = trained_SWL.sum(axis=0)
+    score_WL = value_SWL.sum(axis=0) / np.maximum(count_WL, 1)
     return [
         create_trial(
             value=float(score_WL[w, c]),
             params={"lr": place(lr), "weight_decay": place(landscape.weight_decay[w])},
             distributions=axes,
-            user_attrs={"outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=4).tolist(), "keys": [str(key) for key in landscape.key_SWL[:, w, c]]},
+            user_attrs={"outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(OUTCOMES)).tolist(), "keys": [str(key) for key in landscape.key_SWL[:, w, c]]},
         )
-        for w in rows
-        for c, lr in enumerate(landscape.lr)
+        for w in rows[::step]
+        for c, lr in list(enumerate(landscape.lr))[::step]
+        if count_WL[w, c]
     ]
 
 

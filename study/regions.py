@@ -75,9 +75,15 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
     finished_SWL, way_SWL = landscape.outcome_SWL != DIVERGED, way(landscape, reference_S)
     inside_SWL = np.asarray((way_SWL >= needed) & finished_SWL)
     margin_SWL: Floats = np.where(finished_SWL, log_odds(way_SWL) - log_odds(np.array(needed)), np.nan)
+    return measured_region(landscape, inside_SWL, kind, reference, tolerances, margin_SWL)
+
+
+def measured_region(landscape: Landscape, inside_SWL: Flags, kind: str, reference: str, tolerances: Tolerances, margin_SWL: Floats | None = None) -> Region:
+    """The region of which each seed's own cells are known, with its measures; without margins its edges lie halfway between cells."""
     inside_WL: Flags = np.asarray(inside_SWL.mean(axis=0) >= tolerances.share - 1e-9)
     lr_decades, wd_decades, positive = axis_decades(landscape)
     weight_decay = np.log10(np.array(landscape.weight_decay)[positive])
+    margin_SLW = None if margin_SWL is None else np.moveaxis(margin_SWL[:, positive], 1, 2)
     anyhow_WL: Flags = np.asarray(inside_SWL.any(axis=0))  # sizes are measured per seed: one seed at the border makes them bounds
     censored = touched(anyhow_WL[positive]) if positive.any() else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
     along_lr = extent(inside_SWL, np.log10(landscape.lr), lr_decades, margin_SWL)
@@ -93,7 +99,7 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
         area=size((length_SW * wd_decades[positive]).sum(axis=1), lr_spacing + profile_spacing(length_SW, weight_decay), bool(censored)),
         lr_width=size(*inner.median(), "low lr" in censored or "high lr" in censored),
         best=best_cell(landscape)[1],
-        along_wd=extent(np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], np.moveaxis(margin_SWL[:, positive], 1, 2)),
+        along_wd=extent(np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], margin_SLW),
         along_lr=along_lr,
         max_lr_W=tuple(landscape.lr[int(np.flatnonzero(row)[-1])] if row.any() else None for row in inside_WL),
         censored=censored,
@@ -181,6 +187,6 @@ def tuned_score(landscape: Landscape) -> Estimate:
     Seeds that choose for each other are not independent: the spread of their scores is too small (95 % intervals that held in 85 %
     with ten seeds), that of Tukey's pseudo-values too large (98 %). The values are halfway between; all agree where the choice does.
     """
-    score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
+    score_SN = landscape.score_SN
     values = (np.array(held_out(score_SN)) + pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))) / 2
     return Estimate(tuple(values.tolist()))

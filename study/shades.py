@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from study.landscape import DIVERGED, FAILED, FINISHED, PENDING, Landscape
+from study.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Landscape
 
 
 def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
@@ -33,10 +33,12 @@ def mean_metric(landscape: Landscape) -> np.ndarray:
 
 
 def class_of(landscape: Landscape) -> np.ndarray:
-    """What a cell is shown as: failed or pending if any seed is, diverged if at least half of the seeds are, else finished."""
+    """What a cell is shown as: failed or pending if any seed is, inferred if all are, diverged if at least half of the trained seeds are, else finished."""
     outcome = landscape.outcome_SWL
     shown = np.full(outcome.shape[1:], FINISHED)
-    shown[(outcome == DIVERGED).mean(axis=0) >= 0.5] = DIVERGED
+    trained = np.maximum((outcome != INFERRED).sum(axis=0), 1)
+    shown[(outcome == DIVERGED).sum(axis=0) / trained >= 0.5] = DIVERGED
+    shown[(outcome == INFERRED).all(axis=0)] = INFERRED
     shown[(outcome == PENDING).any(axis=0)] = PENDING
     shown[(outcome == FAILED).any(axis=0)] = FAILED
     return shown

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
@@ -160,6 +160,10 @@ LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
+Design = Literal["grid", "edges"]
+"""Which cells are trained: all of them, or those that lead to the edges of every transform's competitive region."""
+
+
 class StudySpec(BaseModel):
     """A study: which cells are trained, how, and how they are judged."""
 
@@ -179,6 +183,7 @@ class StudySpec(BaseModel):
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
+    design: Design = "grid"
 
     @model_validator(mode="before")
     @classmethod
