@@ -83,7 +83,7 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        stored = {key for key, outcome in ledger.outcomes(plan.keys).items() if outcome != "failed"}
+        stored = {key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome != "failed"}
         remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()

@@ -93,7 +93,7 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
 
 
 def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, address: str | None, uri: str, started: float) -> Launch:
-    outcomes = ledger.outcomes(plan.keys)
+    outcomes = plan.own(ledger.outcomes(plan.settings))
     stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
     failures: list[Failure] = []
     interrupted = False
@@ -131,7 +131,7 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
 
 def missing_of(part: Plan, ledger: Ledger) -> list[Cell]:
     """The cells of a round that are not stored as evidence."""
-    outcomes = ledger.outcomes(part.keys)
+    outcomes = part.own(ledger.outcomes(part.settings))
     return part.missing({key for key, outcome in outcomes.items() if outcome in EVIDENCE})
 
 

@@ -109,7 +109,7 @@ def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple
 
 def train(plan: Plan, ledger: Ledger, processes: int) -> None:
     """Train what is missing of a full grid, with a line of progress every few seconds."""
-    missing = plan.missing(ledger.outcomes(plan.keys).keys())
+    missing = plan.missing(plan.own(ledger.outcomes(plan.settings)).keys())
     jobs = plan.jobs(missing, dict.fromkeys(plan.settings, TILE))
     started = printed = time.monotonic()
     done = 0
