@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from study.claims import judge_claims
-from study.evidence import Evidence, gather
-from study.importance import QUESTIONS, Importance, importances
+from study.evidence import KINDS, REFERENCES, Evidence, gather
+from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
 from study.landscape import Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
-from study.regions import Region, best_cell, divergence_share, lr_sensitivity, wd_sensitivity
+from study.regions import best_cell, divergence_share, lr_sensitivity, wd_sensitivity
 from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
@@ -70,7 +70,7 @@ class Analysis:
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
-        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
+        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape, next(iter(piece.of("none")), None))]
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -99,19 +99,28 @@ class Analysis:
                     "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
                     "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr)],
                     "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
-                    "regions": [described(found, confidence) for (label, _, _), found in piece.regions.items() if label == name],
-                    "importances": {
-                        one.evaluator: {
-                            "shares": one.shares,
-                            "answers": QUESTIONS[one.evaluator],
-                            "n_settings": one.n_settings,
-                            "diverged_share": one.diverged_share,
-                            "diverged_enter_as": "untrained score",
-                        }
-                        for other, one in self.importances
-                        if other is piece and one.transform == name
-                    },
+                    "regions": [described(case, kind, reference, confidence) for kind in KINDS for reference in REFERENCES],
+                    "importances": self.explained(piece, name, SCORE),
+                    "importances_of_difference": self.explained(piece, name, DIFFERENCE),
                 }
+
+    def explained(self, piece: Evidence, transform: str, of: str) -> dict[str, Any]:
+        """Importances of one transform by evaluator, with what they answer and how diverged cells enter."""
+        return {
+            one.evaluator: {
+                "of": one.of,
+                "shares": one.shares,
+                "interaction": one.interaction,
+                "interaction_is": INTERACTION if one.interaction is not None else None,
+                "answers": QUESTIONS[one.evaluator],
+                "n_settings": one.n_settings,
+                "n_seeds": one.n_seeds,
+                "diverged_share": one.diverged_share,
+                "diverged_enter_as": DIVERGED_ENTER[one.of],
+            }
+            for other, one in self.importances
+            if other is piece and one.transform == transform and one.of == of
+        }
 
 
 def tag_name(setting: str) -> str:
@@ -143,22 +152,20 @@ def plain(found: Estimate | str, unit: str, confidence: float) -> dict[str, Any]
     return {"estimate": None, "interval": None, "unit": unit, "reason": found} if isinstance(found, str) else number(found, unit, confidence)
 
 
-def described(found: Region, confidence: float) -> dict[str, Any]:
+def described(case: Case, kind: str, reference: str, confidence: float) -> dict[str, Any]:
     """A region as plain values."""
-    landscape = found.landscape
+    landscape, found = case.landscape, case.evidence.regions[case.landscape.transform, kind, reference]
     rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, range(len(landscape.weight_decay)), strict=True)
     return {
         "kind": found.kind,
         "reference": found.reference,
         "optimistic_reference": found.optimistic,
         "cells": int(found.inside_WL.sum()),
-        "area": number(found.area, "decades²", confidence),
-        "lr_width": number(found.lr_width, "decades", confidence),
-        "wd_width": number(found.wd_width, "decades", confidence),
+        **{name: answer(case, f"{kind} {size} ({reference} best)", confidence) for name, size in (("area", "area"), ("lr_width", "lr width"), ("wd_width", "wd width"))},
         "censored": list(found.censored),
         "rows": [
             {"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest}
-            | {name: EMPTY if (one := of(found, w)) is None else number(one, unit, confidence) for name, (unit, of) in LIMITS.items()}
+            | {name: plain(EMPTY if (one := of(found, w)) is None else one, unit, confidence) for name, (unit, of) in LIMITS.items()}
             for wd, width, largest, w in rows
         ],
         "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],

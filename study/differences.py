@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.comparison import Comparison
-from study.heatmaps import COLOURS, bottoms, canvas, class_of, label_axes, limits, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
+from study.heatmaps import COLOURS, bottoms, canvas, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
 from study.landscape import DIVERGED, FINISHED, Flags, Floats, Landscape
+from study.shades import class_of, limits
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from study.heatmaps import Axes, Figure
 
 ONLY = {"a": "#15803d", "b": "#22d3ee"}
 """Colours of cells that diverged with one of the two alone."""
