@@ -107,6 +107,7 @@ def no_model(shape, outputs):
 constant = 3
 no_rule = lambda evidence, own: None
 bad_rule = Rule("a sentence", "a source", "none", "not a function")
+wide_rule = Rule("a sentence", "a source", "none", no_rule, ("seed",))
 """
 FILES = {"own.py": OWN, "raising.py": "1 / 0\n", "ending.py": "import sys\nsys.exit(0)\n", "broken.py": "def f(:\n", "lacking.py": "import no_such_library_at_all\n"}
 
@@ -439,7 +440,22 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
     "factory": case(_factory),
     "late": case(_late),
     "claims": _set(
-        "claims", lambda rng: [*FACTORIES, "own:no_rule", "own:bad_rule", "own:good", ["own:absent"], [3], {}, 3, True, None, ["own:bad_rule", "own:bad_rule"], [["own:good"]]]
+        "claims",
+        lambda rng: [
+            *FACTORIES,
+            "own:no_rule",
+            "own:bad_rule",
+            "own:wide_rule",
+            "own:good",
+            ["own:absent"],
+            [3],
+            {},
+            3,
+            True,
+            None,
+            ["own:bad_rule", "own:bad_rule"],
+            [["own:good"]],
+        ],
     ),
 }
 

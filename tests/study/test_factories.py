@@ -215,6 +215,7 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
         ("optimizer: {factory: 'own:good'}", ["own:good returned Transform(", "wanted a trainers.Optimizer"]),
         ("claims: ['own:no_rule']", ["claims[0]: own:no_rule is <function", "wanted a Rule(sentence, source, method, decide)"]),
         ("claims: ['my_claims:diverges_more']", ["claims[0]", "did you mean 'diverges_less'?"]),
+        ("claims: ['own:wide_rule']", ["its across is ('seed',); wanted a tuple of some of condition, optimizer"]),
         ("claims: ['own:bad_rule']", ["its decide is 'not a function'"]),
     ],
 )
@@ -235,13 +236,24 @@ def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: 
 def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A claim whose function raises, returns something else or not a number is undecided with that reason; the others are judged."""
     decides = {"lost": "{}['x']", "none": "None", "empty": "Finding('m', 'u')", "nan": "Finding('m', 'u', (Comparison('none', Estimate((float('nan'),) * 3), 0.0, True),))"}
+    decides |= {
+        "odd": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0), 'wide'), 0.0, True),))",
+        "keys": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0)), 0.0, True),), keys=(b'x',))",
+    }
     rules = "\n".join(f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})" for name, body in decides.items())
     imports = "from study.claims import Rule\nfrom study.statistics import Estimate\nfrom study.verdicts import Comparison, Finding\n"
     (folder / "rules.py").write_text(imports + rules + "\n")
     (folder / "s.yaml").write_text(TINY + f"claims: [{', '.join(f'rules:{name}' for name in decides)}]")
     assert study("launch", "s.yaml", "--home", "home", "--here") == 0
     claims = {claim["id"]: claim for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())}
-    for name, words in {"lost": "raised KeyError: 'x' (rules.py, line 4)", "none": "returned None", "empty": "compares with nothing", "nan": "not finite, against none"}.items():
+    for name, words in {
+        "lost": "raised KeyError: 'x' (rules.py, line 4)",
+        "none": "returned None",
+        "empty": "compares with nothing",
+        "nan": "not finite, against none",
+        "odd": "raised TypeError",
+        "keys": "raised TypeError",
+    }.items():
         assert claims[f"rules:{name}"]["verdict"] == "inconclusive"
         assert words in claims[f"rules:{name}"]["reason"]
     assert set(claims) == {*CLAIMS, *(f"rules:{name}" for name in decides)}
