@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracking.record import CellRecord
 
@@ -18,6 +20,7 @@ CELL_KEY = "cell_key"
 STUDY = "stability_study"
 MOST_POINTS = 200
 """Points of a curve that a run shows; the ledger has them all."""
+EMBEDDED = "sqlite:///"
 PAGE = 1000
 """Runs per page of a search: MLflow's limit for one page is higher, its advice is not."""
 
@@ -35,11 +38,14 @@ class MlflowStore:
         quiet()
         from mlflow.tracking import MlflowClient
 
+        if uri.startswith(EMBEDDED):
+            write_ahead(Path(uri.removeprefix(EMBEDDED)))
+
         self.study = study
         self._client = MlflowClient(uri)
         experiment = self._client.get_experiment_by_name(study)
         if experiment is None:
-            location = artifacts.resolve().as_uri() if artifacts and uri.startswith("sqlite:") else None
+            location = artifacts.resolve().as_uri() if artifacts and uri.startswith(EMBEDDED) else None
             self.experiment_id = self._client.create_experiment(study, artifact_location=location)
         else:
             self.experiment_id = experiment.experiment_id
@@ -118,6 +124,25 @@ class MlflowStore:
 def run_name(record: CellRecord) -> str:
     """What the run is called in the UI."""
     return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g} seed={record.seed}"
+
+
+def write_ahead(path: Path) -> None:
+    """Make MLflow's own database one that is written several times faster, by a write-ahead log that is not forced to disk run by run.
+
+    A power cut may cost the last runs, never the database; the ledger has them, and the next launch or sync writes them again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=60.0)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    from sqlalchemy import Engine, event
+
+    if not event.contains(Engine, "connect", _unforced):
+        event.listen(Engine, "connect", _unforced)
+
+
+def _unforced(connection: Any, record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection) and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def quiet() -> None:
