@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo bench faults calibration
+.PHONY: test lint demo bench faults calibration bench-edges
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -34,3 +34,6 @@ faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while s
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err: 1,000 landscapes of each kind
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration --draws 1000 --jobs 2
+
+bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which are trained once and kept in bench-edges/
+	$(BIN)/python -m tests.benchmarks.edges --folder bench-edges

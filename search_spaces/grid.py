@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise, product
 
+PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 Constants = tuple[tuple[str, object], ...]
 """Constants of a method, sorted by name."""
 
@@ -92,4 +93,4 @@ def tiles(cells: Iterable[Cell], width: int) -> list[Tile]:
 
 def digest(content: object) -> str:
     """Twenty hexadecimal digits of a hash of plain values."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:20]
+    return hashlib.sha256(PLAIN.encode(content).encode()).hexdigest()[:20]

@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import Any
 
 from study.claims import judge_claims
-from study.evidence import Evidence, gather
-from study.importance import QUESTIONS, Importance, importances
-from study.landscape import Landscape, landscapes
+from study.designs import Search, searches, with_classes
+from study.evidence import KINDS, REFERENCES, Evidence, gather
+from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
+from study.landscape import INFERRED, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
-from study.regions import Region, best_cell, divergence_share, lr_sensitivity, wd_sensitivity
+from study.regions import best_cell, divergence_share, lr_sensitivity, wd_sensitivity
 from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
@@ -42,8 +43,22 @@ class Analysis:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many cells finished, diverged, failed and are pending."""
-        return counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
+        """How many cells finished, diverged, failed and are pending; and, with an edge-seeking design, how many are inferred."""
+        found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
+        if not self.searches:
+            return found
+        inferred = sum(int((landscape.outcome_SWL == INFERRED).sum()) for landscape in self.landscapes)
+        return found | {"pending": found["pending"] - inferred, "inferred": inferred}
+
+    @cached_property
+    def searches(self) -> list[Search]:
+        """The edge-seeking designs of the study, as far as the stored cells lead; none where it trains the whole grid."""
+        if self.plan.spec.design != "edges":
+            return []
+        found = searches(self.plan)
+        for search in found:
+            search.tell(lambda keys: {key: self.stored[key] for key in keys if key in self.stored})
+        return found
 
     @property
     def complete(self) -> bool:
@@ -51,7 +66,8 @@ class Analysis:
 
     @cached_property
     def landscapes(self) -> list[Landscape]:
-        return landscapes(self.plan, self.stored)
+        found = landscapes(self.plan, self.stored)
+        return list(map(with_classes, found, self.searches)) if self.searches else found
 
     @cached_property
     def evidence(self) -> list[Evidence]:
@@ -70,11 +86,18 @@ class Analysis:
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
-        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape)]
+        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape, next(iter(piece.of("none")), None))]
 
     @cached_property
     def cases(self) -> list[Case]:
         return cases(self.evidence, self.stored)
+
+    def design_of(self, landscape: Landscape) -> dict[str, Any]:
+        """How the cells of a landscape were chosen; with an edge-seeking design also what its audit found."""
+        for own, search in zip(self.landscapes, self.searches, strict=False):
+            if (own.setting, own.transform) == (landscape.setting, landscape.transform):
+                return search.described()
+        return {"design": "grid"}
 
     def regions(self) -> Iterator[dict[str, Any]]:
         """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
@@ -83,6 +106,7 @@ class Analysis:
             piece, landscape, name = case.evidence, case.landscape, case.landscape.transform
             if landscape.seeds:
                 row, column = best_cell(landscape)
+                whole = not piece.partial
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
@@ -94,24 +118,34 @@ class Analysis:
                     "metric": landscape.metric_name,
                     "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
                     "tuned_score": answer(case, "tuned score", confidence),
-                    "divergence_share": number(divergence_share(landscape), "fraction", confidence),
-                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence),
-                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence),
-                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr)],
+                    "divergence_share": number(divergence_share(landscape), "fraction", confidence) if whole else None,
+                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence) if whole else None,
+                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence) if whole else None,
+                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr) if whole],
                     "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
-                    "regions": [described(found, confidence) for (label, _, _), found in piece.regions.items() if label == name],
-                    "importances": {
-                        one.evaluator: {
-                            "shares": one.shares,
-                            "answers": QUESTIONS[one.evaluator],
-                            "n_settings": one.n_settings,
-                            "diverged_share": one.diverged_share,
-                            "diverged_enter_as": "untrained score",
-                        }
-                        for other, one in self.importances
-                        if other is piece and one.transform == name
-                    },
+                    "design": self.design_of(landscape),
+                    "regions": [described(case, kind, reference, confidence) for kind in KINDS for reference in REFERENCES if (name, kind, reference) in piece.regions],
+                    "importances": self.explained(piece, name, SCORE),
+                    "importances_of_difference": self.explained(piece, name, DIFFERENCE),
                 }
+
+    def explained(self, piece: Evidence, transform: str, of: str) -> dict[str, Any]:
+        """Importances of one transform by evaluator, with what they answer and how diverged cells enter."""
+        return {
+            one.evaluator: {
+                "of": one.of,
+                "shares": one.shares,
+                "interaction": one.interaction,
+                "interaction_is": INTERACTION if one.interaction is not None else None,
+                "answers": QUESTIONS[one.evaluator],
+                "n_settings": one.n_settings,
+                "n_seeds": one.n_seeds,
+                "diverged_share": one.diverged_share,
+                "diverged_enter_as": DIVERGED_ENTER[one.of],
+            }
+            for other, one in self.importances
+            if other is piece and one.transform == transform and one.of == of
+        }
 
 
 def tag_name(setting: str) -> str:
@@ -143,22 +177,20 @@ def plain(found: Estimate | str, unit: str, confidence: float) -> dict[str, Any]
     return {"estimate": None, "interval": None, "unit": unit, "reason": found} if isinstance(found, str) else number(found, unit, confidence)
 
 
-def described(found: Region, confidence: float) -> dict[str, Any]:
+def described(case: Case, kind: str, reference: str, confidence: float) -> dict[str, Any]:
     """A region as plain values."""
-    landscape = found.landscape
+    landscape, found = case.landscape, case.evidence.regions[case.landscape.transform, kind, reference]
     rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, range(len(landscape.weight_decay)), strict=True)
     return {
         "kind": found.kind,
         "reference": found.reference,
         "optimistic_reference": found.optimistic,
         "cells": int(found.inside_WL.sum()),
-        "area": number(found.area, "decades²", confidence),
-        "lr_width": number(found.lr_width, "decades", confidence),
-        "wd_width": number(found.wd_width, "decades", confidence),
+        **{name: answer(case, f"{kind} {size} ({reference} best)", confidence) for name, size in (("area", "area"), ("lr_width", "lr width"), ("wd_width", "wd width"))},
         "censored": list(found.censored),
         "rows": [
             {"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest}
-            | {name: EMPTY if (one := of(found, w)) is None else number(one, unit, confidence) for name, (unit, of) in LIMITS.items()}
+            | {name: plain(EMPTY if (one := of(found, w)) is None else one, unit, confidence) for name, (unit, of) in LIMITS.items()}
             for wd, width, largest, w in rows
         ],
         "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from pydantic import BeforeValidator
 from study.factories import load, source_of
 from study.names import TABLES, known
 from trainers.naming import nearest, short
+
+MOST_VARIANTS = 1_000
+"""Most combinations of one method's listed constants: more is a slip, and would fill the memory before it failed."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,14 @@ def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
     return found
 
 
+def parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
+    """What a factory takes; nothing where that cannot be read, which is refused when it is called."""
+    try:
+        return inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
 def variants(kind: str, item: Any) -> list[Any]:
     """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
 
@@ -75,15 +87,18 @@ def variants(kind: str, item: Any) -> list[Any]:
     Raises:
         ValueError: the list is empty.
     """
-    if not isinstance(item, Mapping) or item.get("name") not in known(kind):
+    if not isinstance(item, Mapping):
         return [item]
-    axes = {key: value for key, value in item.items() if isinstance(value, list)}
+    name, own, content = _named(kind, item)
+    axes = {key: value for key, value in content.items() if isinstance(value, list)}
     if axes:
-        takes = inspect.signature(factories(kind)[item["name"]]).parameters
+        takes = parameters(load(name) if own else factories(kind)[name])
         axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
     for key, values in axes.items():
         if not values:
-            raise ValueError(f"{kind} {item['name']!r}: {key} is an empty list; give at least one value")
+            raise ValueError(f"{kind} {name!r}: {key} is an empty list; give at least one value")
+    if math.prod(map(len, axes.values())) > MOST_VARIANTS:
+        raise ValueError(f"{kind} {name!r}: its lists make {math.prod(map(len, axes.values())):,} combinations; wanted at most {MOST_VARIANTS:,}")
     return [{**item, **dict(zip(axes, chosen, strict=True))} for chosen in product(*axes.values())]
 
 

@@ -120,13 +120,13 @@ def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -
 def analyse(
     spec: Spec,
     home: HomeOption = DEFAULT_HOME,
-    measures: Annotated[bool, typer.Option("--measures", help="Print every measure of every transform.")] = False,
+    measures: Annotated[bool, typer.Option("--measures", help="Print every measure and importance of every transform.")] = False,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
     from study.stored import read
-    from study.tables import claims_table, dashboard_lines, measures_table, regions_table
+    from study.tables import claims_table, dashboard_lines, importances_table, measures_table, regions_table
 
     analysis = read(read_spec(spec), Home(home))
     if as_json:
@@ -135,7 +135,7 @@ def analyse(
             | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
         )
     elif dashboard:
-        out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
+        out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False)
     else:
         if not analysis.stored:
             out.print(f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}", highlight=False, soft_wrap=True)
@@ -144,7 +144,8 @@ def analyse(
             out.print(claims_table(analysis))
             if measures:
                 out.print(measures_table(analysis), highlight=False)
-            out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True)
+                out.print(importances_table(analysis), highlight=False)
+            out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
 

@@ -60,12 +60,9 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Compariso
         SpecError: a study has no such transform, both are the same, or the studies share no workload with one optimizer.
     """
     same = first.plan.keys == second.plan.keys
+    a, b = label_in(first, a), label_in(second, b)
     if a == b and same:
         raise SpecError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
-    for analysis, name in ((first, a), (second, b)):
-        known = list(dict.fromkeys(case.landscape.transform for case in analysis.cases))
-        if name not in known:
-            raise SpecError(f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(known)}{nearest(name, known)}")
     pairs = [
         (one, other)
         for one in first.cases
@@ -77,6 +74,21 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Compariso
         raise SpecError(f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}")
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
     return [_compared(one, other, names, same) for one, other in pairs]
+
+
+def label_in(analysis: Analysis, name: str) -> str:
+    """The label of a study's transform, which may be given by its method's name alone where the study has one variant of it.
+
+    Raises:
+        SpecError: there is no such transform, or there are several variants.
+    """
+    labels = {case.landscape.transform: case.landscape.method for case in analysis.cases}
+    variants = [label for label, method in labels.items() if method == name]
+    if name in labels or len(variants) == 1:
+        return name if name in labels else variants[0]
+    if variants:
+        raise SpecError(f"{name!r} stands for {len(variants)} transforms of {analysis.plan.spec.name}; give one of: {', '.join(variants)}")
+    raise SpecError(f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(labels)}{nearest(name, list(labels))}")
 
 
 def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Comparison:

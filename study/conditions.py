@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
 from trainers.budget import Budget
-from trainers.naming import nearest
+from trainers.naming import nearest, short
 
 VARIABLE = ("loss_scale", "spike_size", "spike_probability", "precision")
 """Keys of the budget that may be varied: what stresses training. What training costs (steps, batch size) is equal for all cells of a study."""
@@ -42,15 +43,19 @@ def read_axes(value: Any) -> Axes:
     axes = []
     for key, values in value.items():
         if key not in VARIABLE:
-            raise ValueError(f"unknown key {key!r}; keys of the budget that may be varied: {', '.join(VARIABLE)}{nearest(str(key), VARIABLE)}")
+            raise ValueError(f"unknown key {short(key)}; keys of the budget that may be varied: {', '.join(VARIABLE)}{nearest(str(key), VARIABLE)}")
         found = values if isinstance(values, list) else [values]
         if not found:
             raise ValueError(f"{key} is empty; give at least one value")
         for at, one in enumerate(found):
+            wanted = "a name" if key == "precision" else "a number"
             if isinstance(one, bool) or not isinstance(one, str if key == "precision" else (int, float)):
-                raise ValueError(f"{key}[{at}] is {one!r}; wanted {'a name' if key == 'precision' else 'a number'}")
-            if one in found[:at]:
-                raise ValueError(f"{key} has {one!r} twice; each value may stand once")
+                raise ValueError(f"{key}[{at}] is {short(one)}; wanted {wanted}")
+            if isinstance(one, int) and abs(one) >= 2**63:
+                raise ValueError(f"{key}[{at}] is {short(one)}; wanted a number below 2^63")
+        for one, times in Counter(found).items():
+            if times > 1:
+                raise ValueError(f"{key} has {short(one)} twice; each value may stand once")
         axes.append((str(key), tuple(one if isinstance(one, str) else float(one) for one in found)))
     return tuple(axes)
 

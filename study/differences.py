@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.comparison import Comparison
-from study.heatmaps import COLOURS, bottoms, canvas, class_of, label_axes, limits, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
-from study.landscape import DIVERGED, FINISHED, Flags, Floats, Landscape
+from study.heatmaps import COLOURS, bottoms, canvas, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
+from study.landscape import DIVERGED, FINISHED, INFERRED, Flags, Floats, Landscape
+from study.shades import class_of, limits
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from study.heatmaps import Axes, Figure
 
 ONLY = {"a": "#15803d", "b": "#22d3ee"}
 """Colours of cells that diverged with one of the two alone."""
@@ -54,9 +54,10 @@ def difference_of(one: Landscape, other: Landscape) -> Floats:
 
 
 def classes(one: Landscape, other: Landscape) -> dict[str, Flags]:
-    """Which cells diverged with both, or with one alone."""
-    first, second = class_of(one) == DIVERGED, class_of(other) == DIVERGED
-    return {"both": first & second, "a": first & ~second, "b": second & ~first}
+    """Which cells diverged with both, or with one alone while the other was trained."""
+    a, b = class_of(one), class_of(other)
+    first, second = a == DIVERGED, b == DIVERGED
+    return {"both": first & second, "a": first & ~second & (b != INFERRED), "b": second & ~first & (a != INFERRED)}
 
 
 def paint_difference(figure: Figure, panel: Axes, comparison: Comparison) -> None:

@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from study.landscape import Landscape
-from study.regions import Region, best_cell, reference_scores, region
+from study.regions import Region, best_cell, measured_region, reference_scores, region
 from study.spec import Tolerances
 from trainers.budget import Budget
 
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
+ONLY_EDGES = "the scores of the whole grid, of which an edge-seeking design trains a part (design: grid trains all of it)"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Evidence:
     def n_seeds(self) -> int:
         return len(next(iter(self.landscapes.values())).seeds)
 
+    @property
+    def partial(self) -> bool:
+        """Whether an edge-seeking design trained a part of the cells: then the competitive regions against own bests are known, nothing else."""
+        return any(landscape.class_SWL is not None for landscape in self.landscapes.values())
+
     def of(self, *methods: str) -> list[Landscape]:
         """The landscapes of these methods, in the spec's order, with whatever constants."""
         return [landscape for landscape in self.landscapes.values() if landscape.method in methods]
@@ -64,6 +70,13 @@ class Evidence:
         """Every region, by (transform label, kind, reference); empty when no seed is complete."""
         if self.n_seeds == 0:
             return {}
+        if self.partial:
+            known = {name: (one, one.class_SWL) for name, one in self.landscapes.items()}
+            return {
+                (name, "competitive", "own"): measured_region(one, class_SWL == 1, "competitive", "own", self.tolerances)
+                for name, (one, class_SWL) in known.items()
+                if class_SWL is not None
+            }
         common_S = reference_scores([landscape.score_SWL for landscape in self.landscapes.values()])
         found = {}
         for name, landscape in self.landscapes.items():

@@ -62,7 +62,7 @@ def dynamics_columns(text: str) -> dict[str, float]:
 
 
 def table(analysis: Analysis) -> DataFrame:
-    """All cells of the spec, pending ones too; a study that varies its budget has a column for each varied key."""
+    """All cells of the spec, pending ones too, or with an edge-seeking design the trained ones; a column for each varied key of the budget."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -72,7 +72,7 @@ def table(analysis: Analysis) -> DataFrame:
         where = {key: getattr(budget, key) for key in varied}
         if record is not None:
             rows.append(where | {name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
-        else:
+        elif not analysis.searches:
             known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
             rows.append(where | known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *varied, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
@@ -121,6 +121,7 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
     behind = Counter(record.provenance for record in analysis.stored.values())
     return {
         "spec": json.loads(analysis.plan.spec.canonical()),
+        "own_code": {part.name: part.source for part in analysis.plan.spec.methods if part.source},
         "cells": analysis.counts,
         "seeds": list(analysis.plan.spec.seeds),
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],

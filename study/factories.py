@@ -34,6 +34,8 @@ def load(reference: str) -> Any:
     if not FORM.fullmatch(reference):
         raise ValueError(f"found {short(reference)}; wanted 'package.module:name': a module as in an import, a colon, and a name in it")
     module_name, _, name = reference.partition(":")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:  # `os:system` with constants would be a shell in a data file
+        raise ValueError(f"{reference}: {module_name!r} is Python's own; wanted a module of yours (a file of that name needs another)")
     module = imported(module_name)
     if not hasattr(module, name):
         there = [key for key, value in vars(module).items() if not key.startswith("_") and not isinstance(value, ModuleType)]
@@ -111,7 +113,8 @@ def _forget_if_changed(name: str) -> None:
     moved = now is not None and then is not None and now.origin != then.origin
     gone = module.__file__ is not None and not Path(module.__file__).exists()
     if moved or gone or source_hash(module) != _seen[name]:
-        for other in [other for other in sys.modules if other in files_of(module) or f"{other}.".startswith(f"{top}.")]:
+        beside = files_of(module)
+        for other in [other for other in sys.modules if other in beside or f"{other}.".startswith(f"{top}.")]:
             del sys.modules[other]
             _seen.pop(other, None)
 

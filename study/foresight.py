@@ -38,6 +38,7 @@ class Foresight:
             "learning_rates": len(spec.lr),
             "weight_decays": len(spec.weight_decay),
             "seeds": list(spec.seeds),
+            "design": spec.design,
             "cells": len(self.plan.cells),
             "stored": self.stored,
             "to_train": len(self.plan.cells) - self.stored,
@@ -59,8 +60,10 @@ class Foresight:
             if self.seconds is not None
             else "time unknown until a first tile is stored"
         )
+        at_most = ["design edges: cells are asked for round by round until every edge is known; what follows is for all of them, and the most that there can be"]
         return [
             f"{spec.name}: {grid}{f' x {many} settings' if many > 1 else ''} = {len(self.plan.cells):,} cells",
+            *(at_most if spec.design == "edges" else ()),
             f"stored: {self.stored:,}; to train: {missing:,} cells in {self.tiles} tiles, {spec.budget.steps} steps of {spec.budget.batch_size} examples each",
             time,
         ]
@@ -80,7 +83,7 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        stored = {key for key, outcome in ledger.outcomes(plan.keys).items() if outcome != "failed"}
+        stored = {key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome != "failed"}
         remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()

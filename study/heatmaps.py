@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.evidence import Evidence
-from study.landscape import DIVERGED, FAILED, FINISHED, PENDING, Flags, Landscape
+from study.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Flags, Landscape
 from study.regions import Region
+from study.shades import class_of, limits, mean_metric
 from study.statistics import worded
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
 COLUMNS = 4
 """Most panels side by side."""
-COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4"}
+COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4", "inferred inside": "#f5d0a9", "inferred outside": "#f4f4f5"}
 DOT: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "color": COLOURS["diverged"], "markeredgecolor": "white", "markeredgewidth": 0.7}
 """Marks a cell of which some seeds diverged."""
 APART = 0.4
@@ -94,45 +95,25 @@ def panel_size(landscape: Landscape) -> tuple[float, float]:
     return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
 
 
-def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
-    """Colours run from the untrained score to the best: divergence and worse-than-untrained cells cannot crush the scale."""
-    start = [landscape.untrained_S for landscape in landscapes]
-    known = np.concatenate([s[np.isfinite(s)] for s in start])
-    ends = [mean_metric(landscape) for landscape in landscapes]
-    cells = np.concatenate([e[np.isfinite(e)] for e in ends])
-    if not len(known) or not len(cells):
-        return 0.0, 1.0
-    best = cells.max() if landscapes[0].higher_is_better else cells.min()
-    low, high = sorted((float(known.mean()), float(best)))
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def mean_metric(landscape: Landscape) -> np.ndarray:
-    """Mean over the seeds that finished, NaN where none did or at least half diverged, shape [W, L]."""
-    finished = landscape.outcome_SWL == FINISHED
-    total = np.where(finished, np.nan_to_num(landscape.metric_SWL), 0.0).sum(axis=0)
-    mean = np.full(total.shape, np.nan)
-    usable = finished.any(axis=0) & (class_of(landscape) == FINISHED)
-    mean[usable] = total[usable] / finished.sum(axis=0)[usable]
-    return mean
-
-
-def class_of(landscape: Landscape) -> np.ndarray:
-    """What a cell is shown as: failed or pending if any seed is, diverged if at least half of the seeds are, else finished."""
-    outcome = landscape.outcome_SWL
-    shown = np.full(outcome.shape[1:], FINISHED)
-    shown[(outcome == DIVERGED).mean(axis=0) >= 0.5] = DIVERGED
-    shown[(outcome == PENDING).any(axis=0)] = PENDING
-    shown[(outcome == FAILED).any(axis=0)] = FAILED
-    return shown
+def special(landscape: Landscape) -> dict[str, Flags]:
+    """Where cells are shown in a colour of their own, by the names in `COLOURS`."""
+    shown = class_of(landscape)
+    inside = np.zeros(shown.shape, dtype=bool) if landscape.class_SWL is None else (landscape.class_SWL == 1).all(axis=0)
+    return {
+        "diverged": shown == DIVERGED,
+        "failed": shown == FAILED,
+        "pending": shown == PENDING,
+        "inferred inside": (shown == INFERRED) & inside,
+        "inferred outside": (shown == INFERRED) & ~inside,
+    }
 
 
 def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
     """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
     shown = class_of(landscape)
     image = mesh(panel, landscape, np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm)
-    for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")):
-        plain(panel, landscape, shown == outcome, COLOURS[name])
+    for name, place_WL in special(landscape).items():
+        plain(panel, landscape, place_WL, COLOURS[name])
     w, c = np.nonzero((landscape.outcome_SWL == DIVERGED).any(axis=0) & (shown == FINISHED))
     panel.plot(c + 0.5, bottoms(landscape)[w] + 0.5, **DOT)
     return image
@@ -198,11 +179,14 @@ def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
 
 
 def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The trained region's lr width with its interval."""
-    found: Region | None = evidence.regions.get((landscape.transform, "trained", "own"))
+    """The lr width, with its interval, of the trained region; of the competitive one where an edge-seeking design found it."""
+    kind = "competitive" if evidence.partial else "trained"
+    found: Region | None = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
         return "no complete seed yet"
-    return f"trained: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
+    if len(landscape.lr) < 2:
+        return "one learning rate: no width"
+    return f"{kind}: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
 
 
 def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
@@ -235,12 +219,13 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     """What the special colours and lines mean; only those that occur."""
     from matplotlib.lines import Line2D
 
-    shown = np.concatenate([class_of(landscape).ravel() for landscape in landscapes])
-    handles: list[Any] = [patch(COLOURS[name], name) for outcome, name in ((DIVERGED, "diverged"), (FAILED, "failed"), (PENDING, "pending")) if (shown == outcome).any()]
+    handles: list[Any] = [patch(colour, name) for name, colour in COLOURS.items() if any(special(landscape)[name].any() for landscape in landscapes)]
     if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
         handles.append(some_diverged())
-    handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    if any(landscape.complete_S.any() for landscape in landscapes):
+        handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -17,8 +17,8 @@ from tracking import CellRecord
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-OUTCOMES = ("pending", "finished", "diverged", "failed")
-PENDING, FINISHED, DIVERGED, FAILED = range(4)
+OUTCOMES = ("pending", "finished", "diverged", "failed", "inferred")
+PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Landscape:
         condition: what is varied of the budget, `loss_scale=0.01`; empty where nothing is.
         origin: the setting's choices and budget; None for a landscape that no study planned.
         record_SWL: the stored cells themselves, None where there is none.
+        class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's competitive region against the
+            transform's own best, -1 nothing yet. None where the whole grid is trained.
     """
 
     workload: str
@@ -56,6 +58,7 @@ class Landscape:
     condition: str = ""
     origin: Setting | None = None
     record_SWL: Records | None = None
+    class_SWL: NDArray[np.int64] | None = None
 
     @property
     def setting(self) -> tuple[str, str, str]:
@@ -69,7 +72,9 @@ class Landscape:
 
     @cached_property
     def complete_S(self) -> Flags:
-        """The seeds of which every cell is finished or diverged."""
+        """The seeds of which every cell is finished or diverged, or has a class that an edge-seeking design inferred."""
+        if self.class_SWL is not None:
+            return np.asarray((self.class_SWL >= 0).all(axis=(1, 2)))
         return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=(1, 2)))
 
     @property
@@ -90,11 +95,17 @@ class Landscape:
         known = np.isfinite(self.loss_SWL) & (self.outcome_SWL == FINISHED)
         return np.asarray(np.minimum(np.where(known, self.loss_SWL, np.inf), start))
 
+    @property
+    def score_SN(self) -> Floats:
+        """The scores of the N places whose cells are trained at every seed."""
+        return np.asarray(self.score_SWL[:, np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=0)])
+
     def at_seeds(self, chosen_S: Flags) -> Landscape:
         """The same landscape with these seeds only."""
         arrays = {name: getattr(self, name)[chosen_S] for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")}
         records = None if self.record_SWL is None else self.record_SWL[chosen_S]
-        return replace(self, seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), record_SWL=records, **arrays)
+        classes = None if self.class_SWL is None else self.class_SWL[chosen_S]
+        return replace(self, seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), record_SWL=records, class_SWL=classes, **arrays)
 
 
 def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:

@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
+from search_spaces import Cell
 from study import dispatch
 from study.analysis import Analysis
 from study.changes import refuse_other_meaning
+from study.designs import Rounds
 from study.dispatch import Failure
 from study.factories import told
 from study.home import Home
@@ -58,7 +61,8 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             raise SpecError(f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}") from None
         if spec.budget.batch_size > len(workload.train_x):
             raise SpecError(f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that")
-        rehearse(spec, setting, workload)
+    for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
+        rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found
 
 
@@ -89,13 +93,12 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
 
 
 def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, address: str | None, uri: str, started: float) -> Launch:
-    outcomes = ledger.outcomes(plan.keys)
+    outcomes = plan.own(ledger.outcomes(plan.settings))
     stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
-    missing = plan.missing(set(stored))
     failures: list[Failure] = []
     interrupted = False
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
-    with mirrored(plan, stored, ledger, home, uri) as mirror, Display(console, len(plan.cells), len(stored), diverged, lambda: mirror.waiting, lambda: mirror.trouble) as display:
+    with mirrored(plan, stored, ledger, home, uri) as mirror, Display(console, len(stored), diverged, lambda: mirror.waiting, lambda: mirror.trouble) as display:
 
         def done(records: list[CellRecord]) -> None:
             ledger.add(records)
@@ -104,10 +107,15 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
 
         kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)
         try:
-            if missing:
+            rounds = iter(Rounds(plan, ledger.get))
+            first = next(rounds, None)
+            if first and missing_of(first, ledger):
                 with dispatch.here(kept) if here else dispatch.ray_pool(plan.spec.workers, kept, address) as pool, stopped_like_ctrl_c():
-                    widths = {key: width_of(key, plan, ledger, pool) for key in plan.settings if any(cell.setting == key for cell in missing)}
-                    failures = pool.train(plan.jobs(missing, widths), done)
+                    for part in chain([first], rounds):
+                        missing = missing_of(part, ledger)
+                        display.expect(len(missing))
+                        widths = {key: width_of(key, plan, ledger, pool) for key in plan.settings if any(cell.setting == key for cell in missing)}
+                        failures += pool.train(part.jobs(missing, widths), done)
                 ledger.add(record for failure in failures for record in failed_records(failure.job, failure.reason))
             mirror.finish(display.refresh)
         except KeyboardInterrupt:
@@ -119,6 +127,12 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
         trouble = conclude(analysis, home, uri, console) or trouble
     seconds, runs = time.monotonic() - started, runs_of(plan, ledger, uri)
     return Launch(analysis, display.trained, failures, interrupted, home.exports(plan.spec.name), seconds, runs, trouble, uri == home.mlflow_uri)
+
+
+def missing_of(part: Plan, ledger: Ledger) -> list[Cell]:
+    """The cells of a round that are not stored as evidence."""
+    outcomes = part.own(ledger.outcomes(part.settings))
+    return part.missing({key for key, outcome in outcomes.items() if outcome in EVIDENCE})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.evidence import KINDS, REFERENCES, Evidence
+from study.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence
 from study.landscape import Landscape
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.regions import best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
@@ -192,6 +192,8 @@ MEASURES: dict[str, Measure] = {
     "gradient-scale shift": Measure("decades", of_loss_scale),
 }
 """Add a measure by adding a row."""
+FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned score")
+"""What is measured where an edge-seeking design trained a part of the cells."""
 
 
 def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> list[Case]:
@@ -207,6 +209,8 @@ def measured(case: Case, name: str) -> Estimate | str:
     """A measure of a transform, or in words why there is none."""
     if not case.landscape.seeds:
         return f"no seed is complete yet (0 of {case.evidence.seeds_asked})"
+    if case.evidence.partial and name not in FROM_EDGES:
+        return f"takes {ONLY_EDGES}"
     return MEASURES[name].of(case)
 
 

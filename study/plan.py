@@ -55,6 +55,10 @@ class Plan:
     def keys(self) -> list[str]:
         return [cell.key for cell in self.cells]
 
+    def own(self, found: Mapping[str, str]) -> dict[str, str]:
+        """What is said there of cells of this plan, by key, in their order."""
+        return {key: found[key] for key in self.keys if key in found}
+
     def missing(self, stored: Collection[str]) -> list[Cell]:
         """The cells whose keys are not stored."""
         return [cell for cell in self.cells if cell.key not in stored]

@@ -18,13 +18,13 @@ EVERY = 5.0
 class Display:
     """Cells done, diverged, pending, cells/s and time left; beside them how many runs the tracker has yet to get."""
 
-    def __init__(self, console: Console, total: int, done: int, diverged: int, waiting: Callable[[], int], trouble: Callable[[], str | None]) -> None:
+    def __init__(self, console: Console, done: int, diverged: int, waiting: Callable[[], int], trouble: Callable[[], str | None]) -> None:
         self._console, self._waiting, self._trouble = console, waiting, trouble
-        self.total, self.done, self.diverged, self.trained = total, done, diverged, 0
+        self.total, self.done, self.diverged, self.trained = done, done, diverged, 0
         self._started = time.monotonic()
         self._printed = 0.0
         self._bar = Progress(SpinnerColumn(), BarColumn(30), TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task(self.line(), total=max(total, 1), completed=done)
+        self._task = self._bar.add_task(self.line(), total=max(done, 1), completed=done)
 
     def __enter__(self) -> Display:
         self._bar.start()
@@ -32,6 +32,11 @@ class Display:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
+
+    def expect(self, cells: int) -> None:
+        """So many more cells are to be trained: all of a grid, or a round of an edge-seeking design."""
+        self.total += cells
+        self._bar.update(self._task, total=max(self.total, 1))
 
     def add(self, records: list[CellRecord]) -> None:
         """Count a finished tile."""

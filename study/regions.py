@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,11 +10,10 @@ import numpy as np
 from search_spaces import decades
 from study.boundaries import Extent, Spacing, extent, profile_spacing
 from study.landscape import DIVERGED, Flags, Floats, Landscape
+from study.scores import held_out, log_odds, pseudo_values, way
+from study.scores import reference_scores as reference_scores
 from study.spec import Tolerances
 from study.statistics import Estimate
-
-LEAST_WAY = 0.01
-"""Nearer than this to the untrained or the best score, differences are noise, and edges are not interpolated."""
 
 
 @dataclass(frozen=True)
@@ -71,45 +69,21 @@ class Region:
         return size(along.length_SR[:, index], along.rows([index]).spacing(np.ones(1)), touches)
 
 
-def reference_scores(scores: Sequence[Floats]) -> Floats:
-    """For each seed, the best score that was found without looking at that seed, shape [S].
-
-    For every other seed b the best cell is chosen by the mean over the remaining seeds and scored on b; the median of these
-    scores is taken, because all seeds share it: one seed at which the chosen cell diverged would move every region. With two
-    seeds the other seed's best is used, with one its own: both are optimistic.
-
-    Args:
-        scores: score_SWL of every landscape that the best is taken over.
-    """
-    score_SN = np.concatenate([score.reshape(len(score), -1) for score in scores], axis=1)
-    seeds = range(len(score_SN))
-    if len(score_SN) < 3:
-        best = score_SN.max(axis=1)
-        return np.asarray(best[::-1])
-    result = []
-    for s in seeds:
-        others = [b for b in seeds if b != s]
-        picks = [score_SN[b, score_SN[[o for o in others if o != b]].mean(axis=0).argmax()] for b in others]
-        result.append(float(np.median(picks)))
-    return np.array(result)
-
-
-def way(landscape: Landscape, reference_S: Floats) -> Floats:
-    """How far each cell went from the untrained score to the reference score: 0 untrained or diverged, 1 as good, shape [S, W, L]."""
-    start_S = landscape.sign * landscape.untrained_S
-    span_S = np.where(reference_S > start_S, reference_S - start_S, np.inf)
-    return np.asarray((landscape.score_SWL - start_S[:, None, None]) / span_S[:, None, None])
-
-
 def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str, tolerances: Tolerances) -> Region:
     """The region of a landscape whose seeds are all complete."""
     needed = {"trained": tolerances.trained, "competitive": 1 - tolerances.competitive}[kind]
     finished_SWL, way_SWL = landscape.outcome_SWL != DIVERGED, way(landscape, reference_S)
     inside_SWL = np.asarray((way_SWL >= needed) & finished_SWL)
     margin_SWL: Floats = np.where(finished_SWL, log_odds(way_SWL) - log_odds(np.array(needed)), np.nan)
+    return measured_region(landscape, inside_SWL, kind, reference, tolerances, margin_SWL)
+
+
+def measured_region(landscape: Landscape, inside_SWL: Flags, kind: str, reference: str, tolerances: Tolerances, margin_SWL: Floats | None = None) -> Region:
+    """The region of which each seed's own cells are known, with its measures; without margins its edges lie halfway between cells."""
     inside_WL: Flags = np.asarray(inside_SWL.mean(axis=0) >= tolerances.share - 1e-9)
     lr_decades, wd_decades, positive = axis_decades(landscape)
     weight_decay = np.log10(np.array(landscape.weight_decay)[positive])
+    margin_SLW = None if margin_SWL is None else np.moveaxis(margin_SWL[:, positive], 1, 2)
     anyhow_WL: Flags = np.asarray(inside_SWL.any(axis=0))  # sizes are measured per seed: one seed at the border makes them bounds
     censored = touched(anyhow_WL[positive]) if positive.any() else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
     along_lr = extent(inside_SWL, np.log10(landscape.lr), lr_decades, margin_SWL)
@@ -125,18 +99,12 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
         area=size((length_SW * wd_decades[positive]).sum(axis=1), lr_spacing + profile_spacing(length_SW, weight_decay), bool(censored)),
         lr_width=size(*inner.median(), "low lr" in censored or "high lr" in censored),
         best=best_cell(landscape)[1],
-        along_wd=extent(np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], np.moveaxis(margin_SWL[:, positive], 1, 2)),
+        along_wd=extent(np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], margin_SLW),
         along_lr=along_lr,
         max_lr_W=tuple(landscape.lr[int(np.flatnonzero(row)[-1])] if row.any() else None for row in inside_WL),
         censored=censored,
         optimistic=len(inside_SWL) < 3,
     )
-
-
-def log_odds(way: Floats) -> Floats:
-    """ln(way / (1 - way)), between -4.6 and 4.6: on this scale scores rise and fall about straight along a logarithmic axis."""
-    inner = np.clip(way, LEAST_WAY, 1 - LEAST_WAY)
-    return np.asarray(np.log(inner / (1 - inner)))
 
 
 def size(value_S: Floats, spacing: Spacing, lower_bound: bool) -> Estimate:
@@ -219,27 +187,6 @@ def tuned_score(landscape: Landscape) -> Estimate:
     Seeds that choose for each other are not independent: the spread of their scores is too small (95 % intervals that held in 85 %
     with ten seeds), that of Tukey's pseudo-values too large (98 %). The values are halfway between; all agree where the choice does.
     """
-    score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
-    values = (np.array(_scores(score_SN)) + pseudo_values(score_SN, lambda value_SN: float(_scores(value_SN).mean()))) / 2
+    score_SN = landscape.score_SN
+    values = (np.array(held_out(score_SN)) + pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))) / 2
     return Estimate(tuple(values.tolist()))
-
-
-def pseudo_values(value_SN: Floats, statistic: Callable[[Floats], float]) -> Floats:
-    """One value per seed, whose mean and spread are those of a statistic of all seeds; two seeds differ as their mean cells do.
-
-    Reference: Tukey, "Bias and confidence in not-quite large samples", 1958. Differs from the reference: the values are shifted
-    so that their mean is the statistic itself, not its bias-corrected form.
-    """
-    whole, count = statistic(value_SN), len(value_SN)
-    if count < 3:
-        return np.asarray(whole + (value_SN - value_SN.mean(axis=0)).mean(axis=1))
-    without = np.array([statistic(np.delete(value_SN, s, axis=0)) for s in range(count)])
-    return np.asarray(whole - (count - 1) * (without - without.mean()))
-
-
-def _scores(score_SN: Floats) -> Floats:
-    """Each seed's score of the cell that is best on the others."""
-    if len(score_SN) < 2:
-        return np.asarray(score_SN.max(axis=1))
-    rest_SN = score_SN.sum(axis=0) - score_SN
-    return np.asarray(np.take_along_axis(score_SN, rest_SN.argmax(axis=1)[:, None], 1)[:, 0])

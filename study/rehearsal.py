@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from study.factories import told
 from study.methods import optimizer_of, transform_of
 from study.plan import Setting
 from study.spec import SpecError, StudySpec
+from trainers.naming import short
 
 if TYPE_CHECKING:
     from trainers import Transform, Workload
 
+METRIC = re.compile(r"[\w.\- ]{1,60}")
+TAKEN = ("loss", "grad_std", "scale")
+"""Names of series that trackers keep of every cell."""
 HINT = "; it is written for one cell and run on many at once: tensor operations alone, torch.where instead of if, no .item()"
 
 
@@ -53,9 +58,15 @@ class PromiseError(ValueError):
 
 
 def check_workload(workload: Workload) -> None:
-    """Refuse a loss that is not one number, and a score that is not one number per example."""
+    """Refuse a loss that is not one number, a score that is not one number per example, and a metric that cannot be stored under its name."""
     import torch
 
+    if not (isinstance(workload.metric_name, str) and METRIC.fullmatch(workload.metric_name)) or workload.metric_name in TAKEN:
+        raise PromiseError(
+            f"its metric_name is {short(workload.metric_name)}; wanted letters, digits, '_', '-', '.' and blanks, and not one of {', '.join(TAKEN)}, which are stored beside it"
+        )
+    if not isinstance(workload.higher_is_better, bool):
+        raise PromiseError(f"its higher_is_better is {short(workload.higher_is_better)}; wanted True or False")
     model, x, y = workload.initial_model(0).eval(), workload.train_x[:2], workload.train_y[:2]
     with torch.no_grad():
         output = model(x)

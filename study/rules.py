@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BeforeValidator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from study.claims import Decide, Rule
     from study.verdicts import Finding
 
+ACROSS = ("condition", "optimizer")
 FORM = "Rule(sentence, source, method, decide), made with study.claims.Rule"
 
 
@@ -39,18 +41,23 @@ def rule_of(reference: str) -> Rule:
     for name in ("sentence", "source", "method"):
         if not isinstance(getattr(found, name), str):
             raise ValueError(f"{reference}: its {name} is {short(getattr(found, name))}; wanted words: {FORM}")
+    if not isinstance(found.across, tuple) or not set(found.across) <= set(ACROSS):
+        raise ValueError(f"{reference}: its across is {short(found.across)}; wanted a tuple of some of {', '.join(ACROSS)}")
     if not callable(found.decide):
         raise ValueError(f"{reference}: its decide is {short(found.decide)}; wanted a function (evidence, own) -> Finding: {FORM}")
     return found
 
 
 def _guarded(reference: str, decide: Decide) -> Decide:
-    from study.verdicts import Finding
+    from study.verdicts import Finding, Question, judge
 
     def guarded(evidence: Any, own: Any) -> Finding:
         try:
             found = decide(evidence, own)
             trouble = _trouble(found)
+            if not trouble:  # a number or key that the exports cannot hold shows here, and not when the ledger is written
+                asked = Question(reference, "", "", "", evidence.n_seeds, evidence.seeds_asked, found)
+                json.dumps([asdict(claim) for claim in judge([asked], evidence.tolerances.confidence, evidence.tolerances.least_seeds)], allow_nan=False)
         except Exception as error:  # the cells are trained and the other claims stand, whatever the user's code raises
             trouble = f"raised {told(error)}"
         return Finding("not measured", "", missing=f"{reference} {trouble}; mend it and run study analyse") if trouble else found

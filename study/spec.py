@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
@@ -160,6 +160,10 @@ LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
+Design = Literal["grid", "edges"]
+"""Which cells are trained: all of them, or those that lead to the edges of every transform's competitive region."""
+
+
 class StudySpec(BaseModel):
     """A study: which cells are trained, how, and how they are judged."""
 
@@ -179,6 +183,7 @@ class StudySpec(BaseModel):
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
+    design: Design = "grid"
 
     @model_validator(mode="before")
     @classmethod
@@ -194,14 +199,14 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
-        try:
-            self.all_conditions  # noqa: B018  # refuses what is out of range
-        except ValueError as error:
-            raise ValueError(f"conditions: {error}") from None
         if self.budget.steps > MOST_STEPS:
             raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
         if self.size > MOST_CELLS:
             raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
         return self
 
     @property
@@ -218,6 +223,11 @@ class StudySpec(BaseModel):
     @field_serializer("conditions")
     def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
         return {key: list(values) for key, values in axes}
+
+    @property
+    def methods(self) -> tuple[Choice, ...]:
+        """Every method of the spec, of all kinds."""
+        return (*self.workload, *self.model, *self.optimizer, *self.transforms)
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""

@@ -40,12 +40,16 @@ def read(spec: StudySpec, home: Home) -> Analysis:
 
 
 def status(spec: StudySpec, home: Home) -> Status:
-    """Counts alone, without reading the cells' curves."""
-    outcomes, reasons = {}, {}
-    plan = make_plan(spec, {})
-    if home.ledger.exists():
-        with closing(Ledger(home.ledger, create=False)) as ledger:
-            plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
-            outcomes = ledger.outcomes(plan.keys)
-            reasons = ledger.reasons(key for key, outcome in outcomes.items() if outcome == "failed")
+    """Counts alone, without reading the cells' curves; an edge-seeking design needs the cells to know which ones it can infer."""
+    if spec.design == "edges":
+        found = read(spec, home)
+        failed = {key: record.reason or "" for key, record in found.stored.items() if record.outcome == "failed"}
+        return Status(spec.name, len(found.plan.cells), found.counts, failed)
+    if not home.ledger.exists():
+        plan = make_plan(spec, {})
+        return Status(spec.name, len(plan.cells), counted(plan.keys, {}), {})
+    with closing(Ledger(home.ledger, create=False)) as ledger:
+        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        outcomes = ledger.outcomes(plan.settings)
+        reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == "failed")
     return Status(spec.name, len(plan.cells), counted(plan.keys, outcomes), reasons)

@@ -71,7 +71,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
     uri = tracking_uri or home.mlflow_uri
     with closing(_existing(home)) as ledger, home.hold(spec.name):
         plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
-        outcomes = ledger.outcomes(plan.keys)
+        outcomes = plan.own(ledger.outcomes(plan.settings))
         stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
         started = printed = time.monotonic()
 

@@ -13,15 +13,17 @@ from rich.table import Table
 from study.analysis import Analysis
 from study.comparison import Comparison
 from study.home import DEFAULT_HOME, Home
+from study.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE
 from study.measures import MEASURES, measured, unit_of
 from study.page import claimed, shown_estimate
 from study.progress import clock
-from study.regions import divergence_share
 from study.statistics import exponential, worded
 
 if TYPE_CHECKING:
     from study.launch import Launch
 
+SHOWN = ("trained lr width (own best)", "trained area (own best)", "competitive lr width (own best)", "competitive area (own best)", "divergence share")
+"""Measures in the first table."""
 COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
@@ -42,7 +44,7 @@ def claims_table(analysis: Analysis) -> Group:
     return Group(table, "Not decidable by this study, and what is missing:", *(f"  {name}: {escape(what)}" for name, what in needs.items()), "")
 
 
-def regions_table(analysis: Analysis) -> Table:
+def regions_table(analysis: Analysis) -> Group:
     """One row per transform: sizes of its trained and competitive regions against its own best, and its divergence share."""
     confidence = analysis.plan.spec.region.confidence
     several = len(analysis.evidence) > 1
@@ -50,17 +52,20 @@ def regions_table(analysis: Analysis) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in (*(("setting",) if several else ()), "transform", "n", "trained: lr width", "area", "competitive: lr width", "area", "diverged", "fANOVA lr | wd"):
         table.add_column(name, overflow="fold", no_wrap=name == "transform")
-    for piece in analysis.evidence:
-        for name, landscape in piece.landscapes.items():
-            if not landscape.seeds:
-                table.add_row(*([piece.setting] if several else []), escape(name), "0", *["–"] * 6)
-                continue
-            trained, competitive = (piece.regions[name, kind, "own"] for kind in ("trained", "competitive"))
-            sizes = [worded(e, confidence, digits=".2f") for e in (trained.lr_width, trained.area, competitive.lr_width, competitive.area, divergence_share(landscape))]
-            shares = next(one.shares for other, one in analysis.importances if other is piece and one.transform == name and one.evaluator == "fanova")
-            row = [*([piece.setting] if several else []), escape(name), str(len(landscape.seeds)), *map(escape, sizes)]
-            table.add_row(*row, " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–")
-    return table
+    missing: set[str] = set()
+    for case in analysis.cases:
+        piece, name = case.evidence, case.landscape.transform
+        answers = [measured(case, measure) for measure in SHOWN]
+        missing |= {answer for answer in answers if isinstance(answer, str)}
+        shares = next((one.shares for other, one in analysis.importances if other is piece and one.transform == name and one.evaluator == "fanova" and one.of == SCORE), {})
+        row = [
+            *([piece.setting] if several else []),
+            name,
+            str(len(case.landscape.seeds)),
+            *("–" if isinstance(one, str) else worded(one, confidence, digits=".2f") for one in answers),
+        ]
+        table.add_row(*map(escape, row), " | ".join(f"{shares[axis]:.0%}" for axis in ("lr", "weight_decay")) if shares else "–")
+    return Group(table, *(f"–: {escape(reason)}" for reason in sorted(missing)))
 
 
 def measures_table(analysis: Analysis) -> Group:
@@ -80,6 +85,35 @@ def measures_table(analysis: Analysis) -> Group:
             table.add_row("  ", *([case.evidence.setting] if several else []), escape(case.landscape.transform), escape(shown))
         blocks += [escape(f"{name} [{unit_of(found[0][0], name)}]"), table, ""]
     return Group(f"Measures of {analysis.plan.spec.name} ({confidence:.0%} intervals over seeds; ≥ and ≤ are bounds)", "", *blocks)
+
+
+def importances_table(analysis: Analysis) -> Group:
+    """What lr and weight decay explain: of the score, and of the difference to the baseline; beside it, how diverged cells enter."""
+    table = Table(title="Importances (shares of the main effects; interaction: of the variance that a forest explains)", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("transform", "of", "fANOVA lr | wd", "lr x wd", "PED-ANOVA lr | wd", "diverged, entering as"):
+        table.add_column(name, overflow="fold")
+    several = len(analysis.evidence) > 1
+    for piece in analysis.evidence:
+        for name in piece.landscapes:
+            for of, enters in DIVERGED_ENTER.items():
+                mine = {one.evaluator: one for other, one in analysis.importances if other is piece and one.transform == name and one.of == of}
+                if mine:
+                    shares = [
+                        "not decidable: one value of an axis, or all scores equal" if not one.shares else " | ".join(f"{share:.0%}" for share in one.shares.values())
+                        for one in mine.values()
+                    ]
+                    both = mine["fanova"].interaction
+                    shown = (
+                        f"{piece.setting} " * several + name,
+                        of,
+                        shares[0],
+                        "–" if both is None else f"{both:.0%}",
+                        shares[1],
+                        f"{mine['fanova'].diverged_share:.0%}, {enters}",
+                    )
+                    table.add_row(*map(escape, shown))
+    answers = [f"{name}: {question}" for name, question in QUESTIONS.items()]
+    return Group(table, *answers, f"lr x wd: {INTERACTION}", "")
 
 
 def comparison_table(comparison: Comparison, confidence: float) -> Group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -129,22 +129,22 @@ Row = dict[str, object]
 STUDIES: Mapping[str, Callable[[Regime, int, int, np.random.Generator], tuple[int, int]]] = {"a verdict on identical twins": twins, "a ratio of 1.25 found": power}
 
 
-def calibrate(draws: int, seeds: tuple[int, ...] = SEEDS, regimes: Mapping[str, Regime] = REGIMES, jobs: int = 1, say: Callable[[str], None] = lambda line: None) -> list[Row]:
-    """One row per kind of landscape, number of seeds and interval (or kind of verdict): hits, draws and share."""
-    asked = [(name, count, draws) for name in regimes for count in seeds]
+def calibrate(draws: int, studies: int, regimes: Iterable[str], jobs: int, done: Callable[[list[Row], str], None]) -> list[Row]:
+    """One row per kind of landscape, number of seeds and interval (or kind of verdict): hits, draws and share; `done` hears of all so far."""
+    asked = [(name, count, draws, studies) for name in regimes for count in SEEDS]
     rows: list[Row] = []
     with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
-        for (name, count, _), (found, seconds) in zip(asked, (pool.map if pool else map)(one, asked), strict=True):
+        for (name, count, *_), (found, seconds) in zip(asked, (pool.map if pool else map)(one, asked), strict=True):
             rows += [{"landscape": name, "n_seeds": count, "of": what, "hits": hits, "draws": of, "share": hits / of if of else None} for what, (hits, of) in found.items()]
-            say(f"{name}, {count} seeds: {seconds:.0f} s")
+            done(rows, f"{name}, {count} seeds: {seconds:.0f} s")
     return rows
 
 
-def one(asked: tuple[str, int, int]) -> tuple[dict[str, tuple[int, int]], float]:
+def one(asked: tuple[str, int, int, int]) -> tuple[dict[str, tuple[int, int]], float]:
     """Everything about one kind of landscape and number of seeds, and how long it took [s]; the same numbers in any process."""
-    name, count, draws = asked
+    name, count, draws, studies = asked
     regime, rng, started = REGIMES[name], np.random.default_rng([list(REGIMES).index(name), count]), time.perf_counter()
-    return coverage(regime, count, draws, rng) | {title: study(regime, count, draws, rng) for title, study in STUDIES.items()}, time.perf_counter() - started
+    return coverage(regime, count, draws, rng) | {title: study(regime, count, studies, rng) for title, study in STUDIES.items()}, time.perf_counter() - started
 
 
 def tables(rows: list[Row]) -> list[Table]:
@@ -168,17 +168,19 @@ def main() -> None:
     """Print the tables and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=1000, help="landscapes per kind and number of seeds")
+    parser.add_argument("--studies", type=int, default=300, help="pairs of transforms per kind and number of seeds, of which verdicts are counted")
     parser.add_argument("--only", nargs="*", choices=list(REGIMES), help="kinds of landscapes")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("calibration.json"), help="file to write")
     given = parser.parse_args()
     console = Console(width=110)
-    rows = calibrate(
-        given.draws, regimes={name: REGIMES[name] for name in given.only or REGIMES}, jobs=given.jobs, say=lambda line: console.print(line, style="dim", highlight=False)
-    )
-    for table in tables(rows):
+
+    def done(rows: list[Row], line: str) -> None:
+        given.out.write_text(json.dumps({"confidence": CONFIDENCE, "planted_ratio": PLANTED_RATIO, "rows": rows}, indent=1) + "\n")
+        console.print(line, style="dim", highlight=False)
+
+    for table in tables(calibrate(given.draws, given.studies, given.only or REGIMES, given.jobs, done)):
         console.print(table)
-    given.out.write_text(json.dumps({"confidence": CONFIDENCE, "planted_ratio": PLANTED_RATIO, "rows": rows}, indent=1) + "\n")
     console.print(f"written: {given.out}", highlight=False)
 
 

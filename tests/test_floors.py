@@ -15,7 +15,7 @@ ROOMS = ("search_spaces", "trainers", "tracking", "study")
 MAY_IMPORT = {"search_spaces": set(), "trainers": set(), "tracking": set(), "study": {"search_spaces", "trainers", "tracking"}}
 ONE_FILE = {
     "ray": {"study/dispatch.py"},
-    "optuna": {"study/importance.py"},
+    "optuna": {"study/importance.py", "study/sampler.py"},
     "mlflow": {"tracking/mlflow_store.py"},
     "matplotlib": {"study/heatmaps.py"},
     "sqlite3": {"tracking/ledger.py"},

@@ -86,9 +86,10 @@ class Ledger:
         """The stored cells among these keys."""
         return {row[0]: _from_sql(row) for row in self._select(", ".join(FIELDS), keys)}
 
-    def outcomes(self, keys: Iterable[str]) -> dict[str, str]:
-        """The outcome of each stored cell among these keys."""
-        return dict(self._select("key, outcome", keys))
+    def outcomes(self, settings: Iterable[str]) -> dict[str, str]:
+        """The outcome of every stored cell of these settings, from an index alone: a hundred thousand take a fraction of a second."""
+        wanted = list(settings)
+        return dict(self._connection.execute(f"SELECT key, outcome FROM cells WHERE setting IN ({', '.join('?' for _ in wanted)})", wanted))
 
     def reasons(self, keys: Iterable[str]) -> dict[str, str]:
         """Why each failed cell among these keys failed."""

@@ -12,7 +12,7 @@ from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive,
 from study.claims.rule import GS, MAINTAINED, Decide, Rule, keys_of
 from study.claims.spikes import bounded_on_spikes
 from study.conditions import VARIABLE
-from study.evidence import Evidence
+from study.evidence import ONLY_EDGES, Evidence
 from study.verdicts import Claim, Finding, Question, judge
 from trainers.budget import Budget
 
@@ -48,7 +48,8 @@ def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None =
             piece, least, most = pieces[0], min(one.n_seeds for one in pieces), max(one.seeds_asked for one in pieces)
             variants = piece.of(rule.method)[: None if rule.each_variant else 1]
             for own in variants:
-                finding = rule.decide(piece, own) if least else Finding("", "", missing=f"no seed is complete yet (0 of {most})")
+                lacked = f"no seed is complete yet (0 of {most})" if not least else ONLY_EDGES if piece.partial else ""
+                finding = Finding("", "", missing=lacked) if lacked else rule.decide(piece, own)
                 questions.append(Question(name, rule.sentence, rule.source, setting + (f" · {own.transform}" if len(variants) > 1 else ""), least, most, finding))
             if not variants:
                 finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import subprocess
@@ -164,22 +165,25 @@ def trainables(pid: int) -> list[psutil.Process]:
 
 def worker_always_killed(folder: Path, seed: int) -> Row:
     """A tile whose worker dies every time: marked failed with its reason, the others go on, exit 3; the next launch mends it."""
-    row = Row("worker dies each time", repetitions=1)
-    subject = Subject(folder / "poisoned", "poisoned", study(steps=200, tile=36, retries=1, cpus=2))
-    process, killed = subject.start(), 0
+    row = Row("worker dies each time", repetitions=2)
+    subject = Subject(folder / "poisoned", "poisoned", study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1))
+    process, kept, killed = subject.start(), subject.home.checkpoints("poisoned"), 0
+    victim, seen = None, 0.0
     while process.poll() is None and killed < 2:
-        time.sleep(0.1)
+        time.sleep(0.02)
+        victim = victim or next((path for path in kept.glob("*") if not path.name.startswith(".")), None)  # the first tile that is trained
+        if victim is None or not victim.exists() or victim.stat().st_mtime <= seen:
+            continue
         for member in trainables(process.pid):
             member.kill()
-            killed += 1
-            time.sleep(1.0)
+        killed, seen = killed + 1, victim.stat().st_mtime + 1.0
     code = process.wait(PATIENCE)
     outcomes = [record.outcome for record in subject.records().values()]
     reasons = {record.reason for record in subject.records().values() if record.outcome == "failed"}
     row.check(code == 3, f"exit code {code}, wanted 3")
     row.check(outcomes.count("failed") == 12 and len(outcomes) == 144, f"{outcomes.count('failed')} failed of {len(outcomes)}, wanted 12 of 144")
     row.check(all(reasons) and bool(reasons), "failed without a reason")
-    row.notes.append(f"exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}")
+    row.notes.append(f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}")
     row.check(subject.run() == 0, "launching again did not mend it")
     row.add(subject.counts())
     return row

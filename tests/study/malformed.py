@@ -90,6 +90,14 @@ def nan_workload(model, model_name):
     x, y = torch.randn(32, 2) * torch.nan, torch.zeros(32, dtype=torch.int64)
     return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", True, 0.5)
 
+def loss_workload(model, model_name):
+    x, y = torch.randn(32, 2), torch.zeros(32, dtype=torch.int64)
+    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "loss", False, 0.5)
+
+def array_workload(model, model_name):
+    x, y = torch.randn(32, 2).numpy(), torch.zeros(32, dtype=torch.int64)
+    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", False, 0.5)
+
 def no_arguments():
     return None
 
@@ -99,6 +107,7 @@ def no_model(shape, outputs):
 constant = 3
 no_rule = lambda evidence, own: None
 bad_rule = Rule("a sentence", "a source", "none", "not a function")
+wide_rule = Rule("a sentence", "a source", "none", no_rule, ("seed",))
 """
 FILES = {"own.py": OWN, "raising.py": "1 / 0\n", "ending.py": "import sys\nsys.exit(0)\n", "broken.py": "def f(:\n", "lacking.py": "import no_such_library_at_all\n"}
 
@@ -346,13 +355,13 @@ def _late(spec: dict[str, Any], rng: random.Random) -> None:
     key, value = rng.choice(
         [
             ("transforms", [{"factory": f"own:{rng.choice(['looks', 'reshapes', 'forgets', 'in_place'])}"}]),
-            ("workload", {"factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'no_arguments'])}"}),
+            ("workload", {"factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'loss_workload', 'array_workload', 'no_arguments'])}"}),
             ("model", {"factory": "own:no_model"}),
             ("budget", {"steps": 2, "batch_size": 5_000}),
             ("model", {"name": "mlp", "hidden": rng.choice([[-5], "abc", 3, [0.5], ["a"], [None], [[3]], [True]])}),
             ("model", {"name": "convnet", "channels": rng.choice([[-5], "abc", 3, [0.5], [10**30]])}),
             ("workload", {"name": "synthetic", rng.choice(["examples", "classes", "shape"]): rng.choice([-1, "x", [0], 0.5])}),
-            ("optimizer", {"name": "sgd", "momentum": rng.choice([2, "x", True, [0.5]])}),
+            ("optimizer", {"name": "sgd", "momentum": rng.choice([2, "x", True, [0.5, 2]])}),
         ]
     )
     spec[key] = value
@@ -380,7 +389,37 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
         "budget.steps budget.batch_size budget.warmup budget.accumulation lr.low lr.points_per_decade seeds region.least_seeds workers.tile workers.retries", lambda rng: HUGE
     ),
     "constants": _set(
-        "transforms", lambda rng: [[{"name": "clip_norm", "max_norm": value}] for value in [True, "x", [1], {}, None, -1, float("nan"), [[]]]] + [[{"name": "none", "x": 1}]]
+        "transforms",
+        lambda rng: (
+            [[{"name": "clip_norm", "max_norm": value}] for value in [True, "x", [1, "x"], [1, 1], [], {}, None, -1, float("nan"), [[]]]]
+            + [[{"name": "none", "x": 1}], [{"name": "clip_norm", "max_norm": list(range(1, 5_000))}]]
+            + [[{"name": "spam", "threshold": [*range(300)], "settle_steps": [*range(300)], "warmup_steps": [*range(300)]}]]
+        ),
+    ),
+    "conditions": _set(
+        "conditions",
+        lambda rng: [
+            *(
+                [
+                    {key: value}
+                    for key in ("loss_scale", "spike_size", "spike_probability")
+                    for value in (True, "1", [True], [], ["x"], [None], [[]], {}, [1, 1], [10**400], -1, [float("nan")])
+                ]
+            ),
+            *(
+                {rng.choice(["loss_scal", "steps", "lr", "x" * 500, ""]): [1]},
+                {"precision": ["float31"]},
+                {"precision": 3},
+                {"precision": ["float32"] * 2},
+                None,
+                True,
+                [],
+                3,
+                "loss_scale",
+            ),
+            {key: [k / 300 for k in range(1, 300)] for key in ("loss_scale", "spike_size", "spike_probability")},
+            {"loss_scale": [1 + k % 9_000 for k in range(20_000)]},
+        ],
     ),
     "empty list": _set("workload model optimizer transforms lr weight_decay seeds", lambda rng: [[]]),
     "twins": _set(
@@ -401,7 +440,22 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
     "factory": case(_factory),
     "late": case(_late),
     "claims": _set(
-        "claims", lambda rng: [*FACTORIES, "own:no_rule", "own:bad_rule", "own:good", ["own:absent"], [3], {}, 3, True, None, ["own:bad_rule", "own:bad_rule"], [["own:good"]]]
+        "claims",
+        lambda rng: [
+            *FACTORIES,
+            "own:no_rule",
+            "own:bad_rule",
+            "own:wide_rule",
+            "own:good",
+            ["own:absent"],
+            [3],
+            {},
+            3,
+            True,
+            None,
+            ["own:bad_rule", "own:bad_rule"],
+            [["own:good"]],
+        ],
     ),
 }
 

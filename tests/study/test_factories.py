@@ -40,6 +40,11 @@ def spec_of(transforms: str, **more: str) -> StudySpec:
     return parse_spec("\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())]))
 
 
+def with_files(folder: Path) -> None:
+    for name, source in malformed.FILES.items():
+        (folder / name).write_text(source)
+
+
 def test_the_readme_shows_each_in_under_fifteen_lines() -> None:
     """Transform, workload and claim take fewer than fifteen lines of code each."""
     assert len(MODULES) == 3
@@ -72,7 +77,9 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     assert set(judged["cells"]) == set(cells.key)
     assert set(own.constants) == {'{"bound": 0.5}'}
     assert f"`{claim}`" in (exports / "claims.md").read_text()
-    assert json.loads((exports / "provenance.json").read_text())["spec"]["transforms"][1]["source"]
+    behind = json.loads((exports / "provenance.json").read_text())
+    assert {name: len(source) for name, source in behind["own_code"].items()} == {workload: 16, transform: 16}
+    assert behind["spec"]["transforms"][1] == {"factory": transform, "bound": 0.5}
     (picture,) = (exports / "heatmaps").glob("my_workloads-sine*.svg")
     assert f"{transform}(bound=0.5)" in picture.read_text()
     client = MlflowClient(Home(home).mlflow_uri)
@@ -89,6 +96,9 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 30  # type: ignore[index]
     (folder / "my_methods.py").write_text(OWN["my_methods.py"])
     assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 0  # type: ignore[index]
+    (folder / "my_workloads.py").write_text(OWN["my_workloads.py"].replace("sin(x)", "cos(x)"))
+    assert study("launch", "own.yaml", "--home", str(home), "--here") == 2
+    assert "give the changed spec another name" in capsys.readouterr().err
 
 
 def test_rays_workers_find_the_modules(folder: Path) -> None:
@@ -139,6 +149,24 @@ def test_other_code_than_at_the_launch_is_not_trained(folder: Path) -> None:
         transform_of(Choice(choice.name, (), "0123"))
 
 
+def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
+    """A list for a constant that is a number makes one transform of each value; for one that is a list it stays a list."""
+    (folder / "mine.py").write_text("from trainers import make_transform\n\ndef clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n")
+    spec = spec_of("[{factory: 'mine:clip', at: [0.5, 2.0], layers: [3]}]")
+    assert [choice.label for choice in spec.transforms] == ["mine:clip(at=0.5, layers=(3,))", "mine:clip(at=2.0, layers=(3,))"]
+
+
+def test_every_part_of_the_users_own_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several optimizers with the same workload and model each one takes its step before anything is written."""
+    rule = "def {}():\n    return Optimizer('x', lambda params: {{}}, lambda grads, state, params, lr, wd: ({}, state), lambda params, lr, wd: None)\n"
+    (folder / "rules.py").write_text("from trainers import Optimizer\n" + rule.format("good", "params") + rule.format("bad", "params['lost']"))
+    for own in ("[{factory: 'rules:bad'}, {factory: 'rules:good'}]", "[{factory: 'rules:good'}, {factory: 'rules:bad'}]"):
+        (folder / "s.yaml").write_text(TINY.replace("optimizer: adamw", f"optimizer: {own}"))
+        assert study("launch", "s.yaml", "--home", "home", "--here") == 2
+        assert "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 5)" in capsys.readouterr().err
+        assert not Path("home").exists()
+
+
 def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model and an optimizer of the user's own train by the same rule, beside the tables' own."""
     (folder / "nets.py").write_text(
@@ -179,18 +207,21 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
         ("workload: {factory: 'own:no_workload'}", ["own:no_workload returned {'x': 1}; wanted a trainers.Workload"]),
         ("workload: {factory: 'own:flat_workload'}", ["its score of 2 examples has shape []; wanted [2]"]),
         ("workload: {factory: 'own:nan_workload'}", ["the untrained network's loss is nan; wanted a finite number"]),
+        ("workload: {factory: 'own:array_workload'}", ["own:array_workload raised TypeError: workload 'w': train_x is a ndarray; wanted a tensor"]),
+        ("workload: {factory: 'own:loss_workload'}", ["its metric_name is 'loss'", "not one of loss, grad_std, scale"]),
+        ("transforms: [{factory: 'os:system', command: 'touch pwned'}]", ["'os' is Python's own; wanted a module of yours"]),
         ("workload: {factory: 'own:no_arguments'}", ["takes 0 arguments; wanted 2", "(model, model_name, …)"]),
         ("model: {factory: 'own:no_model'}", ["own:no_model returned 'net'; wanted a torch.Module"]),
         ("optimizer: {factory: 'own:good'}", ["own:good returned Transform(", "wanted a trainers.Optimizer"]),
         ("claims: ['own:no_rule']", ["claims[0]: own:no_rule is <function", "wanted a Rule(sentence, source, method, decide)"]),
         ("claims: ['my_claims:diverges_more']", ["claims[0]", "did you mean 'diverges_less'?"]),
+        ("claims: ['own:wide_rule']", ["its across is ('seed',); wanted a tuple of some of condition, optimizer"]),
         ("claims: ['own:bad_rule']", ["its decide is 'not a function'"]),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each error of the user's code is one line with found, wanted and do, exit 2, and no trace on the disk."""
-    for name, source in malformed.FILES.items():
-        (folder / name).write_text(source)
+    with_files(folder)
     kept = [one for one in TINY.strip().splitlines() if not one.startswith(line.split(":")[0])]
     (folder / "s.yaml").write_text("\n".join([*kept, line]))
     before = sorted(folder.rglob("*"))
@@ -205,13 +236,24 @@ def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: 
 def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A claim whose function raises, returns something else or not a number is undecided with that reason; the others are judged."""
     decides = {"lost": "{}['x']", "none": "None", "empty": "Finding('m', 'u')", "nan": "Finding('m', 'u', (Comparison('none', Estimate((float('nan'),) * 3), 0.0, True),))"}
+    decides |= {
+        "odd": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0), 'wide'), 0.0, True),))",
+        "keys": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0)), 0.0, True),), keys=(b'x',))",
+    }
     rules = "\n".join(f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})" for name, body in decides.items())
     imports = "from study.claims import Rule\nfrom study.statistics import Estimate\nfrom study.verdicts import Comparison, Finding\n"
     (folder / "rules.py").write_text(imports + rules + "\n")
     (folder / "s.yaml").write_text(TINY + f"claims: [{', '.join(f'rules:{name}' for name in decides)}]")
     assert study("launch", "s.yaml", "--home", "home", "--here") == 0
     claims = {claim["id"]: claim for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())}
-    for name, words in {"lost": "raised KeyError: 'x' (rules.py, line 4)", "none": "returned None", "empty": "compares with nothing", "nan": "not finite, against none"}.items():
+    for name, words in {
+        "lost": "raised KeyError: 'x' (rules.py, line 4)",
+        "none": "returned None",
+        "empty": "compares with nothing",
+        "nan": "not finite, against none",
+        "odd": "raised TypeError",
+        "keys": "raised TypeError",
+    }.items():
         assert claims[f"rules:{name}"]["verdict"] == "inconclusive"
         assert words in claims[f"rules:{name}"]["reason"]
     assert set(claims) == {*CLAIMS, *(f"rules:{name}" for name in decides)}
@@ -229,8 +271,10 @@ def test_a_changed_folder_is_seen(folder: Path, tmp_path_factory: pytest.TempPat
     assert spec_of("[{factory: 'my_methods:soft_clip'}]").transforms[0].source != first.source
 
 
-def test_malformed_specs_of_every_kind_are_refused() -> None:
+def test_malformed_specs_of_every_kind_are_refused(folder: Path) -> None:
     """Two of each kind go through the command line: an error in words, exit 2, in seconds, nothing written."""
+    with_files(folder)
+    assert malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"  # what is changed was right before
     n = 2 * len(malformed.KINDS)
     said: list[str] = []
     assert malformed.run(n, 3, said.append)["refused"] == n, "\n".join(said)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
+from tests.faults.drills import served
 from tracking import CellRecord, Ledger, Mirror
 from tracking.mlflow_store import MlflowStore
 
@@ -45,14 +48,14 @@ def test_a_failed_cell_is_replaced(ledger: Ledger) -> None:
     ledger.add([replace(RECORD, outcome="failed")])
     assert ledger.add([RECORD]) == 1
     assert ledger.add([replace(RECORD, outcome="failed")]) == 0
-    assert ledger.outcomes(["k0"]) == {"k0": "finished"}
+    assert ledger.outcomes(["s"]) == {"k0": "finished"}
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(ledger: Ledger) -> None:
     """One bad record of a batch leaves nothing behind."""
     with pytest.raises(sqlite3.IntegrityError):
         ledger.add([*records(2), replace(RECORD, key="bad", outcome="maybe")])
-    assert ledger.outcomes(["k0", "k1", "bad"]) == {}
+    assert ledger.outcomes(["s"]) == {}
 
 
 def test_reading_creates_nothing(tmp_path: Path) -> None:
@@ -64,8 +67,6 @@ def test_reading_creates_nothing(tmp_path: Path) -> None:
 
 def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     """Params, metrics, curve and outcome arrive; a second mirror adds no run; a run left open by a crash is replaced."""
-    from mlflow.tracking import MlflowClient
-
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
 
     def mirrored(what: list[CellRecord]) -> None:
@@ -106,3 +107,53 @@ def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
     mirror.finish()
     assert mirror.trouble == "ConnectionError: nobody there"
     assert ledger.runs("s", "t") == {}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("server")) as running:
+        yield running.uri
+
+
+class TestRunStores:
+    """What the mirror relies on, of every kind of tracker."""
+
+    @pytest.fixture(params=["embedded", "server"])
+    def uri(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'mlflow.db'}" if request.param == "embedded" else str(request.getfixturevalue("server"))
+
+    def test_what_is_written_is_complete(self, uri: str) -> None:
+        """A written cell is known by its key to whoever opens the tracker next; writing is the only thing that adds runs."""
+        store = MlflowStore(uri, "written")
+        assert store.complete_runs() == {}
+        ids = {record.key: store.write(record) for record in records(3)}
+        assert store.complete_runs() == ids
+        assert MlflowStore(uri, "written").complete_runs() == ids
+
+    def test_half_written_and_doubled_runs_go(self, uri: str) -> None:
+        """A run that a crash left open, and the second run of a cell, are not there afterwards; complete ones stay."""
+        store = MlflowStore(uri, "torn")
+        store.write(RECORD)
+        store.write(RECORD)
+        client = MlflowClient(uri)
+        client.create_run(store.experiment_id, tags={"stability_study": "cell", "cell_key": "open"})
+        done = store.complete_runs()
+        assert set(done) == {"k0"}
+        assert len(client.search_runs([store.experiment_id], "tags.stability_study = 'cell'")) == 1
+
+    def test_studies_do_not_mix(self, uri: str) -> None:
+        """Two studies of one tracker have their own runs."""
+        one, other = MlflowStore(uri, "one"), MlflowStore(uri, "other")
+        one.write(RECORD)
+        assert other.complete_runs() == {}
+
+    def test_the_end_can_be_told_again(self, uri: str, tmp_path: Path) -> None:
+        """Figures, tags and files of the study are on one finished parent run, however often they are sent."""
+        (tmp_path / "page.md").write_text("page")
+        store = MlflowStore(uri, "ended", tmp_path / "artifacts")
+        for verdict in ("inconclusive", "supported"):
+            store.finish({"cells": 3.0}, {"claim.x": verdict}, [tmp_path / "page.md"])
+        client = MlflowClient(uri)
+        (parent,) = client.search_runs([store.experiment_id], "tags.stability_study = 'parent'")
+        assert (parent.info.status, parent.data.tags["claim.x"], parent.data.metrics["cells"]) == ("FINISHED", "supported", 3.0)
+        assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["page.md"]

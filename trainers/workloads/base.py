@@ -53,6 +53,9 @@ class Workload:
     smooth: Smooth | None = None
 
     def __post_init__(self) -> None:
+        for part in ("train_x", "train_y", "eval_x", "eval_y"):
+            if not isinstance(getattr(self, part), Tensor):
+                raise TypeError(f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; wanted a tensor, the first dimension being examples")
         if len(self.eval_x) == 0:
             raise ValueError(f"workload {self.name!r} has an evaluation set of 0 examples; give it at least one")
         for part in ("train", "eval"):
