@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -111,3 +111,17 @@ def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evid
         paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
         result.append(Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances, condition, result))
     return result
+
+
+def missing_seeds(pieces: Sequence[Evidence]) -> str:
+    """Why settings cannot be paired by seed, or nothing."""
+    seeds = {next(iter(piece.landscapes.values())).seeds for piece in pieces}
+    return "" if len(seeds) == 1 else "the same complete seeds in all of the compared settings; launch again to train what is missing"
+
+
+def along(evidence: Evidence, key: str) -> list[Evidence]:
+    """The pieces of the same workload and optimizer whose budget differs in this key at most."""
+    if evidence.budget is None:
+        return [evidence]
+    alike = [piece for piece in evidence.study if (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer) and piece.budget]
+    return [piece for piece in alike if piece.budget and replace(piece.budget, **{key: getattr(evidence.budget, key)}) == evidence.budget] or [evidence]

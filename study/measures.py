@@ -11,6 +11,7 @@ from study.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence
 from study.landscape import Landscape
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.regions import best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
+from study.sensitivity import absolute, constant_axes, constant_sensitivity, scales, shift
 from study.statistics import Estimate
 from study.tuning import effective_dimension, expected_performance, normalised, shared_default_regret, tuning_curve, wins
 from tracking import CellRecord
@@ -28,7 +29,7 @@ class Case:
     """One transform of a study and what it is measured against.
 
     Attributes:
-        evidence: of its workload and optimizer. workloads: of all workloads with this optimizer.
+        evidence: of its workload, optimizer and condition. workloads: of all workloads with this optimizer and condition.
         stored: the cells, by key.
     """
 
@@ -138,8 +139,26 @@ def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate 
     return measured
 
 
-def elsewhere(what: str) -> Callable[[Case], Estimate | str]:
-    return lambda case: f"takes {what}; the claims that need it measure it there"
+def of_constants(case: Case) -> Estimate | str:
+    """The constant that matters most."""
+    axes = constant_axes(case.evidence, case.landscape.method)
+    if not axes:
+        return "takes several values of one of the transform's constants"
+    if next(iter(axes.values()))[0].transform != case.landscape.transform:
+        return "stands at the variant that the others differ from"
+    return max((constant_sensitivity(members) for members in axes.values()), key=lambda estimate: estimate.mean)
+
+
+def of_loss_scale(case: Case) -> Estimate | str:
+    """The scale that moves the region most."""
+    pieces = scales(case.evidence)
+    if len(pieces) < 2 or 1.0 not in pieces:
+        return "takes several loss scales, 1 among them"
+    if case.evidence.budget is None or case.evidence.budget.loss_scale != 1.0:
+        return "stands at loss scale 1"
+    moved = [shift(case.evidence, piece, case.landscape.transform) for c, piece in pieces.items() if c != 1.0]
+    known = [absolute(one) for one in moved if one is not None]
+    return max(known, key=lambda estimate: estimate.mean) if len(known) == len(moved) else "a trained region is empty at some seed"
 
 
 SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | str]]]] = {
@@ -169,8 +188,8 @@ MEASURES: dict[str, Measure] = {
     "late spikes": Measure("per cell", late_spikes),
     "shared-default regret": Measure("normalised score", over_workloads(shared_default_regret)),
     "effective dimension": Measure("count", over_workloads(effective_dimension)),
-    "constant sensitivity": Measure("loss units", elsewhere("a spec with an axis of one of the transform's constants")),
-    "gradient-scale shift": Measure("decades", elsewhere("a spec with an axis of the loss scale")),
+    "constant sensitivity": Measure("loss units", of_constants),
+    "gradient-scale shift": Measure("decades", of_loss_scale),
 }
 """Add a measure by adding a row."""
 FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned score")
@@ -179,7 +198,11 @@ FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned scor
 
 def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> list[Case]:
     """One case per workload, optimizer and transform."""
-    return [Case(landscape, piece, [other for other in evidence if other.optimizer == piece.optimizer], stored) for piece in evidence for landscape in piece.landscapes.values()]
+    return [
+        Case(landscape, piece, [other for other in evidence if (other.optimizer, other.condition) == (piece.optimizer, piece.condition)], stored)
+        for piece in evidence
+        for landscape in piece.landscapes.values()
+    ]
 
 
 def measured(case: Case, name: str) -> Estimate | str:

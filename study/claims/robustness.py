@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from study.claims.rule import MAINTAINED, Decide, keys_of, lacking, missing_seeds, others
-from study.evidence import Evidence
+from study.claims.rule import MAINTAINED, Decide, keys_of, lacking, others
+from study.evidence import Evidence, missing_seeds
 from study.landscape import Landscape
 from study.regions import divergence_share, tuned_score, wd_sensitivity
 from study.statistics import difference, exponential, ratio

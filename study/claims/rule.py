@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from study.evidence import Evidence
 from study.landscape import Landscape
@@ -53,17 +53,3 @@ def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:
     """The landscapes that a sentence compares with."""
     return evidence.of(*(method for methods in wanted.values() for method in methods))
-
-
-def missing_seeds(pieces: Sequence[Evidence]) -> str:
-    """Why settings cannot be paired by seed, or nothing."""
-    seeds = {next(iter(piece.landscapes.values())).seeds for piece in pieces}
-    return "" if len(seeds) == 1 else "the same complete seeds in all of the compared settings; launch again to train what is missing"
-
-
-def along(evidence: Evidence, key: str) -> list[Evidence]:
-    """The pieces of the same workload and optimizer whose budget differs in this key at most."""
-    if evidence.budget is None:
-        return [evidence]
-    alike = [piece for piece in evidence.study if (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer) and piece.budget]
-    return [piece for piece in alike if piece.budget and replace(piece.budget, **{key: getattr(evidence.budget, key)}) == evidence.budget] or [evidence]

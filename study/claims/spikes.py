@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from study.claims.recorded import ROUNDING, UNRECORDED
-from study.claims.rule import along, keys_of, missing_seeds
-from study.evidence import Evidence
+from study.claims.rule import keys_of
+from study.evidence import Evidence, along, missing_seeds
 from study.landscape import Floats, Landscape
 from study.series import Series, over
 from study.statistics import Estimate

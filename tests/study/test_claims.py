@@ -17,6 +17,7 @@ from study.claims.spikes import bound
 from study.conditions import Condition, named
 from study.evidence import Evidence, gather
 from study.landscape import DIVERGED, Landscape, objects
+from study.measures import cases, measured
 from study.plan import Setting
 from study.series import ranks, series
 from study.spec import Tolerances
@@ -167,6 +168,41 @@ def test_sensitivity_to_constants(worse: float, above: bool) -> None:
     claim = ledger(base, plain, other)["autoscale-hyperparameter-free"]
     assert "numerator default, 8.0" in claim.reason
     assert ("along numerator 0.5" in claim.reason) == above
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.0, INCONCLUSIVE), (2.0, REFUTED)])
+def test_regret_over_workloads(apart: float, verdict: str) -> None:
+    """Optima of two workloads that lie apart for the method and together for the baseline cost it a shared default, and refute; measures know the same number."""
+    pieces = []
+    for workload, at in (("w", 0.0), ("v", apart)):
+        for method, low in (("none", -3.1), ("autoscale", -3.1 + at)):
+            made = planted(low, low + 1.2, seeds=5, method=method, rng=np.random.default_rng(len(pieces)))
+            pieces.append(under(replace(made, workload=workload, transform=method)))
+    evidence = gather(pieces, Tolerances())
+    claim = next(claim for claim in judge_claims(evidence) if claim.id == "autoscale-hyperparameter-free")
+    assert claim.verdict == verdict
+    assert "in shared-default regret" in claim.reason
+    assert "in effective dimension" in claim.reason
+    case = next(case for case in cases(evidence, {}) if case.landscape.method == "autoscale")
+    regret = measured(case, "shared-default regret")
+    assert isinstance(regret, Estimate)
+    assert (regret.mean > 0.2) == (apart > 0)
+
+
+def test_measures_know_constants_and_loss_scales() -> None:
+    """The table of measures has the constant that matters most, at the default variant, and the largest shift, at loss scale 1; other settings say where it stands."""
+    pieces = [scaled(math.log10(c) / 2, c, method) for c in (0.01, 1.0, 100.0) for method in ("none", "autoscale")]
+    found = [(case, measured(case, "gradient-scale shift")) for case in cases(gather(pieces, Tolerances()), {}) if case.landscape.method == "autoscale"]
+    assert [len(case.workloads) for case, _ in found] == [1, 1, 1]  # a condition is no workload
+    assert [isinstance(value, Estimate) for _, value in found] == [False, True, False]
+    assert isinstance(found[1][1], Estimate)
+    assert found[1][1].mean == pytest.approx(1.0, abs=0.15)
+    plain = under(named_method("autoscale"))
+    worse = replace(plain, transform="autoscale(eps=1)", constants=(("eps", 1.0),), loss_SWL=plain.loss_SWL + 0.5)
+    values = [measured(case, "constant sensitivity") for case in cases(gather([plain, worse], Tolerances()), {})]
+    assert isinstance(values[0], Estimate)
+    assert values[0].mean == pytest.approx(0.25)
+    assert values[1] == "stands at the variant that the others differ from"
 
 
 def test_plug_in_compares_optimizers() -> None:
