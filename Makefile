@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo bench calibration
+.PHONY: test lint demo bench faults calibration
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +28,9 @@ test: lint  ## install, lint, types and tests
 bench: $(VENV)/.installed  ## fused training beside plain loops, on this machine
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
+
+faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about half an hour
+	$(BIN)/python -m tests.faults
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err: 1,000 landscapes of each kind
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration --draws 1000 --jobs 2

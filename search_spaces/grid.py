@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise, product
 
@@ -37,7 +37,10 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """A hash of all that decides the cell's numbers: equal keys mean equal cells, in any study."""
-        return digest(asdict(self))
+        return digest({name: getattr(self, name) for name in CELL_FIELDS})
+
+
+CELL_FIELDS = tuple(field.name for field in fields(Cell))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,26 +17,33 @@ from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
 from study.regions import best_cell, divergence_share, lr_sensitivity, wd_sensitivity
+from study.rules import rules_of
 from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
 
+MOST = 200
+"""Characters of a setting in a tag's name: MLflow allows 250 for the whole."""
 LIMITS = {"largest_lr": ("decades (log10 of lr)", largest_lr), "above_optimum": ("decades", decades_above), "below_optimum": ("decades", decades_below)}
 """How far the learning rate reaches at each weight decay."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Landscapes, regions, importances and claims of a study, each computed when first asked for."""
+    """Landscapes, regions, importances and claims of a study, each computed when first asked for.
+
+    Attributes:
+        runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
+    """
 
     plan: Plan
     stored: Mapping[str, CellRecord]
+    runs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many cells finished, diverged, failed and are pending."""
-        found = Counter(self.stored[key].outcome if key in self.stored else "pending" for key in self.plan.keys)
-        return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
+        return counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
 
     @property
     def complete(self) -> bool:
@@ -51,7 +59,14 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        return judge_claims(self.evidence)
+        found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
+        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in found]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
+        asked = Counter(claim.id for claim in self.claims)
+        return {f"claim.{claim.id}" + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
@@ -62,7 +77,7 @@ class Analysis:
         return cases(self.evidence, self.stored)
 
     def regions(self) -> Iterator[dict[str, Any]]:
-        """One entry per workload, optimizer and transform, as in `regions.json`."""
+        """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
         confidence = self.plan.spec.region.confidence
         for case in self.cases:
             piece, landscape, name = case.evidence, case.landscape, case.landscape.transform
@@ -71,6 +86,7 @@ class Analysis:
                 yield {
                     "workload": landscape.workload,
                     "optimizer": landscape.optimizer,
+                    **({"condition": landscape.condition} if landscape.condition else {}),
                     "transform": name,
                     "n_seeds": len(landscape.seeds),
                     "seeds": list(landscape.seeds),
@@ -105,6 +121,11 @@ class Analysis:
             for other, one in self.importances
             if other is piece and one.transform == transform and one.of == of
         }
+
+
+def tag_name(setting: str) -> str:
+    """A setting's name with the characters alone that trackers allow in a tag's."""
+    return re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_")[:MOST]
 
 
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:
@@ -149,3 +170,9 @@ def described(case: Case, kind: str, reference: str, confidence: float) -> dict[
         ],
         "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],
     }
+
+
+def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
+    """How many of these cells ended how; those without an outcome are pending."""
+    found = Counter(outcomes.get(key, "pending") for key in keys)
+    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import product
 from typing import Any
 
 from pydantic import BeforeValidator
 
-from study.names import known
-from trainers.naming import nearest
+from study.factories import load, source_of
+from study.names import TABLES, known
+from trainers.naming import nearest, short
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A name of one of the trainers' tables and its constants, sorted by name."""
+    """A method and its constants, sorted by name.
+
+    Attributes:
+        name: of one of the trainers' tables, or `package.module:name` of the user's own factory.
+        source: hash of the factory's source; empty for the trainers' own.
+    """
 
     name: str
     constants: tuple[tuple[str, Any], ...] = ()
+    source: str = ""
 
     @property
     def label(self) -> str:
         """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
         return label(self.name, self.constants)
 
+    @property
+    def written(self) -> str | dict[str, Any]:
+        """As a spec has it."""
+        return {"factory" if self.source else "name": self.name, **dict(self.constants)} if self.constants or self.source else self.name
+
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)
+
+    def identity(self) -> dict[str, Any]:
+        """What stands for it in the keys of cells: the code of a user's factory too, because other code gives other numbers."""
+        return {"name": self.name, "constants": self.constants} | ({"source": self.source} if self.source else {})
 
 
 def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
@@ -34,44 +54,41 @@ def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
     return f"{name}({inside})" if inside else name
 
 
-def _check_transform(name: str, constants: dict[str, Any]) -> None:
-    from trainers.transforms import make_transform
+def _check(kind: str, choice: Choice) -> None:
+    from study.methods import CHECKS
 
-    make_transform(name, **constants)
-
-
-def _check_optimizer(name: str, constants: dict[str, Any]) -> None:
-    from trainers.optimizers import make_optimizer
-
-    make_optimizer(name, **constants)
+    CHECKS[kind](choice)
 
 
-def _check_model(name: str, constants: dict[str, Any]) -> None:
-    from trainers.models import model_factory
-
-    model_factory(name, **constants)
-
-
-def _check_workload(name: str, constants: dict[str, Any]) -> None:
-    import inspect
-
-    from trainers.naming import check_keywords
-    from trainers.workloads import WORKLOADS
-
-    check_keywords(f"workload {name!r}", constants, inspect.signature(WORKLOADS[name]), skip=2)
+def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
+    """The trainers' table of a kind; needs torch."""
+    found: Mapping[str, Callable[..., Any]] = getattr(import_module(f"trainers.{kind}s"), TABLES[kind])
+    return found
 
 
-CHECKS: dict[str, Callable[[str, dict[str, Any]], None]] = {
-    "transform": _check_transform,
-    "optimizer": _check_optimizer,
-    "model": _check_model,
-    "workload": _check_workload,
-}
-"""Whether constants fit a method; called only when a spec gives some, because it needs torch."""
+def variants(kind: str, item: Any) -> list[Any]:
+    """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
+
+    `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and `{name: autoscale, numerator: 8}`; several
+    lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
+
+    Raises:
+        ValueError: the list is empty.
+    """
+    if not isinstance(item, Mapping) or item.get("name") not in known(kind):
+        return [item]
+    axes = {key: value for key, value in item.items() if isinstance(value, list)}
+    if axes:
+        takes = inspect.signature(factories(kind)[item["name"]]).parameters
+        axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
+    for key, values in axes.items():
+        if not values:
+            raise ValueError(f"{kind} {item['name']!r}: {key} is an empty list; give at least one value")
+    return [{**item, **dict(zip(axes, chosen, strict=True))} for chosen in product(*axes.values())]
 
 
 def choices_of(kind: str) -> BeforeValidator:
-    """Reads one choice or a list of them: a name, or a mapping with `name` and constants."""
+    """Reads one choice or a list of them: a name, or a mapping with `name` or `factory` and constants."""
 
     def read(value: Any) -> tuple[Choice, ...]:
         if isinstance(value, tuple) and all(isinstance(one, Choice) for one in value):
@@ -83,11 +100,11 @@ def choices_of(kind: str) -> BeforeValidator:
         found, problems = [], []
         for k, item in enumerate(items):
             try:
-                found.append(_choice(kind, item))
+                found += [_choice(kind, one) for one in variants(kind, item)]
             except (ValueError, TypeError) as error:
                 problems.append(f"[{k}]: {error}" if many else str(error))
-        for k, one in enumerate(found):
-            if one in found[:k]:
+        for one, times in Counter(found).items():
+            if times > 1:
                 problems.append(f"{kind} {one.label!r} stands twice; each may stand once")
         if problems:
             raise ValueError("\n".join(problems))
@@ -97,25 +114,38 @@ def choices_of(kind: str) -> BeforeValidator:
 
 
 def _choice(kind: str, item: Any) -> Choice:
-    names = known(kind)
-    if isinstance(item, Mapping):
-        content = dict(item)
-        if "name" not in content:
-            raise ValueError(f"found a mapping without 'name'; wanted a {kind}'s name and its constants; known: {', '.join(names)}")
-        name = content.pop("name")
-    else:
-        name, content = item, {}
-    if not isinstance(name, str):
-        raise ValueError(f"found {name!r}; wanted the name of a {kind}; known: {', '.join(names)}")
-    if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(names)}{nearest(name, names)}")
+    name, own, content = _named(kind, item)
     for key, value in content.items():
         if not isinstance(key, str):
-            raise ValueError(f"{kind} {name!r}: {key!r} is not the name of a constant")
-        _check_plain(f"{kind} {name!r}: {key}", value)
-    if content:
-        CHECKS[kind](name, content)
-    return Choice(name, tuple(sorted((key, _frozen(value)) for key, value in content.items())))
+            raise ValueError(f"{kind} {name!r}: {short(key)} is not the name of a constant")
+        _check_plain(f"{kind} {name!r}: {short(key)[1:-1]}", value)
+    choice = Choice(name, tuple(sorted((key, _frozen(value)) for key, value in content.items())), source_of(name) if own else "")
+    if own or content:
+        _check(kind, choice)
+    return choice
+
+
+def _named(kind: str, item: Any) -> tuple[str, bool, dict[Any, Any]]:
+    """The name, whether it is the user's own factory, and the constants."""
+    names = known(kind)
+    content = dict(item) if isinstance(item, Mapping) else {"name": item}
+    if "name" in content and "factory" in content:
+        raise ValueError(f"found both 'name' and 'factory'; wanted the name of a {kind}, or a factory of your own")
+    if "factory" in content:
+        factory = content.pop("factory")
+        if not isinstance(factory, str):
+            raise ValueError(f"factory: found {short(factory)}; wanted 'package.module:name'")
+        load(factory)
+        return factory, True, content
+    if "name" not in content:
+        raise ValueError(f"found a mapping without 'name' or 'factory'; wanted a {kind}'s name and its constants; known: {', '.join(names)}")
+    name = content.pop("name")
+    if not isinstance(name, str):
+        raise ValueError(f"found {short(name)}; wanted the name of a {kind}; known: {', '.join(names)}")
+    if name not in names:
+        hint = f"; a factory of your own is written {{factory: {short(name)[1:-1]}}}" if ":" in name else nearest(name, names)
+        raise ValueError(f"unknown {kind} {short(name)}; known: {', '.join(names)}{hint}")
+    return name, False, content
 
 
 def _check_plain(where: str, value: Any) -> None:
@@ -123,7 +153,7 @@ def _check_plain(where: str, value: Any) -> None:
         for one in value:
             _check_plain(where, one)
     elif not isinstance(value, (bool, int, float, str)) and value is not None:
-        raise ValueError(f"{where} is {value!r}; wanted a number, a word, true, false or a list of these")
+        raise ValueError(f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these")
 
 
 def _frozen(value: Any) -> Any:

@@ -26,6 +26,7 @@ out = Console(width=None if sys.stdout.isatty() else 120)
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports.")]
+TrackerOption = Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -34,11 +35,17 @@ def main() -> None:
     try:
         app()
     except LedgerError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain(error)
         sys.exit(1)
     except SpecError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain(error)
         sys.exit(WRONG_INPUT)
+
+
+def complain(error: Exception) -> None:
+    """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
+    lines = ["".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line) for line in str(error).split("\n")]
+    Console(stderr=True).print(f"[bold red]error[/] {escape(chr(10).join(lines))}", highlight=False, soft_wrap=True)
 
 
 def emit(value: Any) -> None:
@@ -74,7 +81,7 @@ def launch(
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
     address: Annotated[str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")] = None,
-    tracking_uri: Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")] = None,
+    tracking_uri: TrackerOption = None,
     as_json: Json = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
@@ -97,16 +104,16 @@ def launch(
 @app.command()
 def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
-    from study.launch import read
+    from study.stored import status as stored
 
-    analysis = read(read_spec(spec), Home(home))
+    found = stored(read_spec(spec), Home(home))
     if as_json:
-        emit({"study": analysis.plan.spec.name, "cells": len(analysis.plan.cells), **analysis.counts, "complete": analysis.complete})
+        emit(found.as_dict())
     else:
-        out.print(f"{analysis.plan.spec.name}: " + ", ".join(f"{count} {name}" for name, count in analysis.counts.items()), highlight=False)
-        for key in [key for key in analysis.plan.keys if key in analysis.stored and analysis.stored[key].outcome == "failed"][:3]:
-            out.print(f"  {key}: {escape(analysis.stored[key].reason or '')}", highlight=False)
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+        out.print(f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()), highlight=False)
+        for key, reason in list(found.reasons.items())[:3]:
+            out.print(f"  {key}: {escape(reason)}", highlight=False)
+    raise typer.Exit(0 if found.complete else INCOMPLETE)
 
 
 @app.command()
@@ -118,7 +125,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
-    from study.launch import read
+    from study.stored import read
     from study.tables import claims_table, dashboard_lines, importances_table, measures_table, regions_table
 
     analysis = read(read_spec(spec), Home(home))
@@ -152,7 +159,7 @@ def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
 def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.export import export as write
-    from study.launch import read
+    from study.stored import read
 
     analysis = read(read_spec(spec), Home(home))
     if folder.exists() and not folder.is_dir():
@@ -169,6 +176,26 @@ def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folde
 
 
 @app.command()
+def sync(
+    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Name of a shipped spec, or a YAML file; default: every study of the home.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: TrackerOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
+    from study.sync import sync as run
+    from study.sync import synced_specs
+
+    console = Console(stderr=True) if as_json else out
+    found = [run(one, Home(home), console, tracking_uri) for one in ([read_spec(spec)] if spec else synced_specs(Home(home)))]
+    if as_json:
+        emit([one.as_dict() for one in found])
+    else:
+        out.print("\n".join(one.line() for one in found), highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(one.complete for one in found) else INCOMPLETE)
+
+
+@app.command()
 def compare(
     spec: Spec,
     a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
@@ -182,7 +209,7 @@ def compare(
     from study.comparison import compare as compared
     from study.comparison import plain_values
     from study.differences import save_difference
-    from study.launch import read
+    from study.stored import read
     from study.tables import comparison_table
 
     first = read(read_spec(spec), Home(home))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from study.spec import Workers
-from study.worker import Job, default_device, measure_width, run_job
-from tracking import CellRecord
+from study.worker import Job, Kept, default_device, measure_width, run_job
+from tracking import CellRecord, LedgerError
 
 Done = Callable[[list[CellRecord]], None]
 """Told of the records of each tile as it ends, in this process."""
@@ -44,6 +44,9 @@ class Pool(Protocol):
 class HerePool:
     """This process, one tile after another."""
 
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
     @property
     def name(self) -> str:
         return f"{platform.node()}, this process, {default_device()}"
@@ -56,7 +59,7 @@ class HerePool:
         failures = []
         for job in jobs:
             try:
-                found = run_job(job)
+                found = run_job(job, kept=self._kept)
             except Exception as error:  # as on a worker: one tile that cannot be trained must not end the others
                 failures.append(Failure(job, cause(error)))
             else:
@@ -65,16 +68,17 @@ class HerePool:
 
 
 @contextmanager
-def here() -> Iterator[Pool]:
+def here(kept: Kept) -> Iterator[Pool]:
     """A pool that is this process."""
-    yield HerePool()
+    yield HerePool(kept)
 
 
 @contextmanager
-def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
+def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterator[Pool]:
     """A pool of Ray workers.
 
     Args:
+        kept: where tiles are kept while they train; a folder that all workers see lets any of them go on with a lost tile.
         address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
     """
     prepare(alone=address is None)
@@ -88,7 +92,7 @@ def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
     try:
-        yield RayPool(workers, gpus, address or platform.node())
+        yield RayPool(workers, kept, gpus, address or platform.node())
     finally:
         if started:
             # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
@@ -99,8 +103,8 @@ def ray_pool(workers: Workers, address: str | None = None) -> Iterator[Pool]:
 class RayPool:
     """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
 
-    def __init__(self, workers: Workers, gpus: float, where: str) -> None:
-        self._workers, self._gpus = workers, gpus
+    def __init__(self, workers: Workers, kept: Kept, gpus: float, where: str) -> None:
+        self._workers, self._kept, self._gpus = workers, kept, gpus
         self.name = f"{where}, {workers.cpus_per_worker} cpus, {gpus:g} gpus"
 
     @property
@@ -118,13 +122,18 @@ class RayPool:
         from ray import tune
         from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 
-        workers, gpus, device = self._workers, self._gpus, self._device
+        workers, kept, gpus, device = self._workers, self._kept, self._gpus, self._device
+        broken: list[LedgerError] = []
 
         class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
             """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
 
             def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-                done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
+                try:
+                    done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
+                except LedgerError as error:
+                    broken.append(error)  # what Tune raises of it no longer says what is wrong
+                    raise
 
             def __reduce__(self) -> Any:
                 """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
@@ -144,13 +153,13 @@ class RayPool:
                 return True
 
             def step(self) -> dict[str, Any]:
-                return {"done": True, "records": pickle.dumps(run_job(self.job, device)).hex()}
+                return {"done": True, "records": pickle.dumps(run_job(self.job, device, kept)).hex()}
 
             def save_checkpoint(self, checkpoint_dir: str) -> None:
                 """A tile is the unit of work; there is nothing to keep of half a tile."""
 
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
-            results = Tuner(
+            tuner = Tuner(
                 tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
                 param_space={"tile": tune.grid_search([pickle.dumps(job).hex() for job in jobs])},
                 tune_config=TuneConfig(reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"),
@@ -161,7 +170,13 @@ class RayPool:
                     failure_config=FailureConfig(max_failures=workers.retries),
                     verbose=0,
                 ),
-            ).fit()
+            )
+            try:
+                results = tuner.fit()
+            except Exception:
+                if broken:
+                    raise broken[0] from None
+                raise
         return [Failure(unpacked(result.config["tile"]), cause(result.error)) for result in results if result.error is not None]
 
 

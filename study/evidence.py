@@ -1,9 +1,9 @@
-"""What a study knows of one workload and optimizer: comparable landscapes, their regions and measures."""
+"""What a study knows of one workload, optimizer and condition: comparable landscapes, their regions and measures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from study.landscape import Landscape
 from study.regions import Region, best_cell, reference_scores, region
 from study.spec import Tolerances
+from trainers.budget import Budget
 
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
@@ -18,11 +19,13 @@ REFERENCES = ("own", "common")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Landscapes of one workload and optimizer, at the seeds of which every cell of every transform is done.
+    """Landscapes of one workload, optimizer and condition, at the seeds of which every cell of every transform is done.
 
     Attributes:
         landscapes: by transform label, all with the same seeds, so that they are paired.
         seeds_asked: number of seeds in the spec.
+        condition: what is varied of the budget; empty where nothing is.
+        study: all pieces of the study, this one too, for claims that compare settings.
     """
 
     workload: str
@@ -30,10 +33,23 @@ class Evidence:
     landscapes: Mapping[str, Landscape]
     seeds_asked: int
     tolerances: Tolerances
+    condition: str = ""
+    study: Sequence[Evidence] = field(default=(), repr=False, compare=False)
 
     @property
     def setting(self) -> str:
-        return f"{self.workload} · {self.optimizer}"
+        return " · ".join(part for part in (self.workload, self.optimizer, self.condition) if part)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What its landscapes have as `setting`."""
+        return self.workload, self.optimizer, self.condition
+
+    @property
+    def budget(self) -> Budget | None:
+        """The budget of this condition; None for landscapes that no study planned."""
+        origin = next(iter(self.landscapes.values())).origin
+        return origin.condition.budget if origin else None
 
     @property
     def n_seeds(self) -> int:
@@ -72,13 +88,13 @@ class Evidence:
 
 
 def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evidence]:
-    """One piece of evidence per workload and optimizer."""
-    groups: dict[tuple[str, str], list[Landscape]] = {}
+    """One piece of evidence per workload, optimizer and condition."""
+    groups: dict[tuple[str, str, str], list[Landscape]] = {}
     for landscape in landscapes:
         groups.setdefault(landscape.setting, []).append(landscape)
-    result = []
-    for (workload, optimizer), members in groups.items():
+    result: list[Evidence] = []
+    for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
         paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
-        result.append(Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances))
+        result.append(Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances, condition, result))
     return result

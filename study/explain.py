@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from trainers.naming import nearest
+from trainers.naming import SHOWN, nearest, short
 
-SHOWN = 80
-"""Characters of a found value that are shown."""
+MOST_LINES = 20
+"""Errors that are shown; a list of thousands has one mistake, made thousands of times."""
 
 
 def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
@@ -19,22 +19,23 @@ def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
     for detail in error.errors():
         where = _path(detail["loc"])
         lines += [f"{where}{_joint(where, text)}{text}" for text in _texts(detail, keys)]
-    return lines
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        name = str(part) if len(str(part)) <= SHOWN and str(part).isprintable() else short(part)
+        path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
     return path
 
 
 def _joint(where: str, text: str) -> str:
-    return "" if not where or text.startswith("[") else ": "
+    return "" if not where or text.startswith(("[", ".")) else ": "
 
 
 def _texts(detail: ErrorDetails, keys: Sequence[str]) -> list[str]:
-    kind, found = detail["type"], _short(detail["input"])
+    kind, found = detail["type"], short(detail["input"])
     if kind == "extra_forbidden":
         return [f"unknown key; known: {', '.join(keys)}{nearest(str(detail['loc'][-1]), keys)}"]
     if kind == "missing":
@@ -42,14 +43,9 @@ def _texts(detail: ErrorDetails, keys: Sequence[str]) -> list[str]:
     message = detail["msg"]
     if kind == "value_error":
         texts = str(detail["ctx"]["error"]).split("\n")
-        return [text if len(detail["loc"]) != 1 or text.startswith("[") or _names_value(text) else f"found {found}; {text}" for text in texts]
+        return [text if len(detail["loc"]) != 1 or _names_value(text) else f"found {found}; {text}" for text in texts]
     return [f"found {found}; {message.replace('Input should', 'it should', 1)}"]
 
 
 def _names_value(text: str) -> bool:
-    return text.startswith(("unknown", "found", "budget", "region", "workers"))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return text.startswith(("[", ".", "unknown", "found", "budget", "region", "workers"))

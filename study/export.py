@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.analysis import Analysis
 from study.heatmaps import draw, save
-from study.verdicts import Claim
+from study.page import claims_page
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,18 +62,20 @@ def dynamics_columns(text: str) -> dict[str, float]:
 
 
 def table(analysis: Analysis) -> DataFrame:
-    """All cells of the spec, pending ones too."""
+    """All cells of the spec, pending ones too; a study that varies its budget has a column for each varied key."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
+    varied = [key for key, _ in analysis.plan.spec.conditions]
     for cell in analysis.plan.cells:
-        record = analysis.stored.get(cell.key)
+        record, budget = analysis.stored.get(cell.key), analysis.plan.settings[cell.setting].condition.budget
+        where = {key: getattr(budget, key) for key in varied}
         if record is not None:
-            rows.append({name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
+            rows.append(where | {name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
         else:
             known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
-            rows.append(known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
+            rows.append(where | known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *varied, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
     numbers = [name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"] + ["seconds"]
     return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64"))
 
@@ -86,7 +88,7 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     cells.to_csv(partial(folder / "cells.csv"), index=False)
     write(folder / "regions.json", list(analysis.regions()))
     write(folder / "claims.json", [asdict(claim) for claim in analysis.claims])
-    partial(folder / "claims.md").write_text(claims_page(analysis), encoding="utf-8")
+    partial(folder / "claims.md").write_text(claims_page(analysis, provenance(analysis)), encoding="utf-8")
     write(folder / "provenance.json", provenance(analysis))
     names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
     for name in names:
@@ -95,12 +97,12 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
-    """One picture per workload and optimizer."""
+    """One picture per workload, optimizer and condition."""
     written = []
     for piece in analysis.evidence:
-        shown = [landscape for landscape in analysis.landscapes if landscape.setting == (piece.workload, piece.optimizer)]
+        shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
         title = f"{analysis.plan.spec.name}: {piece.setting}, {analysis.plan.spec.budget.steps} steps"
-        name = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{piece.workload}-{piece.optimizer}-{shown[0].metric_name}")
+        name = "".join(c if c.isalnum() or c in "._+" else "-" for c in "-".join(part for part in (*piece.key, shown[0].metric_name) if part))
         written += save(draw(shown, piece, title), folder, name)
     return written
 
@@ -112,36 +114,6 @@ def partial(path: Path) -> Path:
 
 def write(path: Path, content: object) -> None:
     partial(path).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def claims_page(analysis: Analysis) -> str:
-    """The ledger as a page: a table, then each verdict explained."""
-    spec = analysis.plan.spec
-    lines = [f"# Claims: {spec.name}", "", spec.description, "", "| claim | estimate (hardest comparison) | claimed | n | verdict |", "|---|---|---|---|---|"]
-    measured = [claim for claim in analysis.claims if claim.estimate is not None]
-    lines += [f"| `{c.id}` | {shown_estimate(c)}, {c.against} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |" for c in measured]
-    for claim in measured:
-        lines += ["", f"## {claim.id}: {claim.verdict}", "", f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}, {claim.against}.", "", claim.reason]
-        lines += ["", f"{len(claim.cells)} cells stand behind this; their keys are in `claims.json`."]
-    lines += ["", "## Not decided by this study", ""]
-    lines += [f"- `{claim.id}` (*{claim.claim}*, {claim.source}), on {claim.setting}: {claim.reason}" for claim in analysis.claims if claim.estimate is None]
-    behind = provenance(analysis)
-    trained = "; ".join(f"{one['cells']} cells: " + ", ".join(f"{key} {value}" for key, value in one.items() if key != "cells") for one in behind["trained_by"])
-    lines += ["", f"Seeds {', '.join(map(str, spec.seeds))}. Trained by: {trained}. Intervals are {spec.region.confidence:.0%}, over seeds."]
-    return "\n".join(lines) + "\n"
-
-
-def shown_estimate(claim: Claim) -> str:
-    """`≥ 1.02 [0.9, 1.15] x`, or a dash."""
-    if claim.estimate is None:
-        return "–"
-    span = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
-    return f"{'≥ ' * claim.lower_bound}{'≤ ' * claim.upper_bound}{claim.estimate:.3g}{span} {claim.unit}"
-
-
-def claimed(claim: Claim) -> str:
-    """`> 1`, or nothing where nothing was measured."""
-    return "" if claim.threshold is None else f"{'>' if claim.above else '<'} {claim.threshold:.3g}"
 
 
 def provenance(analysis: Analysis) -> dict[str, Any]:

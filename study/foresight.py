@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from study.changes import refuse_other_meaning
 from study.home import Home
 from study.plan import Plan, estimate_seconds, make_plan, settings
 from study.progress import clock
@@ -31,7 +32,8 @@ class Foresight:
         spec = self.plan.spec
         return {
             "study": spec.name,
-            "workloads": [setting.name for setting in settings(spec)],
+            "workloads": list({setting.name: None for setting in settings(spec)}),
+            "conditions": [one.label for one in spec.all_conditions if one.label],
             "transforms": [transform.label for transform in spec.transforms],
             "learning_rates": len(spec.lr),
             "weight_decays": len(spec.weight_decay),
@@ -65,7 +67,11 @@ class Foresight:
 
 
 def foresee(spec: StudySpec, home: Home) -> Foresight:
-    """Count what is stored and what is missing; nothing is written."""
+    """Count what is stored and what is missing; nothing is written.
+
+    Raises:
+        SpecError: a launch would be refused, because stored cells of the study have another meaning.
+    """
     plan = make_plan(spec, {})
     stored: set[str] = set()
     measured: dict[str, float | None] = {}
@@ -73,12 +79,13 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        refuse_other_meaning(plan, ledger.meanings(spec.name))
         stored = {key for key, outcome in ledger.outcomes(plan.keys).items() if outcome != "failed"}
         remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)
-    widths = {key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells) for key in plan.settings}
+    widths = {key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells) for key in {cell.setting for cell in missing}}
     workers = max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
     return Foresight(

@@ -44,6 +44,10 @@ class Home:
     def exports(self, study: str) -> Path:
         return self.root / "exports" / study
 
+    def checkpoints(self, study: str) -> Path:
+        """Tiles that are being trained; empty when a study is done."""
+        return self.root / "checkpoints" / study
+
     def prepare(self) -> None:
         """Make the folder.
 

@@ -131,7 +131,7 @@ def store(path: Path, landscapes: Sequence[Landscape]) -> None:
     storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
     kept = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}
     for landscape in landscapes:
-        name = " · ".join((landscape.workload, landscape.optimizer, landscape.transform))
+        name = " · ".join(part for part in (*landscape.setting, landscape.transform) if part)
         content = f"{landscape.seeds} {hash_of(landscape)}"
         if name in kept and kept[name].user_attrs.get("content") == content:
             continue

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from study.choices import Choice
-from study.plan import Plan
+from study.plan import Plan, Setting
+from study.series import Records, Series, series
 from tracking import CellRecord
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ PENDING, FINISHED, DIVERGED, FAILED = range(4)
 
 @dataclass(frozen=True)
 class Landscape:
-    """One transform with one workload and optimizer. Axes: S seeds, W weight decays, L learning rates.
+    """One transform with one workload, optimizer and condition. Axes: S seeds, W weight decays, L learning rates.
 
     Attributes:
         method: name of the transform; `transform` is its label, with the constants that differ from its defaults.
@@ -30,6 +31,10 @@ class Landscape:
         metric_SWL: final metric; NaN where the cell is not finished. untrained_S: the metric of the untrained network.
         loss_SWL: final loss, NaN where it was not finite; loss_initial_S: of the untrained network [loss units].
         key_SWL: keys of the cells.
+        constants: those of the transform that differ from its defaults.
+        condition: what is varied of the budget, `loss_scale=0.01`; empty where nothing is.
+        origin: the setting's choices and budget; None for a landscape that no study planned.
+        record_SWL: the stored cells themselves, None where there is none.
     """
 
     workload: str
@@ -47,10 +52,20 @@ class Landscape:
     loss_SWL: Floats
     loss_initial_S: Floats
     key_SWL: NDArray[np.str_]
+    constants: tuple[tuple[str, object], ...] = ()
+    condition: str = ""
+    origin: Setting | None = None
+    record_SWL: Records | None = None
 
     @property
-    def setting(self) -> tuple[str, str]:
-        return self.workload, self.optimizer
+    def setting(self) -> tuple[str, str, str]:
+        """Workload, optimizer and condition: landscapes with equal ones are compared with each other."""
+        return self.workload, self.optimizer, self.condition
+
+    @cached_property
+    def series(self) -> Series | None:
+        """What was recorded of gradients and steps; None where nothing was."""
+        return None if self.record_SWL is None else series(self.record_SWL)
 
     @cached_property
     def complete_S(self) -> Flags:
@@ -78,19 +93,20 @@ class Landscape:
     def at_seeds(self, chosen_S: Flags) -> Landscape:
         """The same landscape with these seeds only."""
         arrays = {name: getattr(self, name)[chosen_S] for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")}
-        plain = {name: getattr(self, name) for name in ("workload", "optimizer", "method", "transform", "lr", "weight_decay", "metric_name", "higher_is_better")}
-        return Landscape(seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), **plain, **arrays)
+        records = None if self.record_SWL is None else self.record_SWL[chosen_S]
+        return replace(self, seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), record_SWL=records, **arrays)
 
 
 def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
-    """One landscape per workload, optimizer and transform, in the spec's order."""
+    """One landscape per workload, optimizer, condition and transform, in the spec's order."""
     spec = plan.spec
     shape = (len(spec.seeds), len(spec.weight_decay), len(spec.lr))
-    groups: dict[tuple[str, str, Choice], list[int]] = {}
+    groups: dict[tuple[str, Choice], list[int]] = {}
     for index, cell in enumerate(plan.cells):
-        groups.setdefault((cell.workload, cell.optimizer, Choice(cell.transform, cell.constants)), []).append(index)
+        groups.setdefault((cell.setting, Choice(cell.transform, cell.constants)), []).append(index)
     result = []
-    for (workload, optimizer, transform), members in groups.items():
+    for (key, transform), members in groups.items():
+        setting = plan.settings[key]
         cells = [plan.cells[index] for index in members]  # seed-major, then weight decay, then lr: the plan's own order
         records = [stored.get(cell.key) for cell in cells]
         some = next((record for record in records if record is not None and record.outcome != "failed"), None)
@@ -99,8 +115,8 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
         start = column(records, "loss_initial").reshape(shape)
         result.append(
             Landscape(
-                workload=workload,
-                optimizer=optimizer,
+                workload=setting.name,
+                optimizer=setting.optimizer.label,
                 method=transform.name,
                 transform=transform.label,
                 lr=spec.lr,
@@ -114,9 +130,20 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 loss_SWL=column(records, "loss_final").reshape(shape),
                 loss_initial_S=first_known(start),
                 key_SWL=np.array([cell.key for cell in cells]).reshape(shape),
+                constants=transform.constants,
+                condition=setting.condition.label,
+                origin=setting,
+                record_SWL=objects(records).reshape(shape),
             )
         )
     return result
+
+
+def objects(records: list[CellRecord | None]) -> Records:
+    """The records as an array of objects, which numpy would otherwise take for numbers."""
+    array = np.empty(len(records), dtype=np.object_)
+    array[:] = records
+    return array
 
 
 def column(records: list[CellRecord | None], name: str) -> Floats:

@@ -28,7 +28,7 @@ class Case:
     """One transform of a study and what it is measured against.
 
     Attributes:
-        evidence: of its workload and optimizer. workloads: of all workloads with this optimizer.
+        evidence: of its workload and optimizer. workloads: of all workloads with this optimizer and condition.
         stored: the cells, by key.
     """
 
@@ -176,8 +176,12 @@ MEASURES: dict[str, Measure] = {
 
 
 def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> list[Case]:
-    """One case per workload, optimizer and transform."""
-    return [Case(landscape, piece, [other for other in evidence if other.optimizer == piece.optimizer], stored) for piece in evidence for landscape in piece.landscapes.values()]
+    """One case per workload, optimizer, condition and transform."""
+    return [
+        Case(landscape, piece, [other for other in evidence if (other.optimizer, other.condition) == (piece.optimizer, piece.condition)], stored)
+        for piece in evidence
+        for landscape in piece.landscapes.values()
+    ]
 
 
 def measured(case: Case, name: str) -> Estimate | str:

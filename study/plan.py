@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from search_spaces import Cell, Grid, Tile, digest, tiles
 from study.choices import Choice
+from study.conditions import Condition
 from study.spec import StudySpec
 from study.worker import Job
 
@@ -21,11 +24,12 @@ NEVER_LAUNCHED = "never launched"
 
 @dataclass(frozen=True)
 class Setting:
-    """One combination of workload, model and optimizer of a spec."""
+    """One combination of workload, model, optimizer and condition of a spec."""
 
     workload: Choice
     model: Choice
     optimizer: Choice
+    condition: Condition
 
     @property
     def name(self) -> str:
@@ -35,12 +39,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early."""
+    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early.
+
+    Attributes:
+        settings: what each `Cell.setting` stands for.
+        meanings: what each `Cell.setting` is a hash of, as JSON.
+    """
 
     spec: StudySpec
     cells: tuple[Cell, ...]
     settings: Mapping[str, Setting]
-    """What each `Cell.setting` stands for."""
+    meanings: Mapping[str, str]
 
     @property
     def keys(self) -> list[str]:
@@ -50,19 +59,28 @@ class Plan:
         """The cells whose keys are not stored."""
         return [cell for cell in self.cells if cell.key not in stored]
 
-    def jobs(self, cells: Iterable[Cell], widths: Mapping[str, int]) -> list[Job]:
-        """The tiles of these cells, each with what a worker needs to train it.
+    def jobs(self, missing: Sequence[Cell], widths: Mapping[str, int]) -> list[Job]:
+        """The tiles of the missing cells, each with what a worker needs to train it.
+
+        Tiles are those of the whole plan as long as all of their cells are missing: a study that was interrupted goes on with
+        the very tiles that an undisturbed one has, so that their numbers and checkpoints are the same.
 
         Args:
-            widths: most cells per tile, by `Cell.setting`.
+            widths: most cells per tile, by `Cell.setting`; of the settings that miss cells.
         """
-        ordered = list(cells)
-        return [self.job(tile) for key in self.settings for tile in tiles((cell for cell in ordered if cell.setting == key), widths[key])]
+        keys = {cell.key for cell in missing}
+        found = []
+        for setting, width in widths.items():
+            whole = [tile for tile in tiles((cell for cell in self.cells if cell.setting == setting), width) if all(cell.key in keys for cell in tile.cells)]
+            placed = {cell.key for tile in whole for cell in tile.cells}
+            found += whole + tiles((cell for cell in missing if cell.setting == setting and cell.key not in placed), width)
+        return [self.job(tile) for tile in found]
 
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
-        return Job(tile, setting.workload, setting.model, setting.optimizer, Choice(first.transform, first.constants), self.spec.budget)
+        transform = next(one for one in self.spec.transforms if (one.name, one.constants) == (first.transform, first.constants))
+        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, setting.condition.budget)
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
@@ -70,8 +88,8 @@ class Plan:
 
 
 def settings(spec: StudySpec) -> list[Setting]:
-    """All combinations of workload, model and optimizer."""
-    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer)]
+    """All combinations of workload, model, optimizer and condition."""
+    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer, spec.all_conditions)]
 
 
 def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
@@ -81,19 +99,24 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
         fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
             without one was never launched, and gets keys that no stored cell has.
     """
-    meaning = {}
+    keys: dict[tuple[Setting, str], str] = {}
+    known, meanings = {}, {}
     for setting in settings(spec):
-        parts = [dataclasses.asdict(part) for part in (setting.workload, setting.model, setting.optimizer, spec.budget)]
-        meaning[digest([*parts, fingerprints.get(setting.name, NEVER_LAUNCHED)])] = setting
+        parts = {name: getattr(setting, name).identity() for name in ("workload", "model", "optimizer")}
+        content: dict[str, Any] = parts | {"budget": dataclasses.asdict(setting.condition.budget), "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
+        for source in dict.fromkeys(transform.source for transform in spec.transforms):
+            # a user's transform decides numbers by its code too; the trainers' own add nothing, so that their cells keep their keys
+            key = digest([*content.values(), *([source] if source else [])])
+            keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
     grid = Grid(spec.lr, spec.weight_decay)
     cells = [
-        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, key)
+        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, keys[setting, transform.source])
         for seed in spec.seeds
-        for key, setting in meaning.items()
+        for setting in settings(spec)
         for transform in spec.transforms
         for lr, weight_decay in grid.points()
     ]
-    return Plan(spec, tuple(cells), meaning)
+    return Plan(spec, tuple(cells), known, meanings)
 
 
 def estimate_seconds(plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int) -> float | None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import typing
+from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
 from search_spaces import LogAxis
 from study.choices import Choice, choices_of
+from study.conditions import Axes, Condition, conditions, read_axes
 from study.explain import explain
-from study.yaml import load_yaml
+from study.rules import CLAIMS
+from study.yaml import MOST_BYTES, load_yaml
 from trainers.budget import Budget
-from trainers.naming import check_range, nearest
+from trainers.naming import check_range, nearest, short
 
-MOST_SEEDS, MOST_CELLS = 1_000, 2_000_000
+MOST_SEEDS, MOST_STEPS, MOST_CELLS = 1_000, 10_000_000, 2_000_000
 """More than this is a slip of the keyboard, and would fill the memory before it failed."""
 SPECS = files("study") / "specs"
 
@@ -64,16 +68,19 @@ class Workers:
         gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
         tile: most cells trained together, >= 1; None measures what is fastest, once per setting and machine.
         retries: how often a tile is tried again after its worker was lost, >= 0.
+        checkpoint_every: a lost worker costs at most so many seconds of a tile, > 0 [s].
     """
 
     cpus_per_worker: int = 1
     gpus_per_worker: float | None = None
     tile: int | None = None
     retries: int = 2
+    checkpoint_every: float = 60.0
 
     def __post_init__(self) -> None:
         check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile)
-        check_range("workers", 0, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+        check_range("workers", 0, open_high=True, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+        check_range("workers", 0.0, open_low=True, checkpoint_every=self.checkpoint_every)
 
 
 def _axis(value: Any) -> Any:
@@ -81,12 +88,12 @@ def _axis(value: Any) -> Any:
         keys = [field.name for field in dataclasses.fields(LogAxis)]
         unknown = [key for key in value if key not in keys]
         if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}; a log axis has {', '.join(keys)}{nearest(str(unknown[0]), keys)}")
+            raise ValueError(f"unknown key {short(unknown[0])}; a log axis has {', '.join(keys)}{nearest(str(unknown[0]), keys)}")
         missing = [key for key in keys if key not in value]
         if missing:
             raise ValueError(f"{missing[0]!r} is missing; a log axis has {', '.join(keys)}")
         low, high, density = (value[key] for key in keys)
-        if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)) or not isinstance(density, int):
+        if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)) or not isinstance(density, int) or isinstance(density, bool):
             raise ValueError("low and high must be numbers, points_per_decade a whole number")
         try:
             return LogAxis(float(low), float(high), density).values
@@ -102,7 +109,7 @@ def _axis(value: Any) -> Any:
 
 
 def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
-    twice = sorted({value for value in values if values.count(value) > 1})
+    twice = sorted(value for value, times in Counter(values).items() if times > 1)
     if twice:
         raise ValueError(f"{twice[0]:g} stands twice; each value may stand once")
     return tuple(sorted(values))
@@ -122,17 +129,31 @@ def _seeds(value: Any) -> Any:
     raise ValueError("wanted how many seeds, or a list of seeds")
 
 
+NUMBERS = {int: "a whole number", float: "a number"}
+
+
 def _settings(kind: type[Any]) -> BeforeValidator:
     keys = [field.name for field in dataclasses.fields(kind)]
+    hints = {key: (hint, *typing.get_args(hint)) for key, hint in typing.get_type_hints(kind).items()}
 
     def check(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            for key in value:
-                if key not in keys:
-                    raise ValueError(f"unknown key {key!r}; known: {', '.join(keys)}{nearest(str(key), keys)}")
+        problems = []
+        for key, found in value.items() if isinstance(value, Mapping) else ():
+            if key not in keys:
+                problems.append(f"unknown key {short(key)}; known: {', '.join(keys)}{nearest(str(key), keys)}")
+                continue
+            wanted = next((words for number, words in NUMBERS.items() if number in hints[key]), None)
+            problems += [f".{key}: found {short(one)}; wanted {wanted}" for one in (found if isinstance(found, list) else [found]) if wanted and not _may_be_number(one)]
+        if problems:
+            raise ValueError("\n".join(problems))
         return value
 
     return BeforeValidator(check)
+
+
+def _may_be_number(value: Any) -> bool:
+    """Whether the reader that follows may see it: true would become 1, "4" would become 4, and 10^400 overflows."""
+    return not isinstance(value, (bool, str)) and not (isinstance(value, int) and abs(value) >= 2**63)
 
 
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
@@ -154,6 +175,8 @@ class StudySpec(BaseModel):
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(_axis)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(_seeds)]
     budget: Annotated[Budget, _settings(Budget)]
+    conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
+    claims: Annotated[tuple[str, ...], CLAIMS] = ()
     region: Annotated[Tolerances, _settings(Tolerances)] = Tolerances()
     workers: Annotated[Workers, _settings(Workers)] = Workers()
 
@@ -171,18 +194,35 @@ class StudySpec(BaseModel):
                 object.__setattr__(self, axis, _rising(getattr(self, axis)))
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
+        if self.budget.steps > MOST_STEPS:
+            raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
         if self.size > MOST_CELLS:
             raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
         return self
 
     @property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """The budget under every combination of what is varied; the budget alone where nothing is."""
+        return conditions(self.budget, self.conditions)
+
+    @property
     def size(self) -> int:
         """Number of cells."""
-        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds)))
+        varied = [values for _, values in self.conditions]
+        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds, *varied)))
+
+    @field_serializer("conditions")
+    def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
+        return {key: list(values) for key, values in axes}
 
     def canonical(self) -> str:
-        """The spec as JSON with every default written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The spec as JSON with every default written out; `parse_spec` reads it."""
+        chosen = {kind: [choice.written for choice in getattr(self, kind)] for kind in ("workload", "model", "optimizer", "transforms")}
+        return json.dumps(self.model_dump(mode="json") | chosen | {"conditions": {key: list(values) for key, values in self.conditions}}, sort_keys=True)
 
 
 def shipped() -> dict[str, str]:
@@ -209,9 +249,14 @@ def read_spec(source: str) -> StudySpec:
     if not path.is_file():
         raise SpecError(f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{source}: cannot be read as text: {error}") from None
+        if path.stat().st_size > MOST_BYTES:
+            raise SpecError(f"{source}: has {path.stat().st_size:,} bytes; a spec has at most {MOST_BYTES:,}")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise SpecError(f"{source}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8") from None
     return parse_spec(text, source)
 
 

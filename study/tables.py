@@ -12,10 +12,10 @@ from rich.table import Table
 
 from study.analysis import Analysis
 from study.comparison import Comparison
-from study.export import claimed, shown_estimate
 from study.home import DEFAULT_HOME, Home
 from study.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE
 from study.measures import MEASURES, measured, unit_of
+from study.page import claimed, shown_estimate
 from study.progress import clock
 from study.statistics import exponential, worded
 
@@ -166,11 +166,11 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
     counts = ended.analysis.counts
     lines = [f"{ended.trained} cells trained in {clock(ended.seconds)}; " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)]
     lines += [f"failed tile: {escape(failure.reason)}" for failure in ended.failures[:3]]
-    if ended.interrupted:
-        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}"]
-    if ended.trouble:
-        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study launch {spec}")
     where = "" if home == DEFAULT_HOME else f" --home {home}"
+    if ended.interrupted:
+        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}{where}"]
+    if ended.trouble:
+        lines.append(f"MLflow was away ({escape(ended.trouble)}); nothing is lost, send it later with: study sync {spec}{where}")
     return [
         *lines,
         f"heatmaps: {ended.exports / 'heatmaps'}",

@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import Tile
 from study.choices import Choice
+from study.methods import optimizer_of, transform_of, workload_with
 from tracking import CellRecord
 from trainers.budget import Budget
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainers import Curves, Optimizer, Transform, Workload
+
+
+SERIES = ("grad_std", "grad_norm", "scale", "update_ratio", "out_norm", "tensor_norm", "cosine", "least_cosine")
+LAYERS = ("layer_std", "gain")
+"""What a record keeps of the dynamics: one number per step, and one per step and layer. A record of before may lack some."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +41,24 @@ class Job:
     budget: Budget
 
 
-def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
+@dataclass(frozen=True)
+class Kept:
+    """Where tiles that take long are kept while they train, and how often [s]."""
+
+    folder: Path
+    every: float
+
+
+def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> list[CellRecord]:
     """Train the cells of a tile together; where memory does not hold them, half of them at a time.
 
     Args:
         device: where; None takes a GPU if there is one.
+        kept: where a tile goes on if a process died that trained it before.
     """
     import torch
 
+    from trainers import Checkpoint
     from trainers.width import train_within_memory
 
     device = device or default_device()
@@ -54,6 +72,7 @@ def run_job(job: Job, device: str | None = None) -> list[CellRecord]:
         weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
         seed=job.tile.cells[0].seed,
         device=device,
+        checkpoint=Checkpoint(kept.folder / job.tile.key, kept.every) if kept else None,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
 
@@ -67,13 +86,7 @@ def measure_width(job: Job, device: str | None = None) -> int:
 
 def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
     """What a job's names stand for."""
-    from trainers import make_optimizer, make_transform
-
-    return (
-        workload_of(job.workload, job.model),
-        make_transform(job.transform.name, **job.transform.keywords()),
-        make_optimizer(job.optimizer.name, **job.optimizer.keywords()),
-    )
+    return workload_of(job.workload, job.model), transform_of(job.transform), optimizer_of(job.optimizer)
 
 
 def default_device() -> str:
@@ -86,9 +99,7 @@ def default_device() -> str:
 @cache
 def workload_of(workload: Choice, model: Choice) -> Workload:
     """The workload, loaded once per process."""
-    from trainers import make_workload
-
-    return make_workload(workload.name, model.name, model.keywords(), **workload.keywords())
+    return workload_with(workload, model)
 
 
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
@@ -127,14 +138,18 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
 
 
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
-    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended."""
+    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended or the number was not finite."""
     found = curves.dynamics
     if found is None:
         return {}
-    names = ("grad_std", "grad_norm", "scale", "update_ratio")
-    series = {name: [finite(value) for value in getattr(found, f"{name}_JC")[:, cell].tolist()] for name in names}
-    layers = {name: [finite(value) for value in found.layer_std_JCN[:, cell, n].tolist()] for n, name in enumerate(found.layers)}
-    return {"step": list(found.step_J), **series, "layer_std": layers}
+    series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
+    layers = {name: {layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)} for name in LAYERS}
+    return {"step": list(found.step_J), **series, **layers}
+
+
+def column(values: Tensor) -> list[float | None]:
+    """Plain numbers of seven digits, which is what float32 has; None where they are not finite."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
 
 
 def failed_records(job: Job, reason: str) -> list[CellRecord]:

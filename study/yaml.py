@@ -1,4 +1,4 @@
-"""YAML as people expect it: `1e-3` is a number, a key that stands twice is an error."""
+"""YAML as people expect it: `1e-3` is a number, a key that stands twice is an error, and nothing but plain values comes out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import re
 from typing import Any
 
 import yaml
+
+MOST_BYTES = 200_000
+"""A longer file is no spec, and would take PyYAML seconds."""
+MOST_VALUES = 100_000
+"""Values of a document whose anchors are written out; a few lines of anchors can stand for more than memory holds."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -19,7 +24,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         if not isinstance(key, (str, int, float, bool)):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {repr(key)[:80]} stands twice", key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -32,13 +37,40 @@ def load_yaml(text: str) -> Any:
     """The document's plain values.
 
     Raises:
-        ValueError: not YAML; the message says where.
+        ValueError: not YAML, or too large; the message says where.
     """
+    loader = None
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a subclass of SafeLoader
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _size(node, {})
+        return loader.construct_document(node)
+    except RecursionError:
+        raise ValueError("not a spec: values are nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ValueError(f"not valid YAML{where}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"not valid YAML: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"not valid YAML{where}: {str(error.problem or error.context)[:200]}") from None
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # a tag on a value that it does not fit: `!!bool maybe`
+        words = next(iter(str(error).splitlines()), "") if isinstance(error, (yaml.YAMLError, ValueError)) else "a value does not fit its tag"
+        raise ValueError(f"not valid YAML: {words[:200]}") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Number of values under a node with every anchor written out.
+
+    Raises:
+        ValueError: there are too many, or an anchor holds itself.
+    """
+    if id(node) not in known:
+        known[id(node)] = MOST_VALUES  # until it is known: an anchor that holds itself is endless
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else []
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    if known[id(node)] >= MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values, with every anchor written out")
+    return known[id(node)]

@@ -23,11 +23,11 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder with the README's YAML files in it."""
+    """An empty folder with the README's files in it: the blocks that begin with a name."""
     place = tmp_path_factory.mktemp("readme")
-    for kind, text in BLOCKS:
-        if kind == "yaml":
-            (place / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    for _, text in BLOCKS:
+        if named := re.match(r"# ([\w-]+\.(?:yaml|py))\n", text):
+            (place / named[1]).write_text(text)
     return place
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tracking.record import FIELDS, CellRecord
 
@@ -19,7 +20,9 @@ CREATE TABLE IF NOT EXISTS cells (
     loss_initial REAL, loss_final REAL, metric_name TEXT NOT NULL, metric_direction TEXT NOT NULL, metric_initial REAL, metric_final REAL, metric_best REAL,
     seconds REAL NOT NULL, curve TEXT NOT NULL, dynamics TEXT NOT NULL, provenance TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cells_by_setting ON cells (setting, outcome, seconds);
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS meanings (study TEXT NOT NULL, setting TEXT NOT NULL, meaning TEXT NOT NULL, PRIMARY KEY (study, setting)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, most INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, tracker TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, tracker, key)) WITHOUT ROWID;
@@ -29,7 +32,7 @@ CHUNK = 500
 
 
 class LedgerError(ValueError):
-    """The ledger cannot be used; the message says why and what to do."""
+    """The ledger cannot be used, or not be written; the message says why and what to do."""
 
 
 class Ledger:
@@ -46,23 +49,27 @@ class Ledger:
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.executescript(SCHEMA)
-            self._connection.execute("SELECT 1 FROM cells LIMIT 1")
+            self._connection.execute("SELECT 1 FROM cells, meanings LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise LedgerError(f"{path} is not a ledger of this version ({error}); move it away, or choose another home") from None
+            raise LedgerError(f"{path} is not a ledger of this version ({error}); launching brings an older one up to date, else move it away or choose another home") from None
 
     def close(self) -> None:
         self._connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield self._connection
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # sqlite itself rolls back when the disk is full
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise LedgerError(f"{self.path} cannot be written ({error}); what it holds is whole: make room, or the folder writable, and run the same command again") from error
 
     def add(self, records: Iterable[CellRecord]) -> int:
         """Store a batch in one transaction and return how many were new; a `failed` cell may be replaced, others never are."""
@@ -77,34 +84,42 @@ class Ledger:
 
     def get(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         """The stored cells among these keys."""
-        wanted = list(keys)
-        found: dict[str, CellRecord] = {}
-        for at in range(0, len(wanted), CHUNK):
-            part = wanted[at : at + CHUNK]
-            rows = self._connection.execute(f"SELECT {', '.join(FIELDS)} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
-            for row in rows:
-                record = _from_sql(row)
-                found[record.key] = record
-        return found
+        return {row[0]: _from_sql(row) for row in self._select(", ".join(FIELDS), keys)}
 
     def outcomes(self, keys: Iterable[str]) -> dict[str, str]:
         """The outcome of each stored cell among these keys."""
+        return dict(self._select("key, outcome", keys))
+
+    def reasons(self, keys: Iterable[str]) -> dict[str, str]:
+        """Why each failed cell among these keys failed."""
+        return {key: reason for key, outcome, reason in self._select("key, outcome, reason", keys) if outcome == "failed"}
+
+    def _select(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         wanted = list(keys)
-        found: dict[str, str] = {}
         for at in range(0, len(wanted), CHUNK):
             part = wanted[at : at + CHUNK]
-            found.update(self._connection.execute(f"SELECT key, outcome FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part))
-        return found
+            yield from self._connection.execute(f"SELECT {columns} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
 
     def seconds_per_cell(self, setting: str) -> float | None:
         """Mean seconds of the stored cells of a setting, or None."""
         (mean,) = self._connection.execute("SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,)).fetchone()
         return None if mean is None else float(mean)
 
-    def note_study(self, name: str, spec: str) -> None:
-        """Remember the spec that a study was last launched with."""
+    def note_study(self, name: str, spec: str, meanings: Mapping[str, str]) -> None:
+        """Remember the spec that a study was last launched with, and in words what each of its settings means."""
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", (name, spec, time.time()))
+            connection.execute("DELETE FROM meanings WHERE study = ?", (name,))
+            connection.executemany("INSERT INTO meanings VALUES (?, ?, ?)", [(name, setting, meaning) for setting, meaning in meanings.items()])
+
+    def studies(self) -> dict[str, str]:
+        """The spec that each study was last launched with, by name."""
+        return dict(self._connection.execute("SELECT name, spec FROM studies ORDER BY launched_at"))
+
+    def meanings(self, study: str) -> dict[str, str]:
+        """What the settings of a study meant when it was last launched, of those settings that have cells."""
+        statement = "SELECT setting, meaning FROM meanings WHERE study = ? AND EXISTS (SELECT 1 FROM cells WHERE cells.setting = meanings.setting AND outcome != 'failed')"
+        return dict(self._connection.execute(statement, (study,)))
 
     def note_fingerprint(self, workload: str, fingerprint: str) -> None:
         """Remember the fingerprint of a workload's data and model, so that keys can be computed without loading it."""
@@ -151,7 +166,7 @@ def _to_sql(record: CellRecord) -> tuple[object, ...]:
     return (*values, time.time())
 
 
-def _from_sql(row: tuple[object, ...]) -> CellRecord:
+def _from_sql(row: tuple[Any, ...]) -> CellRecord:
     values = dict(zip(FIELDS, row, strict=True))
     values["curve"] = tuple(tuple(point) for point in json.loads(str(values["curve"])))
-    return CellRecord(**values)  # type: ignore[arg-type]  # the columns have the fields' types, by the schema
+    return CellRecord(**values)

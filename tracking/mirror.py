@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from tracking.ledger import Ledger
 from tracking.record import CellRecord
 
 BATCH = 100
-"""Runs written between two notes in the ledger."""
+"""Cells read from the ledger, shown, and noted as shown together."""
 PATIENCE = 10.0
 """Pause after a failed attempt [s]."""
 
@@ -27,7 +27,11 @@ class RunStore(Protocol):
 
 
 class Mirror:
-    """A thread that writes cells to a tracker once each, and says in the ledger which ones it wrote.
+    """A thread that writes stored cells to a tracker once each, and notes in the ledger which ones it wrote.
+
+    It is told keys and reads the records from the ledger, so that nothing can be shown that is not durable, and a tracker that is
+    hours behind costs no memory. Whatever a crash left unclear (a run written but not noted, noted but lost by the tracker, half
+    written) is settled when the tracker is opened.
 
     Args:
         open_store: opens the tracker; called in the thread, again after a failure.
@@ -37,23 +41,23 @@ class Mirror:
 
     def __init__(self, open_store: Callable[[], RunStore], ledger: Path, study: str, tracker: str) -> None:
         self._open_store, self._ledger, self._whose = open_store, ledger, (study, tracker)
-        self._queue: queue.SimpleQueue[CellRecord | None] = queue.SimpleQueue()
-        self._current: CellRecord | None = None
-        self._closing = threading.Event()
-        self._giving_up = threading.Event()
+        self._keys: deque[str] = deque()
+        self._news = threading.Condition()
+        self._closing = self._giving_up = False
         self.trouble: str | None = None
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
 
-    def add(self, records: Iterable[CellRecord]) -> None:
-        """Show these cells when there is time."""
-        for record in records:
-            self._queue.put(record)
+    def add(self, keys: Iterable[str]) -> None:
+        """Show these cells, which are in the ledger, when there is time."""
+        with self._news:
+            self._keys.extend(keys)
+            self._news.notify_all()
 
     @property
     def waiting(self) -> int:
         """Cells not yet shown."""
-        return self._queue.qsize()
+        return len(self._keys)
 
     def finish(self, refresh: Callable[[], None] | None = None, *, give_up: bool = False) -> None:
         """Write what is waiting and stop; what a tracker that is away did not get stays for the next time.
@@ -62,10 +66,9 @@ class Mirror:
             refresh: called a few times per second meanwhile.
             give_up: stop after the run in hand.
         """
-        if give_up:
-            self._giving_up.set()
-        self._closing.set()
-        self._queue.put(None)
+        with self._news:
+            self._closing, self._giving_up = True, self._giving_up or give_up
+            self._news.notify_all()
         while self._thread.is_alive():
             self._thread.join(0.25)
             if refresh is not None:
@@ -79,8 +82,9 @@ class Mirror:
             except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
                 first = next(iter(str(error).splitlines()), "")
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
-                if self._closing.wait(PATIENCE):
-                    return None
+                with self._news:
+                    if self._news.wait_for(lambda: self._closing, PATIENCE):
+                        return None
 
     def _write_all(self, ledger: Ledger) -> None:
         store = self._open_store()
@@ -88,19 +92,26 @@ class Mirror:
         ledger.note_runs(*self._whose, {key: run_id for key, run_id in done.items() if known.get(key) != run_id})
         lost = [key for key in known if key not in done]
         ledger.forget_runs(*self._whose, lost)
-        backlog = deque(ledger.get(lost).values())
+        with self._news:
+            self._keys.extendleft(lost)
         self.trouble = None
+        while batch := self._next():
+            self._show(ledger, store, done, [key for key in batch if key not in done])
+            for _ in batch:
+                self._keys.popleft()
+
+    def _next(self) -> list[str]:
+        """The keys at the head of the queue, once there are any; none at the end."""
+        with self._news:
+            self._news.wait_for(lambda: bool(self._keys) or self._closing)
+            return [] if self._giving_up else list(islice(self._keys, BATCH))
+
+    def _show(self, ledger: Ledger, store: RunStore, done: dict[str, str], keys: list[str]) -> None:
         fresh: dict[str, str] = {}
         try:
-            while not self._giving_up.is_set():
-                self._current = self._current or (backlog.popleft() if backlog else self._queue.get())
-                if self._current is None:
-                    return
-                if self._current.key not in done:
-                    done[self._current.key] = fresh[self._current.key] = store.write(self._current)
-                self._current = None
-                if len(fresh) >= BATCH:
-                    ledger.note_runs(*self._whose, fresh)
-                    fresh = {}
+            for key, record in ledger.get(keys).items():
+                if self._giving_up:
+                    break
+                done[key] = fresh[key] = store.write(record)
         finally:
             ledger.note_runs(*self._whose, fresh)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainers.attachment import attach
     from trainers.budget import Budget
+    from trainers.checkpoint import Checkpoint
     from trainers.curves import Curves
     from trainers.fused import train_fused
     from trainers.optimizers import OPTIMIZERS, Optimizer, make_optimizer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOME = {
     "attach": "attachment",
     "Budget": "budget",
+    "Checkpoint": "checkpoint",
     "Curves": "curves",
     "train_fused": "fused",
     "OPTIMIZERS": "optimizers",
@@ -40,6 +42,7 @@ __all__ = [
     "TRANSFORMS",
     "WORKLOADS",
     "Budget",
+    "Checkpoint",
     "Curves",
     "Optimizer",
     "Transform",

@@ -1,8 +1,8 @@
-"""What gradients and steps look like while cells train: deviations, norms, scale factors, update ratios."""
+"""What gradients and steps look like while cells train: deviations, norms, scale factors, directions, update ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -23,6 +23,11 @@ class Dynamics:
         grad_norm_JC: global Euclidean norm of the gradient, before the transform.
         scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and before it.
         update_ratio_JC: norm of the step divided by the norm of the parameters before it.
+        out_norm_JC: global norm of the gradient after the transform.
+        tensor_norm_JC: largest norm of one tensor's gradient after the transform.
+        cosine_JC: cosine between the gradient before and after the transform, over all parameters together.
+        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero has no direction and is left out.
+        gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N parameters.
     """
 
     step_J: tuple[int, ...]
@@ -32,6 +37,11 @@ class Dynamics:
     grad_norm_JC: Tensor
     scale_JC: Tensor
     update_ratio_JC: Tensor
+    out_norm_JC: Tensor
+    tensor_norm_JC: Tensor
+    cosine_JC: Tensor
+    least_cosine_JC: Tensor
+    gain_JCN: Tensor
 
     def end(self, cell: int, step: int) -> None:
         """Forget what was measured of a cell from the step at which it ended."""
@@ -40,7 +50,8 @@ class Dynamics:
             getattr(self, field.name)[past, cell] = torch.nan
 
 
-NAMES = ("grad_std", "layer_std", "grad_norm", "scale", "update_ratio")
+NAMES = ("grad_std", "layer_std", "grad_norm", "scale", "update_ratio", "out_norm", "tensor_norm", "cosine", "least_cosine", "gain")
+"""What is measured at a moment, in the order of the fields of `Dynamics`."""
 
 
 def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -59,34 +70,60 @@ def measured(layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Te
     total = counts.sum()
     centre = (mean * counts).sum(1, keepdim=True) / total
     squares = rest + counts * (mean - centre) ** 2
-    norm = norms(grads)
+    before_CP, after_CP = tensor_norms(grads), tensor_norms(out)
+    norm, out_norm = torch.linalg.vector_norm(before_CP, dim=1), torch.linalg.vector_norm(after_CP, dim=1)
+    along_CP = along(grads, out, before_CP)
+    cosine_CP = torch.where(before_CP * after_CP > 0, along_CP / after_CP, torch.inf)
+    least = cosine_CP.amin(1)
+    place = {name: p for p, name in enumerate(grads)}
+    weights = torch.tensor([place[name] for name in layers], device=norm.device)
     layer_std = torch.sqrt(rest / torch.clamp(counts - 1, min=1))
     return {
         "grad_std": torch.sqrt(squares.sum(1) / (total - 1)),
         "layer_std": layer_std,
         "grad_norm": norm,
-        "scale": memory["factor"].double() if "factor" in memory else norms(out) / norm,
+        "scale": memory["factor"].double() if "factor" in memory else out_norm / norm,
         "update_ratio": norms({name: after[name] - p for name, p in before.items()}) / norms(before),
+        "out_norm": out_norm,
+        "tensor_norm": after_CP.amax(1),
+        "cosine": (along_CP * before_CP).sum(1) / (norm * out_norm),
+        "least_cosine": torch.where(torch.isinf(least), torch.nan, least),
+        "gain": (after_CP / before_CP)[:, weights],
     }
+
+
+def along(grads: Tensors, out: Tensors, norm_CP: Tensor) -> Tensor:
+    """Length of each outgoing tensor along the incoming one, shape [C, P]; scaled first, so that products of tiny numbers do not vanish."""
+    scale_CP = torch.where(norm_CP > 0, 1 / norm_CP, 0.0)
+    each = [torch.linalg.vecdot((scale_CP[:, p : p + 1] * g.flatten(1)).to(g.dtype), out[name].flatten(1)) for p, (name, g) in enumerate(grads.items())]
+    return torch.stack(each, 1).double()
+
+
+def tensor_norms(tensors: Tensors) -> Tensor:
+    """Euclidean norm of each of the P tensors of each cell, shape [C, P]."""
+    return torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) for t in tensors.values()], 1).double()
 
 
 def norms(tensors: Tensors) -> Tensor:
     """Global Euclidean norm of each cell, shape [C]."""
-    each = torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) for t in tensors.values()])
-    norm: Tensor = torch.linalg.vector_norm(each.double(), dim=0)
+    norm: Tensor = torch.linalg.vector_norm(tensor_norms(tensors), dim=1)
     return norm
 
 
 class Recorder:
-    """Collects moments at every k-th step; cells that were dropped from the tile leave NaN behind."""
+    """Collects moments at every k-th step and at every spike; cells that were dropped from the tile leave NaN behind.
 
-    def __init__(self, every: int, params: Mapping[str, Tensor], cells: int) -> None:
-        self.every, self.layers, self.cells = every, layers_of(params), cells
-        self._moments: list[tuple[int, Tensors]] = []
+    Args:
+        spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the size have the same moments.
+    """
+
+    def __init__(self, every: int, params: Mapping[str, Tensor], cells: int, spiked: Collection[int] = ()) -> None:
+        self.every, self.layers, self.cells, self.spiked = every, layers_of(params), cells, frozenset(spiked)
+        self.moments: list[tuple[int, Tensors]] = []
 
     def due(self, step: int) -> bool:
-        """Whether a step (counted from 1) is recorded: the first, and every k-th after it."""
-        return self.every > 0 and (step - 1) % self.every == 0
+        """Whether a step (counted from 1) is recorded: the first, every k-th after it, and those with a spike."""
+        return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
     def add(self, step: int, index_C: Tensor, before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors) -> None:
         """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
@@ -94,14 +131,14 @@ class Recorder:
         whole = {name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()}
         for name, value in moment.items():
             whole[name][index_C] = value
-        self._moments.append((step, whole))
+        self.moments.append((step, whole))
 
     def result(self) -> Dynamics | None:
         """All moments, or None when nothing was recorded."""
-        if not self._moments:
+        if not self.moments:
             return None
-        stacked = {name: torch.stack([moment[name] for _, moment in self._moments]).cpu() for name in NAMES}
-        steps = tuple(step for step, _ in self._moments)
+        stacked = {name: torch.stack([moment[name] for _, moment in self.moments]).cpu() for name in NAMES}
+        steps = tuple(step for step, _ in self.moments)
         return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
 
 

@@ -13,6 +13,7 @@ from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from trainers.budget import Budget
+from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
@@ -21,12 +22,14 @@ from trainers.fusion import cell_by_cell, fills_processor, fusable, vectorised
 from trainers.models.dropout import PairedDropout
 from trainers.optimizers.base import Optimizer
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
-from trainers.spikes import spike_factors
+from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload, batches
 
 Tile = dict[str, Any]
 """Tensors of all cells that are still trained, each with the cells as its first dimension."""
+KEPT = ("step", "tile", "index_C", "loss_TC", "metric_KC", "bad_C", "moments", "seconds")
+"""What a checkpoint holds. Batches, masks and spikes follow from the seed and the step."""
 
 
 @flushed_denormals()
@@ -41,6 +44,7 @@ def train_fused(
     seed: int,
     constants_C: Mapping[str, Tensor] | None = None,
     device: str | torch.device = "cpu",
+    checkpoint: Checkpoint | None = None,
 ) -> Curves:
     """Train C cells that differ in numbers only, from the same weights on the same batches.
 
@@ -53,6 +57,8 @@ def train_fused(
         weight_decay_C: weight decays, shape [C], finite and >= 0.
         seed: decides initial weights, batches, dropout masks and spikes.
         constants_C: constants of the transform that differ between cells, each of shape [C].
+        checkpoint: where the run is kept now and then, and from where it goes on if its process died; on a CPU it then gives
+            the same numbers bit by bit. It is cleared when the run has ended.
 
     Raises:
         ValueError: a tensor has the wrong shape or range.
@@ -69,16 +75,21 @@ def train_fused(
     loss_initial = untrained_loss(workload, model, budget, seed, device)
     step = Step(workload, model, transform, optimizer, budget, looped)
     tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
-    recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells)
+    recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells, spiked_steps(budget, seed))
     train_x, train_y = as_input(workload.train_x, dtype, device), workload.train_y.to(device)
 
     loss_TC = torch.full((budget.steps, cells), torch.nan, device=device, dtype=dtype)
     metric_KC = torch.full((len(budget.recorded_steps), cells), torch.nan, device=device, dtype=torch.float64)
     metric_KC[0] = evaluated(workload, model, tile["params"], tile["buffers"])
     bad_C: list[int | None] = [None] * cells
-    index_C, spike_T = torch.arange(cells, device=device), spike_factors(budget, seed)
+    index_C, spike_T, first = torch.arange(cells, device=device), spike_factors(budget, seed), 0
+    identity = repr((torch.__version__, str(device), workload.name, transform.name, transform.constants, optimizer.name, budget, lr_C.tolist(), weight_decay_C.tolist(), seed))
+    kept = checkpoint.load(identity) if checkpoint else None
+    if kept:
+        first, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, spent = (kept[name] for name in KEPT)
+        started -= spent
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed, device), budget.steps)):
+        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed, device), first, budget.steps), start=first):
             micro = [(train_x[part], train_y[part], mask_seed(seed, t, k)) for k, part in enumerate(index_B.chunk(budget.accumulation))]
             tile, loss_C, seen = step(tile, micro, budget.lr_factor(t), spike_T[t])
             loss_TC[t, index_C] = loss_C
@@ -94,6 +105,11 @@ def train_fused(
                     if not len(index_C):
                         break
                 metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(workload, model, tile["params"], tile["buffers"])
+            if checkpoint and checkpoint.due:
+                state = (t + 1, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, time.perf_counter() - started)
+                checkpoint.save(identity, dict(zip(KEPT, state, strict=True)))
+    if checkpoint:
+        checkpoint.clear()
     seconds = time.perf_counter() - started
     return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, recorder.result())
 

@@ -9,11 +9,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SHOWN = 80
+"""Characters of a found value that are shown."""
+
+
+def short(value: object) -> str:
+    """A found value as it is shown; a broken `repr` of the user's does not break the message."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def nearest(found: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known name is near."""
-    close = difflib.get_close_matches(found, list(known), n=1)
+    close = difflib.get_close_matches(found[:SHOWN], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -24,23 +35,28 @@ def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
         ValueError: no such entry; the message names the known ones and the nearest.
     """
     if name not in table:
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(sorted(table))}{nearest(name, table)}")
+        raise ValueError(f"unknown {kind} {short(name)}; known: {', '.join(sorted(table))}{nearest(name, table)}")
     return table[name]
 
 
 def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Signature, skip: int = 0) -> None:
-    """Refuse keywords that a factory does not take; its first `skip` parameters are not constants.
+    """Refuse keywords that a factory does not take, and the lack of one that it needs; its first `skip` parameters are not constants.
 
     Raises:
-        TypeError: the message names the constants that exist. ValueError: a switch is not true or false.
+        TypeError: the message names the constants that exist, or the one that lacks. ValueError: a switch is not true or false.
     """
-    known = list(signature.parameters)[skip:]
+    parameters = dict(list(signature.parameters.items())[skip:])
+    known = [key for key, parameter in parameters.items() if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for key in given:
-        if key not in known:
+        if key not in known and not anything:
             has = f"its constants: {', '.join(known)}" if known else "it has none"
-            raise TypeError(f"{owner} has no constant {key!r}; {has}{nearest(key, known)}")
-        if isinstance(signature.parameters[key].default, bool) and not isinstance(given[key], bool):
-            raise ValueError(f"{owner}: {key} is {given[key]!r}; wanted true or false")
+            raise TypeError(f"{owner} has no constant {short(key)}; {has}{nearest(key, known)}")
+        if key in known and isinstance(parameters[key].default, bool) and not isinstance(given[key], bool):
+            raise ValueError(f"{owner}: {key} is {short(given[key])}; wanted true or false")
+    for key in known:
+        if parameters[key].default is inspect.Parameter.empty and key not in given:
+            raise TypeError(f"{owner} lacks its constant {key!r}, which has no default; give it a value")
 
 
 def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False, open_high: bool = False, **values: Any) -> None:
@@ -53,7 +69,7 @@ def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, o
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             if hasattr(value, "dim"):
                 continue
-            raise ValueError(f"{owner}: {key} is {value!r}; wanted a number")
+            raise ValueError(f"{owner}: {key} is {short(value)}; wanted a number")
         inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
         if not inside:
             left, right = "(" if open_low else "[", ")" if open_high else "]"

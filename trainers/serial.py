@@ -18,7 +18,7 @@ from trainers.evaluation import as_input, mask_seed, untrained_loss
 from trainers.fused import check_cells
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
-from trainers.spikes import spike_factors
+from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Tensors, Transform
 from trainers.workloads.base import Workload, batches
 
@@ -66,7 +66,7 @@ def train_cell(
     loss_of = loss_function(workload, model, budget)
     rule = optimizer.reference(model.parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
-    recorder = Recorder(budget.dynamics, named, 1)
+    recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
     train_x, train_y = as_input(workload.train_x, budget.dtype, device), workload.train_y.to(device)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)

@@ -10,6 +10,12 @@ from trainers.workloads.base import derived_seed
 
 def spike_factors(budget: Budget, seed: int) -> list[float]:
     """What the accumulated gradient of each step is multiplied by: `spike_size` at spikes, 1 elsewhere, length `steps`."""
+    hit = spiked_steps(budget, seed)
+    return [budget.spike_size if t + 1 in hit else 1.0 for t in range(budget.steps)]
+
+
+def spiked_steps(budget: Budget, seed: int) -> frozenset[int]:
+    """The steps (counted from 1) that have a spike: those asked for, and those drawn for the seed."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "spikes"))
-    drawn = (torch.rand(budget.steps, generator=generator) < budget.spike_probability).tolist()
-    return [budget.spike_size if hit or t + 1 in budget.spike_steps else 1.0 for t, hit in enumerate(drawn)]
+    drawn = (torch.rand(budget.steps, generator=generator) < budget.spike_probability).nonzero().flatten() + 1
+    return frozenset(drawn.tolist()) | frozenset(budget.spike_steps)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainers.budget import Budget
+from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, joined
 from trainers.fused import train_fused
 from trainers.optimizers.base import Optimizer
@@ -76,6 +77,7 @@ def train_within_memory(
     seed: int,
     constants_C: Mapping[str, Tensor] | None = None,
     device: str | torch.device = "cpu",
+    checkpoint: Checkpoint | None = None,
 ) -> Curves:
     """`train_fused`, halving the tile as often as memory gives out.
 
@@ -84,7 +86,7 @@ def train_within_memory(
     """
     own_C = constants_C or {}
     try:
-        return train_fused(workload, transform, optimizer, budget, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=seed, constants_C=own_C, device=device)
+        return train_fused(workload, transform, optimizer, budget, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=seed, constants_C=own_C, device=device, checkpoint=checkpoint)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error) or len(lr_C) == 1:
             raise
@@ -92,7 +94,8 @@ def train_within_memory(
         torch.cuda.empty_cache()
     half = len(lr_C) // 2
     parts = []
-    for part in (slice(None, half), slice(half, None)):
-        own = {name: value[part] for name, value in own_C.items()}
-        parts.append(train_within_memory(workload, transform, optimizer, budget, lr_C=lr_C[part], weight_decay_C=weight_decay_C[part], seed=seed, constants_C=own, device=device))
+    for k, part in enumerate((slice(None, half), slice(half, None))):
+        cells = {"lr_C": lr_C[part], "weight_decay_C": weight_decay_C[part], "constants_C": {name: value[part] for name, value in own_C.items()}}
+        kept = checkpoint.part(k) if checkpoint else None
+        parts.append(train_within_memory(workload, transform, optimizer, budget, **cells, seed=seed, device=device, checkpoint=kept))  # type: ignore[arg-type]
     return joined(parts)

@@ -11,8 +11,8 @@ from study.comparison import compare
 from study.differences import classes, difference_of
 from study.home import Home
 from study.landscape import DIVERGED
-from study.launch import read
 from study.spec import read_spec
+from study.stored import read
 from tests.study.fabricated import fabricate, hill
 from tests.study.test_degenerate import WIDE
 from tests.study.test_launch import answer, study

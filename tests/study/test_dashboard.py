@@ -9,8 +9,8 @@ import pytest
 
 from study.home import Home
 from study.importance import store
-from study.launch import read
 from study.spec import read_spec
+from study.stored import read
 from tests.study.fabricated import fabricate, hill
 from tests.study.test_launch import answer, study
 

@@ -12,8 +12,8 @@ import pytest
 from study.choices import label
 from study.claims import judge_claims
 from study.evidence import gather
-from study.export import shown_estimate
 from study.home import Home
+from study.page import shown_estimate
 from study.regions import best_cell
 from study.spec import SpecError, Tolerances, parse_spec
 from study.verdicts import Claim

@@ -155,8 +155,8 @@ def test_one_lr_from_the_spec_to_the_picture(launched: tuple[Path, Path], capsys
     """The cell at lr 0.01 has the same number in the ledger, in MLflow, in the table and in the landscape that is drawn."""
     from mlflow.tracking import MlflowClient
 
-    from study.launch import read
     from study.spec import read_spec
+    from study.stored import read
 
     spec, home = launched
     analysis = read(read_spec(str(spec)), Home(home))

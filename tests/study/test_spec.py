@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from study.names import known
+from study.plan import make_plan
 from study.spec import SpecError, StudySpec, parse_spec, read_spec, shipped
 from tests.conftest import TINY
 from trainers.models import MODELS
@@ -97,6 +98,17 @@ def test_constants_are_kept_and_named() -> None:
         ("budget", "{steps: 10}", ["budget.batch_size", "missing"]),
         ("budget", "{steps: 10, batch_size: 3, schedul: cosine}", ["budget", "did you mean 'schedule'?"]),
         ("budget", "{steps: 10, batch_size: 3, schedule: cosinus}", ["unknown schedule 'cosinus'", "did you mean 'cosine'?"]),
+        ("budget", "{steps: true, batch_size: 3}", ["budget.steps", "found True", "wanted a whole number"]),
+        ("budget", "{steps: '4', batch_size: 3}", ["budget.steps", "found '4'", "wanted a whole number"]),
+        ("budget", "{steps: 4, batch_size: 3, spike_steps: [true]}", ["budget.spike_steps", "found True", "wanted a whole number"]),
+        ("budget", "{steps: 4, batch_size: 3, loss_scale: yes}", ["budget.loss_scale", "found True", "wanted a number"]),
+        ("budget", "{steps: 99999999, batch_size: 3}", ["budget.steps", "found 99,999,999", "at most 10,000,000"]),
+        ("budget", "{steps: 99999999999999999999, batch_size: 3}", ["budget.steps", "found 99999999999999999999", "wanted a whole number"]),
+        ("region", "{share: '0.5'}", ["region.share", "found '0.5'", "wanted a number"]),
+        ("region", "{least_seeds: true}", ["region.least_seeds", "found True", "wanted a whole number"]),
+        ("workers", "{tile: true}", ["workers.tile", "found True", "wanted a whole number"]),
+        ("workers", "{gpus_per_worker: .inf}", ["workers", "gpus_per_worker is inf"]),
+        ("lr", "{low: 1e-3, high: 1, points_per_decade: true}", ["lr", "points_per_decade a whole number"]),
         ("region", "{trained: 2}", ["region", "trained is 2"]),
         ("workload", "digit", ["workload", "did you mean 'digits'?"]),
         ("model", "{name: mlp, hiden: [3]}", ["model", "did you mean 'hidden'?"]),
@@ -119,6 +131,29 @@ def test_all_errors_come_at_once() -> None:
     assert len(wrong(text).splitlines()) == 5
 
 
+def test_floats_that_are_whole_are_whole_numbers() -> None:
+    """`steps: 1e2` is a hundred steps."""
+    assert parse_spec(TINY.replace("steps: 20", "steps: 1e2")).budget.steps == 100
+
+
+def test_a_thousand_equal_mistakes_are_twenty_lines() -> None:
+    """A list of negative numbers is answered with the first ones and how many more there are."""
+    lines = wrong(changed("lr", str([-1.0 - k for k in range(1000)]))).splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("and 980 more errors")
+
+
+def test_anchors_may_be_used_and_not_abused() -> None:
+    """An anchor stands for its value; a few lines of them that stand for millions of values, or for themselves, are refused."""
+    assert parse_spec(TINY.replace("[1e-2, 10]", "&axis [0.1, 1]").replace("[1e-3, 1e-2, 30]", "&other [0.1, 1]") + "\n").lr == (0.1, 1.0)
+    shared = TINY.replace("lr: [1e-3, 1e-2, 30]", "lr: &axis [0.1, 1]").replace("weight_decay: [1e-2, 10]", "weight_decay: *axis")
+    assert parse_spec(shared).weight_decay == (0.1, 1.0)
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 30))
+    assert "with every anchor written out" in wrong(bomb)
+    assert "with every anchor written out" in wrong("lr: &ring [*ring]")
+    assert "nested too deeply" in wrong("lr: " + "[" * 5000)
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "just words", "name: a\nname: b", "\x00", "? [a]\n: 1", "!!python/object/apply:os.system ['true']"])
 def test_not_a_spec(text: str) -> None:
     """What is not YAML, or not a mapping, or says a key twice, or calls for Python, is refused in a sentence."""
@@ -134,8 +169,15 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["digits", "none", "adamw", "clip_norm"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "low", "high", "steps", "points_per_decade", "max_norm", "x"]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["digits", "none", "adamw", "clip_norm", "absent:f", "math:sqrt", "json:dumps", "trainers.transforms.clip_norm:clip_norm"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "factory", "low", "high", "steps", "points_per_decade", "max_norm", "x"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -157,3 +199,40 @@ def test_defaults_of_methods_stand_in_the_factories() -> None:
     """Every constant of every transform has a default, so that a name alone is a complete choice."""
     for factory in TRANSFORMS.values():
         assert all(p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values())
+
+
+def test_lists_of_constants_are_axes() -> None:
+    """A constant that takes no list may be given one: every combination is a choice of its own; lists that a constant takes stay lists."""
+    spec = parse_spec(changed("transforms", "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]"))
+    assert [choice.label for choice in spec.transforms][1:] == [*(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)), "clip_norm(max_norm=0.5)"]
+    assert parse_spec(changed("model", "{name: mlp, hidden: [8, 8]}")).model[0].keywords() == {"hidden": (8, 8)}
+    assert [choice.label for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
+    assert "numerator is an empty list" in wrong(changed("transforms", "[{name: autoscale, numerator: []}]"))
+    assert "numerator is -1" in wrong(changed("transforms", "[{name: autoscale, numerator: [2, -1]}]"))
+
+
+def test_conditions_are_settings_of_their_own() -> None:
+    """Varied keys of the budget multiply the cells; each combination has its own setting, a budget with its value, and a name."""
+    plain, varied = parse_spec(TINY), parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n")
+    assert varied.size == 4 * plain.size
+    assert (
+        parse_spec(
+            json.dumps(json.loads(varied.canonical()) | {key: [choice.name for choice in getattr(plain, key)] for key in ("workload", "model", "optimizer", "transforms")})
+        ).conditions
+        == varied.conditions
+    )
+    plans = [make_plan(spec, {"digits/mlp": "x"}) for spec in (plain, varied)]
+    assert set(plans[0].keys) < set(plans[1].keys)  # the budget itself is one of the conditions, and its cells are the same cells
+    found = [(setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size) for setting in plans[1].settings.values()]
+    assert found == [(f"loss_scale={c:g}, spike_size={k:g}", c, k) for c in (1, 0.01) for k in (1, 1e8)]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [("{los_scale: [1]}", "did you mean 'loss_scale'?"), ("{loss_scale: []}", "loss_scale is empty"), ("{loss_scale: [1, 1.0]}", "twice"), ("{loss_scale: [a]}", "loss_scale[0] is 'a'"),
+     ("{loss_scale: [0]}", "loss_scale is 0"), ("{precision: [1]}", "precision[0] is 1"), ("{precision: [half]}", "unknown precision 'half'"), ("3", "wanted keys of the budget")],
+)  # fmt: skip
+def test_bad_conditions(value: str, word: str) -> None:
+    """A condition that cannot be is refused with its key, what was found and what is wanted."""
+    assert word in wrong(changed("conditions", value))
+    assert "conditions" in wrong(changed("conditions", value))

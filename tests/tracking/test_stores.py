@@ -70,7 +70,8 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
 
     def mirrored(what: list[CellRecord]) -> None:
         mirror = Mirror(lambda: MlflowStore(uri, "s", tmp_path / "artifacts"), ledger.path, "s", "t")
-        mirror.add(what)
+        ledger.add(what)
+        mirror.add(record.key for record in what)
         mirror.finish()
         assert mirror.trouble is None
 
@@ -100,7 +101,8 @@ def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
         raise ConnectionError("nobody there")
 
     mirror = Mirror(away, ledger.path, "s", "t")
-    mirror.add(records(2))
+    ledger.add(records(2))
+    mirror.add(["k0", "k1"])
     mirror.finish()
     assert mirror.trouble == "ConnectionError: nobody there"
     assert ledger.runs("s", "t") == {}

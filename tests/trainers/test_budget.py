@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from tests.trainers.test_twins import RELATIVE, assert_twins
 from trainers import Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers.dynamics import Dynamics
 from trainers.precision import GROWTH_INTERVAL, LossScale
 from trainers.spikes import spike_factors
 
@@ -42,6 +43,7 @@ def run(
         {"schedule": "step", "decay_every": 5},
         {"schedule": "linear", "floor": 0.1, "warmup": 4},
         {"dynamics": 5},
+        {"spike_size": 1e8, "spike_steps": (6, 12), "dynamics": 4},
         {"accumulation": 2, "loss_scale": 10.0, "spike_size": 3.0, "spike_steps": (2,), "dynamics": 1},
     ],
 )
@@ -57,7 +59,7 @@ def test_fused_equals_serial(changes: dict[str, Any], model: str, transform: str
         assert serial.dynamics is not None
         assert fused.dynamics.step_J == serial.dynamics.step_J
         assert fused.dynamics.layers == serial.dynamics.layers
-        for name in ("grad_std_JC", "layer_std_JCN", "grad_norm_JC", "scale_JC", "update_ratio_JC"):
+        for name in (field.name for field in fields(Dynamics) if field.name not in ("step_J", "layers")):
             torch.testing.assert_close(getattr(fused.dynamics, name), getattr(serial.dynamics, name), rtol=1e-6, atol=1e-12)
 
 
@@ -112,6 +114,32 @@ def test_dynamics_know_the_scale_factor() -> None:
     assert torch.equal(base.scale_JC, torch.ones_like(base.scale_JC))
     assert seen.layers == ("1.weight", "3.weight", "5.weight")
     assert global_std({"a": torch.tensor([[1.0, 3.0]])}).item() == pytest.approx(2**0.5)
+
+
+def test_dynamics_know_directions_and_gains() -> None:
+    """The stabilizer keeps each tensor's direction and not the whole gradient's; z-score's gain is one over the layer's deviation."""
+    budget = replace(BASE, dynamics=6, steps=12)
+    kept = run(train_fused, budget, "gradient_stabilizer").dynamics
+    assert kept is not None
+    torch.testing.assert_close(kept.least_cosine_JC, torch.ones_like(kept.least_cosine_JC), rtol=0, atol=1e-12)
+    assert (kept.cosine_JC < 0.999).all()
+    assert (kept.tensor_norm_JC <= kept.out_norm_JC).all()
+    torch.testing.assert_close(kept.out_norm_JC[0], torch.full_like(kept.out_norm_JC[0], 6**0.5))  # six tensors, each of norm one at the first step
+    scored = run(train_fused, budget, "zscore").dynamics
+    assert scored is not None
+    assert (scored.gain_JCN <= 1 / scored.layer_std_JCN * (1 + 1e-9)).all()
+    torch.testing.assert_close(scored.gain_JCN, 1 / scored.layer_std_JCN, rtol=0.1, atol=0)  # the mean that is removed takes a few percent of the norm
+
+
+def test_spikes_are_recorded_between_the_regular_moments() -> None:
+    """A spike's step is a moment of its own, with the same moments at every size, and its outgoing norm is that step's."""
+    planted = replace(BASE, spike_size=1e6, spike_steps=(9,), dynamics=5)
+    spiked, calm = run(train_fused, planted, "clip_norm").dynamics, run(train_fused, replace(planted, spike_size=1.0), "clip_norm").dynamics
+    assert spiked is not None
+    assert calm is not None
+    assert spiked.step_J == calm.step_J == (1, 6, 9, 11, 16, 21)
+    assert (spiked.grad_norm_JC[2] > 1e4).all()
+    torch.testing.assert_close(spiked.out_norm_JC[2], torch.ones_like(spiked.out_norm_JC[2]), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

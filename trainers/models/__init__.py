@@ -9,11 +9,13 @@ from typing import Any
 from torch import nn
 
 from trainers.models.convnet import convnet
+from trainers.models.linear import linear
 from trainers.models.mlp import mlp
 from trainers.models.resnet import resnet20, resnet56
 from trainers.naming import check_keywords, look_up
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
+    "linear": linear,
     "mlp": mlp,
     "convnet": convnet,
     "resnet20": resnet20,

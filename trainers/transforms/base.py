@@ -71,11 +71,11 @@ def build(name: str, factory: Callable[..., Transform], **constants: Any) -> Tra
     """Call a factory and note on the result what it was made from.
 
     Raises:
-        TypeError: a constant that the factory does not have; the message names those that it has.
+        TypeError: a constant that the factory does not have, or lacks; the message names those that it has.
     """
     signature = inspect.signature(factory)
     check_keywords(f"transform {name!r}", constants, signature)
-    defaults = {key: parameter.default for key, parameter in signature.parameters.items()}
+    defaults = {key: parameter.default for key, parameter in signature.parameters.items() if parameter.default is not parameter.empty}
     return replace(factory(**constants), name=name, constants={**defaults, **constants}, factory=factory)
 
 

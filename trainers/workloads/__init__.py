@@ -10,11 +10,14 @@ from trainers.models import model_factory
 from trainers.naming import check_keywords, look_up
 from trainers.workloads.base import Workload
 from trainers.workloads.images import digits
+from trainers.workloads.smooth import logistic, quadratic
 from trainers.workloads.synthetic import synthetic
 
 WORKLOADS: dict[str, Callable[..., Workload]] = {
     "digits": digits,
     "synthetic": synthetic,
+    "quadratic": quadratic,
+    "logistic": logistic,
 }
 
 

@@ -16,11 +16,27 @@ NUMERICS = 1
 
 
 @dataclass(frozen=True)
+class Smooth:
+    """What is known of an objective f whose minibatch gradients are unbiased.
+
+    Attributes:
+        beta: |∇f(a) - ∇f(b)| <= beta |a - b|.
+        variance: largest E|g - ∇f|² of a batch of so many examples, at any parameters.
+        excess: f at a network's parameters minus the least value, or more than that.
+    """
+
+    beta: float
+    variance: Callable[[int], float]
+    excess: Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True)
 class Workload:
     """One learning problem.
 
     `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean over a batch;
     `score(output, target)` gives one number per example, and the workload's metric is its mean over the evaluation set.
+    `smooth` holds the constants of convergence bounds where they are known.
     """
 
     name: str
@@ -34,6 +50,7 @@ class Workload:
     metric_name: str
     higher_is_better: bool
     chance: float
+    smooth: Smooth | None = None
 
     def __post_init__(self) -> None:
         if len(self.eval_x) == 0:

@@ -1,0 +1,147 @@
+"""What is stored of a study, shown: files, Optuna's storage, and runs in MLflow, at the end of a launch or later by `study sync`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from study.analysis import Analysis
+from study.home import Home
+from study.plan import Plan, make_plan, settings
+from study.progress import EVERY
+from study.spec import SpecError, StudySpec, parse_spec
+from tracking import Ledger, LedgerError, Mirror
+
+if TYPE_CHECKING:
+    from tracking.mlflow_store import MlflowStore
+
+EVIDENCE = ("finished", "diverged")
+"""Outcomes that are shown and never trained again; a failed cell is tried again."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How much of a study its tracker has: `runs` of `stored` cells, and what was wrong."""
+
+    study: str
+    stored: int
+    runs: int
+    trouble: str | None
+
+    @property
+    def complete(self) -> bool:
+        return self.runs == self.stored and self.trouble is None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"study": self.study, "stored": self.stored, "mlflow_runs": self.runs, "mlflow_trouble": self.trouble, "complete": self.complete}
+
+    def line(self) -> str:
+        """In words."""
+        return f"{self.study}: MLflow has {self.runs} of {self.stored} stored cells" + (f"; {escape(self.trouble)}; run it again when MLflow is there" if self.trouble else "")
+
+
+@contextmanager
+def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str) -> Iterator[Mirror]:
+    """A mirror of the study's cells in MLflow, which first gets what is stored and not yet shown.
+
+    It is left in haste when something goes wrong inside of the block: the ledger has all that it lacks.
+    """
+    mirror = Mirror(partial(open_mlflow, uri, plan.spec.name, home), home.ledger, plan.spec.name, uri)
+    shown = ledger.runs(plan.spec.name, uri)
+    mirror.add(key for key in stored if key not in shown)
+    try:
+        yield mirror
+    finally:
+        mirror.finish(give_up=True)
+
+
+def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None = None) -> Shown:
+    """Bring MLflow up to what the ledger has: missing runs written, unfinished and doubled ones mended, files and tags renewed.
+
+    Raises:
+        SpecError: there is nothing stored, or somebody is launching the study.
+    """
+    uri = tracking_uri or home.mlflow_uri
+    with closing(_existing(home)) as ledger, home.hold(spec.name):
+        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        outcomes = ledger.outcomes(plan.keys)
+        stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
+        started = printed = time.monotonic()
+
+        def said() -> None:
+            nonlocal printed
+            if time.monotonic() - printed >= EVERY:
+                printed = time.monotonic()
+                console.print(f"{spec.name}: {mirror.waiting} runs on their way to MLflow, {printed - started:.0f} s", highlight=False)
+
+        with mirrored(plan, stored, ledger, home, uri) as mirror:
+            mirror.finish(said)
+        trouble = mirror.trouble
+        if stored and trouble is None:
+            trouble = conclude(Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console)
+        return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
+
+
+def synced_specs(home: Home) -> list[StudySpec]:
+    """Every study that the home has seen, as it was last launched.
+
+    Raises:
+        SpecError: there is no ledger.
+    """
+    with closing(_existing(home)) as ledger:
+        return [parse_spec(text, name) for name, text in ledger.studies().items()]
+
+
+def _existing(home: Home) -> Ledger:
+    if not home.ledger.exists():
+        raise SpecError(f"home {home.root}: there is no ledger; launch a study first, or name another with --home")
+    return home.open_ledger()
+
+
+def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
+    """How many cells of a study its tracker has."""
+    return len(ledger.runs(plan.spec.name, uri).keys() & set(plan.keys))
+
+
+def conclude(analysis: Analysis, home: Home, uri: str, console: Console) -> str | None:
+    """Regions, importances, claims and pictures: as files, in Optuna's storage, and on the study's MLflow run.
+
+    Returns:
+        What was wrong with MLflow, which must not cost the study its result.
+
+    Raises:
+        LedgerError: the home cannot be written.
+    """
+    from study.export import export
+    from study.importance import store
+
+    console.print("analysing", highlight=False)
+    folder = home.exports(analysis.plan.spec.name)
+    try:
+        written = export(analysis, folder)
+        store(home.optuna(analysis.plan.spec.name), [landscape for piece in analysis.evidence for landscape in piece.landscapes.values() if landscape.seeds])
+    except OSError as error:
+        raise LedgerError(f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again") from error
+    try:
+        open_mlflow(uri, analysis.plan.spec.name, home).finish(
+            {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
+            analysis.tags,
+            [folder / "heatmaps", *(path for path in written if path.parent == folder)],
+        )
+    except Exception as error:  # any fault of a tracker, its own or the network's
+        return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+    return None
+
+
+def open_mlflow(uri: str, study: str, home: Home) -> MlflowStore:
+    """The study's runs in MLflow."""
+    from tracking.mlflow_store import MlflowStore
+
+    return MlflowStore(uri, study, home.mlflow_artifacts)

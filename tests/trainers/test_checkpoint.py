@@ -1,0 +1,128 @@
+"""A run whose process died goes on where it was, with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers import Budget, Checkpoint, Curves, make_optimizer, make_transform, make_workload, train_fused
+from trainers.width import train_within_memory
+
+BUDGET = Budget(steps=24, batch_size=32, points=4, dynamics=5, spike_steps=(9,), spike_size=50.0)
+CELLS = {"lr_C": torch.tensor([1e-3, 1e-2, 30.0, 1e8, 3e-3]), "weight_decay_C": torch.tensor([0.0, 0.1, 0.0, 1e3, 0.01]), "seed": 3}
+
+
+class Dying(Checkpoint):
+    """Kept at every step; after some steps the process is gone."""
+
+    def __init__(self, path: Path, last: int) -> None:
+        super().__init__(path, every=0.0)
+        self.last = last
+
+    def save(self, identity: str, state: Mapping[str, Any]) -> None:
+        super().save(identity, state)
+        if state["step"] == self.last:
+            raise KeyboardInterrupt
+
+    def part(self, number: int) -> Checkpoint:
+        """Only second parts die."""
+        path = super().part(number).path
+        return Dying(path, self.last) if number else Checkpoint(path)
+
+
+def same(a: Curves, b: Curves) -> bool:
+    """Equal to the last bit, missing numbers included, save for the time taken."""
+    tensors = ("loss_KC", "metric_KC", "loss_final_C", "metric_best_C")
+    plain = ("outcome_C", "reason_C", "diverged_step_C", "loss_initial")
+    alike = all(torch.equal(getattr(a, name).nan_to_num(-1.0), getattr(b, name).nan_to_num(-1.0)) for name in tensors)
+    seen = (a.dynamics is None and b.dynamics is None) or (
+        a.dynamics is not None and b.dynamics is not None and torch.equal(a.dynamics.grad_std_JC.nan_to_num(-1.0), b.dynamics.grad_std_JC.nan_to_num(-1.0))
+    )
+    return alike and seen and all(getattr(a, name) == getattr(b, name) for name in plain)
+
+
+@pytest.mark.parametrize("last", [1, 8, 9, 13, 18, 23])
+@pytest.mark.parametrize(
+    ("model", "transform", "optimizer", "precision"),
+    [("mlp", "gradient_stabilizer", "adamw", "float32"), ("convnet", "zclip", "sgd", "float32"), ("mlp", "spam", "adam", "float16"), ("convnet", "autoscale", "lion", "float64")],
+)
+def test_a_resumed_run_ends_with_the_same_bits(model: str, transform: str, optimizer: str, precision: str, last: int, tmp_path: Path) -> None:
+    """Model, buffers, optimizer, transform, loss scale, dropped cells, dynamics and the order of the data all go on."""
+    constants = {"dropout": 0.1} if model == "mlp" else {}
+    parts = make_workload("digits", model, constants), make_transform(transform), make_optimizer(optimizer), replace(BUDGET, precision=precision)
+    undisturbed = train_fused(*parts, **CELLS)
+    with pytest.raises(KeyboardInterrupt):
+        train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", last))
+    resumed = train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
+    assert same(resumed, undisturbed)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_resumed_run_does_not_start_again(tmp_path: Path) -> None:
+    """Only the steps after the checkpoint are taken: a workload that counts its batches sees no more of them."""
+    steps = []
+    workload = make_workload("digits", "mlp")
+    counted = replace(workload, loss=lambda out, y: steps.append(1) or workload.loss(out, y))  # type: ignore[func-returns-value]
+    parts = counted, make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=0)
+    with pytest.raises(KeyboardInterrupt):
+        train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 20))
+    before = len(steps)
+    train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
+    assert len(steps) - before <= 4 + BUDGET.tail + 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
+def test_what_is_not_this_run_is_not_gone_on_from(damage: bytes | None, tmp_path: Path) -> None:
+    """A damaged file, or one of other cells, is as good as none."""
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
+    undisturbed = train_fused(*parts, **CELLS)
+    if damage is None:
+        with pytest.raises(KeyboardInterrupt):
+            train_fused(*parts, **{**CELLS, "seed": 4}, checkpoint=Dying(tmp_path / "run", 8))
+    else:
+        (tmp_path / "run").write_bytes(damage)
+    assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    """A file that would run a command when it is unpickled is refused."""
+    import pickle
+
+    class Bad:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "pwned",))
+
+    (tmp_path / "run").write_bytes(pickle.dumps(Bad(), protocol=2))
+    assert Checkpoint(tmp_path / "run").load("any") is None
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+    """Where the folder is a file, the run goes on without."""
+    (tmp_path / "file").write_text("")
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
+    assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "file" / "run", every=0.0)), train_fused(*parts, **CELLS))
+
+
+def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory holds two cells at a time, the run dies in its second part and goes on there."""
+    from trainers import width
+
+    def small(*parts: Any, lr_C: torch.Tensor, **rest: Any) -> Curves:
+        if len(lr_C) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return train_fused(*parts, lr_C=lr_C, **rest)
+
+    monkeypatch.setattr(width, "train_fused", small)
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
+    undisturbed = train_within_memory(*parts, **CELLS)
+    with pytest.raises(KeyboardInterrupt):
+        train_within_memory(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 12))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.1.1"]
+    assert same(train_within_memory(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
+    assert not any(tmp_path.iterdir())
