@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from study.claims.freedom import constants, scale_shift
 from study.evidence import KINDS, REFERENCES, Evidence
 from study.landscape import Landscape
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.regions import best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
 from study.statistics import Estimate
 from study.tuning import effective_dimension, expected_performance, normalised, shared_default_regret, tuning_curve, wins
+from study.verdicts import Comparison
 from tracking import CellRecord
 
 BUDGETS = (1, 5, 20)
@@ -138,8 +140,15 @@ def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate 
     return measured
 
 
-def elsewhere(what: str) -> Callable[[Case], Estimate | str]:
-    return lambda case: f"takes {what}; the claims that need it measure it there"
+def largest(of: Callable[[Evidence, Landscape], tuple[list[Comparison], str]]) -> Callable[[Case], Estimate | str]:
+    """The largest of what a claim measures along several constants or scales; in words what it lacks."""
+
+    def measured(case: Case) -> Estimate | str:
+        comparisons, lacking = of(case.evidence, case.landscape)
+        found = [one.estimate for one in comparisons if one.estimate]
+        return max(found, key=lambda estimate: abs(estimate.mean)) if found else lacking or "; ".join(one.note for one in comparisons)
+
+    return measured
 
 
 SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | str]]]] = {
@@ -169,8 +178,8 @@ MEASURES: dict[str, Measure] = {
     "late spikes": Measure("per cell", late_spikes),
     "shared-default regret": Measure("normalised score", over_workloads(shared_default_regret)),
     "effective dimension": Measure("count", over_workloads(effective_dimension)),
-    "constant sensitivity": Measure("loss units", elsewhere("a spec with an axis of one of the transform's constants")),
-    "gradient-scale shift": Measure("decades", elsewhere("a spec with an axis of the loss scale")),
+    "constant sensitivity": Measure("loss units", largest(constants)),
+    "gradient-scale shift": Measure("decades", largest(scale_shift)),
 }
 """Add a measure by adding a row."""
 
