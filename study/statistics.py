@@ -21,7 +21,12 @@ class Estimate:
         mean ± sqrt( max(t · s / sqrt(S), z · o)² + q² )
 
     where o is the part of the grid's error that differs between seeds (it shows in s, but not when few seeds tie), and q is the quantile of a symmetric beta distribution with standard deviation `lattice_sd` on ±`lattice_reach`: uniform for
-    one edge, nearly triangular for two, nearly normal for many. `make calibration` measures how often it covers the truth.
+    one edge, nearly triangular for two, nearly normal for many.
+
+    Measured by `make calibration` (1,000 planted landscapes of each of five kinds, with 3, 5 and 10 seeds; weight-decay widths apart):
+    no 95 % interval held in fewer than 92.3 %. Of 48 intervals 40 held in 93-97 % on grids of 8 points per decade, 31 on grids of 4, and
+    9 on grids of 2, where the others held in up to 100 %: edges that jitter by a fraction of a gap leave open how much of the grid's
+    error the seeds have in common, and the wider reading is taken. Tuning curves, regret, dimension and spikes were not measured.
 
     Attributes:
         values_S: the measure of each seed's landscape.
