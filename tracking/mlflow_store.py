@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ STUDY = "stability_study"
 MOST_POINTS = 200
 """Points of a curve that a run shows; the ledger has them all."""
 EMBEDDED = "sqlite:///"
+_written_ahead: set[str] = set()
 PAGE = 1000
 """Runs per page of a search: MLflow's limit for one page is higher, its advice is not."""
 
@@ -131,18 +130,19 @@ def write_ahead(path: Path) -> None:
 
     A power cut may cost the last runs, never the database; the ledger has them, and the next launch or sync writes them again.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, timeout=60.0)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
     from sqlalchemy import Engine, event
 
-    if not event.contains(Engine, "connect", _unforced):
-        event.listen(Engine, "connect", _unforced)
+    _written_ahead.add(str(path.resolve()))
+    if not event.contains(Engine, "connect", _opened):
+        event.listen(Engine, "connect", _opened)
 
 
-def _unforced(connection: Any, record: Any) -> None:
-    if isinstance(connection, sqlite3.Connection) and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-        connection.execute("PRAGMA synchronous=NORMAL")
+def _opened(connection: Any, record: Any) -> None:
+    if type(connection).__module__ == "sqlite3":
+        (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
+        if file in _written_ahead:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def quiet() -> None:
