@@ -25,9 +25,10 @@ lint: $(VENV)/.installed-dev
 test: lint  ## install, lint, types and tests
 	$(BIN)/pytest
 
-bench: $(VENV)/.installed  ## fused training beside plain loops, on this machine
+bench: $(VENV)/.installed-dev  ## fused training beside plain loops, and ten thousand cells through the whole road beside Ray Tune, on this machine
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
+	$(BIN)/python -m tests.benchmarks.scale
 
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about half an hour
 	$(BIN)/python -m tests.faults

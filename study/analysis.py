@@ -13,7 +13,7 @@ from study.claims import judge_claims
 from study.designs import Search, searches, with_classes
 from study.evidence import KINDS, REFERENCES, Evidence, gather
 from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
-from study.landscape import INFERRED, Landscape, landscapes
+from study.landscape import OUTCOMES, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
 from study.plan import Plan
@@ -47,8 +47,7 @@ class Analysis:
         found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
         if not self.searches:
             return found
-        inferred = sum(int((landscape.outcome_SWL == INFERRED).sum()) for landscape in self.landscapes)
-        return found | {"pending": found["pending"] - inferred, "inferred": inferred}
+        return {name: sum(int((landscape.outcome_SWL == number).sum()) for landscape in self.landscapes) for number, name in enumerate(OUTCOMES)}
 
     @cached_property
     def searches(self) -> list[Search]:

@@ -16,7 +16,7 @@ FINGERPRINT = "data, network or arithmetic of this version"
 def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     """Refuse a spec whose name stands for stored cells of another budget, workload, model, optimizer or data.
 
-    Seeds, learning rates, weight decays, transforms (and their code) and further settings may come and go: cells that are stored keep their
+    Seeds, learning rates, weight decays, transforms (and their code) may come and go, and settings be added or dropped (not both at once, which looks like one that changed): cells that are stored keep their
     meaning, and only what is missing is trained. Tolerances, workers and the description may change, too.
 
     Args:
@@ -25,11 +25,11 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     Raises:
         SpecError: one line per difference.
     """
-    now = [json.loads(meaning) for meaning in plan.meanings.values()]
-    gone = [old for old in map(json.loads, remembered.values()) if old not in now]
-    if not gone:
+    before, now = (list(map(json.loads, meanings.values())) for meanings in (remembered, plan.meanings))
+    gone, fresh = [one for one in before if one not in now], [one for one in now if one not in before]
+    if not gone or not fresh:
         return
-    old, new = min(product(gone, now), key=lambda pair: sum(1 for _ in differences(*pair)))
+    old, new = min(product(gone, fresh), key=lambda pair: sum(1 for _ in differences(*pair)))
     name = plan.spec.name
     raise SpecError(
         f"study {name!r} has stored cells of another meaning; they would stand beside the new ones under one name. What differs:\n"

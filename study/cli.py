@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from study.home import DEFAULT_HOME, Home
-from study.spec import SpecError, read_spec, shipped
+from study.spec import PoolError, SpecError, read_spec, shipped
 from tracking import LedgerError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main() -> None:
     """Run a command; what the user got wrong is one message per error, without a traceback."""
     try:
         app()
-    except LedgerError as error:
+    except (LedgerError, PoolError) as error:
         complain(error)
         sys.exit(1)
     except SpecError as error:
@@ -184,10 +184,10 @@ def sync(
 ) -> None:
     """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
     from study.sync import sync as run
-    from study.sync import synced_specs
+    from study.sync import sync_all
 
     console = Console(stderr=True) if as_json else out
-    found = [run(one, Home(home), console, tracking_uri) for one in ([read_spec(spec)] if spec else synced_specs(Home(home)))]
+    found = [run(read_spec(spec), Home(home), console, tracking_uri)] if spec else sync_all(Home(home), console, tracking_uri)
     if as_json:
         emit([one.as_dict() for one in found])
     else:

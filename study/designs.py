@@ -13,7 +13,7 @@ import numpy as np
 
 from search_spaces import Cell, EdgeDesign, Point
 from study.choices import Choice
-from study.landscape import INFERRED, PENDING, Floats, Landscape
+from study.landscape import FAILED, INFERRED, PENDING, Floats, Landscape
 from study.plan import Plan
 from study.regions import reference_scores
 from study.spec import Tolerances
@@ -115,7 +115,7 @@ def searches(plan: Plan) -> list[Search]:
 
 def with_classes(landscape: Landscape, search: Search) -> Landscape:
     """A landscape that knows what a design says of it; cells that need no training are `inferred`."""
-    outcome_SWL = np.where((landscape.outcome_SWL == PENDING) & (search.class_SWL >= 0), INFERRED, landscape.outcome_SWL)
+    outcome_SWL = np.where(np.isin(landscape.outcome_SWL, (PENDING, FAILED)) & (search.class_SWL >= 0), INFERRED, landscape.outcome_SWL)
     return dataclasses.replace(landscape, outcome_SWL=outcome_SWL, class_SWL=search.class_SWL)
 
 

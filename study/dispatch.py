@@ -7,14 +7,15 @@ import logging
 import os
 import pickle
 import platform
+import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from study.spec import Workers
+from study.spec import PoolError, SpecError, Workers
 from study.worker import Job, Kept, default_device, measure_width, run_job
 from tracking import CellRecord, LedgerError
 
@@ -28,6 +29,11 @@ class Failure:
 
     job: Job
     reason: str
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the worker was ended because the machine had no memory left."""
+        return any(words in self.reason for words in ("OutOfMemory", "low on memory", "out of memory"))
 
 
 class Pool(Protocol):
@@ -86,18 +92,48 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
 
     started = not ray.is_initialized()
     if started:
+        check_reachable(address)
         own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
-        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
+        try:
+            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
+        except Exception as error:
+            raise PoolError(f"Ray cannot be had at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here") from error
     gpus = workers.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
     try:
+        check_room(workers, gpus, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         yield RayPool(workers, kept, gpus, address or platform.node())
     finally:
         if started:
             # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
             gc.collect()
             ray.shutdown()
+
+
+def check_reachable(address: str | None) -> None:
+    """Ray tries for minutes to reach an address where nobody listens; a socket knows at once.
+
+    Raises:
+        PoolError: nobody listens there.
+    """
+    host, _, port = (address or "").rpartition("/")[2].rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except OSError as error:
+            raise PoolError(f"Ray cannot be had at {address} ({error.strerror or error}); start it, name another --address, or train with --here") from None
+
+
+def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
+    """Refuse workers that no machine can hold: Ray would wait for one for ever.
+
+    Raises:
+        SpecError: found, wanted, do.
+    """
+    if not any(machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1) for machine in machines):
+        largest = max((machine.get("CPU", 0) for machine in machines), default=0)
+        raise SpecError(f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them")
 
 
 class RayPool:
@@ -173,10 +209,10 @@ class RayPool:
             )
             try:
                 results = tuner.fit()
-            except Exception:
+            except Exception as error:
                 if broken:
                     raise broken[0] from None
-                raise
+                raise PoolError(f"Ray gave out ({cause(error)}); what finished is stored: run the same command again") from error
         return [Failure(unpacked(result.config["tile"]), cause(result.error)) for result in results if result.error is not None]
 
 
@@ -189,7 +225,7 @@ def measured_on_worker(job: Job, threads: int, device: str) -> int:
 
 
 def unpacked(text: str) -> Job:
-    job: Job = pickle.loads(bytes.fromhex(text))  # made by `dispatch_ray` in the same cluster
+    job: Job = pickle.loads(bytes.fromhex(text))  # made by `RayPool.train` in the same cluster
     return job
 
 

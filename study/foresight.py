@@ -81,7 +81,7 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
     remembered: dict[str, int | None] = {}
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)
-        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        plan = make_plan(spec, ledger.fingerprints(spec.name))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
         stored = {key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome != "failed"}
         remembered = {key: ledger.any_width(key) for key in plan.settings}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Home:
             for folder in (self.root, self.root / "optuna", self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.root / "locks" / f"probe-{os.getpid()}"
-            probe.write_text("")
+            probe.write_bytes(bytes(65_536))  # a disk may be full, too
             probe.unlink()
         except OSError as error:
             raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
@@ -82,11 +82,18 @@ class Home:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            pid = owner.read_text() if owner.exists() else "unknown"
+            try:
+                pid = owner.read_text()
+            except OSError:
+                pid = "unknown"
             raise SpecError(f"study {study!r} is being launched by process {pid}; wait for it, or stop it first") from None
+        except OSError as error:
+            raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
         try:
-            owner.write_text(str(os.getpid()))
+            with suppress(OSError):  # only told to others
+                owner.write_text(str(os.getpid()))
             yield
         finally:
-            owner.unlink(missing_ok=True)
+            with suppress(OSError):
+                owner.unlink(missing_ok=True)
             lock.release()

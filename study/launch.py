@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,8 +28,11 @@ from study.progress import Display
 from study.rehearsal import rehearse
 from study.spec import SpecError, StudySpec
 from study.sync import EVIDENCE, conclude, mirrored, runs_of
-from study.worker import Kept, failed_records, workload_of
+from study.worker import Job, Kept, failed_records, halves, workload_of
 from tracking import CellRecord, Ledger
+
+FALLBACK = 8
+"""Cells per tile where the best number could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,7 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
     home.prepare()
     with home.hold(spec.name), closing(home.open_ledger()) as ledger:
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        for name, value in prints.items():
-            ledger.note_fingerprint(name, value)
+        ledger.note_fingerprints(spec.name, prints)
         ledger.note_study(spec.name, spec.canonical(), plan.meanings)
         return _run(plan, home, ledger, console, here, address, tracking_uri or home.mlflow_uri, started)
 
@@ -102,8 +105,16 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
 
         def done(records: list[CellRecord]) -> None:
             ledger.add(records)
+            kept.clear(records)
             mirror.add(record.key for record in records)
             display.add(records)
+
+        def train(jobs: list[Job], pool: dispatch.Pool) -> list[Failure]:
+            failed = pool.train(jobs, done)
+            large = [failure for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1]
+            rest = [failure for failure in failed if failure not in large]
+            ledger.add(record for failure in rest for record in failed_records(failure.job, failure.reason))
+            return rest + (train([half for failure in large for half in halves(failure.job)], pool) if large else [])
 
         kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)
         try:
@@ -115,16 +126,16 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
                         missing = missing_of(part, ledger)
                         display.expect(len(missing))
                         widths = {key: width_of(key, plan, ledger, pool) for key in plan.settings if any(cell.setting == key for cell in missing)}
-                        failures += pool.train(part.jobs(missing, widths), done)
-                ledger.add(record for failure in failures for record in failed_records(failure.job, failure.reason))
-            mirror.finish(display.refresh)
+                        failures += train(part.jobs(missing, widths), pool)
+            with stopped_like_ctrl_c():
+                mirror.finish(display.refresh)
         except KeyboardInterrupt:
             interrupted = True
     analysis, trouble = Analysis(plan, ledger.get(plan.keys), ledger.runs(plan.spec.name, uri)), mirror.trouble
     if analysis.complete:
         shutil.rmtree(kept.folder, ignore_errors=True)
     if not interrupted:
-        trouble = conclude(analysis, home, uri, console) or trouble
+        trouble = conclude(analysis, home, uri, console, away=trouble)
     seconds, runs = time.monotonic() - started, runs_of(plan, ledger, uri)
     return Launch(analysis, display.trained, failures, interrupted, home.exports(plan.spec.name), seconds, runs, trouble, uri == home.mlflow_uri)
 
@@ -142,6 +153,9 @@ def stopped_like_ctrl_c() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield
+        return
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
@@ -156,6 +170,9 @@ def width_of(key: str, plan: Plan, ledger: Ledger, pool: dispatch.Pool) -> int:
     job = plan.largest(key)
     width = ledger.width(key, pool.name, len(job.tile.cells))
     if width is None:
-        width = pool.width(job)
+        try:
+            width = pool.width(job)
+        except Exception:  # whatever breaks a measurement will be the reason of a tile, which has retries; this width is not remembered
+            return min(FALLBACK, len(job.tile.cells))
         ledger.note_width(key, pool.name, width, len(job.tile.cells))
     return width

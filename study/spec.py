@@ -32,6 +32,10 @@ class SpecError(ValueError):
     """The user's spec is wrong; the message has one line per error."""
 
 
+class PoolError(RuntimeError):
+    """The workers that a spec asks for cannot be had, or gave out; what finished is stored, and the message says what to do."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Tolerances:
     """What counts as stable (fractions of the way from the untrained score to the reference score), and when a verdict is reached.

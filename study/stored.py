@@ -8,7 +8,7 @@ from typing import Any
 
 from study.analysis import Analysis, counted
 from study.home import Home
-from study.plan import make_plan, settings
+from study.plan import make_plan
 from study.spec import StudySpec
 from tracking import Ledger
 
@@ -35,7 +35,7 @@ def read(spec: StudySpec, home: Home) -> Analysis:
     if not home.ledger.exists():
         return Analysis(make_plan(spec, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:
-        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        plan = make_plan(spec, ledger.fingerprints(spec.name))
         return Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, home.mlflow_uri))
 
 
@@ -49,7 +49,7 @@ def status(spec: StudySpec, home: Home) -> Status:
         plan = make_plan(spec, {})
         return Status(spec.name, len(plan.cells), counted(plan.keys, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:
-        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        plan = make_plan(spec, ledger.fingerprints(spec.name))
         outcomes = ledger.outcomes(plan.settings)
         reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == "failed")
     return Status(spec.name, len(plan.cells), counted(plan.keys, outcomes), reasons)

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from study.analysis import Analysis
 from study.home import Home
-from study.plan import Plan, make_plan, settings
+from study.plan import Plan, make_plan
 from study.progress import EVERY
 from study.spec import SpecError, StudySpec, parse_spec
 from tracking import Ledger, LedgerError, Mirror
@@ -70,7 +70,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
     """
     uri = tracking_uri or home.mlflow_uri
     with closing(_existing(home)) as ledger, home.hold(spec.name):
-        plan = make_plan(spec, ledger.fingerprints(setting.name for setting in settings(spec)))
+        plan = make_plan(spec, ledger.fingerprints(spec.name))
         outcomes = plan.own(ledger.outcomes(plan.settings))
         stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
         started = printed = time.monotonic()
@@ -84,19 +84,28 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
         with mirrored(plan, stored, ledger, home, uri) as mirror:
             mirror.finish(said)
         trouble = mirror.trouble
-        if stored and trouble is None:
+        if not stored and ledger.meanings(spec.name):
+            trouble = "what is stored belongs to other data, code or settings than now; launch says what differs"
+        elif stored and trouble is None:
             trouble = conclude(Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console)
         return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
 
 
-def synced_specs(home: Home) -> list[StudySpec]:
-    """Every study that the home has seen, as it was last launched.
+def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> list[Shown]:
+    """`sync` of every study that the home has seen, as it was last launched; one that cannot be brought up does not stop the others.
 
     Raises:
         SpecError: there is no ledger.
     """
     with closing(_existing(home)) as ledger:
-        return [parse_spec(text, name) for name, text in ledger.studies().items()]
+        specs = ledger.studies()
+    found = []
+    for name, text in specs.items():
+        try:
+            found.append(sync(parse_spec(text, name), home, console, tracking_uri))
+        except SpecError as error:
+            found.append(Shown(name, 0, 0, str(error)))
+    return found
 
 
 def _existing(home: Home) -> Ledger:
@@ -110,8 +119,11 @@ def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
     return len(ledger.runs(plan.spec.name, uri).keys() & set(plan.keys))
 
 
-def conclude(analysis: Analysis, home: Home, uri: str, console: Console) -> str | None:
+def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: str | None = None) -> str | None:
     """Regions, importances, claims and pictures: as files, in Optuna's storage, and on the study's MLflow run.
+
+    Args:
+        away: what is wrong with MLflow already, so that it is not waited for again.
 
     Returns:
         What was wrong with MLflow, which must not cost the study its result.
@@ -124,11 +136,17 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console) -> str 
 
     console.print("analysing", highlight=False)
     folder = home.exports(analysis.plan.spec.name)
+    storage = home.optuna(analysis.plan.spec.name)
     try:
         written = export(analysis, folder)
-        store(home.optuna(analysis.plan.spec.name), [landscape for piece in analysis.evidence for landscape in piece.landscapes.values() if landscape.seeds])
     except OSError as error:
         raise LedgerError(f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again") from error
+    try:
+        store(storage, [landscape for piece in analysis.evidence for landscape in piece.landscapes.values() if landscape.seeds])
+    except Exception as error:  # derived from the cells: an unreadable file of another version, or a lock, must not cost the study its result
+        console.print(f"{storage} could not be written ({type(error).__name__}); move it away and run the same command again", highlight=False, soft_wrap=True)
+    if away:
+        return away
     try:
         open_mlflow(uri, analysis.plan.spec.name, home).finish(
             {f"cells_{name}": float(count) for name, count in analysis.counts.items()},

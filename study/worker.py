@@ -7,12 +7,13 @@ import math
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import Tile
+from search_spaces import Tile, digest
 from study.choices import Choice
 from study.methods import optimizer_of, transform_of, workload_with
 from tracking import CellRecord
@@ -48,6 +49,12 @@ class Kept:
     folder: Path
     every: float
 
+    def clear(self, records: Iterable[CellRecord]) -> None:
+        """These cells of one tile are stored: the tile need not be kept."""
+        key = digest([record.key for record in records])
+        for file in (*self.folder.glob(f"{key}*"), *self.folder.glob(f".{key}*")):
+            file.unlink(missing_ok=True)
+
 
 def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> list[CellRecord]:
     """Train the cells of a tile together; where memory does not hold them, half of them at a time.
@@ -75,6 +82,12 @@ def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> li
         checkpoint=Checkpoint(kept.folder / job.tile.key, kept.every) if kept else None,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
+
+
+def halves(job: Job) -> list[Job]:
+    """The tile in two, for workers that were ended for want of memory before they could say so."""
+    middle = len(job.tile.cells) // 2
+    return [replace(job, tile=Tile(cells)) for cells in (job.tile.cells[:middle], job.tile.cells[middle:])]
 
 
 def measure_width(job: Job, device: str | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS cells (
 CREATE INDEX IF NOT EXISTS cells_by_setting ON cells (setting, outcome, seconds);
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS meanings (study TEXT NOT NULL, setting TEXT NOT NULL, meaning TEXT NOT NULL, PRIMARY KEY (study, setting)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fingerprints (workload TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS prints (study TEXT NOT NULL, workload TEXT NOT NULL, fingerprint TEXT NOT NULL, noted_at REAL NOT NULL, PRIMARY KEY (study, workload)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, most INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, tracker TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, tracker, key)) WITHOUT ROWID;
 """
@@ -49,13 +49,19 @@ class Ledger:
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.executescript(SCHEMA)
-            self._connection.execute("SELECT 1 FROM cells, meanings LIMIT 1")
+            self._connection.execute("SELECT 1 FROM cells, meanings, prints LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise LedgerError(f"{path} is not a ledger of this version ({error}); launching brings an older one up to date, else move it away or choose another home") from None
 
     def close(self) -> None:
         self._connection.close()
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"{self.path} cannot be read ({error})") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -68,7 +74,9 @@ class Ledger:
                 if self._connection.in_transaction:  # sqlite itself rolls back when the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
             raise LedgerError(f"{self.path} cannot be written ({error}); what it holds is whole: make room, or the folder writable, and run the same command again") from error
 
     def add(self, records: Iterable[CellRecord]) -> int:
@@ -89,7 +97,7 @@ class Ledger:
     def outcomes(self, settings: Iterable[str]) -> dict[str, str]:
         """The outcome of every stored cell of these settings, from an index alone: a hundred thousand take a fraction of a second."""
         wanted = list(settings)
-        return dict(self._connection.execute(f"SELECT key, outcome FROM cells WHERE setting IN ({', '.join('?' for _ in wanted)})", wanted))
+        return dict(self._rows(f"SELECT key, outcome FROM cells WHERE setting IN ({', '.join('?' for _ in wanted)})", wanted))
 
     def reasons(self, keys: Iterable[str]) -> dict[str, str]:
         """Why each failed cell among these keys failed."""
@@ -99,11 +107,11 @@ class Ledger:
         wanted = list(keys)
         for at in range(0, len(wanted), CHUNK):
             part = wanted[at : at + CHUNK]
-            yield from self._connection.execute(f"SELECT {columns} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
+            yield from self._rows(f"SELECT {columns} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
 
     def seconds_per_cell(self, setting: str) -> float | None:
         """Mean seconds of the stored cells of a setting, or None."""
-        (mean,) = self._connection.execute("SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,)).fetchone()
+        ((mean,),) = self._rows("SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,))
         return None if mean is None else float(mean)
 
     def note_study(self, name: str, spec: str, meanings: Mapping[str, str]) -> None:
@@ -115,26 +123,25 @@ class Ledger:
 
     def studies(self) -> dict[str, str]:
         """The spec that each study was last launched with, by name."""
-        return dict(self._connection.execute("SELECT name, spec FROM studies ORDER BY launched_at"))
+        return dict(self._rows("SELECT name, spec FROM studies ORDER BY launched_at"))
 
     def meanings(self, study: str) -> dict[str, str]:
         """What the settings of a study meant when it was last launched, of those settings that have cells."""
         statement = "SELECT setting, meaning FROM meanings WHERE study = ? AND EXISTS (SELECT 1 FROM cells WHERE cells.setting = meanings.setting AND outcome != 'failed')"
-        return dict(self._connection.execute(statement, (study,)))
+        return dict(self._rows(statement, (study,)))
 
-    def note_fingerprint(self, workload: str, fingerprint: str) -> None:
-        """Remember the fingerprint of a workload's data and model, so that keys can be computed without loading it."""
+    def note_fingerprints(self, study: str, fingerprints: Mapping[str, str]) -> None:
+        """Remember the fingerprints of a study's workloads (data and model), so that keys can be computed without loading them."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", (workload, fingerprint))
+            connection.executemany("INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?)", [(study, *pair, time.time()) for pair in fingerprints.items()])
 
-    def fingerprints(self, workloads: Iterable[str]) -> dict[str, str]:
-        """The remembered fingerprints of these workloads."""
-        known = dict(self._connection.execute("SELECT workload, fingerprint FROM fingerprints"))
-        return {name: known[name] for name in workloads if name in known}
+    def fingerprints(self, study: str) -> dict[str, str]:
+        """Fingerprints by workload: the study's own, else what another study noted last."""
+        return dict(self._rows("SELECT workload, fingerprint FROM prints ORDER BY study = ?, noted_at", (study,)))
 
     def any_width(self, setting: str) -> int | None:
         """A width that some machine was measured to prefer."""
-        row = self._connection.execute("SELECT MAX(width) FROM widths WHERE setting = ?", (setting,)).fetchone()
+        (row,) = self._rows("SELECT MAX(width) FROM widths WHERE setting = ?", (setting,))
         return None if row[0] is None else int(row[0])
 
     def note_width(self, setting: str, machine: str, width: int, most: int) -> None:
@@ -144,7 +151,7 @@ class Ledger:
 
     def width(self, setting: str, machine: str, most: int) -> int | None:
         """The remembered width; None when more cells than then could be trained together, and it might have been larger."""
-        row = self._connection.execute("SELECT width, most FROM widths WHERE setting = ? AND machine = ?", (setting, machine)).fetchone()
+        row = next(iter(self._rows("SELECT width, most FROM widths WHERE setting = ? AND machine = ?", (setting, machine))), None)
         return None if row is None or (row[0] == row[1] and row[1] < most) else int(row[0])
 
     def note_runs(self, study: str, tracker: str, run_ids: dict[str, str]) -> None:
@@ -159,7 +166,7 @@ class Ledger:
 
     def runs(self, study: str, tracker: str) -> dict[str, str]:
         """Complete runs of a study in a tracker, by cell key."""
-        return dict(self._connection.execute("SELECT key, run_id FROM runs WHERE study = ? AND tracker = ?", (study, tracker)))
+        return dict(self._rows("SELECT key, run_id FROM runs WHERE study = ? AND tracker = ?", (study, tracker)))
 
 
 def _to_sql(record: CellRecord) -> tuple[object, ...]:

@@ -44,6 +44,7 @@ class Mirror:
         self._keys: deque[str] = deque()
         self._news = threading.Condition()
         self._closing = self._giving_up = False
+        self._written = 0
         self.trouble: str | None = None
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
@@ -76,14 +77,16 @@ class Mirror:
 
     def _work(self) -> None:
         while True:
+            before = self._written
             try:
                 with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
             except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
                 first = next(iter(str(error).splitlines()), "")
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
+                stuck = self._written == before
                 with self._news:
-                    if self._news.wait_for(lambda: self._closing, PATIENCE):
+                    if self._giving_up or (self._news.wait_for(lambda: self._closing, PATIENCE) and stuck):
                         return None
 
     def _write_all(self, ledger: Ledger) -> None:
@@ -113,5 +116,6 @@ class Mirror:
                 if self._giving_up:
                     break
                 done[key] = fresh[key] = store.write(record)
+                self._written += 1
         finally:
             ledger.note_runs(*self._whose, fresh)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CELL_KEY = "cell_key"
 STUDY = "stability_study"
 MOST_POINTS = 200
-"""Points of a curve that a run shows; the ledger has them all."""
+"""Moments of recorded dynamics that a run shows; the ledger has them all."""
 EMBEDDED = "sqlite:///"
 _written_ahead: set[str] = set()
 PAGE = 1000
@@ -48,6 +48,8 @@ class MlflowStore:
             self.experiment_id = self._client.create_experiment(study, artifact_location=location)
         else:
             self.experiment_id = experiment.experiment_id
+            if experiment.lifecycle_stage == "deleted":
+                self._client.restore_experiment(self.experiment_id)
         self.parent_id = self._parent()
 
     def _parent(self) -> str:
@@ -85,7 +87,7 @@ class MlflowStore:
         run_id = str(run.info.run_id)
         metrics, params, tags = self._content(record, run.info.start_time)
         self._client.log_batch(run_id, metrics=metrics, params=params, tags=tags)
-        self._client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED", run.info.start_time + round(1000 * record.seconds))
+        self._client.set_terminated(run_id, "FINISHED", run.info.start_time + round(1000 * record.seconds))
         return run_id
 
     def _tags(self, record: CellRecord) -> dict[str, str]:
@@ -103,7 +105,8 @@ class MlflowStore:
             metrics += [Metric(name, value, time, step) for name, value in (("loss", loss), (record.metric_name, metric)) if value is not None]
         seen = json.loads(record.dynamics)
         for name in ("grad_std", "scale") if seen else ():
-            metrics += [Metric(name, value, time, step) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None][:MOST_POINTS]
+            points = [(step, value) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None]
+            metrics += [Metric(name, value, time, step) for step, value in points[:: -(-len(points) // MOST_POINTS) or 1]]
         return metrics, [Param(name, str(value)) for name, value in params.items()], [RunTag(name, str(value)) for name, value in json.loads(record.provenance).items()]
 
     def finish(self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]) -> None:
@@ -150,7 +153,7 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a repeated POST would make a second run; the mirror tries again, and looks first
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,11 +22,16 @@ class Checkpoint:
     Args:
         path: the file; its folder is made when it is first needed.
         every: seconds of training between two of them [s].
+
+    Attributes:
+        used: something was kept, or gone on from. The file then stays when the run has ended, so that what the run gave can be
+            had again until it is safe elsewhere; whoever keeps the results clears it.
     """
 
     def __init__(self, path: Path, every: float = EVERY) -> None:
         self.path, self.every = path, every
-        self._last = time.monotonic()
+        self.used = False
+        self._last, self._took = time.monotonic(), 0.0
 
     def part(self, number: int) -> Checkpoint:
         """The checkpoint of a part of the run, where memory made it train in parts."""
@@ -35,7 +39,7 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        return time.monotonic() - self._last >= self.every
+        return time.monotonic() - self._last >= max(self.every, 10 * self._took)
 
     def save(self, identity: str, state: Mapping[str, Any]) -> None:
         """Replace what is kept; a disk that is full or away costs the checkpoint, never the run.
@@ -43,30 +47,36 @@ class Checkpoint:
         Args:
             identity: says which run this is; another one does not go on from it.
         """
-        content = io.BytesIO()
-        torch.save({"identity": identity, **state}, content)
+        started = time.monotonic()
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         try:
+            content = io.BytesIO()
+            torch.save({"identity": identity, **state}, content)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
-        except OSError:
+            self.used = True
+        except (OSError, RuntimeError, MemoryError):
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
         self._last = time.monotonic()
+        self._took = self._last - started
 
     def load(self, identity: str) -> dict[str, Any] | None:
         """What is kept of this very run; None where nothing is, or it cannot be read, or it is of another run."""
         try:
             state = torch.load(self.path, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+        except Exception:  # a damaged file raises whatever its bytes happen to mean
             return None
-        return state if isinstance(state, dict) and state.get("identity") == identity else None
+        found = state if isinstance(state, dict) and state.get("identity") == identity else None
+        self.used = self.used or found is not None
+        return found
 
     def clear(self) -> None:
-        """The run has ended."""
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        """What the run gave is safe: neither it nor its parts need to be kept."""
+        for file in (self.path, *self.path.parent.glob(f"{self.path.name}.*"), *self.path.parent.glob(f".{self.path.name}.*")):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)

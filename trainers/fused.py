@@ -24,7 +24,7 @@ from trainers.optimizers.base import Optimizer
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Transform
-from trainers.workloads.base import Workload, batches
+from trainers.workloads.base import NUMERICS, Workload, batches
 
 Tile = dict[str, Any]
 """Tensors of all cells that are still trained, each with the cells as its first dimension."""
@@ -58,7 +58,7 @@ def train_fused(
         seed: decides initial weights, batches, dropout masks and spikes.
         constants_C: constants of the transform that differ between cells, each of shape [C].
         checkpoint: where the run is kept now and then, and from where it goes on if its process died; on a CPU it then gives
-            the same numbers bit by bit. It is cleared when the run has ended.
+            the same numbers bit by bit. `Checkpoint.clear` it when what the run gave is safe.
 
     Raises:
         ValueError: a tensor has the wrong shape or range.
@@ -83,7 +83,9 @@ def train_fused(
     metric_KC[0] = evaluated(workload, model, tile["params"], tile["buffers"])
     bad_C: list[int | None] = [None] * cells
     index_C, spike_T, first = torch.arange(cells, device=device), spike_factors(budget, seed), 0
-    identity = repr((torch.__version__, str(device), workload.name, transform.name, transform.constants, optimizer.name, budget, lr_C.tolist(), weight_decay_C.tolist(), seed))
+    own = {name: v.tolist() for name, v in (constants_C or {}).items()}
+    identity = repr((torch.__version__, str(device), NUMERICS, workload.name, str(model), transform.name, transform.constants, optimizer.name, optimizer.constants, own))
+    identity += repr((budget, lr_C.tolist(), weight_decay_C.tolist(), seed, KEPT))
     kept = checkpoint.load(identity) if checkpoint else None
     if kept:
         first, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, spent = (kept[name] for name in KEPT)
@@ -108,9 +110,9 @@ def train_fused(
             if checkpoint and checkpoint.due:
                 state = (t + 1, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, time.perf_counter() - started)
                 checkpoint.save(identity, dict(zip(KEPT, state, strict=True)))
-    if checkpoint:
-        checkpoint.clear()
     seconds = time.perf_counter() - started
+    if checkpoint and checkpoint.used:
+        checkpoint.save(identity, dict(zip(KEPT, (budget.steps, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, seconds), strict=True)))
     return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, recorder.result())
 
 

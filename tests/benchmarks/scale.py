@@ -85,6 +85,8 @@ def road(folder: Path, density: int, seeds: int) -> Road:
             trained = now if cells == spec.size else math.nan
         elif math.isnan(shown):
             shown = now if runs == spec.size else math.nan
+    if math.isnan(shown) and stored(home)[1] == spec.size:
+        shown = time.monotonic() - started
     if process.returncode != 0:
         raise RuntimeError(f"the launch ended with {process.returncode}: {(folder / 'scale.txt').read_text()[-2000:]}")
     return Road(spec.size, trained, shown - trained, time.monotonic() - started, (most - first) / MEBI, (whole - first) / MEBI)
@@ -130,8 +132,7 @@ def reading(folder: Path, density: int) -> tuple[int, float, float]:
     home.prepare()
     with closing(home.open_ledger()) as ledger:
         prints = {setting.name: "planted" for setting in settings(spec)}
-        for name, value in prints.items():
-            ledger.note_fingerprint(name, value)
+        ledger.note_fingerprints("many", prints)
         ledger.add(planted(make_plan(spec, prints)))
     times = []
     for verb in ("status", "analyse"):
@@ -145,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--density", type=int, default=10, help="points per decade of the road's two axes of five decades")
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--read-density", type=int, default=16)
+    parser.add_argument("--read-density", type=int, default=17)
     parser.add_argument("--trials", type=int, default=60, help="trials of Ray Tune as documented")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stability-study-scale-") as place:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from study.home import Home
-from study.plan import make_plan, settings
+from study.plan import make_plan
 from study.spec import StudySpec, read_spec
 from tracking import CellRecord, Ledger
 
@@ -97,7 +97,7 @@ class Subject:
     def records(self) -> dict[str, CellRecord]:
         """What is stored of the study's cells."""
         with closing(Ledger(self.home.ledger, create=False)) as ledger:
-            return ledger.get(make_plan(self.spec, ledger.fingerprints(setting.name for setting in settings(self.spec))).keys)
+            return ledger.get(make_plan(self.spec, ledger.fingerprints(self.name)).keys)
 
     def runs(self) -> list[Any]:
         """The study's cell runs in MLflow."""

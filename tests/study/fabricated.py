@@ -33,8 +33,7 @@ def fabricate(spec_path: Path, home: Path, score: Score, *, skip: Callable[[Cell
     place.prepare()
     with closing(place.open_ledger()) as ledger:
         prints = {setting.name: "made up" for setting in settings(spec)}
-        for name, value in prints.items():
-            ledger.note_fingerprint(name, value)
+        ledger.note_fingerprints(spec.name, prints)
         ledger.add(record_of(cell, score(cell)) for cell in make_plan(spec, prints).cells if not skip(cell))
 
 

@@ -46,7 +46,7 @@ def test_another_meaning_is_refused(words: str, change: tuple[str, str], launche
 
 @pytest.mark.parametrize(
     ("change", "trained"),
-    [(("seeds: 3", "seeds: 4"), 12), (("[none, unit_norm]", "[none, unit_norm, zscore]"), 18), (("[1e-3, 1e-2, 30]", "[1e-3, 1e-2, 0.1, 30]"), 12),
+    [(("seeds: 3", "seeds: 4"), 12), (("model: mlp", "model: [mlp, {name: mlp, hidden: [8]}]"), 36), (("[none, unit_norm]", "[none, unit_norm, zscore]"), 18), (("[1e-3, 1e-2, 30]", "[1e-3, 1e-2, 0.1, 30]"), 12),
      (("optimizer: adamw", "optimizer: [adamw, sgd]"), 36), (("budget:", "region: {trained: 0.2}\nworkers: {tile: 3}\nbudget:"), 0), (("[none, unit_norm]", "[none]"), 0)],
 )  # fmt: skip
 def test_additions_train_what_is_missing(change: tuple[str, str], trained: int, launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,7 @@ def test_through_ray(tiny: Path, tmp_path: Path, launched: tuple[Path, Path], ca
     from study.plan import make_plan
     from study.spec import read_spec
 
-    keys = make_plan(read_spec(str(tiny)), there.fingerprints(["digits/mlp"])).keys
+    keys = make_plan(read_spec(str(tiny)), there.fingerprints("tiny")).keys
     a, b = here.get(keys), there.get(keys)
     assert len(a) == len(b) == 36
     assert all(a[key].curve == b[key].curve and a[key].outcome == b[key].outcome for key in keys)

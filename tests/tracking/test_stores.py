@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.faults.drills import served
-from tracking import CellRecord, Ledger, Mirror
+from tracking import CellRecord, Ledger, LedgerError, Mirror
 from tracking.mlflow_store import MlflowStore
 
 RECORD = CellRecord(
@@ -157,3 +157,26 @@ class TestRunStores:
         (parent,) = client.search_runs([store.experiment_id], "tags.stability_study = 'parent'")
         assert (parent.info.status, parent.data.tags["claim.x"], parent.data.metrics["cells"]) == ("FINISHED", "supported", 3.0)
         assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["page.md"]
+
+
+def test_a_damaged_ledger_is_said(tmp_path: Path) -> None:
+    """Bytes that are no database, or a torn one, are an error in words, whether they are met when it is opened or when it is read."""
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(LedgerError, match="not a ledger"):
+        Ledger(path)
+    torn = Ledger(tmp_path / "torn.sqlite")
+    torn.add(records(400))
+    torn.close()
+    content = bytearray((tmp_path / "torn.sqlite").read_bytes())
+    content[8192:] = b"x" * (len(content) - 8192)
+    (tmp_path / "torn.sqlite").write_bytes(content)
+    with pytest.raises(LedgerError):
+        Ledger(tmp_path / "torn.sqlite", create=False).get([f"k{k}" for k in range(400)])
+
+
+def test_fingerprints_are_each_studys_own(ledger: Ledger) -> None:
+    """Another study's data under the same name do not hide this one's; a study that was never launched sees the latest."""
+    ledger.note_fingerprints("a", {"w": "1"})
+    ledger.note_fingerprints("b", {"w": "2"})
+    assert [ledger.fingerprints(study) for study in ("a", "b", "new")] == [{"w": "1"}, {"w": "2"}, {"w": "2"}]

@@ -20,6 +20,8 @@ CELLS = {"lr_C": torch.tensor([1e-3, 1e-2, 30.0, 1e8, 3e-3]), "weight_decay_C": 
 class Dying(Checkpoint):
     """Kept at every step; after some steps the process is gone."""
 
+    due = True
+
     def __init__(self, path: Path, last: int) -> None:
         super().__init__(path, every=0.0)
         self.last = last
@@ -58,8 +60,12 @@ def test_a_resumed_run_ends_with_the_same_bits(model: str, transform: str, optim
     undisturbed = train_fused(*parts, **CELLS)
     with pytest.raises(KeyboardInterrupt):
         train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", last))
-    resumed = train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
+    kept = Checkpoint(tmp_path / "run")
+    resumed = train_fused(*parts, **CELLS, checkpoint=kept)
     assert same(resumed, undisturbed)
+    again = train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
+    assert same(again, undisturbed)
+    kept.clear()
     assert not any(tmp_path.iterdir())
 
 
@@ -74,6 +80,27 @@ def test_a_resumed_run_does_not_start_again(tmp_path: Path) -> None:
     before = len(steps)
     train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
     assert len(steps) - before <= 4 + BUDGET.tail + 1
+
+
+def test_a_run_that_was_kept_can_be_had_again_without_training(tmp_path: Path) -> None:
+    """Between its end and the moment when its results are safe, a run's results come from the checkpoint: no step is taken again."""
+    steps = []
+    workload = make_workload("digits", "mlp")
+    counted = replace(workload, loss=lambda out, y: steps.append(1) or workload.loss(out, y))  # type: ignore[func-returns-value]
+    parts = counted, make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=0)
+    first = train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run", every=0.0))
+    before = len(steps)
+    assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), first)
+    assert len(steps) - before <= BUDGET.tail + 1
+    other = *parts[:2], make_optimizer("adamw", beta1=0.8), parts[3]
+    assert not same(train_fused(*other, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), first)
+
+
+def test_a_short_run_leaves_nothing(tmp_path: Path) -> None:
+    """A run that ends before the first checkpoint is due writes none."""
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
+    train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run"))
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
@@ -124,5 +151,7 @@ def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(tmp_path: Path, mo
     with pytest.raises(KeyboardInterrupt):
         train_within_memory(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 12))
     assert [path.name for path in tmp_path.iterdir()] == ["run.1.1"]
-    assert same(train_within_memory(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
+    kept = Checkpoint(tmp_path / "run")
+    assert same(train_within_memory(*parts, **CELLS, checkpoint=kept), undisturbed)
+    kept.clear()
     assert not any(tmp_path.iterdir())

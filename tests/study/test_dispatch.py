@@ -1,0 +1,70 @@
+"""What the pool promises when it cannot be had, or memory gives out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from study import dispatch, launch
+from study.dispatch import Failure, check_room
+from study.plan import make_plan
+from study.spec import SpecError, Workers, parse_spec
+from study.worker import halves
+from tests.conftest import TINY
+from tests.study.test_launch import answer, study
+
+
+def test_a_worker_that_no_machine_holds_is_refused() -> None:
+    """Ray would wait for it for ever: the error says what was asked for and what there is."""
+    check_room(Workers(cpus_per_worker=2), 0.0, [{"CPU": 2.0}])
+    with pytest.raises(SpecError, match=r"takes 3 cpus .*most cpus: 2"):
+        check_room(Workers(cpus_per_worker=3), 0.0, [{"CPU": 2.0}, {"CPU": 1.0}])
+    with pytest.raises(SpecError, match="1 gpus"):
+        check_room(Workers(), 1.0, [{"CPU": 8.0}])
+
+
+def test_a_tile_that_was_ended_for_memory_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker that the machine ends for want of memory says nothing: its tile is tried again in halves, and every cell is trained once."""
+    real, sizes = dispatch.HerePool.train, []
+
+    def small(self: dispatch.HerePool, jobs: list[launch.Job], done: dispatch.Done) -> list[Failure]:
+        sizes.extend(len(job.tile.cells) for job in jobs)
+        large = [job for job in jobs if len(job.tile.cells) > 2]
+        return real(self, [job for job in jobs if job not in large], done) + [
+            Failure(job, "OutOfMemoryError: Task was killed due to the node running low on memory") for job in large
+        ]
+
+    monkeypatch.setattr(dispatch.HerePool, "train", small)
+    monkeypatch.setattr(dispatch.HerePool, "width", lambda self, job: 6)
+    code, ended = answer(capsys, "launch", str(tiny), "--home", str(tmp_path / "home"), "--here")
+    assert isinstance(ended, dict)
+    assert (code, ended["trained_now"], ended["failures"]) == (0, 36, [])
+    assert set(sizes) == {6, 3, 2, 1}
+
+
+def test_halves_are_the_whole() -> None:
+    """Both halves of a tile have its cells, in order."""
+    plan = make_plan(parse_spec(TINY), {})
+    (job, *_) = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 5))
+    assert [cell for half in halves(job) for cell in half.tile.cells] == list(job.tile.cells)
+
+
+def test_a_width_that_cannot_be_measured_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the measurement breaks, a small width is taken and not remembered."""
+
+    def broken(self: dispatch.HerePool, job: launch.Job) -> int:
+        raise RuntimeError("the worker died")
+
+    monkeypatch.setattr(dispatch.HerePool, "width", broken)
+    code, ended = answer(capsys, "launch", str(tiny), "--home", str(tmp_path / "home"), "--here")
+    assert isinstance(ended, dict)
+    assert (code, ended["trained_now"]) == (0, 36)
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address where nobody listens ends with one message and exit 1."""
+    assert study("launch", str(tiny), "--home", str(tmp_path / "home"), "--address", "127.0.0.1:9") == 1
+    said = capsys.readouterr().err
+    assert "Ray cannot be had at 127.0.0.1:9" in said
+    assert "Traceback" not in said
