@@ -9,6 +9,7 @@ import pickle
 import platform
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from study.spec import PoolError, SpecError, Workers
 from study.worker import Job, Kept, default_device, measure_width, run_job
 from tracking import CellRecord, LedgerError
 
+LOOK_EVERY = 5.0
+"""How often the driver makes sure that there is a cluster [s]."""
 Done = Callable[[list[CellRecord]], None]
 """Told of the records of each tile as it ends, in this process."""
 
@@ -90,6 +93,8 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
     prepare(alone=address is None)
     import ray
 
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is told with its tile, in words
+
     started = not ray.is_initialized()
     if started:
         check_reachable(address)
@@ -155,14 +160,18 @@ class RayPool:
         return int(ray.get(task.remote(job, self._workers.cpus_per_worker, self._device)))
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
+        import ray
         from ray import tune
         from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 
         workers, kept, gpus, device = self._workers, self._kept, self._gpus, self._device
-        broken: list[LedgerError] = []
+        broken: list[LedgerError | PoolError] = []
 
         class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
             """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
+
+            def __init__(self) -> None:
+                self._looked = time.monotonic()
 
             def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
                 try:
@@ -170,6 +179,14 @@ class RayPool:
                 except LedgerError as error:
                     broken.append(error)  # what Tune raises of it no longer says what is wrong
                     raise
+
+            def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+                """Tune waits for ever for a machine that does not come back; a cluster without any ends the run."""
+                if time.monotonic() - self._looked > LOOK_EVERY:
+                    self._looked = time.monotonic()
+                    if not any(node["Alive"] for node in ray.nodes()):
+                        broken.append(PoolError("Ray gave out (no machine of the cluster is left); what finished is stored: run the same command again"))
+                        raise broken[-1]
 
             def __reduce__(self) -> Any:
                 """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
