@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS,
 from study.landscape import OUTCOMES, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
-from study.plan import Plan
+from study.plan import Plan, counted
 from study.regions import best_cell, divergence_share, lr_sensitivity, wd_sensitivity
 from study.rules import rules_of
 from study.statistics import Estimate
@@ -194,9 +194,3 @@ def described(case: Case, kind: str, reference: str, confidence: float) -> dict[
         ],
         "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],
     }
-
-
-def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
-    """How many of these cells ended how; those without an outcome are pending."""
-    found = Counter(outcomes.get(key, "pending") for key in keys)
-    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}

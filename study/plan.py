@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -113,14 +114,20 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
             key = digest([*content.values(), *([source] if source else [])])
             keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
     grid = Grid(spec.lr, spec.weight_decay)
-    cells = [
-        Cell(setting.name, setting.optimizer.label, transform.name, transform.constants, lr, weight_decay, seed, keys[setting, transform.source])
-        for seed in spec.seeds
+    kinds = [
+        ((setting.name, setting.optimizer.label, transform.name, transform.constants), keys[setting, transform.source])
         for setting in settings(spec)
         for transform in spec.transforms
-        for lr, weight_decay in grid.points()
     ]
+    points = list(grid.points())
+    cells = [Cell(*names, lr, weight_decay, seed, key) for seed in spec.seeds for names, key in kinds for lr, weight_decay in points]
     return Plan(spec, tuple(cells), known, meanings)
+
+
+def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
+    """How many of these cells ended how; those without an outcome are pending."""
+    found = Counter(outcomes.get(key, "pending") for key in keys)
+    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
 
 
 def estimate_seconds(plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int) -> float | None:

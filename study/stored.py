@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from study.analysis import Analysis, counted
 from study.home import Home
-from study.plan import make_plan
+from study.plan import counted, make_plan
 from study.spec import StudySpec
 from tracking import Ledger
+
+if TYPE_CHECKING:
+    from study.analysis import Analysis
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Status:
 
 def read(spec: StudySpec, home: Home) -> Analysis:
     """Everything that is concluded from the stored cells; nothing is stored where there is no home."""
+    from study.analysis import Analysis
+
     if not home.ledger.exists():
         return Analysis(make_plan(spec, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tracking.record import CellRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, Param
 
 CELL_KEY = "cell_key"
 STUDY = "stability_study"
@@ -85,17 +85,18 @@ class MlflowStore:
         """Create the complete run of one cell and return its id."""
         run = self._client.create_run(self.experiment_id, tags=self._tags(record), run_name=run_name(record))
         run_id = str(run.info.run_id)
-        metrics, params, tags = self._content(record, run.info.start_time)
-        self._client.log_batch(run_id, metrics=metrics, params=params, tags=tags)
+        metrics, params = self._content(record, run.info.start_time)
+        self._client.log_batch(run_id, metrics=metrics, params=params)
         self._client.set_terminated(run_id, "FINISHED", run.info.start_time + round(1000 * record.seconds))
         return run_id
 
     def _tags(self, record: CellRecord) -> dict[str, str]:
         tags = {"mlflow.parentRunId": self.parent_id, STUDY: "cell", CELL_KEY: record.key, "outcome": record.outcome}
-        return tags | ({"reason": record.reason} if record.reason else {})
+        behind = {name: str(value) for name, value in json.loads(record.provenance).items()}  # given here, MLflow writes all tags at once
+        return tags | behind | ({"reason": record.reason} if record.reason else {})
 
-    def _content(self, record: CellRecord, time: int) -> tuple[list[Metric], list[Param], list[RunTag]]:
-        from mlflow.entities import Metric, Param, RunTag
+    def _content(self, record: CellRecord, time: int) -> tuple[list[Metric], list[Param]]:
+        from mlflow.entities import Metric, Param
 
         params = {name: getattr(record, name) for name in ("workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps")}
         single = {name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")}
@@ -107,7 +108,7 @@ class MlflowStore:
         for name in ("grad_std", "scale") if seen else ():
             points = [(step, value) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None]
             metrics += [Metric(name, value, time, step) for step, value in points[:: -(-len(points) // MOST_POINTS) or 1]]
-        return metrics, [Param(name, str(value)) for name, value in params.items()], [RunTag(name, str(value)) for name, value in json.loads(record.provenance).items()]
+        return metrics, [Param(name, str(value)) for name, value in params.items()]
 
     def finish(self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]) -> None:
         """Put the study's figures, tags and files on its parent run; folders are taken whole."""
