@@ -16,8 +16,9 @@ FINGERPRINT = "data, network or arithmetic of this version"
 def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     """Refuse a spec whose name stands for stored cells of another budget, workload, model, optimizer or data.
 
-    Seeds, learning rates, weight decays, transforms (and their code) may come and go, and settings be added or dropped (not both at once, which looks like one that changed): cells that are stored keep their
-    meaning, and only what is missing is trained. Tolerances, workers and the description may change, too.
+    Seeds, learning rates, weight decays and transforms (with their code) may come and go, and settings be added or dropped, not
+    both at once, which looks like one that changed: stored cells keep their meaning, and only what is missing is trained.
+    Tolerances, workers and the description may change, too.
 
     Args:
         remembered: what the stored settings of the study meant when it was last launched, by `Cell.setting`.

@@ -80,7 +80,7 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
 
     Raises:
         SpecError: the spec cannot be run, stored cells of the study have another meaning, somebody else launches it, or the
-            home cannot be used; nothing was changed then.
+            home cannot be used, and nothing was changed then; or no machine can hold a worker, and no cell was trained.
         LedgerError: the home can no longer be written, for want of room, say; what was stored is whole.
     """
     started = time.monotonic()
