@@ -23,11 +23,16 @@ class Condition:
     """One combination of varied values.
 
     Attributes:
-        label: `loss_scale=0.01`, or nothing in a study that varies nothing.
+        varied: the keys and values that make it differ; nothing in a study that varies nothing.
     """
 
-    label: str
+    varied: tuple[tuple[str, Any], ...]
     budget: Budget
+
+    @property
+    def label(self) -> str:
+        """`loss_scale=0.01`, or nothing."""
+        return named(dict(self.varied))
 
 
 def read_axes(value: Any) -> Axes:
@@ -67,7 +72,8 @@ def conditions(budget: Budget, axes: Axes) -> tuple[Condition, ...]:
         ValueError: a value is not one that the budget may have.
     """
     keys, values = [key for key, _ in axes], [each for _, each in axes]
-    return tuple(Condition(named(dict(zip(keys, chosen, strict=True))), dataclasses.replace(budget, **dict(zip(keys, chosen, strict=True)))) for chosen in product(*values))
+    varied = [tuple(zip(keys, chosen, strict=True)) for chosen in product(*values)]
+    return tuple(Condition(one, dataclasses.replace(budget, **dict(one))) for one in varied)
 
 
 def named(chosen: Mapping[str, Any]) -> str:

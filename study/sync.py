@@ -53,7 +53,7 @@ def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str
 
     It is left in haste when something goes wrong inside of the block: the ledger has all that it lacks.
     """
-    mirror = Mirror(partial(open_mlflow, uri, plan.spec.name, home), home.ledger, plan.spec.name, uri)
+    mirror = Mirror(partial(open_mlflow, uri, plan, home), home.ledger, plan.spec.name, uri)
     shown = ledger.runs(plan.spec.name, uri)
     mirror.add(key for key in stored if key not in shown)
     try:
@@ -148,7 +148,7 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: s
     if away:
         return away
     try:
-        open_mlflow(uri, analysis.plan.spec.name, home).finish(
+        open_mlflow(uri, analysis.plan, home).finish(
             {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
             analysis.tags,
             [folder / "heatmaps", *(path for path in written if path.parent == folder)],
@@ -158,8 +158,9 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: s
     return None
 
 
-def open_mlflow(uri: str, study: str, home: Home) -> MlflowStore:
+def open_mlflow(uri: str, plan: Plan, home: Home) -> MlflowStore:
     """The study's runs in MLflow."""
     from tracking.mlflow_store import MlflowStore
 
-    return MlflowStore(uri, study, home.mlflow_artifacts)
+    varied = {key: dict(setting.condition.varied) for key, setting in plan.settings.items()}
+    return MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied)

@@ -31,9 +31,10 @@ class MlflowStore:
         uri: `sqlite:///…` for the embedded database, `http://…` for a server.
         study: name of the experiment and of the parent run.
         artifacts: folder for artifacts when the embedded database creates the experiment; a server decides for itself.
+        varied: by `CellRecord.setting`, further parameters of the setting's runs: what the study varies of the budget.
     """
 
-    def __init__(self, uri: str, study: str, artifacts: Path | None = None) -> None:
+    def __init__(self, uri: str, study: str, artifacts: Path | None = None, varied: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         quiet()
         from mlflow.tracking import MlflowClient
 
@@ -41,6 +42,7 @@ class MlflowStore:
             write_ahead(Path(uri.removeprefix(EMBEDDED)))
 
         self.study = study
+        self._varied = varied or {}
         self._client = MlflowClient(uri)
         experiment = self._client.get_experiment_by_name(study)
         if experiment is None:
@@ -83,7 +85,7 @@ class MlflowStore:
 
     def write(self, record: CellRecord) -> str:
         """Create the complete run of one cell and return its id."""
-        run = self._client.create_run(self.experiment_id, tags=self._tags(record), run_name=run_name(record))
+        run = self._client.create_run(self.experiment_id, tags=self._tags(record), run_name=run_name(record, self._varied.get(record.setting, {})))
         run_id = str(run.info.run_id)
         metrics, params = self._content(record, run.info.start_time)
         self._client.log_batch(run_id, metrics=metrics, params=params)
@@ -99,6 +101,7 @@ class MlflowStore:
         from mlflow.entities import Metric, Param
 
         params = {name: getattr(record, name) for name in ("workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps")}
+        params |= self._varied.get(record.setting, {})
         single = {name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")}
         single |= {f"{record.metric_name}_{which}": getattr(record, f"metric_{which}") for which in ("initial", "final", "best")}
         metrics = [Metric(name, float(value), time, 0) for name, value in single.items() if value is not None]
@@ -124,9 +127,10 @@ class MlflowStore:
         self._client.set_terminated(self.parent_id)
 
 
-def run_name(record: CellRecord) -> str:
+def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
     """What the run is called in the UI."""
-    return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g} seed={record.seed}"
+    condition = "".join(f" {name}={value:g}" if isinstance(value, (int, float)) else f" {name}={value}" for name, value in varied.items())
+    return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g}{condition} seed={record.seed}"
 
 
 def write_ahead(path: Path) -> None:

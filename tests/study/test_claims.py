@@ -14,7 +14,7 @@ import pytest
 from study.choices import Choice
 from study.claims import CLAIMS, judge_claims
 from study.claims.spikes import bound
-from study.conditions import Condition, named
+from study.conditions import Condition
 from study.evidence import Evidence, gather
 from study.landscape import DIVERGED, Landscape, objects
 from study.measures import cases, measured
@@ -44,7 +44,7 @@ def under(landscape: Landscape, seen: Seen = CALM, *, optimizer: str = "adamw", 
         found = {name: {k: v.tolist() for k, v in value.items()} if isinstance(value, dict) else value.tolist() for name, value in seen(seed, np.array(STEPS)).items()}
         text = json.dumps({"step": list(STEPS), **ordinary, **layers, **found})
         cells += [replace(RECORD, key=f"{landscape.transform}{s}/{rng.integers(2**40)}", dynamics=text) for _ in range(landscape.outcome_SWL[s].size)]
-    condition = Condition(named(varied), replace(BUDGET, **varied))  # type: ignore[arg-type]
+    condition = Condition(tuple(varied.items()), replace(BUDGET, **varied))  # type: ignore[arg-type]
     origin = Setting(Choice("w"), Choice("m"), Choice(optimizer), condition)
     return replace(landscape, optimizer=optimizer, condition=condition.label, origin=origin, record_SWL=objects(cells).reshape(landscape.outcome_SWL.shape))
 

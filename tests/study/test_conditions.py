@@ -66,6 +66,8 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
     search = f"tags.cell_key = '{spiked['cells'][0]}'"
     assert search in page
     assert [run.info.run_id for run in client.search_runs([experiment.experiment_id], search)] == [spiked["runs"][0]]
+    (shown,) = client.search_runs([experiment.experiment_id], search)
+    assert (shown.data.params["spike_size"], "spike_size=1e+08" in (shown.info.run_name or "")) == ("100000000.0", True)
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
     assert parent.data.tags["claim.stabilizer-bounded-on-spikes"] == "supported"
     code, found = answer(capsys, "analyse", str(spec), "--home", str(home))
