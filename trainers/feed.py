@@ -18,7 +18,7 @@ EVALUATION_BATCH = 512
 """Most examples per forward pass of an evaluation."""
 EVALUATION_NUMBERS = 2**23
 """Most numbers in the inputs of such a pass: of images with 224 pixels a side it takes 55, not 512."""
-HELD_BYTES = 8 * 2**30
+HELD_BYTES = 4 * 2**30
 """Examples on disk that together are no larger are decoded once and held on the device; larger ones are read batch by batch [bytes]."""
 
 
