@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from study.rehearsal import check_workload
 from study.worker import workload_of
 from tests.conftest import TINY
 from trainers import Budget, Workload, feed, make_optimizer, make_transform, make_workload, train_fused, train_serial
@@ -326,3 +327,4 @@ def test_a_spec_names_them(content: dict[str, np.ndarray], tmp_path: Path, monke
     assert len(workload.train_x) == 9
     assert workload.name == "arrays/mlp"
     assert workload.augment is not None
+    check_workload(workload)

@@ -33,8 +33,9 @@ class SelfAttention(nn.MultiheadAttention):
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """`scaled_dot_product_attention` of [B, heads, length, depth]; under `torch.vmap` the cells are more examples of one call, for which torch has no rule on a CPU."""
-    out: Tensor = Attend.apply(q, k, v) if is_batchedtensor(q) else functional.scaled_dot_product_attention(q, k, v)
-    return out
+    if is_batchedtensor(q):
+        return Attend.apply(q, k, v)  # type: ignore[no-any-return,no-untyped-call]  # torch.autograd.Function is not typed
+    return functional.scaled_dot_product_attention(q, k, v)
 
 
 class Attend(torch.autograd.Function):
@@ -50,8 +51,8 @@ class Attend(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
-        parts = [(t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1) for t, d in zip(args, in_dims, strict=True)]
-        return functional.scaled_dot_product_attention(*parts).unflatten(0, (info.batch_size, -1)), 0
+        q, k, v = ((t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1) for t, d in zip(args, in_dims, strict=True))
+        return functional.scaled_dot_product_attention(q, k, v).unflatten(0, (info.batch_size, -1)), 0
 
 
 class WideLayerNorm(nn.LayerNorm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from torch import nn
 
@@ -31,8 +32,8 @@ def convnext_tiny(
     Differs from the reference: nothing.
     """
     check_range("convnext_tiny", 0.0, 1.0, stochastic_depth=stochastic_depth)
-    check_range("convnext_tiny", 1, width=width, **{f"blocks[{k}]": count for k, count in enumerate(blocks)})
-    check_range("convnext_tiny", 2, **{"sum of blocks": sum(blocks)})
+    check_range("convnext_tiny", 1, width=width, **dict[str, Any]((f"blocks[{k}]", count) for k, count in enumerate(blocks)))
+    check_range("convnext_tiny", 2, **dict[str, Any]({"sum of blocks": sum(blocks)}))
     check_images("convnext_tiny", shape, least=4 * 2 ** (len(blocks) - 1))
     models = vision().models
     widths = [*(width * 2**k for k in range(len(blocks))), None]

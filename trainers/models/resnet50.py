@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from trainers.models.attention import plain
@@ -25,7 +27,7 @@ def resnet50(shape: tuple[int, ...], outputs: int, blocks: tuple[int, ...] | lis
     """
     if len(blocks) != 4:
         raise ValueError(f"resnet50: blocks has {len(blocks)} entries; wanted one for each of its four stages")
-    check_range("resnet50", 1, **{f"blocks[{k}]": count for k, count in enumerate(blocks)})
+    check_range("resnet50", 1, **dict[str, Any]((f"blocks[{k}]", count) for k, count in enumerate(blocks)))
     check_images("resnet50", shape, least=32)
     models = vision().models
     return plain(models.ResNet(models.resnet.Bottleneck, list(blocks), num_classes=outputs))

@@ -72,9 +72,10 @@ def image_folder(
     for k in range(3):
         if len(mean) != 3 or len(std) != 3:
             raise ValueError(f"image_folder: mean and std have {len(mean)} and {len(std)} entries; wanted 3 each, one per channel")
-        check_range("image_folder", **{f"mean[{k}]": mean[k]})
-        check_range("image_folder", 0.0, open_low=True, **{f"std[{k}]": std[k]})
-    parts, classes = [], []
+        check_range("image_folder", **dict[str, Any]({f"mean[{k}]": mean[k]}))
+        check_range("image_folder", 0.0, open_low=True, **dict[str, Any]({f"std[{k}]": std[k]}))
+    parts: list[tuple[ImageFiles, Tensor]] = []
+    classes: list[list[str]] = []
     for part, key, wanted in ((train, "train_examples", train_examples), (test, "test_examples", test_examples)):
         found = listed(place(folder) / part)
         chosen = [found.samples[k] for k in subset("image_folder", key, wanted, len(found.samples)).tolist()]
@@ -85,7 +86,7 @@ def image_folder(
         odd = sorted(set(classes[0]) ^ set(classes[1]))
         raise ValueError(f"{place(folder)}: {train} has {len(classes[0])} classes and {test} has {len(classes[1])}; wanted the same; only one part has {', '.join(odd[:5])}")
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, len(classes[0]))
-    return pixel_workload(f"image_folder/{model_name}", model, *parts, (3, size, size), len(classes[0]), augmentation, label_smoothing, mean, std)
+    return pixel_workload(f"image_folder/{model_name}", model, parts[0], parts[1], (3, size, size), len(classes[0]), augmentation, label_smoothing, mean, std)
 
 
 def listed(folder: Path) -> Any:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def subset(owner: str, key: str, wanted: int | None, there: int) -> Tensor:
         return torch.arange(there)
     if isinstance(wanted, bool) or not isinstance(wanted, int):
         raise ValueError(f"{owner}: {key} is {short(wanted)}; wanted a whole number, or nothing for all {there}")
-    check_range(owner, 1, there, **{key: wanted})
+    check_range(owner, 1, there, **dict[str, Any]({key: wanted}))
     return torch.randperm(there, generator=torch.Generator().manual_seed(derived_seed(0, f"subset of {there}")))[:wanted].sort().values
 
 
@@ -52,7 +53,8 @@ def statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def normalised(x: Tensor, dtype: torch.dtype, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """(x / 255 - mean) / std per channel, of bytes [B, channels, H, W]."""
     centre, spread = constants_on(mean, std, dtype, x.device)
-    return (x.to(dtype) / 255 - centre) / spread
+    out: Tensor = (x.to(dtype) / 255 - centre) / spread
+    return out
 
 
 @cache
