@@ -67,7 +67,7 @@ def check_workload(workload: Workload) -> None:
         )
     if not isinstance(workload.higher_is_better, bool):
         raise PromiseError(f"its higher_is_better is {short(workload.higher_is_better)}; wanted True or False")
-    model, x, y = workload.initial_model(0).eval(), workload.train_x[:2], workload.train_y[:2]
+    model, x, y = workload.initial_model(0).eval(), workload.prepared(workload.train_x[:2], torch.float32), workload.train_y[:2]
     with torch.no_grad():
         output = model(x)
         for name, found, wanted in (("loss", workload.loss(output, y), []), ("score", workload.score(output, y), [len(x)])):

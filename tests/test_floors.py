@@ -21,6 +21,7 @@ ONE_FILE = {
     "sqlite3": {"tracking/ledger.py"},
     "yaml": {"study/yaml.py"},
     "sklearn": {"trainers/workloads/images.py"},
+    "torchvision": {"trainers/vision.py"},
 }
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 

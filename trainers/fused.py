@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 import torch
@@ -17,19 +16,20 @@ from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
-from trainers.evaluation import as_input, evaluated, mask_seed, untrained_loss
+from trainers.evaluation import evaluated, untrained_loss
+from trainers.feed import Feed, Micro
 from trainers.fusion import cell_by_cell, fills_processor, fusable, vectorised
-from trainers.models.dropout import PairedDropout
+from trainers.models.dropout import PAIRED
 from trainers.optimizers.base import Optimizer
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Transform
-from trainers.workloads.base import NUMERICS, Workload, batches
+from trainers.workloads.base import NUMERICS, Workload
 
 Tile = dict[str, Any]
 """Tensors of all cells that are still trained, each with the cells as its first dimension."""
 KEPT = ("step", "tile", "index_C", "loss_TC", "metric_KC", "bad_C", "moments", "seconds")
-"""What a checkpoint holds. Batches, masks and spikes follow from the seed and the step."""
+"""What a checkpoint holds. Batches, their augmentation, masks and spikes follow from the seed and the step."""
 
 
 @flushed_denormals()
@@ -55,7 +55,7 @@ def train_fused(
     Args:
         lr_C: learning rates, shape [C], finite and >= 0.
         weight_decay_C: weight decays, shape [C], finite and >= 0.
-        seed: decides initial weights, batches, dropout masks and spikes.
+        seed: decides initial weights, batches, their augmentation, dropout masks and spikes.
         constants_C: constants of the transform that differ between cells, each of shape [C].
         checkpoint: where the run is kept now and then, and from where it goes on if its process died; on a CPU it then gives
             the same numbers bit by bit. `Checkpoint.clear` it when what the run gave is safe.
@@ -70,17 +70,17 @@ def train_fused(
         transform.with_constants(**{name: float(value[c]) for name, value in (constants_C or {}).items()})
     cells, dtype = len(lr_C), budget.dtype
     model = workload.initial_model(seed).to(device, dtype)
-    looped = fills_processor(model, as_input(workload.train_x[:1], dtype, device))
+    feed = Feed(workload, budget, seed, device)
+    looped = fills_processor(model, feed.inputs(workload.train_x[:1]))
     model = model if looped else fusable(model)
-    loss_initial = untrained_loss(workload, model, budget, seed, device)
+    loss_initial = untrained_loss(feed, model)
     step = Step(workload, model, transform, optimizer, budget, looped)
     tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
     recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells, spiked_steps(budget, seed))
-    train_x, train_y = as_input(workload.train_x, dtype, device), workload.train_y.to(device)
 
     loss_TC = torch.full((budget.steps, cells), torch.nan, device=device, dtype=dtype)
     metric_KC = torch.full((len(budget.recorded_steps), cells), torch.nan, device=device, dtype=torch.float64)
-    metric_KC[0] = evaluated(workload, model, tile["params"], tile["buffers"])
+    metric_KC[0] = evaluated(feed, model, tile["params"], tile["buffers"])
     bad_C: list[int | None] = [None] * cells
     index_C, spike_T, first = torch.arange(cells, device=device), spike_factors(budget, seed), 0
     own = {name: v.tolist() for name, v in (constants_C or {}).items()}
@@ -91,8 +91,7 @@ def train_fused(
         first, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, spent = (kept[name] for name in KEPT)
         started -= spent
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed, device), first, budget.steps), start=first):
-            micro = [(train_x[part], train_y[part], mask_seed(seed, t, k)) for k, part in enumerate(index_B.chunk(budget.accumulation))]
+        for t, micro in feed.steps(first):
             tile, loss_C, seen = step(tile, micro, budget.lr_factor(t), spike_T[t])
             loss_TC[t, index_C] = loss_C
             if recorder.due(t + 1):
@@ -106,7 +105,7 @@ def train_fused(
                     tile, index_C = tree_map(lambda tensor: tensor[alive_C], tile), index_C[alive_C]  # noqa: B023  # used at once
                     if not len(index_C):
                         break
-                metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(workload, model, tile["params"], tile["buffers"])
+                metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(feed, model, tile["params"], tile["buffers"])
             if checkpoint and checkpoint.due:
                 state = (t + 1, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, time.perf_counter() - started)
                 checkpoint.save(identity, dict(zip(KEPT, state, strict=True)))
@@ -122,7 +121,7 @@ class Step:
     def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget, looped: bool) -> None:
         loss = loss_function(workload, model, budget)
         self._model, self._transform, self._optimizer, self._budget = model, transform, optimizer, budget
-        self._masked = any(isinstance(module, PairedDropout) for module in model.modules())
+        self._masked = any(isinstance(module, PAIRED) for module in model.modules())
         self._scale = LossScale() if scaled_in(budget) else None
 
         self._gradients = cell_by_cell(loss) if looped else vectorised(loss)
@@ -155,7 +154,7 @@ class Step:
         params, state = self._optimizer.update(out, state, tile["params"], lr, tile["weight_decay"])
         return {"params": params, "memory": memory, "state": state}, out
 
-    def __call__(self, tile: Tile, micro: list[tuple[Tensor, Tensor, int]], lr_factor: float, spike: float) -> tuple[Tile, Tensor, dict[str, Tensors]]:
+    def __call__(self, tile: Tile, micro: list[Micro], lr_factor: float, spike: float) -> tuple[Tile, Tensor, dict[str, Tensors]]:
         """The tile after a step, the mean loss of each cell, and what dynamics are measured from."""
         factor = tile["factor"] * tile["scale"]["scale"] if self._scale else tile["factor"]
         total: Tensors = {}

@@ -144,7 +144,7 @@ class Plain:
         self.device, self.loss = device, workload.loss
         self.model = workload.initial_model(0).to(device)
         self.rule = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.1)
-        self.x, self.y = workload.train_x.to(device), workload.train_y.to(device)
+        self.x, self.y = workload.train_x[:].to(device), workload.train_y.to(device)
         self.batches = batches(len(self.x), BATCH_SIZE, seed=0)
         self.parameters = sum(p.numel() for p in self.model.parameters())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +13,14 @@ from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Dynamics, Recorder, beside
-from trainers.evaluation import as_input, mask_seed, untrained_loss
+from trainers.evaluation import untrained_loss
+from trainers.feed import Feed
 from trainers.fused import check_cells
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Tensors, Transform
-from trainers.workloads.base import Workload, batches
+from trainers.workloads.base import Workload
 
 
 @flushed_denormals()
@@ -40,14 +40,15 @@ def train_serial(
     started = time.perf_counter()
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
-    loss_initial = untrained_loss(workload, workload.initial_model(seed).to(device, budget.dtype), budget, seed, device)
+    feed = Feed(workload, budget, seed, device)
+    loss_initial = untrained_loss(feed, workload.initial_model(seed).to(device, budget.dtype))
     loss_CT, metric_CK, bad_C = [], [], []
     seen_C: list[Dynamics] = []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):
         own = {name: float(value_C[c]) for name, value_C in (constants_C or {}).items()}
         method = transform.with_constants(**own) if own else transform
         with torch.random.fork_rng(devices=[]):
-            loss_T, metric_K, bad, seen = train_cell(workload, method, optimizer, budget, lr, weight_decay, seed, device)
+            loss_T, metric_K, bad, seen = train_cell(feed, method, optimizer, lr, weight_decay)
         loss_CT.append(loss_T)
         metric_CK.append(metric_K)
         bad_C.append(bad)
@@ -57,26 +58,24 @@ def train_serial(
     return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, beside(seen_C))
 
 
-def train_cell(
-    workload: Workload, transform: Transform, optimizer: Optimizer, budget: Budget, lr: float, weight_decay: float, seed: int, device: str | torch.device
-) -> tuple[list[float], list[float], int | None, Dynamics | None]:
+def train_cell(feed: Feed, transform: Transform, optimizer: Optimizer, lr: float, weight_decay: float) -> tuple[list[float], list[float], int | None, Dynamics | None]:
     """Losses of all steps, metrics of all recorded points, the step at which parameters were seen to be non-finite, dynamics."""
-    model = workload.initial_model(seed).to(device, budget.dtype)
+    workload, budget, seed = feed.workload, feed.budget, feed.seed
+    model = workload.initial_model(seed).to(feed.device, budget.dtype)
     named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     loss_of = loss_function(workload, model, budget)
     rule = optimizer.reference(model.parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
-    train_x, train_y = as_input(workload.train_x, budget.dtype, device), workload.train_y.to(device)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
-    metric_K[0] = score(workload, model, budget, device)
-    for t, index_B in enumerate(islice(batches(len(train_x), budget.batch_size, seed), budget.steps)):
+    metric_K[0] = score(feed, model)
+    for t, micro in feed.steps():
         rule.zero_grad()
         losses = []
-        for k, part in enumerate(index_B.chunk(budget.accumulation)):
-            torch.manual_seed(mask_seed(seed, t, k))
-            loss = loss_of(named, buffers, train_x[part], train_y[part])
+        for x, y, masks in micro:
+            torch.manual_seed(masks)
+            loss = loss_of(named, buffers, x, y)
             (loss * (budget.loss_scale * scale)).backward()
             losses.append(loss.detach())
         loss_T[t] = float(torch.stack(losses).mean())
@@ -99,7 +98,7 @@ def train_cell(
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):
                 return loss_T, metric_K, t + 1, recorder.result()
-            metric_K[budget.recorded_steps.index(t + 1)] = score(workload, model, budget, device)
+            metric_K[budget.recorded_steps.index(t + 1)] = score(feed, model)
     return loss_T, metric_K, None, recorder.result()
 
 
@@ -127,10 +126,10 @@ def detached(named: Mapping[str, Tensor]) -> Tensors:
     return {name: p.detach() for name, p in named.items()}
 
 
-def score(workload: Workload, model: nn.Module, budget: Budget, device: str | torch.device) -> float:
+def score(feed: Feed, model: nn.Module) -> float:
     """The metric on the evaluation set, in evaluation mode."""
     model.eval()
     with torch.no_grad():
-        found = workload.score(model(as_input(workload.eval_x, budget.dtype, device)), workload.eval_y.to(device)).double().mean()
+        found = sum(float(feed.workload.score(model(x), y).double().sum()) for x, y in feed.evaluation())
     model.train()
-    return float(found)
+    return found / len(feed.workload.eval_y)

@@ -11,6 +11,7 @@ from torch import Tensor
 from trainers.budget import Budget
 from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, joined
+from trainers.feed import EVALUATION_BATCH
 from trainers.fused import train_fused
 from trainers.optimizers.base import Optimizer
 from trainers.transforms.base import Transform
@@ -56,6 +57,7 @@ def widest(rate: Callable[[int], float], limit: int, start: int = 8) -> int:
 
 def best_width(workload: Workload, transform: Transform, optimizer: Optimizer, budget: Budget, limit: int, device: str | torch.device = "cpu") -> int:
     """The width for a workload on a device, measured with runs of a few steps."""
+    workload = replace(workload, eval_x=workload.eval_x[:EVALUATION_BATCH], eval_y=workload.eval_y[:EVALUATION_BATCH])  # long evaluations would hide the steps
     trial = replace(budget, steps=TRIAL_STEPS, points=1, warmup=0, spike_steps=(), dynamics=0)
 
     def rate(width: int) -> float:

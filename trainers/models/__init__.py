@@ -9,9 +9,13 @@ from typing import Any
 from torch import nn
 
 from trainers.models.convnet import convnet
+from trainers.models.convnext import convnext_tiny
 from trainers.models.linear import linear
 from trainers.models.mlp import mlp
 from trainers.models.resnet import resnet20, resnet56
+from trainers.models.resnet50 import resnet50
+from trainers.models.vgg import vgg16_bn
+from trainers.models.vit import vit, vit_b_16
 from trainers.naming import check_keywords, look_up
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -20,6 +24,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "convnet": convnet,
     "resnet20": resnet20,
     "resnet56": resnet56,
+    "vgg16_bn": vgg16_bn,
+    "vit": vit,
+    "resnet50": resnet50,
+    "convnext_tiny": convnext_tiny,
+    "vit_b_16": vit_b_16,
 }
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from trainers.models import model_factory
 from trainers.naming import check_keywords, look_up
+from trainers.workloads.arrays import arrays
 from trainers.workloads.base import Workload
+from trainers.workloads.cifar import cifar10, cifar100
+from trainers.workloads.folder import image_folder
 from trainers.workloads.images import digits
 from trainers.workloads.smooth import logistic, quadratic
 from trainers.workloads.synthetic import synthetic
@@ -16,6 +19,10 @@ from trainers.workloads.synthetic import synthetic
 WORKLOADS: dict[str, Callable[..., Workload]] = {
     "digits": digits,
     "synthetic": synthetic,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "image_folder": image_folder,
+    "arrays": arrays,
     "quadratic": quadratic,
     "logistic": logistic,
 }

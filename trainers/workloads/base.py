@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,6 +31,28 @@ class Smooth:
     excess: Callable[[nn.Module], float]
 
 
+class Stored(ABC):
+    """Examples that lie on disk, all of one shape and type; `[index]` reads some of them into a tensor on the CPU.
+
+    Attributes:
+        nbytes: size of all of them, decoded [bytes].
+        identity: what stands for their content in fingerprints.
+    """
+
+    nbytes: int
+    identity: str
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: slice | Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def decoded(self) -> Tensor:
+        """All of them; read once."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """One learning problem.
@@ -37,13 +60,17 @@ class Workload:
     `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean over a batch;
     `score(output, target)` gives one number per example, and the workload's metric is its mean over the evaluation set.
     `smooth` holds the constants of convergence bounds where they are known.
+
+    `prepare(x, dtype)` makes a network's inputs of stored ones, on the device: normalised numbers of bytes, say. `augment(x, y, seed)`
+    changes training batches (stored inputs and their targets) before that, with nothing but the seed to draw from; it may give
+    targets another form, which `loss` then takes and `score` does not.
     """
 
     name: str
     build: Callable[[], nn.Module]
-    train_x: Tensor
+    train_x: Tensor | Stored
     train_y: Tensor
-    eval_x: Tensor
+    eval_x: Tensor | Stored
     eval_y: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]
     score: Callable[[Tensor, Tensor], Tensor]
@@ -51,10 +78,12 @@ class Workload:
     higher_is_better: bool
     chance: float
     smooth: Smooth | None = None
+    prepare: Callable[[Tensor, torch.dtype], Tensor] | None = None
+    augment: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] | None = None
 
     def __post_init__(self) -> None:
         for part in ("train_x", "train_y", "eval_x", "eval_y"):
-            if not isinstance(getattr(self, part), Tensor):
+            if not isinstance(getattr(self, part), (Tensor, Stored) if part.endswith("x") else Tensor):
                 raise TypeError(f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; wanted a tensor, the first dimension being examples")
         if len(self.eval_x) == 0:
             raise ValueError(f"workload {self.name!r} has an evaluation set of 0 examples; give it at least one")
@@ -69,12 +98,21 @@ class Workload:
             torch.manual_seed(derived_seed(seed, "weights"))
             return pair_dropout(self.build())
 
+    def prepared(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Stored inputs as the network takes them: in that precision, unless they are indices."""
+        if self.prepare is not None:
+            return self.prepare(x, dtype)
+        return x.to(dtype) if x.is_floating_point() else x
+
     def fingerprint(self) -> str:
         """A hash of the data, the network's structure and `NUMERICS`: of all in a workload that decides a cell's numbers."""
         digest = hashlib.sha256(f"{NUMERICS}|{self.name}|{self.initial_model(0)}".encode())
         for part in (self.train_x, self.train_y, self.eval_x, self.eval_y):
-            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            digest.update(part.contiguous().numpy().tobytes())
+            if isinstance(part, Stored):
+                digest.update(part.identity.encode())
+            else:
+                digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+                digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
 

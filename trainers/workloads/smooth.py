@@ -162,7 +162,7 @@ def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str
         parts = [part for part in model((1, 8, 8), 10).modules() if next(iter(part.parameters(recurse=False)), None) is not None]
     if [type(part) for part in parts] != [nn.Linear]:
         raise ValueError(f"workload 'logistic' with model {model_name!r}: the constants of the bound hold for one linear layer alone; take model: linear")
-    x, y = data.train_x.flatten(1).double(), data.train_y
+    x, y = data.train_x[:].flatten(1).double(), data.train_y
     wide = torch.cat([x, torch.ones(len(x), 1)], 1) if parts[0].bias is not None else x
     beta = 0.5 * float(torch.linalg.eigvalsh(wide.T @ wide / len(wide))[-1])
     spread = 2.0 * float(wide.square().sum(1).mean())

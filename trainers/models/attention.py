@@ -1,0 +1,82 @@
+"""Self-attention and LayerNorm that are the same alone and vectorised over cells, in every precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor
+from torch.nn import functional
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """`nn.MultiheadAttention` of a sequence with itself, batch first: the same parameters and results, in plain operations.
+
+        softmax(q kᵀ / sqrt(width / heads)) v,   q, k, v and the output being linear in x
+
+    The base class takes another road in evaluation than in training, which `torch.vmap` cannot follow, and has its own dropout,
+    whose masks cannot be paired; here there is one road and no dropout.
+
+    Shapes: [B, length, width] in and out.
+
+    Reference: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
+    """
+
+    def forward(self, query: Tensor, *_: Tensor, need_weights: bool = False, **__: Any) -> tuple[Tensor, None]:  # type: ignore[override]  # callers give the sequence three times
+        heads = functional.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, self.head_dim))
+        q, k, v = heads.movedim(-3, 0).transpose(-2, -3).unbind(0)
+        mixed = attend(q, k, v).transpose(-2, -3).flatten(-2)
+        out: Tensor = self.out_proj(mixed)
+        return out, None
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`scaled_dot_product_attention` of [B, heads, length, depth]; under `torch.vmap` the cells are more examples of one call, for which torch has no rule on a CPU."""
+    if is_batchedtensor(q):
+        return Attend.apply(q, k, v)  # type: ignore[no-any-return,no-untyped-call]  # torch.autograd.Function is not typed
+    return functional.scaled_dot_product_attention(q, k, v)
+
+
+class Attend(torch.autograd.Function):
+    """Attention with a vectorised form of its own. What `vmap` calls is differentiated by autograd itself."""
+
+    @staticmethod
+    def forward(*args: Any) -> Tensor:
+        return functional.scaled_dot_product_attention(*args)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Nothing is kept: this runs under `torch.vmap` only."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
+        q, k, v = ((t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1) for t, d in zip(args, in_dims, strict=True))
+        return functional.scaled_dot_product_attention(q, k, v).unflatten(0, (info.batch_size, -1)), 0
+
+
+class WideLayerNorm(nn.LayerNorm):
+    """LayerNorm that computes in its parameters' precision, which stays float32 where the network's is half, and gives back its input's."""
+
+    def forward(self, input: Tensor) -> Tensor:  # the name that callers of nn.LayerNorm may use
+        return functional.layer_norm(input.to(self.weight.dtype), self.normalized_shape, self.weight, self.bias, self.eps).to(input.dtype)
+
+
+class WideLayerNorm2d(WideLayerNorm):
+    """The same over the channels of maps [B, channels, H, W]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+KINDS: dict[str, type[nn.Module]] = {"MultiheadAttention": SelfAttention, "LayerNorm": WideLayerNorm, "LayerNorm2d": WideLayerNorm2d}
+"""Classes of torch and torchvision by name, and what stands in for them."""
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """The same network, parameters and results in operations that vectorise over cells; changed in place and returned."""
+    for module in model.modules():
+        module.__class__ = KINDS.get(type(module).__name__, type(module))
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    return model
