@@ -11,8 +11,11 @@ from search_spaces import around
 
 Floats = NDArray[np.float64]
 
-REACH = 0.25
-"""How far a plateau reaches from its middle, along either axis [decades]."""
+REACH = 0.22
+"""How far a plateau reaches from its middle, along either axis [decades].
+
+Less than the spacing of 4 values per decade: there the mean over neighbours would be below the top of a curved optimum by more than intervals allow.
+"""
 ENOUGH = 16
 """Trained cells, of all seeds together, from which the mean of a plateau is known well enough: then 4 times less noisy than a cell."""
 

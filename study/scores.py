@@ -13,21 +13,29 @@ LEAST_WAY = 0.01
 
 
 def reference_scores(scores: Sequence[Floats]) -> Floats:
-    """For each seed, the best mean score over the other seeds: found without looking at that seed, shape [S].
+    """For each seed, the best score that was found without looking at that seed, shape [S].
 
-        reference(s) = max over N of mean over b ≠ s of score(b, n)
+    For every other seed b the best place is chosen by the mean over the remaining seeds and scored on b; the median of these
+    scores is taken, because all seeds share it: one seed at which the chosen place diverged would move every region. With two
+    seeds the other seed's best is used, with one its own: both are optimistic.
 
-    The scores are those of plateaus (`study.plateaus`): the maximum over single cells is as much luck as merit, grows with the
-    number of cells, and is found by no design that trains a part of them. What luck is left makes the reference optimistic, by
-    about two standard errors of one plateau's mean over the other seeds. With one seed it is its own best.
+    The places are those of plateaus (`study.plateaus`): the best single cell is as much luck as merit, a maximum over them grows
+    with their number, and no design that trains a part of them finds the same one.
 
     Args:
-        scores: score_SN of everything that the best is taken over.
+        scores: score_SN of everything that the best is taken over, or arrays of more axes behind the seeds.
     """
-    score_SN = np.concatenate(scores, axis=1)
-    others = max(len(score_SN) - 1, 1)
-    rest_SN = score_SN.sum(axis=0) - score_SN if len(score_SN) > 1 else score_SN
-    return np.asarray((rest_SN / others).max(axis=1))
+    score_SN = np.concatenate([score.reshape(len(score), -1) for score in scores], axis=1)
+    seeds = range(len(score_SN))
+    if len(score_SN) < 3:
+        best = score_SN.max(axis=1)
+        return np.asarray(best[::-1])
+    result = []
+    for s in seeds:
+        others = [b for b in seeds if b != s]
+        picks = [score_SN[b, score_SN[[o for o in others if o != b]].mean(axis=0).argmax()] for b in others]
+        result.append(float(np.median(picks)))
+    return np.array(result)
 
 
 def way(landscape: Landscape, reference_S: Floats) -> Floats:

@@ -9,30 +9,30 @@ from search_spaces import LogAxis
 from study.plateaus import ENOUGH, Surroundings
 from study.scores import reference_scores
 
-LR, WD = LogAxis(1e-4, 1, 8).values, LogAxis(1e-3, 1, 8).values
+LR, WD = LogAxis(1e-4, 1, 8).values, LogAxis(1e-3, 1, 8).values  # plateaus of 3 x 3 places
 NOISE = 0.01
 
 
 def test_neighbours_of_a_coarse_grid_are_strangers() -> None:
-    """With two values per decade, and beside weight decay 0, every place is its own plateau."""
-    around = Surroundings.of((0.0, 1e-3, 1e-2), LogAxis(1e-4, 1, 2).values)
-    score_SWL = np.random.default_rng(0).normal(size=(2, 3, 9))
+    """With four values per decade, and beside weight decay 0, every place is its own plateau."""
+    around = Surroundings.of((0.0, 1e-3, 1e-2), LogAxis(1e-4, 1, 4).values)
+    score_SWL = np.random.default_rng(0).normal(size=(2, 3, 17))
     assert around.scores(score_SWL) == pytest.approx(score_SWL.reshape(2, -1))
 
 
 def test_one_lucky_cell_is_no_plateau() -> None:
-    """A cell that is lucky at every seed raises the best plateau by its share of it, of 5 x 5 places, and no more."""
+    """A cell that is lucky at every seed raises the best plateau by its share of it, of 3 x 3 places, and no more."""
     score_SWL = np.full((3, len(WD), len(LR)), 0.5)
     score_SWL[:, 10, 10] = 0.6
-    assert reference_scores([Surroundings.of(WD, LR).scores(score_SWL)]) == pytest.approx(0.5 + 0.1 / 25)
+    assert reference_scores([Surroundings.of(WD, LR).scores(score_SWL)]) == pytest.approx(0.5 + 0.1 / 9)
 
 
 def test_more_cells_do_not_make_the_best_better() -> None:
-    """On flat noise the best of 825 cells is three deviations too good, the best plateau less than one."""
+    """On flat noise the best of 825 cells is three deviations too good, the best plateau less than two."""
     score_SWL = np.random.default_rng(1).normal(0.5, NOISE, (1, len(WD), len(LR)))
     assert score_SWL.max() > 0.5 + 3 * NOISE
     (reference,) = reference_scores([Surroundings.of(WD, LR).scores(score_SWL)])
-    assert 0.5 < reference < 0.5 + NOISE
+    assert 0.5 < reference < 0.5 + 2 * NOISE
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
