@@ -19,7 +19,7 @@ AUDITS = 6
 RIDGE_BATCHES = 4
 """Batches in which the best score is drawn for."""
 SOUGHT_BATCHES = 12
-"""Most batches in which the best score is sought; real grids took fewer than half of them."""
+"""Most batches in which the best score is sought."""
 
 
 class EdgeDesign:
