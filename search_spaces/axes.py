@@ -55,3 +55,13 @@ def decades(values: tuple[float, ...]) -> tuple[float, ...]:
         return (0.0,) * len(values)
     sides = [gaps[0], *gaps, gaps[-1]]
     return tuple((before + after) / 2 for before, after in itertools.pairwise(sides))
+
+
+def around(values: tuple[float, ...], reach: float) -> tuple[tuple[int, int], ...]:
+    """First and last index of the values at most so far from each [decades]; a value of 0 is near itself alone."""
+    positions = [math.log10(value) if value > 0 else -math.inf for value in values]
+    found = []
+    for k, at in enumerate(positions):
+        near = [j for j, other in enumerate(positions) if j == k or abs(other - at) <= reach + 1e-6]
+        found.append((near[0], near[-1]))
+    return tuple(found)

@@ -8,23 +8,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from search_spaces.knowledge import Classify, Knowledge, Line, Point
-from search_spaces.peaks import best_place, draws
-from search_spaces.rows import Span, frays, next_columns, runs, span
-from search_spaces.sizes import Audit, Sizes
+from search_spaces.peaks import Sought, best_place, draws
+from search_spaces.rows import Span, frays, next_columns, quarters, runs, span
+from search_spaces.sizes import Audit, Sizes, spread
 
 FRAYED = 8
 """A row whose strays lie within columns / FRAYED of its region is filled in between; one with wider strays falls back to all of its columns."""
 AUDITS = 6
 """Most audits, each after the refinement that the one before called for."""
 RIDGE_BATCHES = 4
-"""Batches in which the best score is looked for."""
+"""Batches in which the best score is drawn for."""
+SOUGHT_BATCHES = 12
+"""Most batches in which the best score is sought."""
 
 
 class EdgeDesign:
     """Which points of a stack of grids to train next, so that the edges of a region become known in every row.
 
-    Ask for a batch, tell the scores, ask again; an empty batch ends it. A coarse grid, and draws around its best points, find
-    a best score; rows that are far apart are halved until both sides of every edge are known; the rows between them start
+    Ask for a batch, tell the scores, ask again; an empty batch ends it. A coarse grid, and what is asked for
+    around its best points, find a best score; rows that are far apart are halved until both sides of every edge are known; the rows between them start
     from their neighbours' edges, all rows of all layers at once. Points near frayed edges are asked for until few are
     expected to be inferred wrongly. Then random points away from the edges, and both sides of some edges in all layers, are asked
     for as an audit; what disagrees is refined, and audited again. A row whose region is not one run of columns is filled in
@@ -35,6 +37,7 @@ class EdgeDesign:
     Args:
         layers, rows, columns: size of the stack; each layer has its own region (in a study a layer is a seed).
         classify: see `Classify`. Higher scores are better; what diverged has the score -inf.
+        sought: see `Sought`; without it the single best score is drawn for (`search_spaces.peaks.draws`).
         sizes: by default they follow from the size of the grid.
         seed: of all random choices.
 
@@ -42,10 +45,11 @@ class EdgeDesign:
         ValueError: a size is not positive, or a point is told that is not on the grid.
     """
 
-    def __init__(self, layers: int, rows: int, columns: int, classify: Classify, *, sizes: Sizes | None = None, seed: int = 0) -> None:
+    def __init__(self, layers: int, rows: int, columns: int, classify: Classify, sought: Sought | None = None, *, sizes: Sizes | None = None, seed: int = 0) -> None:
         self.known = Knowledge(layers, rows, columns, classify)
         self.sizes = sizes or Sizes.of(layers, rows, columns)
         self.audit = Audit()
+        self._sought = sought
         self.batches = 0
         self._random = random.Random(seed)  # noqa: S311  # chooses points, keeps no secret
         self._guesses: dict[tuple[Line, int], Span] = {}
@@ -86,10 +90,12 @@ class EdgeDesign:
         coarse = spread(known.rows, self.sizes.rows)
         yield self._in_all_layers((row, column) for row in coarse for column in spread(known.columns, self.sizes.columns))
         yield from self._climb()
+        yield from self._seek()
         self._solved = coarse
         yield from self._close()
-        yield from self._ridge()
-        yield from self._close()
+        if self._sought is None:
+            yield from self._ridge()
+            yield from self._close()
         while len(self._solved) < known.rows:
             yield self._halve()
             yield from self._close()
@@ -117,6 +123,14 @@ class EdgeDesign:
         for _ in range(RIDGE_BATCHES):
             self.known.update()
             yield self._in_all_layers(draws(self.known, self._solved, math.ceil(self.sizes.ridge / RIDGE_BATCHES), self._random))
+
+    def _seek(self) -> Iterator[Collection[Point]]:
+        """What the rule that classes follow needs to know the best score."""
+        for _ in range(SOUGHT_BATCHES):
+            places = self._sought(self.known.told) if self._sought else ()
+            if not places:
+                return
+            yield self._in_all_layers(places)
 
     def _close(self) -> Iterator[Collection[Point]]:
         """Ask until both sides of every edge are known in every solved row."""
@@ -234,13 +248,3 @@ class EdgeDesign:
 
     def _wrong(self, points: Iterable[Point], said: Mapping[Point, int]) -> list[Point]:
         return [point for point in points if self.known.classes[point] != said[point]]
-
-
-def quarters(guess: Span) -> set[int]:
-    """Three columns inside of a span, evenly."""
-    return {guess[0] + (guess[1] - guess[0]) * k // 4 for k in (1, 2, 3)}
-
-
-def spread(size: int, count: int) -> list[int]:
-    """At most so many numbers below the size, evenly, both ends among them."""
-    return sorted({round(k * (size - 1) / max(1, count - 1)) for k in range(count)})

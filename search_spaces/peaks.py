@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
-from search_spaces.knowledge import Knowledge
+from search_spaces.knowledge import Knowledge, Point
 from search_spaces.rows import span
 
 Place = tuple[int, int]
 """(row, column), in all layers."""
+Sought = Callable[[Mapping[Point, float]], Collection[Place]]
+"""The places that are still needed to know the best score, given what is told: none when it is known."""
 SPREAD_FLOOR = 0.005
 """Least deviation that is expected among good scores, as a share of their mean: it keeps the search from settling at once."""
 

@@ -86,3 +86,8 @@ def frays(known: Mapping[int, int], level: int) -> set[int]:
     if main is None or len(found) == 1:
         return set()
     return set(range(found[0][0], main[0])) | set(range(main[1] + 1, found[-1][1] + 1))
+
+
+def quarters(guess: Span) -> set[int]:
+    """Three columns inside of a span, evenly."""
+    return {guess[0] + (guess[1] - guess[0]) * k // 4 for k in (1, 2, 3)}

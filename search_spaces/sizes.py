@@ -54,3 +54,8 @@ class Audit:
     near_wrong: int = 0
     filled: set[Line] = field(default_factory=set)
     fell_back: set[Line] = field(default_factory=set)
+
+
+def spread(size: int, count: int) -> list[int]:
+    """At most so many numbers below the size, evenly, both ends among them."""
+    return sorted({round(k * (size - 1) / max(1, count - 1)) for k in range(count)})

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces import Cell, EdgeDesign, Point
+from search_spaces import Cell, EdgeDesign, Place, Point
 from study.choices import Choice
 from study.landscape import FAILED, INFERRED, PENDING, Floats, Landscape
 from study.plan import Plan
+from study.plateaus import Surroundings
 from study.regions import reference_scores
 from study.spec import Tolerances
 from tracking import CellRecord
@@ -26,20 +27,23 @@ Known = Callable[[Iterable[str]], Mapping[str, CellRecord]]
 class Search:
     """The design of one transform with one workload and optimizer: layers are seeds, rows weight decays, columns learning rates.
 
-    A cell is inside when it is competitive against the transform's own best, by the rule of `study.regions`; the best is
-    taken over the places that are trained at every seed, and classes follow it whenever it improves.
+    A cell is inside when it is competitive against the transform's own best, by the rule of `study.regions`; the best is taken
+    over the plateaus of which enough is trained, what is missing of the best one is asked for, and classes follow it whenever it moves.
 
     Args:
         cells: of the landscape, seed by seed and row by row.
         reference_S: each seed's best score [metric, higher is better], where it is known from elsewhere.
+        seed: of the design's random choices.
     """
 
-    def __init__(self, cells: list[Cell], shape: tuple[int, int, int], tolerances: Tolerances, reference_S: Floats | None = None) -> None:
+    def __init__(self, cells: list[Cell], shape: tuple[int, int, int], tolerances: Tolerances, reference_S: Floats | None = None, *, seed: int = 0) -> None:
         self.cells: dict[Point, Cell] = {(i // (shape[1] * shape[2]), i // shape[2] % shape[1], i % shape[2]): cell for i, cell in enumerate(cells)}
         self.shape, self._needed = shape, 1 - tolerances.competitive
         self._start_S = np.full(shape[0], np.nan)
         self._reference_S = reference_S
-        self.design = EdgeDesign(*shape, self._competitive)
+        lr, weight_decay = tuple(cell.lr for cell in cells[: shape[2]]), tuple(cell.weight_decay for cell in cells[: shape[1] * shape[2] : shape[2]])
+        self._surroundings = Surroundings.of(weight_decay, lr)
+        self.design = EdgeDesign(*shape, self._competitive, self._wanted, seed=seed)
 
     @property
     def batch(self) -> list[Cell]:
@@ -63,12 +67,17 @@ class Search:
         return {point: int(way.get(point, -math.inf) >= self._needed) for point in told}
 
     def _best(self, told: Mapping[Point, float]) -> Floats:
-        layers = self.shape[0]
-        places: dict[tuple[int, int], dict[int, float]] = {}
-        for (layer, row, column), score in sorted(told.items()):
-            places.setdefault((row, column), {})[layer] = max(score, self._start_S[layer])
-        score_SN = np.array([[scores[layer] for scores in places.values() if len(scores) == layers] for layer in range(layers)])
-        return reference_scores([score_SN])
+        return reference_scores([self._surroundings.scores(self._scores(told))])
+
+    def _wanted(self, told: Mapping[Point, float]) -> list[Place]:
+        return self._surroundings.wanted(self._scores(told)) if self._reference_S is None else []
+
+    def _scores(self, told: Mapping[Point, float]) -> Floats:
+        """score_SWL as in `Landscape`; NaN where a cell is not told."""
+        score_SWL = np.full(self.shape, np.nan)
+        for point, score in told.items():
+            score_SWL[point] = max(score, self._start_S[point[0]])
+        return score_SWL
 
     @cached_property
     def class_SWL(self) -> np.ndarray:

@@ -77,10 +77,10 @@ class Evidence:
                 for name, (one, class_SWL) in known.items()
                 if class_SWL is not None
             }
-        common_S = reference_scores([landscape.score_SWL for landscape in self.landscapes.values()])
+        common_S = reference_scores([landscape.plateau_SN for landscape in self.landscapes.values()])
         found = {}
         for name, landscape in self.landscapes.items():
-            start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.score_SWL])
+            start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.plateau_SN])
             # a transform that learned nothing has no region of its own: its best is noise, and most of its grid would be near it
             learned_S = own_S - start_S >= self.tolerances.trained * (common_S - start_S)
             best_S = {"own": np.where(learned_S, own_S, np.inf), "common": common_S}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from study.choices import Choice
 from study.plan import Plan, Setting
+from study.plateaus import Surroundings
 from study.series import Records, Series, series
 from tracking import CellRecord
 
@@ -99,6 +100,11 @@ class Landscape:
     def score_SN(self) -> Floats:
         """The scores of the N places whose cells are trained at every seed."""
         return np.asarray(self.score_SWL[:, np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=0)])
+
+    @cached_property
+    def plateau_SN(self) -> Floats:
+        """The mean scores around the N places of the grid (`study.plateaus`)."""
+        return Surroundings.of(self.weight_decay, self.lr).scores(self.score_SWL)
 
     def at_seeds(self, chosen_S: Flags) -> Landscape:
         """The same landscape with these seeds only."""

@@ -15,12 +15,15 @@ LEAST_WAY = 0.01
 def reference_scores(scores: Sequence[Floats]) -> Floats:
     """For each seed, the best score that was found without looking at that seed, shape [S].
 
-    For every other seed b the best cell is chosen by the mean over the remaining seeds and scored on b; the median of these
-    scores is taken, because all seeds share it: one seed at which the chosen cell diverged would move every region. With two
+    For every other seed b the best place is chosen by the mean over the remaining seeds and scored on b; the median of these
+    scores is taken, because all seeds share it: one seed at which the chosen place diverged would move every region. With two
     seeds the other seed's best is used, with one its own: both are optimistic.
 
+    The places are those of plateaus (`study.plateaus`): the best single cell is as much luck as merit, a maximum over them grows
+    with their number, and no design that trains a part of them finds the same one.
+
     Args:
-        scores: score_SWL of every landscape that the best is taken over.
+        scores: score_SN of everything that the best is taken over, or arrays of more axes behind the seeds.
     """
     score_SN = np.concatenate([score.reshape(len(score), -1) for score in scores], axis=1)
     seeds = range(len(score_SN))

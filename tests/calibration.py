@@ -29,7 +29,7 @@ TOLERANCES = Tolerances()
 
 
 def regions_of(landscape: Landscape) -> dict[str, Region]:
-    best_S = reference_scores([landscape.score_SWL])
+    best_S = reference_scores([landscape.plateau_SN])
     return {kind: region(landscape, best_S, kind, "own", TOLERANCES) for kind in ("trained", "competitive")}
 
 

@@ -102,7 +102,7 @@ def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple
     (piece,) = gather(landscapes(plan, records), plan.spec.region)
     for landscape, search in zip(piece.landscapes.values(), searches(plan), strict=True):
         truth_SWL = piece.regions[landscape.transform, "competitive", "own"].inside_SWL
-        given = Search(list(search.cells.values()), search.shape, plan.spec.region, reference_scores([landscape.score_SWL]))
+        given = Search(list(search.cells.values()), search.shape, plan.spec.region, reference_scores([landscape.plateau_SN]))
         yield landscape.transform, "own", compare(landscape, truth_SWL, search, records, plan.spec)
         yield landscape.transform, "grid's", compare(landscape, truth_SWL, given, records, plan.spec)
 
