@@ -26,7 +26,7 @@ class Dynamics:
         out_norm_JC: global norm of the gradient after the transform.
         tensor_norm_JC: largest norm of one tensor's gradient after the transform.
         cosine_JC: cosine between the gradient before and after the transform, over all parameters together.
-        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero has no direction and is left out.
+        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite has no direction and is left out.
         gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N parameters.
     """
 
@@ -73,7 +73,8 @@ def measured(layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Te
     before_CP, after_CP = tensor_norms(grads), tensor_norms(out)
     norm, out_norm = torch.linalg.vector_norm(before_CP, dim=1), torch.linalg.vector_norm(after_CP, dim=1)
     along_CP = along(grads, out, before_CP)
-    cosine_CP = torch.where(before_CP * after_CP > 0, along_CP / after_CP, torch.inf)
+    product_CP = before_CP * after_CP
+    cosine_CP = torch.where((product_CP > 0) & torch.isfinite(product_CP), along_CP / after_CP, torch.inf)
     least = cosine_CP.amin(1)
     place = {name: p for p, name in enumerate(grads)}
     weights = torch.tensor([place[name] for name in layers], device=norm.device)

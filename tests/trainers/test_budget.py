@@ -11,7 +11,7 @@ import torch
 
 from tests.trainers.test_twins import RELATIVE, assert_twins
 from trainers import Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
-from trainers.dynamics import Dynamics
+from trainers.dynamics import Dynamics, measured
 from trainers.precision import GROWTH_INTERVAL, LossScale
 from trainers.spikes import spike_factors
 
@@ -114,6 +114,15 @@ def test_dynamics_know_the_scale_factor() -> None:
     assert torch.equal(base.scale_JC, torch.ones_like(base.scale_JC))
     assert seen.layers == ("1.weight", "3.weight", "5.weight")
     assert global_std({"a": torch.tensor([[1.0, 3.0]])}).item() == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize("broken", [0.0, torch.inf, torch.nan])
+def test_what_has_no_direction_is_left_out(broken: float) -> None:
+    """A tensor whose gradient is zero or not finite says nothing of directions; where no tensor has one, there is no cosine, instead of 0."""
+    whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
+    both, one = {"a": whole, "b": lost}, {"b": lost}
+    assert measured(("a",), both, both, both, both, {})["least_cosine"].tolist() == pytest.approx([1.0, 1.0])
+    assert measured(("b",), one, one, one, one, {})["least_cosine"].isnan().tolist() == [False, True]
 
 
 def test_dynamics_know_directions_and_gains() -> None:
