@@ -31,7 +31,7 @@ class Mirror:
 
     It is told keys and reads the records from the ledger, so that nothing can be shown that is not durable, and a tracker that is
     hours behind costs no memory. Whatever a crash left unclear (a run written but not noted, noted but lost by the tracker, half
-    written) is settled when the tracker is opened.
+    written) is settled when the tracker is opened. A cell that the tracker refuses goes behind the others.
 
     Args:
         open_store: opens the tracker; called in the thread, again after a failure.
@@ -45,6 +45,7 @@ class Mirror:
         self._news = threading.Condition()
         self._closing = self._giving_up = False
         self._written = 0
+        self._refused: set[str] = set()
         self.trouble: str | None = None
         self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
         self._thread.start()
@@ -77,14 +78,14 @@ class Mirror:
 
     def _work(self) -> None:
         while True:
-            before = self._written
+            before = self._written, len(self._refused)
             try:
                 with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
             except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
                 first = next(iter(str(error).splitlines()), "")
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
-                stuck = self._written == before
+                stuck = (self._written, len(self._refused)) == before
                 with self._news:
                     if self._giving_up or (self._news.wait_for(lambda: self._closing, PATIENCE) and stuck):
                         return None
@@ -99,9 +100,7 @@ class Mirror:
             self._keys.extendleft(lost)
         self.trouble = None
         while batch := self._next():
-            self._show(ledger, store, done, [key for key in batch if key not in done])
-            for _ in batch:
-                self._keys.popleft()
+            self._show(ledger, store, done, batch)
 
     def _next(self) -> list[str]:
         """The keys at the head of the queue, once there are any; none at the end."""
@@ -109,13 +108,25 @@ class Mirror:
             self._news.wait_for(lambda: bool(self._keys) or self._closing)
             return [] if self._giving_up else list(islice(self._keys, BATCH))
 
-    def _show(self, ledger: Ledger, store: RunStore, done: dict[str, str], keys: list[str]) -> None:
+    def _show(self, ledger: Ledger, store: RunStore, done: dict[str, str], batch: list[str]) -> None:
         fresh: dict[str, str] = {}
+        found = ledger.get(key for key in batch if key not in done)
         try:
-            for key, record in ledger.get(keys).items():
+            for key in batch:
                 if self._giving_up:
                     break
-                done[key] = fresh[key] = store.write(record)
-                self._written += 1
+                self._keys.popleft()
+                if key in found and key not in done:
+                    self._write(store, found[key], fresh)
+                    done[key] = fresh[key]
         finally:
             ledger.note_runs(*self._whose, fresh)
+
+    def _write(self, store: RunStore, record: CellRecord, fresh: dict[str, str]) -> None:
+        try:
+            fresh[record.key] = store.write(record)
+        except Exception:
+            self._keys.append(record.key)
+            self._refused.add(record.key)
+            raise
+        self._written += 1

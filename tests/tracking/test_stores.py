@@ -109,6 +109,29 @@ def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
     assert ledger.runs("s", "t") == {}
 
 
+def test_a_cell_that_is_refused_stops_no_other(ledger: Ledger) -> None:
+    """It goes behind the others, is tried again, and is told at the end."""
+    written: list[str] = []
+
+    class Strict:
+        def complete_runs(self) -> dict[str, str]:
+            return {key: f"run of {key}" for key in written}
+
+        def write(self, record: CellRecord) -> str:
+            if record.key in ("k0", "k2"):
+                raise ValueError(f"{record.key} is not to my taste")
+            written.append(record.key)
+            return f"run of {record.key}"
+
+    ledger.add(records(5))
+    mirror = Mirror(Strict, ledger.path, "s", "t")
+    mirror.add([f"k{k}" for k in range(5)])
+    mirror.finish()
+    assert written == ["k1", "k3", "k4"]
+    assert ledger.runs("s", "t") == {key: f"run of {key}" for key in written}
+    assert (mirror.waiting, mirror.trouble) == (2, "ValueError: k2 is not to my taste")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with served(tmp_path_factory.mktemp("server")) as running:
