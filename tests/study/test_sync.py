@@ -69,7 +69,7 @@ def test_sync_without_a_tracker_or_a_home(tiny: Path, tmp_path: Path, capsys: py
 def test_a_stopped_launch_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     """Through Ray: what schedulers send (SIGTERM) ends a launch as Ctrl-C does, with exit 3 and what finished kept; the next one trains the rest."""
     spec, home = tmp_path / "long.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("steps: 20", "steps: 400").replace("budget:", "workers: {tile: 2}\nbudget:"))
+    spec.write_text(TINY.replace("steps: 20", "steps: 300").replace("budget:", "workers: {tile: 4}\nbudget:"))
     command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(home), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
