@@ -230,6 +230,26 @@ def compare(
 
 
 @app.command()
+def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+    """Print the published numbers of the spec's networks and methods beside this study's."""
+    from study.agreement import plain_values, tables_of
+    from study.papers import TABLES
+    from study.stored import read
+    from study.tables import published_table
+
+    analysis = read(read_spec(spec), Home(home))
+    found = tables_of(analysis)
+    if as_json:
+        emit({"study": analysis.plan.spec.name, "tables": [plain_values(analysis, one) for one in found]})
+    else:
+        known = "; ".join(f"{one.title} ({one.source})" for one in TABLES)
+        out.print(
+            *[published_table(analysis, one) for one in found] or [f"no published table is about the data of {analysis.plan.spec.name}; known: {escape(known)}"], highlight=False
+        )
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
 def ui(
     home: HomeOption = DEFAULT_HOME,
     host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
