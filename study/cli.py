@@ -230,6 +230,54 @@ def compare(
 
 
 @app.command()
+def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+    """Print the published numbers of the spec's networks and methods beside this study's."""
+    from study.agreement import plain_values, tables_of
+    from study.papers import TABLES
+    from study.stored import read
+    from study.tables import published_table
+
+    analysis = read(read_spec(spec), Home(home))
+    found = tables_of(analysis)
+    if as_json:
+        emit({"study": analysis.plan.spec.name, "tables": [plain_values(analysis, one) for one in found]})
+    else:
+        for one in found:
+            out.print(published_table(analysis, one), highlight=False)
+        if not found:
+            known = "; ".join(f"{one.title} ({one.source})" for one in TABLES)
+            out.print(f"no published table is about the data of {analysis.plan.spec.name}; known: {escape(known)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
+def figures(
+    spec: Spec,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Of the cells that are drawn; default: a published setting, or each transform's best.")] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Likewise.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: Json = False,
+) -> None:
+    """Draw what cells recorded while they trained: deviations of gradients, scale factors, scores; seeds as bands."""
+    from study.figures import draw_figures
+    from study.stored import read
+
+    analysis = read(read_spec(spec), Home(home))
+    place = folder or Home(home).exports(analysis.plan.spec.name) / "figures"
+    try:
+        written, missing = draw_figures(analysis, place, lr, weight_decay)
+    except OSError as error:
+        raise SpecError(f"--out {place}: cannot be written ({error.strerror}); choose another folder") from None
+    if as_json:
+        emit({"figures": [str(path) for path in written], "missing": missing})
+    else:
+        lines = [*(str(path) for path in written if path.suffix == ".png"), *(f"{name}: not drawn: it {why}" for name, why in missing.items())]
+        out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+
+
+@app.command()
 def ui(
     home: HomeOption = DEFAULT_HOME,
     host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",

@@ -1,4 +1,4 @@
-"""A study as files: cells, regions, claims, heatmaps, provenance."""
+"""A study as files: cells, regions, claims, heatmaps, figures of the dynamics, provenance."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.analysis import Analysis
+from study.figures import draw_figures
 from study.heatmaps import draw, save
 from study.page import claims_page
 
@@ -93,7 +94,9 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
     for name in names:
         os.replace(partial(folder / name), folder / name)
-    return [folder / name for name in names] + heatmaps(analysis, folder / "heatmaps")
+    recorded = any(piece.budget and piece.budget.dynamics for piece in analysis.evidence)
+    figures = draw_figures(analysis, folder / "figures")[0] if recorded and analysis.stored else []
+    return [folder / name for name in names] + heatmaps(analysis, folder / "heatmaps") + figures
 
 
 def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:

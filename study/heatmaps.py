@@ -1,4 +1,4 @@
-"""Cell-true heatmaps: one panel per transform on shared axes and colours. Only draws; the only file that imports matplotlib."""
+"""Cell-true heatmaps: one panel per transform on shared axes and colours. Only draws; it and `figures.py` import matplotlib."""
 
 from __future__ import annotations
 

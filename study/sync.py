@@ -151,7 +151,7 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: s
         open_mlflow(uri, analysis.plan, home).finish(
             {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
             analysis.tags,
-            [folder / "heatmaps", *(path for path in written if path.parent == folder)],
+            [*dict.fromkeys(path.parent for path in written if path.parent != folder), *(path for path in written if path.parent == folder)],
         )
     except Exception as error:  # any fault of a tracker, its own or the network's
         return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"

@@ -10,12 +10,14 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from study.agreement import RULE, rows
 from study.analysis import Analysis
 from study.comparison import Comparison
 from study.home import DEFAULT_HOME, Home
 from study.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE
 from study.measures import MEASURES, measured, unit_of
 from study.page import claimed, shown_estimate
+from study.papers import PublishedTable
 from study.progress import clock
 from study.statistics import exponential, worded
 
@@ -131,6 +133,26 @@ def comparison_table(comparison: Comparison, confidence: float) -> Group:
         ratio = worded(one.ratio, confidence, exponential) if one.ratio else ""
         table.add_row(f"{one.measure} \\[{one.unit}]", *map(escape, (*sides, worded(one.difference, confidence), ratio)))
     return Group(table, *(f"not compared ({escape(reason)}): {', '.join(names)}" for reason, names in missing.items()), "")
+
+
+def published_table(analysis: Analysis, table: PublishedTable) -> Group:
+    """A paper's numbers beside this study's, row by row; below, why rows do not agree or were not run, and what the paper leaves open."""
+    confidence, recipe, found = analysis.plan.spec.region.confidence, table.recipe, rows(analysis, table)
+    several = len(found) > len(table.rows)
+    title = f"{table.source}, {table.title} [{table.unit}], at lr {recipe.lr:g} and weight decay {recipe.weight_decay:g}, beside {analysis.plan.spec.name} ({confidence:.0%} intervals over seeds)"
+    shown = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("network", *(("setting",) if several else ()), "method", "here", "paper", "last step", "best point", "n", ""):
+        shown.add_column(name, overflow="fold", no_wrap=name not in ("setting", "method"))
+    why: dict[tuple[str, str], int] = {}
+    for row in found:
+        numbers = ["–" if one is None else worded(one, confidence, digits=f".{table.decimals}f") for one in (row.last, row.best)]
+        one = row.published
+        where = (one.model, *((row.setting,) if several else ()), one.method, one.transform)
+        shown.add_row(*map(escape, (*where, f"{one.value:.{table.decimals}f}", *numbers, str(row.n_seeds) if row.n_seeds else "–", row.agreement)))
+        why[row.agreement, row.reason] = why.get((row.agreement, row.reason), 0) + 1
+    seeds = "no number of seeds, so that a number may be a single run" if table.seeds is None else f"{table.seeds} seeds"
+    reasons = [f"  {agreement} ({count} row{'s' * (count > 1)}): {escape(reason)}" for (agreement, reason), count in why.items()]
+    return Group(shown, *reasons, f"The paper gives {seeds}. It leaves open: {escape('; '.join(table.unknown))}.", f"{RULE}.", "")
 
 
 def dashboard_lines(analysis: Analysis, home: Home) -> list[str]:

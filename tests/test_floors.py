@@ -17,7 +17,7 @@ ONE_FILE = {
     "ray": {"study/dispatch.py"},
     "optuna": {"study/importance.py", "study/sampler.py"},
     "mlflow": {"tracking/mlflow_store.py"},
-    "matplotlib": {"study/heatmaps.py"},
+    "matplotlib": {"study/heatmaps.py", "study/figures.py"},
     "sqlite3": {"tracking/ledger.py"},
     "yaml": {"study/yaml.py"},
     "sklearn": {"trainers/workloads/images.py"},
