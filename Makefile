@@ -22,8 +22,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint  ## install, lint, types and tests
-	$(BIN)/pytest
+test: lint  ## install, lint, types and tests (two at a time: they start many processes and wait for them)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.installed-dev  ## fused training beside plain loops, and ten thousand cells through the whole road beside Ray Tune, on this machine
 	$(BIN)/python -m trainers.bench --models mlp convnet
