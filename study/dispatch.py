@@ -262,6 +262,7 @@ def prepare(alone: bool) -> None:
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # one record per cell is enough
         "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches us
         "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of data begin where the launch began
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }

@@ -28,7 +28,7 @@ from study.progress import Display
 from study.rehearsal import rehearse
 from study.spec import SpecError, StudySpec
 from study.sync import EVIDENCE, conclude, mirrored, runs_of
-from study.worker import Job, Kept, failed_records, halves, workload_of
+from study.worker import Job, Kept, failed_records, fingerprint_of, halves, workload_of
 from tracking import CellRecord, Ledger
 
 FALLBACK = 8
@@ -60,7 +60,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
             workload = workload_of(setting.workload, setting.model)
-            found[setting.name] = workload.fingerprint()
+            found[setting.name] = fingerprint_of(setting.workload, setting.model)
         except Exception as error:  # a user's own workload may raise anything
             raise SpecError(f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}") from None
         if spec.budget.batch_size > len(workload.train_x):

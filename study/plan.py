@@ -45,12 +45,14 @@ class Plan:
     Attributes:
         settings: what each `Cell.setting` stands for.
         meanings: what each `Cell.setting` is a hash of, as JSON.
+        fingerprints: of data and network, by the name of a setting.
     """
 
     spec: StudySpec
     cells: tuple[Cell, ...]
     settings: Mapping[str, Setting]
     meanings: Mapping[str, str]
+    fingerprints: Mapping[str, str]
 
     @property
     def keys(self) -> list[str]:
@@ -85,7 +87,8 @@ class Plan:
         first = tile.cells[0]
         setting = self.settings[first.setting]
         transform = next(one for one in self.spec.transforms if (one.name, one.constants) == (first.transform, first.constants))
-        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, setting.condition.budget)
+        fingerprint = self.fingerprints.get(setting.name, NEVER_LAUNCHED)
+        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, setting.condition.budget, fingerprint)
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
@@ -121,7 +124,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     ]
     points = list(grid.points())
     cells = [Cell(*names, lr, weight_decay, seed, key) for seed in spec.seeds for names, key in kinds for lr, weight_decay in points]
-    return Plan(spec, tuple(cells), known, meanings)
+    return Plan(spec, tuple(cells), known, meanings, fingerprints)
 
 
 def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:

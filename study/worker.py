@@ -32,7 +32,7 @@ LAYERS = ("layer_std", "gain")
 
 @dataclass(frozen=True)
 class Job:
-    """A tile and all that decides its numbers."""
+    """A tile and all that decides its numbers; `fingerprint` is that of the data which the launch saw."""
 
     tile: Tile
     workload: Choice
@@ -40,6 +40,7 @@ class Job:
     optimizer: Choice
     transform: Choice
     budget: Budget
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,17 @@ def measure_width(job: Job, device: str | None = None) -> int:
 
 
 def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
-    """What a job's names stand for."""
-    return workload_of(job.workload, job.model), transform_of(job.transform), optimizer_of(job.optimizer)
+    """What a job's names stand for.
+
+    Raises:
+        ValueError: data of that name lie here, but they are not those of the launch.
+    """
+    workload, here = workload_of(job.workload, job.model), fingerprint_of(job.workload, job.model)
+    if here != job.fingerprint:
+        raise ValueError(
+            f"the data or network of {workload.name} on {platform.node()} have fingerprint {here}, those of the launch {job.fingerprint}; give every machine the same files"
+        )
+    return workload, transform_of(job.transform), optimizer_of(job.optimizer)
 
 
 def default_device() -> str:
@@ -113,6 +123,12 @@ def default_device() -> str:
 def workload_of(workload: Choice, model: Choice) -> Workload:
     """The workload, loaded once per process."""
     return workload_with(workload, model)
+
+
+@cache
+def fingerprint_of(workload: Choice, model: Choice) -> str:
+    """What stands for its data and network in the keys of cells; hashed once per process."""
+    return workload_of(workload, model).fingerprint()
 
 
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:

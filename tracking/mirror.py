@@ -70,6 +70,7 @@ class Mirror:
         """
         with self._news:
             self._closing, self._giving_up = True, self._giving_up or give_up
+            self._refused.clear()
             self._news.notify_all()
         while self._thread.is_alive():
             self._thread.join(0.25)
@@ -78,7 +79,7 @@ class Mirror:
 
     def _work(self) -> None:
         while True:
-            before = self._written, len(self._refused)
+            last, before = self._closing, (self._written, len(self._refused))
             try:
                 with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
@@ -87,8 +88,9 @@ class Mirror:
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
                 stuck = (self._written, len(self._refused)) == before
                 with self._news:
-                    if self._giving_up or (self._news.wait_for(lambda: self._closing, PATIENCE) and stuck):
+                    if self._giving_up or (last and stuck):
                         return None
+                    self._news.wait_for(lambda: self._closing, PATIENCE)
 
     def _write_all(self, ledger: Ledger) -> None:
         store = self._open_store()

@@ -142,13 +142,14 @@ def conditions(result: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> list[list[str]]:
     """A heading, and one line per model and width."""
-    lines = [["model", "cells fused", "steps", "plain cells/s", "fused cells/s", "ratio", "fused images/s", "plain share", "fused share"]]
+    lines = [["model", "cells fused", "steps", "plain cells/s", "fused cells/s", "ratio", "plain images/s", "fused images/s", "plain share", "fused share"]]
     for found in result["models"]:
         for row in found["rows"]:
             plain, fused = row["plain"], row["fused"]
             shares = [shown(kind["share"], 100, " %") for kind in (plain, fused)]
             names = [found["model"], str(row["width"]), str(row["steps"])]
-            lines.append([*names, shown(plain["cells_per_s"]), shown(fused["cells_per_s"]), shown(row["ratio"]), shown(fused["images_per_s"]), *shares])
+            images = [shown(kind["images_per_s"]) for kind in (plain, fused)]
+            lines.append([*names, shown(plain["cells_per_s"]), shown(fused["cells_per_s"]), shown(row["ratio"]), *images, *shares])
     return lines
 
 

@@ -81,11 +81,11 @@ def served(folder: Path) -> Iterator[Server]:
         server.kill()
 
 
-def undisturbed(folder: Path, name: str, text: str, tracker: str | None = None) -> tuple[Subject, float]:
+def undisturbed(folder: Path, name: str, text: str, tracker: str | None = None, *words: str) -> tuple[Subject, float]:
     """The same study without any fault, and how long it took [s]."""
     subject = Subject(folder, name, text, tracker)
     started = time.monotonic()
-    code = subject.run()
+    code = subject.run("launch", *words)
     if code != 0:
         raise RuntimeError(f"the undisturbed study ended with {code}; see {subject.log}")
     return subject, time.monotonic() - started
@@ -184,7 +184,7 @@ def worker_always_killed(folder: Path, seed: int) -> Row:
     row.check(outcomes.count("failed") == 12 and len(outcomes) == 144, f"{outcomes.count('failed')} failed of {len(outcomes)}, wanted 12 of 144")
     row.check(all(reasons) and bool(reasons), "failed without a reason")
     row.notes.append(f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}")
-    row.check(subject.run() == 0, "launching again did not mend it")
+    row.check(subject.run("launch", "--here") == 0, "launching again did not mend it")
     row.add(subject.counts())
     return row
 
@@ -193,10 +193,10 @@ def tracker_dead(folder: Path, seed: int) -> Row:
     """The tracker is killed before the first cell and stays away; `study sync` afterwards gives what an undisturbed study shows."""
     row, text = Row("tracker dead, then sync", repetitions=1), study(steps=100)
     with served(folder / "server") as server:
-        truth, _ = undisturbed(folder / "truth", "truth", text, server.uri)
+        truth, _ = undisturbed(folder / "truth", "truth", text, server.uri, "--here")
         server.kill()
         subject = Subject(folder / "away", "away", text, server.uri)
-        row.check(subject.run() == 0, "the launch failed")
+        row.check(subject.run("launch", "--here") == 0, "the launch failed")
         row.check("MLflow is away" in subject.log.read_text() or "MLflow was away" in subject.log.read_text(), "the display did not say that MLflow is away")
         row.check(len(subject.records()) == 144, "cells are missing")
         row.check(subject.run("sync") == 3, "sync without a tracker did not end with 3")

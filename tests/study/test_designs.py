@@ -15,7 +15,7 @@ from study.analysis import Analysis
 from study.designs import Rounds
 from study.home import Home
 from study.landscape import INFERRED
-from study.launch import Launch, launch
+from study.launch import Launch, fingerprints_of_data, launch
 from study.plan import make_plan
 from study.spec import SpecError, parse_spec
 from study.stored import read, status
@@ -129,7 +129,7 @@ def test_every_reading_verb_answers(verb: str, as_json: bool, sought: tuple[Home
 
 def rounds(spec: str, fail: str = "") -> tuple[dict[str, CellRecord], int]:
     """Train the rounds of a spec without a store; cells of one transform can be made to fail. Returns the records, and how many rounds there were."""
-    plan, stored, count = make_plan(parse_spec(spec), {"digits/mlp": "data"}), dict[str, CellRecord](), 0
+    plan, stored, count = make_plan(parse_spec(spec), fingerprints_of_data(parse_spec(spec))), dict[str, CellRecord](), 0
 
     def known(keys: Iterable[str]) -> dict[str, CellRecord]:
         return {key: stored[key] for key in keys if key in stored}
@@ -153,7 +153,7 @@ def test_a_transform_that_cannot_be_trained_ends_alone() -> None:
     failed = [record for record in stored.values() if record.outcome == "failed"]
     assert count > 2
     assert {record.transform for record in failed} == {"unit_norm"}
-    analysis = Analysis(make_plan(parse_spec(small), {"digits/mlp": "data"}), stored)
+    analysis = Analysis(make_plan(parse_spec(small), fingerprints_of_data(parse_spec(small))), stored)
     assert not analysis.complete
     assert [search.design.done for search in analysis.searches] == [True, False]
     assert analysis.counts["failed"] == len(failed)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from study import dispatch, launch
 from study.dispatch import Failure, check_room
+from study.launch import fingerprints_of_data
 from study.plan import make_plan
 from study.spec import SpecError, Workers, parse_spec
-from study.worker import halves
+from study.worker import halves, run_job
 from tests.conftest import TINY
 from tests.study.test_launch import answer, study
 
@@ -48,6 +50,16 @@ def test_halves_are_the_whole() -> None:
     plan = make_plan(parse_spec(TINY), {})
     (job, *_) = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 5))
     assert [cell for half in halves(job) for cell in half.tile.cells] == list(job.tile.cells)
+
+
+def test_other_data_of_the_same_name_are_refused() -> None:
+    """A machine whose files are not those of the launch trains nothing for it."""
+    spec = parse_spec(TINY)
+    plan = make_plan(spec, fingerprints_of_data(spec))
+    (job, *_) = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 5))
+    assert len(run_job(job)) == len(job.tile.cells)
+    with pytest.raises(ValueError, match=r"of digits/mlp on .* those of the launch abc; give every machine the same files"):
+        run_job(replace(job, fingerprint="abc"))
 
 
 def test_a_width_that_cannot_be_measured_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

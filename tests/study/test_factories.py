@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from study.choices import Choice
@@ -102,13 +103,17 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
 
 
 def test_rays_workers_find_the_modules(folder: Path) -> None:
-    """Files of the current folder, which is on no path, train on Ray's workers too."""
-    (folder / "own.yaml").write_text(OWN["own.yaml"].replace("seeds: 3", "seeds: 1"))
+    """Modules of the current folder, which is on no path, and data whose relative path begins there, are found by Ray's workers too."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8), rng.integers(0, 2, 80)
+    np.savez(folder / "own.npz", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:])
+    both = '[{factory: "my_workloads:sine", noise: 0.2}, {name: arrays, file: own.npz, crop: 0}]'
+    (folder / "own.yaml").write_text(OWN["own.yaml"].replace("seeds: 3", "seeds: 1").replace('{factory: "my_workloads:sine", noise: 0.2}', both))
     # -P keeps the current folder off the driver's path, as the installed command has it
     done = subprocess.run([sys.executable, "-P", "-m", "study.cli", "launch", "own.yaml", "--json"], env=os.environ, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
-    assert (ended["trained_now"], ended["failed"], ended["failures"]) == (20, 0, [])
+    assert (ended["trained_now"], ended["failed"], ended["failures"]) == (40, 0, [])
 
 
 def test_keys_know_the_code(folder: Path) -> None:

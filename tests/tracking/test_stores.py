@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,35 @@ def test_a_cell_that_is_refused_stops_no_other(ledger: Ledger) -> None:
     assert written == ["k1", "k3", "k4"]
     assert ledger.runs("s", "t") == {key: f"run of {key}" for key in written}
     assert (mirror.waiting, mirror.trouble) == (2, "ValueError: k2 is not to my taste")
+
+
+def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells that are stored while the mirror pauses after it are written at the end."""
+    monkeypatch.setattr("tracking.mirror.PATIENCE", 0.05)
+    tries, twice, written = list[str](), threading.Event(), list[str]()
+
+    class Strict:
+        def complete_runs(self) -> dict[str, str]:
+            return {key: f"run of {key}" for key in written}
+
+        def write(self, record: CellRecord) -> str:
+            if record.key == "k0":
+                tries.append(record.key)
+                if len(tries) == 2:
+                    monkeypatch.setattr("tracking.mirror.PATIENCE", 60.0)
+                    twice.set()
+                raise ValueError("k0 is not to my taste")
+            written.append(record.key)
+            return f"run of {record.key}"
+
+    ledger.add(records(4))
+    mirror = Mirror(Strict, ledger.path, "s", "t")
+    mirror.add(["k0"])
+    assert twice.wait(20)
+    mirror.add(["k1", "k2", "k3"])
+    mirror.finish()
+    assert written == ["k1", "k2", "k3"]
+    assert mirror.waiting == 1
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def arrays(
         label_smoothing: share of the target that is spread over all classes, in [0, 1].
         crop, flip, cutmix_alpha, cutmix_probability: see `Augmentation`.
 
-    There are as many classes as the largest label says. Images are normalised by mean and deviation of each channel over all of `train_x`.
+    There are as many classes as the largest label says. Images are normalised by mean and deviation of each channel over the training images.
 
     Raises:
         ValueError: the file is missing, damaged or of another form, or a constant is out of range.
@@ -66,7 +66,7 @@ def arrays(
         classes,
         Augmentation(crop, flip, cutmix_alpha, cutmix_probability, classes),
         label_smoothing,
-        *statistics(train_x),
+        *statistics(train_x[few]),
     )
 
 

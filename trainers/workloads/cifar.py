@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from trainers.vision import vision
@@ -107,7 +108,7 @@ def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], 
         whole = archive.is_file() and not damage(archive, kind.tgz_md5)
         if whole or download:
             try:
-                with contextlib.redirect_stdout(sys.stderr):
+                with alone(root), contextlib.redirect_stdout(sys.stderr):
                     kind(root, download=True)
             except Exception as error:  # whatever network, archive or disk raise
                 if isinstance(error, HTTPError):
@@ -122,6 +123,14 @@ def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], 
         parts = [kind(root, train=train) for train in (True, False)]
     train, test = ((torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets, dtype=torch.int64)) for part in parts)
     return train, test
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Workers of one machine that want the same archive fetch or unpack it one after another; the later ones then find it whole."""
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / ".download.lock"):
+        yield
 
 
 def problem(kind: Any, root: Path) -> str:
