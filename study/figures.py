@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.differences import say
-from study.heatmaps import canvas, save
+from study.heatmaps import canvas, file_name, save
+from study.landscape import PENDING
 from study.trajectories import Band, Track, tracks
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ COLUMNS = 3
 NAMED_LAYERS = 8
 """Up to so many layers are named; more are told by their colours, from the first to the last."""
 UNRECORDED = "takes recorded dynamics (budget: dynamics)"
+UNTRAINED = "takes trained cells"
 FEW = 12
 """Up to so many moments are marked on the line."""
 STYLES = ("-", "--", ":", "-.")
@@ -36,7 +38,7 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
     found = {track.label: track.layers("layer_std") for track in group}
     panels = {label: lines for label, lines in found.items() if visible(lines)}
     if not panels:
-        return UNRECORDED
+        return lacking(group)
     layers = list(next(iter(panels.values())))
     looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
     figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform")
@@ -71,7 +73,7 @@ def exponents(group: Sequence[Track]) -> Figure | str:
 def score(group: Sequence[Track]) -> Figure | str:
     """The metric on the evaluation images."""
     name = group[0].landscape.metric_name
-    return beside(group, {f"{name} on the evaluation set": {track.label: track.metric() for track in group}}, name, log=False, nothing="takes trained cells")
+    return beside(group, {f"{name} on the evaluation set": {track.label: track.metric() for track in group}}, name, log=False, nothing=UNTRAINED)
 
 
 FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {"layer-std": layer_std, "global-std": global_std, "scale-exponents": exponents, "score": score}
@@ -89,13 +91,22 @@ def draw_figures(analysis: Analysis, folder: Path, lr: float | None = None, weig
     for group in tracks(analysis, lr, weight_decay):
         setting = "-".join(part for part in group[0].landscape.setting if part)
         for name, draw in FIGURES.items():
-            file = "".join(c if c.isalnum() or c in "._+" else "-" for c in f"{name}-{setting}")[:200]
             found = draw(group)
             if isinstance(found, str):
                 missing[f"{name} of {setting}"] = found
             else:
-                written += save(found, folder, file)
+                written += save(found, folder, file_name(f"{name}-{setting}"))
     return written, missing
+
+
+def lacking(group: Sequence[Track]) -> str:
+    """Why no number of gradients and steps is there: the spec asks for none, no cell is trained yet, or none was finite."""
+    origin = group[0].landscape.origin
+    if origin is not None and not origin.condition.budget.dynamics:
+        return UNRECORDED
+    if all((track.outcome_S == PENDING).all() for track in group):
+        return UNTRAINED
+    return "takes finite numbers: the cells ended before one was recorded" if any(track.seen for track in group) else UNRECORDED
 
 
 def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[Axes]]:
@@ -116,10 +127,10 @@ def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[
     return figure, axes[:panels]
 
 
-def beside(group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = UNRECORDED) -> Figure | str:
+def beside(group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = "") -> Figure | str:
     """One panel per quantity with a line per name, and one legend."""
     if not any(visible(lines) for lines in panels.values()):
-        return nothing
+        return nothing or lacking(group)
     figure, axes = page(group, len(panels), title)
     names = [name for name in dict.fromkeys(name for lines in panels.values() for name in lines) if any((band := lines.get(name)) and band.known for lines in panels.values())]
     looks = {name: look(k, len(names)) for k, name in enumerate(names)}
@@ -134,8 +145,10 @@ def visible(lines: Lines) -> bool:
 
 
 def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, log: bool) -> None:
-    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out."""
-    for name, band in ((name, band) for name, band in lines.items() if band is not None and band.known):
+    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out, and where there are no others the axis is linear."""
+    known = {name: band for name, band in lines.items() if band is not None and band.known}
+    log = log and any((band.mean_J > 0).any() for band in known.values())
+    for name, band in known.items():
         mean_J, low_J, high_J = ((np.where(values > 0, values, np.nan) if log else values) for values in (band.mean_J, band.low_J, band.high_J))
         panel.plot(band.at_J, mean_J, linewidth=1.2, marker="o" if len(band.at_J) <= FEW else "", markersize=2.5, **looks[name])
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
+LONGEST, KEPT = 180, 170
+"""Bytes of a name that stays as it is, and those kept of a longer one: file systems allow 255 with the ending."""
 COLUMNS = 4
 """Most panels side by side."""
 COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4", "inferred inside": "#f5d0a9", "inferred outside": "#f4f4f5"}
@@ -226,6 +229,17 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
         handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+
+
+def file_name(words: str) -> str:
+    """Words as a file's name without ending: what is no letter, digit, '.', '_' or '+' becomes '-', and a long one is shortened."""
+    return shortened("".join(c if c.isalnum() or c in "._+" else "-" for c in words))
+
+
+def shortened(name: str) -> str:
+    """A name of more than `LONGEST` bytes as its first `KEPT` and the beginning of its sha256, so that long names which begin alike stay apart."""
+    whole = name.encode()
+    return name if len(whole) <= LONGEST else f"{whole[:KEPT].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
