@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.differences import say
-from study.heatmaps import canvas, file_name, save
+from study.heatmaps import canvas, file_name, save, wrapped
 from study.landscape import PENDING
 from study.trajectories import Band, Track, tracks
 
@@ -25,6 +24,10 @@ NAMED_LAYERS = 8
 """Up to so many layers are named; more are told by their colours, from the first to the last."""
 UNRECORDED = "takes recorded dynamics (budget: dynamics)"
 UNTRAINED = "takes trained cells"
+TITLE = 40
+"""Characters in a line above a panel."""
+LINE = 0.17
+"""Height of a legend's row [inches]."""
 FEW = 12
 """Up to so many moments are marked on the line."""
 STYLES = ("-", "--", ":", "-.")
@@ -43,7 +46,7 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
     looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
     figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform")
     for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
-        panel.set_title(label, fontsize=8.5)
+        panel.set_title(wrapped(label, TITLE), fontsize=8.5)
         if not visible(lines):
             say(panel, "nothing was recorded here")
             continue
@@ -123,7 +126,9 @@ def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[
     where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
     setting = " · ".join(part for part in group[0].landscape.setting if part)
     lines = (setting, title, f"{where}; {bands}")
-    figure.suptitle("\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, int(figure.get_figwidth() * 12))), fontsize=9)
+    title = "\n".join(wrapped(line, int(figure.get_figwidth() * 12)) for line in lines)
+    figure.suptitle(title, fontsize=9)
+    figure.set_figheight(figure.get_figheight() + LINE * max(title.count("\n") - 2, 0))
     return figure, axes[:panels]
 
 
@@ -180,8 +185,9 @@ def legend(figure: Figure, looks: Looks) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
-    widest = max(map(len, looks))
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(4, int(figure.get_figwidth() * 11) // (widest + 6))), fontsize=7.5, frameon=False)
+    columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
+    figure.set_figheight(figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0))  # a long legend takes nothing from the panels
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
 
 
 def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
@@ -190,5 +196,6 @@ def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
     from matplotlib.colors import ListedColormap, Normalize
 
     bar = figure.colorbar(ScalarMappable(Normalize(1, len(layers)), ListedColormap(spread(256))), ax=list(axes), fraction=0.03, pad=0.01)
-    bar.set_label(f"layer, from {layers[0]} to {layers[-1]}", fontsize=8)
+    bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")), fontsize=8)
+    bar.set_ticks(sorted({round(1 + k * (len(layers) - 1) / NAMED_LAYERS) for k in range(NAMED_LAYERS + 1)}))
     bar.ax.tick_params(labelsize=7.5)
