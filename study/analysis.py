@@ -12,6 +12,7 @@ from typing import Any
 from study.claims import judge_claims
 from study.designs import Search, searches, with_classes
 from study.evidence import KINDS, REFERENCES, Evidence, gather
+from study.heatmaps import shortened
 from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
 from study.landscape import OUTCOMES, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
@@ -23,8 +24,6 @@ from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
 
-MOST = 200
-"""Characters of a setting in a tag's name: MLflow allows 250 for the whole."""
 LIMITS = {"largest_lr": ("decades (log10 of lr)", largest_lr), "above_optimum": ("decades", decades_above), "below_optimum": ("decades", decades_below)}
 """How far the learning rate reaches at each weight decay."""
 
@@ -148,8 +147,8 @@ class Analysis:
 
 
 def tag_name(setting: str) -> str:
-    """A setting's name with the characters alone that trackers allow in a tag's."""
-    return re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_")[:MOST]
+    """A setting's name with the characters alone that trackers allow in a tag's, shortened: MLflow allows 250 for the whole."""
+    return shortened(re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_"))
 
 
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:

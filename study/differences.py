@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.comparison import Comparison
-from study.heatmaps import COLOURS, bottoms, canvas, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
+from study.heatmaps import COLOURS, bottoms, canvas, file_name, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
 from study.landscape import DIVERGED, FINISHED, INFERRED, Flags, Floats, Landscape
 from study.shades import class_of, limits
 
@@ -108,5 +108,5 @@ def legend(figure: Figure, comparison: Comparison) -> None:
 
 def save_difference(comparison: Comparison, folder: Path) -> list[Path]:
     """Write the map in every format."""
-    name = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{comparison.setting} {comparison.a} {comparison.b}")
+    name = file_name(f"{comparison.setting} {comparison.a} {comparison.b}")
     return save(draw_difference(comparison), folder, name)

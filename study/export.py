@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.analysis import Analysis
 from study.figures import draw_figures
-from study.heatmaps import draw, save
+from study.heatmaps import draw, file_name, save
 from study.page import claims_page
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
     for piece in analysis.evidence:
         shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
         title = f"{analysis.plan.spec.name}: {piece.setting}, {analysis.plan.spec.budget.steps} steps"
-        name = "".join(c if c.isalnum() or c in "._+" else "-" for c in "-".join(part for part in (*piece.key, shown[0].metric_name) if part))
-        written += save(draw(shown, piece, title), folder, name)
+        name = "-".join(part for part in (*piece.key, shown[0].metric_name) if part)
+        written += save(draw(shown, piece, title), folder, file_name(name))
     return written
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.differences import say
-from study.heatmaps import canvas, save
+from study.heatmaps import canvas, file_name, save, wrapped
+from study.landscape import PENDING
 from study.trajectories import Band, Track, tracks
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ COLUMNS = 3
 NAMED_LAYERS = 8
 """Up to so many layers are named; more are told by their colours, from the first to the last."""
 UNRECORDED = "takes recorded dynamics (budget: dynamics)"
+UNTRAINED = "takes trained cells"
+TITLE = 40
+"""Characters in a line above a panel."""
+LINE = 0.17
+"""Height of a legend's row [inches]."""
 FEW = 12
 """Up to so many moments are marked on the line."""
 STYLES = ("-", "--", ":", "-.")
@@ -36,12 +41,12 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
     found = {track.label: track.layers("layer_std") for track in group}
     panels = {label: lines for label, lines in found.items() if visible(lines)}
     if not panels:
-        return UNRECORDED
+        return lacking(group)
     layers = list(next(iter(panels.values())))
     looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
     figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform")
     for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
-        panel.set_title(label, fontsize=8.5)
+        panel.set_title(wrapped(label, TITLE), fontsize=8.5)
         if not visible(lines):
             say(panel, "nothing was recorded here")
             continue
@@ -71,7 +76,7 @@ def exponents(group: Sequence[Track]) -> Figure | str:
 def score(group: Sequence[Track]) -> Figure | str:
     """The metric on the evaluation images."""
     name = group[0].landscape.metric_name
-    return beside(group, {f"{name} on the evaluation set": {track.label: track.metric() for track in group}}, name, log=False, nothing="takes trained cells")
+    return beside(group, {f"{name} on the evaluation set": {track.label: track.metric() for track in group}}, name, log=False, nothing=UNTRAINED)
 
 
 FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {"layer-std": layer_std, "global-std": global_std, "scale-exponents": exponents, "score": score}
@@ -89,13 +94,22 @@ def draw_figures(analysis: Analysis, folder: Path, lr: float | None = None, weig
     for group in tracks(analysis, lr, weight_decay):
         setting = "-".join(part for part in group[0].landscape.setting if part)
         for name, draw in FIGURES.items():
-            file = "".join(c if c.isalnum() or c in "._+" else "-" for c in f"{name}-{setting}")[:200]
             found = draw(group)
             if isinstance(found, str):
                 missing[f"{name} of {setting}"] = found
             else:
-                written += save(found, folder, file)
+                written += save(found, folder, file_name(f"{name}-{setting}"))
     return written, missing
+
+
+def lacking(group: Sequence[Track]) -> str:
+    """Why no number of gradients and steps is there: the spec asks for none, no cell is trained yet, or none was finite."""
+    origin = group[0].landscape.origin
+    if origin is not None and not origin.condition.budget.dynamics:
+        return UNRECORDED
+    if all((track.outcome_S == PENDING).all() for track in group):
+        return UNTRAINED
+    return "takes finite numbers: the cells ended before one was recorded" if any(track.seen for track in group) else UNRECORDED
 
 
 def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[Axes]]:
@@ -112,14 +126,16 @@ def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[
     where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
     setting = " · ".join(part for part in group[0].landscape.setting if part)
     lines = (setting, title, f"{where}; {bands}")
-    figure.suptitle("\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, int(figure.get_figwidth() * 12))), fontsize=9)
+    title = "\n".join(wrapped(line, int(figure.get_figwidth() * 12)) for line in lines)
+    figure.suptitle(title, fontsize=9)
+    figure.set_figheight(figure.get_figheight() + LINE * max(title.count("\n") - 2, 0))
     return figure, axes[:panels]
 
 
-def beside(group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = UNRECORDED) -> Figure | str:
+def beside(group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = "") -> Figure | str:
     """One panel per quantity with a line per name, and one legend."""
     if not any(visible(lines) for lines in panels.values()):
-        return nothing
+        return nothing or lacking(group)
     figure, axes = page(group, len(panels), title)
     names = [name for name in dict.fromkeys(name for lines in panels.values() for name in lines) if any((band := lines.get(name)) and band.known for lines in panels.values())]
     looks = {name: look(k, len(names)) for k, name in enumerate(names)}
@@ -134,8 +150,10 @@ def visible(lines: Lines) -> bool:
 
 
 def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, log: bool) -> None:
-    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out."""
-    for name, band in ((name, band) for name, band in lines.items() if band is not None and band.known):
+    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out, and where there are no others the axis is linear."""
+    known = {name: band for name, band in lines.items() if band is not None and band.known}
+    log = log and any((band.mean_J > 0).any() for band in known.values())
+    for name, band in known.items():
         mean_J, low_J, high_J = ((np.where(values > 0, values, np.nan) if log else values) for values in (band.mean_J, band.low_J, band.high_J))
         panel.plot(band.at_J, mean_J, linewidth=1.2, marker="o" if len(band.at_J) <= FEW else "", markersize=2.5, **looks[name])
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
@@ -167,8 +185,9 @@ def legend(figure: Figure, looks: Looks) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
-    widest = max(map(len, looks))
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(4, int(figure.get_figwidth() * 11) // (widest + 6))), fontsize=7.5, frameon=False)
+    columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
+    figure.set_figheight(figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0))  # a long legend takes nothing from the panels
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
 
 
 def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
@@ -177,5 +196,6 @@ def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
     from matplotlib.colors import ListedColormap, Normalize
 
     bar = figure.colorbar(ScalarMappable(Normalize(1, len(layers)), ListedColormap(spread(256))), ax=list(axes), fraction=0.03, pad=0.01)
-    bar.set_label(f"layer, from {layers[0]} to {layers[-1]}", fontsize=8)
+    bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")), fontsize=8)
+    bar.set_ticks(sorted({round(1 + k * (len(layers) - 1) / NAMED_LAYERS) for k in range(NAMED_LAYERS + 1)}))
     bar.ax.tick_params(labelsize=7.5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
+LONGEST, KEPT = 180, 170
+"""Bytes of a name that stays as it is, and those kept of a longer one: file systems allow 255 with the ending."""
+LINE = 0.17
+"""Height of a line of a title [inches]."""
 COLUMNS = 4
 """Most panels side by side."""
 COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4", "inferred inside": "#f5d0a9", "inferred outside": "#f4f4f5"}
@@ -36,7 +42,9 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
     columns = min(len(landscapes), COLUMNS)
     rows = math.ceil(len(landscapes) / columns)
     width, height = panel_size(landscapes[0])
-    figure = canvas(max(columns * width + 1.6, 6.5), rows * (height + 0.62) + 1.15)
+    names = [wrapped(landscape.transform, int(width * 14)) for landscape in landscapes]
+    lines = max(name.count("\n") for name in names)
+    figure = canvas(max(columns * width + 1.6, 6.5), rows * (height + 0.62 + LINE * lines) + 1.15)
     axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     norm = scale(*limits(landscapes))
     image: Any = None
@@ -46,14 +54,16 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
             found = evidence.regions.get((landscape.transform, kind, "own"))
             if found is not None:
                 outline(panel, landscape, found.inside_WL, kind)
-        panel.set_title(f"{landscape.transform}\n{caption(evidence, landscape)}", fontsize=8.5)
+        panel.set_title(f"{names[k]}\n{caption(evidence, landscape)}", fontsize=8.5)
         label_axes(panel, landscape, bottom=k + columns >= len(landscapes), left=k % columns == 0)
     for panel in axes[len(landscapes) :]:
         panel.remove()
     bar = figure.colorbar(image, ax=axes[: len(landscapes)].tolist(), fraction=0.025, pad=0.01)
     bar.set_label(f"{landscapes[0].metric_name}, mean over {len(landscapes[0].seeds)} seed{'s' * (len(landscapes[0].seeds) > 1)}", fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
+    title = wrapped(title, int(figure.get_figwidth() * 11))
     figure.suptitle(title, fontsize=10.5)
+    figure.set_figheight(figure.get_figheight() + LINE * title.count("\n"))
     add_legend(figure, landscapes)
     return figure
 
@@ -66,6 +76,11 @@ def canvas(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def wrapped(words: str, width: int) -> str:
+    """Words in lines of so many characters."""
+    return textwrap.fill(words, width)
 
 
 def scale(low: float, high: float) -> Any:
@@ -225,7 +240,19 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     if any(landscape.complete_S.any() for landscape in landscapes):
         handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+        most = int(figure.get_figwidth() / 1.75)
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), most), fontsize=8, frameon=False)
+
+
+def file_name(words: str) -> str:
+    """Words as a file's name without ending: what is no letter, digit, '.', '_' or '+' becomes '-', and a long one is shortened."""
+    return shortened("".join(c if c.isalnum() or c in "._+" else "-" for c in words))
+
+
+def shortened(name: str) -> str:
+    """A name of more than `LONGEST` bytes as its first `KEPT` and the beginning of its sha256, so that long names which begin alike stay apart."""
+    whole = name.encode()
+    return name if len(whole) <= LONGEST else f"{whole[:KEPT].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -64,6 +64,9 @@ def _of_budget(recipe: Recipe, setting: Setting) -> Iterator[str]:
         yield f"{epochs:.3g} epochs instead of {recipe.epochs:g}"
     if budget.batch_size != recipe.batch_size:
         yield f"batches of {budget.batch_size} instead of {recipe.batch_size}"
+    for key, ordinary in ORDINARY.items():
+        if getattr(budget, key) != ordinary:
+            yield f"{key} {getattr(budget, key)} instead of {ordinary}"
     if budget.schedule != recipe.schedule:
         yield f"schedule {budget.schedule} instead of {recipe.schedule}"
         return
@@ -72,9 +75,6 @@ def _of_budget(recipe: Recipe, setting: Setting) -> Iterator[str]:
         yield f"lr decays every {every:.3g} epochs instead of {recipe.decay_epochs:g}"
     if budget.decay_factor != recipe.decay_factor:
         yield f"lr decays by {budget.decay_factor} instead of {recipe.decay_factor}"
-    for key, ordinary in ORDINARY.items():
-        if getattr(budget, key) != ordinary:
-            yield f"{key} {getattr(budget, key)} instead of {ordinary}"
 
 
 def alike(found: float, wanted: float) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tracking import CellRecord
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Records = NDArray[np.object_]
 
 
@@ -20,15 +21,17 @@ class Series:
     """Dynamics of S x W x L cells at J steps, NaN where a cell had ended or recorded nothing.
 
     Attributes:
-        step_J: steps at which the cells were looked at (counted from 1).
+        step_J: all steps at which any cell was looked at (counted from 1); where spikes are drawn per seed, each seed has some of its own.
         layers: names of the N weights.
         values: `grad_std`, `scale`, … of shape [S, W, L, J], and per layer `layer_std`, `gain` of shape [S, W, L, J, N]; what an
             older record lacks is NaN.
+        recorded_SWLJ: whether a cell's record has the step, be its numbers finite or not.
     """
 
     step_J: tuple[int, ...]
     layers: tuple[str, ...]
     values: Mapping[str, Floats]
+    recorded_SWLJ: Flags
 
     def has(self, name: str) -> bool:
         """Whether any cell recorded this."""
@@ -36,19 +39,31 @@ class Series:
 
 
 def series(record_SWL: Records) -> Series | None:
-    """The dynamics of all cells, or None where none was recorded."""
+    """The dynamics of all cells, each number at the step that its own record says, or None where none was recorded."""
     seen_N = [json.loads(record.dynamics) if record is not None else {} for record in record_SWL.ravel()]
     known = [seen for seen in seen_N if seen]
     if not known:
         return None
-    longest = max(known, key=lambda seen: len(seen["step"]))
-    steps, layers = longest["step"], tuple(longest["layer_std"])
+    layers = tuple(max(known, key=lambda seen: len(seen["step"]))["layer_std"])
+    lists = {tuple(seen["step"]) for seen in known}  # few: the cells of a seed have the same
+    steps = sorted(set().union(*lists))
+    at = {step: j for j, step in enumerate(steps)}
+    places = {own: np.array([at[step] for step in own], dtype=np.intp) for own in lists}
+    place_N = [places[tuple(seen["step"])] if seen else np.empty(0, dtype=np.intp) for seen in seen_N]
+    recorded_NJ = np.zeros((len(seen_N), len(steps)), dtype=bool)
+    for row, place in zip(recorded_NJ, place_N, strict=True):
+        row[place] = True
     names = {name: isinstance(value, dict) for seen in known for name, value in seen.items() if name != "step"}
     values = {}
     for name, layered in names.items():
-        rows = [_layered(seen.get(name), layers, len(steps)) if layered else _padded(seen.get(name), len(steps)) for seen in seen_N]
-        values[name] = np.array(rows).reshape(*record_SWL.shape, *rows[0].shape)
-    return Series(tuple(steps), layers, values)
+        found = np.full((len(seen_N), len(steps), *([len(layers)] if layered else [])), np.nan)
+        for row, seen, place in zip(found, seen_N, place_N, strict=True):
+            lists_of = seen.get(name) or {}
+            for column, numbers in [(row[:, n], lists_of.get(layer)) for n, layer in enumerate(layers)] if layered else [(row, lists_of)]:
+                if numbers:
+                    column[place[: len(numbers)]] = np.array(numbers, dtype=np.float64)
+        values[name] = found.reshape(*record_SWL.shape, *found.shape[1:])
+    return Series(tuple(steps), layers, values, recorded_NJ.reshape(*record_SWL.shape, -1))
 
 
 def _padded(values: list[float | None] | None, length: int) -> Floats:
@@ -56,10 +71,6 @@ def _padded(values: list[float | None] | None, length: int) -> Floats:
     if values:
         row[: len(values)] = np.array(values, dtype=np.float64)
     return row
-
-
-def _layered(values: Mapping[str, list[float | None]] | None, layers: tuple[str, ...], length: int) -> Floats:
-    return np.stack([_padded((values or {}).get(layer), length) for layer in layers], axis=1)
 
 
 def curve(record_SWL: Records, column: int) -> tuple[tuple[int, ...], Floats]:
@@ -77,14 +88,9 @@ def over(values: Floats, rule: Callable[..., Floats], *axes: int) -> Floats:
 
 
 def ranks(values: Floats) -> Floats:
-    """Places of the numbers along the last axis, from 0; equal numbers share the mean of their places."""
-    order = np.argsort(values, axis=-1, kind="stable")
+    """Places of the numbers along the last axis, from 0; equal numbers share the mean of their places, and so do all NaN, which come last."""
     places = np.empty_like(values)
-    np.put_along_axis(places, order, np.broadcast_to(np.arange(values.shape[-1], dtype=np.float64), values.shape).copy(), axis=-1)
     for index in np.ndindex(values.shape[:-1]):
-        row = values[index]
-        if len(np.unique(row)) < len(row):
-            for value in np.unique(row):
-                same = row == value
-                places[index][same] = places[index][same].mean()
+        _, which, counts = np.unique(values[index], return_inverse=True, return_counts=True)
+        places[index] = (np.cumsum(counts) - (counts + 1) / 2)[which]
     return places

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from study.agreement import tables_of
 from study.choices import factories, parameters
 from study.claims import stress
-from study.landscape import DIVERGED, PENDING, Floats, Landscape
+from study.landscape import DIVERGED, FINISHED, PENDING, Flags, Floats, Landscape
 from study.recipes import epochs_of
 from study.series import Series, curve, series
 from study.spec import SpecError
@@ -58,9 +59,14 @@ class Track:
         return f"lr {self.landscape.lr[self.column]:.3g}, weight decay {self.landscape.weight_decay[self.row]:.3g}"
 
     @property
+    def outcome_S(self) -> NDArray[np.int64]:
+        """How each seed ended here."""
+        return self.landscape.outcome_SWL[:, self.row, self.column]
+
+    @property
     def label(self) -> str:
         """The transform, and how many seeds lack or diverged."""
-        outcome_S = self.landscape.outcome_SWL[:, self.row, self.column]
+        outcome_S = self.outcome_S
         diverged, there = int((outcome_S == DIVERGED).sum()), int((outcome_S != PENDING).sum())
         notes = [f"{there} of {len(outcome_S)} seeds"] * (there < len(outcome_S)) + [f"{diverged} of {there} diverged"] * (diverged > 0)
         return self.landscape.transform + (f" ({', '.join(notes)})" if notes else "")
@@ -72,13 +78,14 @@ class Track:
 
     def recorded(self, name: str) -> Band | None:
         """A recorded series, `grad_std` or `scale` say; None where it was not recorded."""
-        return None if self.seen is None or not self.seen.has(name) else self.band(self.seen.step_J, self.seen.values[name][:, 0, 0])
+        return None if self.seen is None or not self.seen.has(name) else self.band(self.seen.step_J, self.seen.values[name][:, 0, 0], self.seen.recorded_SWLJ[:, 0, 0])
 
     def layers(self, name: str) -> dict[str, Band]:
         """A series of each weight, in the network's order."""
         if self.seen is None or not self.seen.has(name):
             return {}
-        return {layer: self.band(self.seen.step_J, self.seen.values[name][:, 0, 0, :, n]) for n, layer in enumerate(self.seen.layers)}
+        recorded_SJ = self.seen.recorded_SWLJ[:, 0, 0]
+        return {layer: self.band(self.seen.step_J, self.seen.values[name][:, 0, 0, :, n], recorded_SJ) for n, layer in enumerate(self.seen.layers)}
 
     def metric(self) -> Band | None:
         """The metric at the recorded points; None where nothing was recorded."""
@@ -95,10 +102,17 @@ class Track:
         default = {key: one.default for key, one in parameters(factories("transform")["autoscale"]).items()}
         std_SJ = self.seen.values["grad_std"][:, 0, 0]
         distance_SJ = np.abs(np.log(np.where(std_SJ > 0, std_SJ, np.nan))) + default["eps"]
-        return self.band(self.seen.step_J, (default["numerator"] / distance_SJ) ** exponent)
+        return self.band(self.seen.step_J, (default["numerator"] / distance_SJ) ** exponent, self.seen.recorded_SWLJ[:, 0, 0])
 
-    def band(self, steps: Sequence[int], value_SJ: Floats) -> Band:
-        """Over seeds, against epochs or steps."""
+    def band(self, steps: Sequence[int], value_SJ: Floats, recorded_SJ: Flags | None = None) -> Band:
+        """Over seeds, against epochs or steps.
+
+        Only moments which all seeds that still trained recorded: drawn spikes give each seed some of its own, where the mean would
+        jump to that one seed. A seed that diverged has ended after its last finite number, and removes no moment after it.
+        """
+        if recorded_SJ is not None:
+            kept_J = self.shared(value_SJ, recorded_SJ)
+            steps, value_SJ = np.array(steps)[kept_J].tolist(), value_SJ[:, kept_J]
         origin = self.landscape.origin
         epochs = [epochs_of(origin, step) if origin else None for step in steps]
         at_J = tuple(float(step) if epoch is None else epoch for step, epoch in zip(steps, epochs, strict=True))
@@ -106,6 +120,14 @@ class Track:
         count_J = np.isfinite(finite_SJ).sum(axis=0)
         mean_J = np.where(count_J > 0, np.nansum(finite_SJ, axis=0) / np.maximum(count_J, 1), np.nan)
         return Band(at_J, mean_J, lowest(finite_SJ), -lowest(-finite_SJ))
+
+    def shared(self, value_SJ: Floats, recorded_SJ: Flags) -> Flags:
+        """Moments that no seed lacks which still trained then."""
+        moments = np.arange(value_SJ.shape[1])
+        last_S = np.where(np.isfinite(value_SJ), moments, -1).max(axis=1)
+        finished_S = self.outcome_S == FINISHED
+        last_S = np.where(finished_S & recorded_SJ.any(axis=1), moments[-1], last_S)
+        return np.asarray((recorded_SJ | (moments > last_S[:, None])).all(axis=0))
 
     @property
     def unit(self) -> str:

@@ -19,6 +19,8 @@ ROUNDING = 1e-5
 """Recorded numbers have seven digits and come from float32 arithmetic: what exceeds a limit by less than this does not [relative]."""
 AMPLIFIES = 10.0
 """Gain of a layer that counts as amplification."""
+FEWEST = 3
+"""Moments that a trend takes at least."""
 UNRECORDED = "recorded dynamics (budget: dynamics) that have the {} of every recorded step"
 BASE = {"the baseline none": ("none",)}
 
@@ -40,18 +42,22 @@ def never_amplifies(evidence: Evidence, own: Landscape) -> Finding:
 
 
 def std_decreases(evidence: Evidence, own: Landscape) -> Finding:
-    """Rank correlation of gradient deviations with the step, in competitive cells: global, and in the layer that rises most."""
+    """Rank correlation of gradient deviations with the step, in competitive cells: global, and in the layer that rises most.
+
+    A cell counts with the moments at which all these deviations are finite, if they are `FEWEST` or more.
+    """
     measure = "Spearman correlation of the gradient's standard deviation with the step (median over competitive cells)"
     seen = own.series
-    if seen is None or not seen.has("grad_std") or len(seen.step_J) < 3:
+    if seen is None or not seen.has("grad_std") or len(seen.step_J) < FEWEST:
         return Finding(measure, "", missing=UNRECORDED.format("gradient deviation") + ", at three steps or more")
     if len(seen.layers) < 2:
         return Finding(measure, "", missing="a network with several weights, of which the sentence sets one against all together")
-    cells = evidence.regions[own.transform, "competitive", "own"].inside_SWL & np.isfinite(seen.values["layer_std"]).all(axis=(3, 4))
+    known = np.isfinite(seen.values["grad_std"]) & np.isfinite(seen.values["layer_std"]).all(axis=4)
+    cells = evidence.regions[own.transform, "competitive", "own"].inside_SWL & (known.sum(axis=3) >= FEWEST)
     if not cells.any(axis=(1, 2)).all():
-        return Finding(measure, "", missing="a competitive cell at every seed")
-    global_S = trend(seen.values["grad_std"], cells)
-    layer_SN = np.stack([trend(seen.values["layer_std"][..., n], cells) for n in range(len(seen.layers))], axis=1)
+        return Finding(measure, "", missing=f"a competitive cell at every seed, with {FEWEST} moments or more")
+    global_S = trend(seen.values["grad_std"], cells, known)
+    layer_SN = np.stack([trend(seen.values["layer_std"][..., n], cells, known) for n in range(len(seen.layers))], axis=1)
     chosen = [int(np.delete(layer_SN, s, axis=0).mean(axis=0).argmax()) if len(layer_SN) > 1 else int(layer_SN[s].argmax()) for s in range(len(layer_SN))]
     rising = Estimate(tuple(float(layer_SN[s, n]) for s, n in enumerate(chosen)))
     falls = int((global_S < 0).sum())
@@ -66,12 +72,12 @@ def std_decreases(evidence: Evidence, own: Landscape) -> Finding:
     return Finding(measure, "", comparisons, keys=keys_of([own]))
 
 
-def trend(values_SWLJ: Floats, cells_SWL: Flags) -> Floats:
-    """Spearman correlation of each cell's series with its steps, as the median over the chosen cells of each seed."""
-    correlation = ranks(values_SWLJ)
-    order = np.arange(values_SWLJ.shape[-1])
-    centred, steps = correlation - correlation.mean(axis=-1, keepdims=True), order - order.mean()
-    spread = np.sqrt((centred**2).sum(axis=-1) * (steps**2).sum())
+def trend(values_SWLJ: Floats, cells_SWL: Flags, known_SWLJ: Flags) -> Floats:
+    """Spearman correlation of each cell's series with its steps, over its known moments alone, as the median over the chosen cells of each seed."""
+    places = ranks(np.where(known_SWLJ, values_SWLJ, np.nan)), np.cumsum(known_SWLJ, axis=-1) - 1.0
+    count = np.maximum(known_SWLJ.sum(axis=-1, keepdims=True), 1)
+    centred, steps = (np.where(known_SWLJ, place - np.where(known_SWLJ, place, 0.0).sum(axis=-1, keepdims=True) / count, 0.0) for place in places)
+    spread = np.sqrt((centred**2).sum(axis=-1) * (steps**2).sum(axis=-1))
     rho = np.divide((centred * steps).sum(axis=-1), spread, out=np.zeros_like(spread), where=spread > 0)
     return np.array([np.median(rho[s][cells_SWL[s]]) for s in range(len(rho))])
 
@@ -81,8 +87,9 @@ def mean_trend(evidence: Evidence, landscape: Landscape) -> float | None:
     seen = landscape.series
     if seen is None or not seen.has("grad_std"):
         return None
-    cells = evidence.regions[landscape.transform, "competitive", "own"].inside_SWL & np.isfinite(seen.values["grad_std"]).all(axis=3)
-    return float(trend(seen.values["grad_std"], cells).mean()) if cells.any(axis=(1, 2)).all() else None
+    known = np.isfinite(seen.values["grad_std"])
+    cells = evidence.regions[landscape.transform, "competitive", "own"].inside_SWL & (known.sum(axis=3) >= FEWEST)
+    return float(trend(seen.values["grad_std"], cells, known).mean()) if cells.any(axis=(1, 2)).all() else None
 
 
 def zscore_amplifies(evidence: Evidence, own: Landscape) -> Finding:

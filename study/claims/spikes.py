@@ -66,7 +66,10 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
         worst, norms, cells = [], [], 0
         waits: list[float] = []
         for s, seed in enumerate(landscape.seeds):
-            hits = sorted(spiked_steps(budget, seed))
+            hits = [step for step in sorted(spiked_steps(budget, seed)) if step in seen.step_J]  # no cell may have lived to see a step
+            if not hits:
+                worst.append(math.nan)
+                continue
             norm_WLH = seen.values[name][s][..., [seen.step_J.index(step) for step in hits]]
             limit_H = np.array([bound(step, constants) for step in hits])
             worst.append(float(over(norm_WLH / limit_H, np.nanmax, 0, 1, 2)))
@@ -92,12 +95,16 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
 def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
     """Steps from the first spike until the outgoing level is back, per cell that was alive before it; infinite where it is not.
 
-    The level before is the mean over the `LEVEL` recorded steps before the spike. It is back at the first step that is within
+    The level before is the mean over the `LEVEL` steps before the spike that the seed recorded. It is back at the first step that is within
     `RECOVERED` of it, as is the median of that step and the next `CALM` - 1; the next spike, or the end, ends the search.
     """
-    at = seen.step_J.index(hits[0])
-    end = seen.step_J.index(hits[1]) if len(hits) > 1 else len(seen.step_J)
-    values = seen.values[name][s].reshape(-1, len(seen.step_J))
+    own_J = seen.recorded_SWLJ[s].any(axis=(0, 1))  # other seeds may have recorded other steps
+    step_J = np.array(seen.step_J)[own_J].tolist()
+    if not hits or hits[0] not in step_J:
+        return np.empty(0)
+    at = step_J.index(hits[0])
+    end = step_J.index(hits[1]) if len(hits) > 1 and hits[1] in step_J else len(step_J)
+    values = seen.values[name][s].reshape(-1, len(seen.step_J))[:, own_J]
     values = values[np.isfinite(values[:, max(0, at - LEVEL) : at + 1]).all(axis=1)]
     before = values[:, max(0, at - LEVEL) : at]
     if before.shape[1] == 0:
@@ -109,5 +116,5 @@ def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
         window = np.where(whole[:, None], window, 0.0)
         away = np.maximum(np.abs(window[:, 0] - level), np.abs(np.median(window, axis=1) - level))
         near = whole & (away <= RECOVERED * level)
-        waited[near] = seen.step_J[j] - hits[0]
+        waited[near] = step_J[j] - hits[0]
     return waited

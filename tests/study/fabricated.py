@@ -41,7 +41,8 @@ def record_of(cell: Cell, accuracy: float | None) -> CellRecord:
     """A cell that ended with this accuracy, or diverged."""
     finished = accuracy is not None
     final = LOSS * (1 - accuracy) if accuracy is not None else None
-    curve = tuple((10 * k, LOSS if final is None else LOSS + (final - LOSS) * k / 10, accuracy) for k in range(11))
+    start = UNTRAINED if accuracy is None else accuracy  # a diverged cell has its metric of before, as the trainers judge it
+    curve = tuple((10 * k, LOSS if final is None else LOSS + (final - LOSS) * k / 10, accuracy if k else start) for k in range(11))
     return CellRecord(
         cell.key, cell.workload, cell.optimizer, cell.transform, "{}", cell.lr, cell.weight_decay, cell.seed, cell.setting, "finished" if finished else "diverged",
         None if finished else "nonfinite_loss", None if finished else 5, 100, LOSS, final, "accuracy", "max", UNTRAINED, accuracy, accuracy, 0.01, curve, "{}", "{}",

@@ -85,6 +85,7 @@ def test_what_the_paper_printed_agrees_and_what_was_not_run_says_so(tmp_path: Pa
         ("budget", "{steps: 1560, batch_size: 256, schedule: step, decay_every: 5850, decay_factor: 0.75}", "7.99 epochs instead of 200"),
         ("budget", "{steps: 78000, batch_size: 128, schedule: step, decay_every: 11700, decay_factor: 0.75}", "batches of 128 instead of 256"),
         ("budget", "{steps: 39000, batch_size: 256, schedule: cosine}", "schedule cosine instead of step"),
+        ("budget", "{steps: 39000, batch_size: 256, schedule: cosine, warmup: 100}", "warmup 100 instead of 0"),
         ("budget", "{steps: 39000, batch_size: 256, schedule: step, decay_every: 585, decay_factor: 0.75}", "lr decays every 3 epochs instead of 30"),
         ("budget", "{steps: 39000, batch_size: 256, schedule: step, decay_every: 5850, decay_factor: 0.5}", "lr decays by 0.5 instead of 0.75"),
         ("budget", "{steps: 39000, batch_size: 256, schedule: step, decay_every: 5850, decay_factor: 0.75, loss_scale: 2}", "loss_scale 2.0 instead of 1.0"),

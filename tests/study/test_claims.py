@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from study.choices import Choice
 from study.claims import CLAIMS, judge_claims
-from study.claims.spikes import bound
+from study.claims.recorded import FEWEST, trend
+from study.claims.spikes import bound, recovery
 from study.conditions import Condition
 from study.evidence import Evidence, gather
 from study.landscape import DIVERGED, Landscape, objects
@@ -26,6 +28,7 @@ from study.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Comparison, 
 from tests.study.test_regions import LR, planted
 from tests.tracking.test_stores import RECORD
 from trainers.budget import Budget
+from trainers.spikes import spiked_steps
 
 STEPS = tuple(range(1, 101))
 BUDGET = Budget(steps=100, batch_size=8, spike_steps=(50,), dynamics=1)
@@ -127,6 +130,57 @@ def test_spikes_against_the_bound(outgoing: float, verdict: str) -> None:
     assert "at spikes of size 1e+08 " in claim.reason
     assert claim.reason.count("after 12 steps (median of 500 of 500 cells") == 2
     assert len(claim.cells) == 2 * calm.outcome_SWL.size
+
+
+def test_spikes_drawn_per_seed() -> None:
+    """Where spikes are drawn and only every 10th step is looked at besides, seeds recorded different steps: each is judged and has its level at its own."""
+    budget = replace(BUDGET, spike_steps=(), spike_probability=0.03, spike_size=10.0, dynamics=10)
+    calm = under(named_method("gradient_stabilizer"), spike_size=10.0)
+    assert calm.record_SWL is not None
+    assert calm.origin is not None
+    steps = {seed: sorted({*range(1, 101, 10), *spiked_steps(budget, seed)}) for seed in calm.seeds}
+    assert len({tuple(own) for own in steps.values()}) == len(steps)
+    cells = []
+    for seed, record_WL in zip(calm.seeds, calm.record_SWL, strict=True):
+        norms = [2.0 if step in spiked_steps(budget, seed) else 1.0 for step in steps[seed]]
+        ended = replace(RECORD, dynamics=json.dumps({"step": steps[seed], "layer_std": {"a": norms}, "tensor_norm": norms}))
+        cells += [ended] * record_WL.size
+    origin = replace(calm.origin, condition=Condition((("spike_size", 10.0),), budget))
+    own = replace(calm, origin=origin, record_SWL=objects(cells).reshape(calm.record_SWL.shape))
+    assert own.series is not None
+    for s, seed in enumerate(own.seeds):
+        assert [own.series.step_J[j] for j in np.flatnonzero(np.isfinite(own.series.values["tensor_norm"][s, 0, 0]))] == steps[seed]
+        waited = recovery(own.series, s, sorted(spiked_steps(budget, seed)), "tensor_norm")
+        assert len(waited) == own.outcome_SWL[s].size
+    claim = ledger(own)["stabilizer-bounded-on-spikes"]
+    assert claim.verdict == SUPPORTED
+    assert "largest norm 2," in claim.reason
+    cells = [replace(record, dynamics=json.dumps({"step": [1], "layer_std": {"a": [1.0]}, "tensor_norm": [1.0]})) for record in cells]
+    dead = ledger(replace(own, record_SWL=objects(cells).reshape(calm.record_SWL.shape)))["stabilizer-bounded-on-spikes"]
+    assert "no cell lived to see a spike at some seed" in dead.reason
+
+
+def test_trends_are_over_each_cells_own_moments() -> None:
+    """What other seeds recorded, or a cell lacks, changes no trend; with fewer than three moments there is none."""
+    steps = np.arange(1.0, 6.0)
+    series_SWLJ = np.array([[[[5, np.nan, 4, 3, np.nan], [1, 2, 4, np.nan, np.nan]]], [[[np.nan, 1, np.nan, 3, 2], [np.nan] * 5]]])
+    known = np.isfinite(series_SWLJ)
+    assert trend(series_SWLJ, known.sum(axis=3) >= FEWEST, known).tolist() == pytest.approx([0.0, 0.5])
+    whole = np.random.default_rng(0).integers(0, 4, (2, 1, 1, 5)).astype(float)
+    expected = [spearmanr(row, steps).statistic for row in whole[:, 0, 0]]
+    assert trend(whole, np.ones((2, 1, 1), dtype=bool), np.ones(whole.shape, dtype=bool)).tolist() == pytest.approx(expected)
+
+    def seen(seed: int, step: np.ndarray) -> dict[str, Any]:
+        lives = step % 5 != seed  # each seed lacks moments of its own
+        noise = np.random.default_rng(seed).normal(0, 5, len(step))
+        falling, rising = (np.where(lives, values, np.nan) for values in (200.0 - step + noise, 200.0 + step + noise))
+        return {"grad_std": falling, "layer_std": {"a": falling, "b": rising}}
+
+    found = ledger(under(named_method("autoscale"), seen), under(named_method("none"), seen))["global-std-decreases"]
+    assert found.verdict == SUPPORTED
+    assert "with none -0.9" in found.reason
+    short = ledger(under(named_method("autoscale"), lambda seed, step: {"grad_std": np.where(step > 2, np.nan, 1.0)}))["global-std-decreases"]
+    assert "with 3 moments or more" in short.reason
 
 
 def test_without_spikes_it_is_said() -> None:
@@ -255,7 +309,21 @@ def test_series_of_cells_that_ended() -> None:
     assert found is not None
     np.testing.assert_equal(found.values["scale"][0, 0], [[2, np.nan], [np.nan, np.nan], [3, 4]])
     np.testing.assert_equal(found.values["layer_std"][0, 0, :, :, 0], [[np.nan, np.nan], [np.nan, np.nan], [1, 2]])
+    assert found.recorded_SWLJ[0, 0].tolist() == [[True, False], [False, False], [True, True]]
     assert ranks(np.array([[3.0, 1.0, 3.0, 0.0]])).tolist() == [[2.5, 1.0, 2.5, 0.0]]
+    assert ranks(np.array([[np.nan, 1.0, np.nan, 0.0], [np.nan] * 4])).tolist() == [[2.5, 1.0, 2.5, 0.0], [1.5] * 4]
+
+
+def test_series_stand_at_their_own_steps() -> None:
+    """Cells that recorded other steps than each other stand at those, in order, NaN at the others'."""
+    one = replace(RECORD, dynamics=json.dumps({"step": [1, 4, 5], "scale": [1.0, 4.0, None], "layer_std": {"a": [1.0, 4.0, 5.0]}}))
+    two = replace(RECORD, dynamics=json.dumps({"step": [1, 3, 5, 7], "scale": [10.0, 30.0, 50.0, 70.0], "layer_std": {"a": [10.0, 30.0, 50.0, 70.0]}}))
+    found = series(objects([one, two]).reshape(2, 1, 1))
+    assert found is not None
+    assert found.step_J == (1, 3, 4, 5, 7)
+    np.testing.assert_equal(found.values["scale"][:, 0, 0], [[1, np.nan, 4, np.nan, np.nan], [10, 30, np.nan, 50, 70]])
+    np.testing.assert_equal(found.values["layer_std"][:, 0, 0, :, 0], [[1, np.nan, 4, 5, np.nan], [10, 30, np.nan, 50, 70]])
+    assert found.recorded_SWLJ[0, 0, 0].tolist() == [True, False, True, True, False]
 
 
 def test_every_claim_survives_degenerate_records() -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from search_spaces import Cell
+from study.analysis import tag_name
 from study.export import export
-from study.figures import FIGURES
+from study.figures import FIGURES, draw_figures
+from study.heatmaps import file_name
 from study.home import Home
 from study.plan import make_plan, settings
 from study.spec import SpecError, read_spec
@@ -148,6 +150,67 @@ def test_figures_are_drawn_or_their_lack_is_said(name: str, tmp_path: Path, caps
     assert len(found["figures"]) + len(found["missing"]) == len(FIGURES)
     assert case.words in " ".join(found["missing"].values())
     assert all(inked(Path(path)) for path in found["figures"])
+
+
+def test_bands_have_the_moments_of_all_seeds(tmp_path: Path) -> None:
+    """Where seeds recorded steps of their own, a band has those that all have which still train; one that diverged removes none after its end."""
+
+    def spiked(cell: Cell) -> dict[str, Any]:
+        steps = sorted([*STEPS, 30 + cell.seed])[: 3 if cell.seed == 2 else 6]
+        std = [float(step) for step in steps]
+        return {"step": steps, "grad_std": std, "layer_std": {"a": std}}
+
+    spec, home = store(TEXT, tmp_path, lambda cell: None if cell.seed == 2 else 0.5, spiked)
+    (group,) = tracks(read(read_spec(spec), Home(Path(home))), 1e-2, 1.0)
+    band = group[0].recorded("grad_std")
+    assert band is not None
+    assert band.at_J == tuple(STEPS)
+    for values in (band.mean_J, band.low_J, band.high_J):
+        assert values.tolist() == STEPS
+    squared = group[1].scale_with(2.0)
+    assert squared is not None
+    assert squared.at_J == tuple(STEPS)
+
+
+def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
+    """No cell yet: trained cells are asked for and not the dynamics that the spec has; cells that ended at once: finite numbers."""
+    spec, home = store(TEXT, tmp_path, skip=lambda cell: True)
+    found = draw_figures(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
+    assert set(found[1].values()) == {"takes trained cells"}
+    ended = tmp_path / "ended"
+    ended.mkdir()
+    spec, home = store(TEXT, ended, lambda cell: None, lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")})
+    found = draw_figures(read(read_spec(spec), Home(Path(home))), ended / "out")
+    assert set(found[1].values()) == {"takes finite numbers: the cells ended before one was recorded"}
+
+
+def test_long_names_stay_apart(tmp_path: Path) -> None:
+    """Names up to 180 characters stay; longer ones fit a file system and a tracker, and differ where their ends do."""
+    assert file_name("score-digits (mlp)+1_2.5") == "score-digits--mlp-+1_2.5"
+    assert file_name("a" * 180) == "a" * 180
+    long = [file_name("a" * 400 + end) for end in "bc"]
+    assert long[0] != long[1]
+    assert {name[:171] for name in long} == {"a" * 170 + "-"}
+    assert {len(name) for name in long} == {179}
+    assert len(file_name("ä" * 180).encode()) <= 180
+    tags = [tag_name("w" * 400 + end) for end in "bc"]
+    assert tags[0] != tags[1]
+    assert max(map(len, tags)) <= 180
+    assert tag_name("digits · adamw") == "digits.adamw"
+
+
+def test_networks_with_long_names_have_figures_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workloads whose labels are longer than a file's name may be, and end differently: figures and heatmaps of both."""
+    monkeypatch.setattr("study.heatmaps.FORMATS", ("png",))
+    place = "/".join(["a" * 60] * 5)
+    long = f"workload: {{name: arrays, file: {place}/cifar.npz, label_smoothing: [0.1, 0.2]}}"
+    spec, home = store(TEXT.replace("workload: digits", long), tmp_path)
+    written = export(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
+    for folder, count in (("figures", 2 * len(FIGURES)), ("heatmaps", 2)):
+        names = [path.name for path in written if path.parent.name == folder]
+        assert len(set(names)) == len(names) == count
+        assert len(list((tmp_path / "out" / folder).iterdir())) == count
+        assert max(map(len, names)) <= 184
 
 
 def test_exports_have_figures_where_dynamics_were_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
