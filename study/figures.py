@@ -44,7 +44,7 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
         return lacking(group)
     layers = list(next(iter(panels.values())))
     looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
-    figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform")
+    figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform", alike=True)
     for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
         panel.set_title(wrapped(label, TITLE), fontsize=8.5)
         if not visible(lines):
@@ -112,12 +112,12 @@ def lacking(group: Sequence[Track]) -> str:
     return "takes finite numbers: the cells ended before one was recorded" if any(track.seen for track in group) else UNRECORDED
 
 
-def page(group: Sequence[Track], panels: int, title: str) -> tuple[Figure, list[Axes]]:
-    """An empty figure with so many panels, which says what it is of."""
+def page(group: Sequence[Track], panels: int, title: str, *, alike: bool = False) -> tuple[Figure, list[Axes]]:
+    """An empty figure with so many panels, which says what it is of; `alike` ones show one quantity on one axis."""
     columns = min(panels, COLUMNS)
     rows = math.ceil(panels / columns)
     figure = canvas(max(columns * 3.6 + 0.4, 6.0), rows * 2.6 + 1.5)
-    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel())
+    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False, sharey=alike)).ravel())
     for panel in axes[panels:]:
         panel.remove()
     places = list(dict.fromkeys(track.place for track in group))
