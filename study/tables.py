@@ -142,7 +142,8 @@ def published_table(analysis: Analysis, table: PublishedTable) -> Group:
     title = f"{table.source}, {table.title} [{table.unit}], at lr {recipe.lr:g} and weight decay {recipe.weight_decay:g}, beside {analysis.plan.spec.name} ({confidence:.0%} intervals over seeds)"
     shown = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("network", *(("setting",) if several else ()), "method", "here", "paper", "last step", "best point", "n", ""):
-        shown.add_column(name, overflow="fold", no_wrap=name not in ("setting", "method"))
+        longest = max(len(word) for row in found for word in row.published.method.split()) if name == "method" else None
+        shown.add_column(name, overflow="fold", no_wrap=name not in ("setting", "method"), min_width=longest)
     why: dict[tuple[str, str], int] = {}
     for row in found:
         numbers = ["–" if one is None else worded(one, confidence, digits=f".{table.decimals}f") for one in (row.last, row.best)]
