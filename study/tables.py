@@ -140,7 +140,7 @@ def published_table(analysis: Analysis, table: PublishedTable) -> Group:
     confidence, recipe, found = analysis.plan.spec.region.confidence, table.recipe, rows(analysis, table)
     several = len(found) > len(table.rows)
     title = f"{table.source}, {table.title} [{table.unit}], at lr {recipe.lr:g} and weight decay {recipe.weight_decay:g}, beside {analysis.plan.spec.name} ({confidence:.0%} intervals over seeds)"
-    shown = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("network", *(("setting",) if several else ()), "method", "here", "paper", "last step", "best point", "n", ""):
         longest = max(len(word) for row in found for word in row.published.method.split()) if name == "method" else None
         shown.add_column(name, overflow="fold", no_wrap=name not in ("setting", "method"), min_width=longest)
