@@ -91,9 +91,9 @@ def undisturbed(folder: Path, name: str, text: str, tracker: str | None = None, 
     return subject, time.monotonic() - started
 
 
-def driver_killed(folder: Path, kills: int, seed: int) -> Row:
+def driver_killed(folder: Path, kills: int, seed: int, steps: int = 300) -> Row:
     """SIGKILL to `study launch`, at any moment from its start to where it would end; launched again until it is done."""
-    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study()
+    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps)
     members: list[psutil.Process] = []
     with served(folder / "server") as server:
         truth, seconds = undisturbed(folder / "truth", "truth", text, server.uri)
@@ -124,9 +124,9 @@ def driver_killed(folder: Path, kills: int, seed: int) -> Row:
     return row
 
 
-def worker_killed(folder: Path, kills: int, seed: int) -> Row:
+def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500) -> Row:
     """SIGKILL to a Ray worker in the middle of a tile that takes long; its tile goes on from its checkpoint."""
-    rng, row, text = random.Random(seed), Row("worker SIGKILL"), study(steps=1500, tile=36, every=0.5, retries=kills)
+    rng, row, text = random.Random(seed), Row("worker SIGKILL"), study(steps, tile=36, every=0.5, retries=kills)
     truth, _ = undisturbed(folder / "truth", "truth", text)
     round_ = kept = 0
     while row.repetitions < kills:

@@ -18,13 +18,13 @@ def sound(row: Row) -> None:
 @pytest.mark.timeout(600)
 def test_the_driver_is_killed(tmp_path: Path) -> None:
     """SIGKILL to the driver: no finished cell is trained again, lost or shown twice, and the numbers are those of an undisturbed study."""
-    sound(drills.driver_killed(tmp_path, 1, seed=5))
+    sound(drills.driver_killed(tmp_path, 1, seed=5, steps=100))
 
 
 @pytest.mark.timeout(600)
 def test_workers_are_killed(tmp_path: Path) -> None:
     """SIGKILL to workers in the middle of tiles: they go on from their checkpoints, with the same numbers."""
-    sound(drills.worker_killed(tmp_path, 1, seed=5))
+    sound(drills.worker_killed(tmp_path, 1, seed=5, steps=500))
 
 
 @pytest.mark.timeout(600)

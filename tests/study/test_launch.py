@@ -221,7 +221,7 @@ def addresses(pid: int) -> set[str]:
 def test_interrupt_keeps_what_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C during a launch says how to go on and exits with 3; the same command trains the rest, and only the rest."""
     spec, home = tmp_path / "long.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("steps: 20", "steps: 400").replace("budget:", "workers: {tile: 2}\nbudget:"))
+    spec.write_text(TINY.replace("steps: 20", "steps: 150").replace("budget:", "workers: {tile: 2}\nbudget:"))
     command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(home), "--here"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
