@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from typing import Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
 
 from study.factories import load, source_of
 from study.names import TABLES, known
@@ -78,11 +79,19 @@ def parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def variants(kind: str, item: Any) -> list[Any]:
+def mark(kind: str, item: Any) -> str:
+    """One written form of a method and its constants, exact in types: 1, 1.0 and true differ."""
+    return f"{kind} {json.dumps(item, sort_keys=True, default=repr)}"
+
+
+def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
     """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
 
     `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and `{name: autoscale, numerator: 8}`; several
     lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
+
+    Args:
+        launched: marks of methods that a study was launched with, which settle the question without torch.
 
     Raises:
         ValueError: the list is empty.
@@ -91,6 +100,11 @@ def variants(kind: str, item: Any) -> list[Any]:
         return [item]
     name, own, content = _named(kind, item)
     axes = {key: value for key, value in content.items() if isinstance(value, list)}
+    if axes and launched and math.prod(map(len, axes.values())) <= MOST_VARIANTS:
+        for lists in ({}, axes):  # as it stands, or every list an axis
+            found = _combined(item, lists)
+            if found and all(mark(kind, one) in launched for one in found):
+                return found
     if axes:
         takes = parameters(load(name) if own else factories(kind)[name])
         axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
@@ -99,13 +113,22 @@ def variants(kind: str, item: Any) -> list[Any]:
             raise ValueError(f"{kind} {name!r}: {key} is an empty list; give at least one value")
     if math.prod(map(len, axes.values())) > MOST_VARIANTS:
         raise ValueError(f"{kind} {name!r}: its lists make {math.prod(map(len, axes.values())):,} combinations; wanted at most {MOST_VARIANTS:,}")
+    return _combined(item, axes)
+
+
+def _combined(item: Mapping[Any, Any], axes: Mapping[Any, list[Any]]) -> list[dict[Any, Any]]:
     return [{**item, **dict(zip(axes, chosen, strict=True))} for chosen in product(*axes.values())]
 
 
 def choices_of(kind: str) -> BeforeValidator:
-    """Reads one choice or a list of them: a name, or a mapping with `name` or `factory` and constants."""
+    """Reads one choice or a list of them: a name, or a mapping with `name` or `factory` and constants.
 
-    def read(value: Any) -> tuple[Choice, ...]:
+    Constants are checked by the method's own factory, which needs torch and its second; those in `launched` of the validation's
+    context, which a launch has checked, are not checked again.
+    """
+
+    def read(value: Any, info: ValidationInfo) -> tuple[Choice, ...]:
+        launched = (info.context or {}).get("launched", ())
         if isinstance(value, tuple) and all(isinstance(one, Choice) for one in value):
             return value
         items = value if isinstance(value, list) else [value]
@@ -115,7 +138,7 @@ def choices_of(kind: str) -> BeforeValidator:
         found, problems = [], []
         for k, item in enumerate(items):
             try:
-                found += [_choice(kind, one) for one in variants(kind, item)]
+                found += [_choice(kind, one, launched) for one in variants(kind, item, launched)]
             except (ValueError, TypeError) as error:
                 problems.append(f"[{k}]: {error}" if many else str(error))
         for one, times in Counter(found).items():
@@ -128,14 +151,14 @@ def choices_of(kind: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _choice(kind: str, item: Any) -> Choice:
+def _choice(kind: str, item: Any, launched: Collection[str]) -> Choice:
     name, own, content = _named(kind, item)
     for key, value in content.items():
         if not isinstance(key, str):
             raise ValueError(f"{kind} {name!r}: {short(key)} is not the name of a constant")
         _check_plain(f"{kind} {name!r}: {short(key)[1:-1]}", value)
     choice = Choice(name, tuple(sorted((key, _frozen(value)) for key, value in content.items())), source_of(name) if own else "")
-    if own or content:
+    if own or (content and mark(kind, item) not in launched):
         _check(kind, choice)
     return choice
 

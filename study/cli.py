@@ -104,9 +104,10 @@ def launch(
 @app.command()
 def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
+    from study.stored import spec_of
     from study.stored import status as stored
 
-    found = stored(read_spec(spec), Home(home))
+    found = stored(spec_of(spec, Home(home)), Home(home))
     if as_json:
         emit(found.as_dict())
     else:
@@ -125,10 +126,10 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
-    from study.stored import read
+    from study.stored import read, spec_of
     from study.tables import claims_table, dashboard_lines, importances_table, measures_table, regions_table
 
-    analysis = read(read_spec(spec), Home(home))
+    analysis = read(spec_of(spec, Home(home)), Home(home))
     if as_json:
         emit(
             {"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)}
@@ -159,9 +160,9 @@ def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
 def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.export import export as write
-    from study.stored import read
+    from study.stored import read, spec_of
 
-    analysis = read(read_spec(spec), Home(home))
+    analysis = read(spec_of(spec, Home(home)), Home(home))
     if folder.exists() and not folder.is_dir():
         raise SpecError(f"--out {folder} is a file; give a folder")
     try:
@@ -209,11 +210,11 @@ def compare(
     from study.comparison import compare as compared
     from study.comparison import plain_values
     from study.differences import save_difference
-    from study.stored import read
+    from study.stored import read, spec_of
     from study.tables import comparison_table
 
-    first = read(read_spec(spec), Home(home))
-    second = first if other is None else read(read_spec(other), Home(home))
+    first = read(spec_of(spec, Home(home)), Home(home))
+    second = first if other is None else read(spec_of(other, Home(home)), Home(home))
     found = compared(first, a, second, b)
     place = folder or Home(home).exports(first.plan.spec.name) / "comparisons"
     try:
@@ -234,10 +235,10 @@ def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) ->
     """Print the published numbers of the spec's networks and methods beside this study's."""
     from study.agreement import plain_values, tables_of
     from study.papers import TABLES
-    from study.stored import read
+    from study.stored import read, spec_of
     from study.tables import published_table
 
-    analysis = read(read_spec(spec), Home(home))
+    analysis = read(spec_of(spec, Home(home)), Home(home))
     found = tables_of(analysis)
     if as_json:
         emit({"study": analysis.plan.spec.name, "tables": [plain_values(analysis, one) for one in found]})
@@ -261,9 +262,9 @@ def figures(
 ) -> None:
     """Draw what cells recorded while they trained: deviations of gradients, scale factors, scores; seeds as bands."""
     from study.figures import draw_figures
-    from study.stored import read
+    from study.stored import read, spec_of
 
-    analysis = read(read_spec(spec), Home(home))
+    analysis = read(spec_of(spec, Home(home)), Home(home))
     place = folder or Home(home).exports(analysis.plan.spec.name) / "figures"
     try:
         written, missing = draw_figures(analysis, place, lr, weight_decay)

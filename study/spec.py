@@ -7,7 +7,7 @@ import json
 import math
 import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
 
 from search_spaces import LogAxis
-from study.choices import Choice, choices_of
+from study.choices import Choice, choices_of, mark
 from study.conditions import Axes, Condition, conditions, read_axes
 from study.explain import explain
 from study.rules import CLAIMS
@@ -26,6 +26,10 @@ from trainers.naming import check_range, nearest, short
 MOST_SEEDS, MOST_STEPS, MOST_CELLS = 1_000, 10_000_000, 2_000_000
 """More than this is a slip of the keyboard, and would fill the memory before it failed."""
 SPECS = files("study") / "specs"
+
+
+KINDS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
+"""Each kind of method, and the key of a spec that lists them."""
 
 
 class SpecError(ValueError):
@@ -235,8 +239,14 @@ class StudySpec(BaseModel):
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""
-        chosen = {kind: [choice.written for choice in getattr(self, kind)] for kind in ("workload", "model", "optimizer", "transforms")}
+        chosen = {key: [choice.written for choice in getattr(self, key)] for key in KINDS.values()}
         return json.dumps(self.model_dump(mode="json") | chosen | {"conditions": {key: list(values) for key, values in self.conditions}}, sort_keys=True)
+
+
+def marks(canonical: str) -> set[str]:
+    """The marks of all methods of a spec that `StudySpec.canonical` wrote."""
+    content = json.loads(canonical)
+    return {mark(kind, item) for kind, key in KINDS.items() for item in content[key]}
 
 
 def shipped() -> dict[str, str]:
@@ -244,15 +254,18 @@ def shipped() -> dict[str, str]:
     return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in sorted(SPECS.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")}
 
 
-def read_spec(source: str) -> StudySpec:
+def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     """The spec of that shipped name or in that file.
+
+    Args:
+        launched: marks of methods whose constants need no check, because a study was launched with them.
 
     Raises:
         SpecError: no such spec or file, or its content is wrong; the message names every error.
     """
     specs = shipped()
     if source in specs:
-        return parse_spec(specs[source], source)
+        return parse_spec(specs[source], source, launched)
     path = Path(source)
     try:
         exists = path.exists()
@@ -271,10 +284,10 @@ def read_spec(source: str) -> StudySpec:
         raise SpecError(f"{source}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8") from None
-    return parse_spec(text, source)
+    return parse_spec(text, source, launched)
 
 
-def parse_spec(text: str, source: str = "spec") -> StudySpec:
+def parse_spec(text: str, source: str = "spec", launched: Collection[str] = ()) -> StudySpec:
     """The spec written in a YAML text.
 
     Raises:
@@ -285,6 +298,6 @@ def parse_spec(text: str, source: str = "spec") -> StudySpec:
     except ValueError as error:
         raise SpecError(f"{source}: {error}") from None
     try:
-        return StudySpec.model_validate(content)
+        return StudySpec.model_validate(content, context={"launched": launched})
     except ValidationError as error:
         raise SpecError("\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))) from None

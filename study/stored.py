@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.home import Home
 from study.plan import counted, make_plan
-from study.spec import StudySpec
+from study.spec import StudySpec, marks, read_spec
 from tracking import Ledger
 
 if TYPE_CHECKING:
@@ -30,6 +30,18 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         return {"study": self.study, "cells": self.cells, **self.counts, "complete": self.complete}
+
+
+def spec_of(source: str, home: Home) -> StudySpec:
+    """The spec of that name or file, to read what is stored of it: constants that were launched with are taken without loading torch.
+
+    Raises:
+        SpecError: no such spec or file, or its content is wrong.
+    """
+    if not home.ledger.exists():
+        return read_spec(source)
+    with closing(Ledger(home.ledger, create=False)) as ledger:
+        return read_spec(source, set().union(*map(marks, ledger.studies().values())))
 
 
 def read(spec: StudySpec, home: Home) -> Analysis:

@@ -16,7 +16,7 @@ MAY_IMPORT = {"search_spaces": set(), "trainers": set(), "tracking": set(), "stu
 ONE_FILE = {
     "ray": {"study/dispatch.py"},
     "optuna": {"study/importance.py", "study/sampler.py"},
-    "mlflow": {"tracking/mlflow_store.py"},
+    "mlflow": {"tracking/mlflow_store.py", "tracking/mlflow_runs.py", "tracking/mlflow_database.py"},
     "matplotlib": {"study/heatmaps.py", "study/figures.py"},
     "sqlite3": {"tracking/ledger.py"},
     "yaml": {"study/yaml.py"},

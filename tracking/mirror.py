@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ class RunStore(Protocol):
     """What the mirror needs of a tracker."""
 
     def complete_runs(self) -> dict[str, str]: ...
-    def write(self, record: CellRecord) -> str: ...
+    def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]: ...
 
 
 class Mirror:
@@ -41,7 +41,7 @@ class Mirror:
 
     def __init__(self, open_store: Callable[[], RunStore], ledger: Path, study: str, tracker: str) -> None:
         self._open_store, self._ledger, self._whose = open_store, ledger, (study, tracker)
-        self._keys: deque[str] = deque()
+        self._keys: OrderedDict[str, None] = OrderedDict()
         self._news = threading.Condition()
         self._closing = self._giving_up = False
         self._written = 0
@@ -53,7 +53,7 @@ class Mirror:
     def add(self, keys: Iterable[str]) -> None:
         """Show these cells, which are in the ledger, when there is time."""
         with self._news:
-            self._keys.extend(keys)
+            self._keys.update(dict.fromkeys(keys))
             self._news.notify_all()
 
     @property
@@ -66,7 +66,7 @@ class Mirror:
 
         Args:
             refresh: called a few times per second meanwhile.
-            give_up: stop after the run in hand.
+            give_up: stop after the runs in hand.
         """
         with self._news:
             self._closing, self._giving_up = True, self._giving_up or give_up
@@ -99,7 +99,9 @@ class Mirror:
         lost = [key for key in known if key not in done]
         ledger.forget_runs(*self._whose, lost)
         with self._news:
-            self._keys.extendleft(lost)
+            for key in lost:
+                self._keys[key] = None
+                self._keys.move_to_end(key, last=False)
         self.trouble = None
         while batch := self._next():
             self._show(ledger, store, done, batch)
@@ -111,24 +113,27 @@ class Mirror:
             return [] if self._giving_up else list(islice(self._keys, BATCH))
 
     def _show(self, ledger: Ledger, store: RunStore, done: dict[str, str], batch: list[str]) -> None:
-        fresh: dict[str, str] = {}
-        found = ledger.get(key for key in batch if key not in done)
+        found, fresh = ledger.get(key for key in batch if key not in done), dict[str, str]()
+        self._forget(key for key in batch if key not in found)
+        writing = store.write([found[key] for key in batch if key in found])
         try:
-            for key in batch:
+            for key, run in writing:
+                if isinstance(run, BaseException):
+                    self._refused.add(key)
+                    with self._news:
+                        self._keys.move_to_end(key)
+                    raise run
+                fresh[key] = run
+                self._forget([key])
                 if self._giving_up:
                     break
-                self._keys.popleft()
-                if key in found and key not in done:
-                    self._write(store, found[key], fresh)
-                    done[key] = fresh[key]
         finally:
+            writing.close()  # waits for runs that are on their way
+            self._written += len(fresh)
+            done.update(fresh)
             ledger.note_runs(*self._whose, fresh)
 
-    def _write(self, store: RunStore, record: CellRecord, fresh: dict[str, str]) -> None:
-        try:
-            fresh[record.key] = store.write(record)
-        except Exception:
-            self._keys.append(record.key)
-            self._refused.add(record.key)
-            raise
-        self._written += 1
+    def _forget(self, keys: Iterable[str]) -> None:
+        with self._news:
+            for key in keys:
+                del self._keys[key]

@@ -1,27 +1,22 @@
-"""A study in MLflow: one parent run per study, one nested run per cell. The only file that imports MLflow."""
+"""A study in MLflow: one parent run per study, one nested run per cell."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tracking.mlflow_database import DatabaseRuns, write_ahead
+from tracking.mlflow_runs import CELL_KEY, STUDY, RunContent, ServerRuns
 from tracking.record import CellRecord
 
-if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param
-
-CELL_KEY = "cell_key"
-STUDY = "stability_study"
 MOST_POINTS = 200
 """Moments of recorded dynamics that a run shows; the ledger has them all."""
 EMBEDDED = "sqlite:///"
-_written_ahead: set[str] = set()
-PAGE = 1000
-"""Runs per page of a search: MLflow's limit for one page is higher, its advice is not."""
 
 
 class MlflowStore:
@@ -52,7 +47,16 @@ class MlflowStore:
             self.experiment_id = experiment.experiment_id
             if experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(self.experiment_id)
+        self._runs = self._opened()
         self.parent_id = self._parent()
+
+    def _opened(self) -> DatabaseRuns | ServerRuns:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        store = self._client._tracking_client.store
+        if isinstance(store, SqlAlchemyStore):
+            return DatabaseRuns(store, self._client.get_experiment(self.experiment_id))
+        return ServerRuns(self._client, self.experiment_id)
 
     def _parent(self) -> str:
         found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'", max_results=1)
@@ -62,56 +66,45 @@ class MlflowStore:
 
     def complete_runs(self) -> dict[str, str]:
         """Run ids of all complete cells, by cell key. Runs that were left open or doubled by a crash are deleted."""
-        from mlflow.entities import Run
-
         complete: dict[str, str] = {}
-        token = None
         surplus: list[str] = []
-        while True:
-            page = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'cell'", max_results=PAGE, page_token=token)
-            run: Run
-            for run in page:
-                key = run.data.tags[CELL_KEY]
-                if run.info.status == "RUNNING" or key in complete:
-                    surplus.append(run.info.run_id)
-                else:
-                    complete[key] = run.info.run_id
-            token = page.token
-            if not token:
-                break
+        for key, run_id, finished in self._runs.listed():
+            if finished and key not in complete:
+                complete[key] = run_id
+            else:
+                surplus.append(run_id)
         for run_id in surplus:
             self._client.delete_run(run_id)
         return complete
 
-    def write(self, record: CellRecord) -> str:
-        """Create the complete run of one cell and return its id."""
-        run = self._client.create_run(self.experiment_id, tags=self._tags(record), run_name=run_name(record, self._varied.get(record.setting, {})))
-        run_id = str(run.info.run_id)
-        metrics, params = self._content(record, run.info.start_time)
-        self._client.log_batch(run_id, metrics=metrics, params=params)
-        self._client.set_terminated(run_id, "FINISHED", run.info.start_time + round(1000 * record.seconds))
-        return run_id
+    def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
+        """Create the complete runs of these cells: each one's key with the id of its run once that is there, or with what went wrong."""
+        return self._runs.write([self._content(record) for record in records])
 
-    def _tags(self, record: CellRecord) -> dict[str, str]:
+    def _content(self, record: CellRecord) -> RunContent:
+        """What the run of a cell shows."""
+        varied = self._varied.get(record.setting, {})
         tags = {"mlflow.parentRunId": self.parent_id, STUDY: "cell", CELL_KEY: record.key, "outcome": record.outcome}
-        behind = {name: str(value) for name, value in json.loads(record.provenance).items()}  # given here, MLflow writes all tags at once
-        return tags | behind | ({"reason": record.reason} if record.reason else {})
-
-    def _content(self, record: CellRecord, time: int) -> tuple[list[Metric], list[Param]]:
-        from mlflow.entities import Metric, Param
-
-        params = {name: getattr(record, name) for name in ("workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps")}
-        params |= self._varied.get(record.setting, {})
+        tags |= {name: str(value) for name, value in json.loads(record.provenance).items()}
+        tags |= {"reason": record.reason} if record.reason else {}
+        params = {name: getattr(record, name) for name in ("workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps")} | dict(varied)
         single = {name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")}
         single |= {f"{record.metric_name}_{which}": getattr(record, f"metric_{which}") for which in ("initial", "final", "best")}
-        metrics = [Metric(name, float(value), time, 0) for name, value in single.items() if value is not None]
-        for step, loss, metric in record.curve:
-            metrics += [Metric(name, value, time, step) for name, value in (("loss", loss), (record.metric_name, metric)) if value is not None]
+        metrics = [(name, value, 0) for name, value in single.items()]
+        metrics += [(name, value, step) for step, *values in record.curve for name, value in zip(("loss", record.metric_name), values, strict=True)]
         seen = json.loads(record.dynamics)
         for name in ("grad_std", "scale") if seen else ():
-            points = [(step, value) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None]
-            metrics += [Metric(name, value, time, step) for step, value in points[:: -(-len(points) // MOST_POINTS) or 1]]
-        return metrics, [Param(name, str(value)) for name, value in params.items()]
+            points = [(name, value, step) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None]
+            metrics += points[:: -(-len(points) // MOST_POINTS) or 1]
+        start = round(1000 * time.time())
+        return RunContent(
+            name=run_name(record, varied),
+            tags=tags,
+            params={name: str(value) for name, value in params.items()},
+            metrics=[(name, float(value), step) for name, value, step in metrics if value is not None],
+            start=start,
+            end=start + round(1000 * record.seconds),
+        )
 
     def finish(self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]) -> None:
         """Put the study's figures, tags and files on its parent run; folders are taken whole."""
@@ -131,26 +124,6 @@ def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
     """What the run is called in the UI."""
     condition = "".join(f" {name}={value:g}" if isinstance(value, (int, float)) else f" {name}={value}" for name, value in varied.items())
     return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g}{condition} seed={record.seed}"
-
-
-def write_ahead(path: Path) -> None:
-    """Make MLflow's own database one that is written several times faster, by a write-ahead log that is not forced to disk run by run.
-
-    A power cut may cost the last runs, never the database; the ledger has them, and the next launch or sync writes them again.
-    """
-    from sqlalchemy import Engine, event
-
-    _written_ahead.add(str(path.resolve()))
-    if not event.contains(Engine, "connect", _opened):
-        event.listen(Engine, "connect", _opened)
-
-
-def _opened(connection: Any, record: Any) -> None:
-    if type(connection).__module__ == "sqlite3":
-        (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
-        if file in _written_ahead:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def quiet() -> None:

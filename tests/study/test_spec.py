@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from study.names import known
 from study.plan import make_plan
-from study.spec import SpecError, StudySpec, parse_spec, read_spec, shipped
+from study.spec import SpecError, StudySpec, marks, parse_spec, read_spec, shipped
 from tests.conftest import TINY
 from trainers.models import MODELS
 from trainers.optimizers import OPTIMIZERS
@@ -236,3 +237,27 @@ def test_bad_conditions(value: str, word: str) -> None:
     """A condition that cannot be is refused with its key, what was found and what is wanted."""
     assert word in wrong(changed("conditions", value))
     assert "conditions" in wrong(changed("conditions", value))
+
+
+def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same spec comes out without a factory being looked at; whatever was not launched with is checked as ever, its types included."""
+    text = changed("transforms", "[none, {name: clip_norm, max_norm: [1, 2.5]}, {name: zscore, eps: 1e-6}]").replace("model: mlp", "model: {name: mlp, hidden: [8, 8]}")
+    spec = parse_spec(text)
+    launched = marks(spec.canonical())
+    other = [text.replace("[1, 2.5]", found) for found in ("[1, 3]", "[1, -2.5]", "[true, 2.5]", "[1, 2.5, two]")]
+    expected = [problem_of(one) for one in other]
+    assert [problem_of(one, launched) for one in other] == expected
+    assert expected[0] is None
+    assert all(expected[1:])
+    monkeypatch.setattr("study.choices._check", lambda *_: pytest.fail("was checked again"))
+    monkeypatch.setattr("study.choices.factories", lambda *_: pytest.fail("was loaded"))
+    assert parse_spec(text, launched=launched) == spec
+
+
+def problem_of(text: str, launched: Collection[str] = ()) -> str | None:
+    """What is wrong with a spec, or None."""
+    try:
+        parse_spec(text, launched=launched)
+    except SpecError as error:
+        return str(error)
+    return None

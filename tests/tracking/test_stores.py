@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.faults.drills import served
 from tracking import CellRecord, Ledger, LedgerError, Mirror
+from tracking.mlflow_runs import ServerRuns
 from tracking.mlflow_store import MlflowStore
 
 RECORD = CellRecord(
@@ -96,6 +99,50 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     assert [(m.step, m.value) for m in client.get_metric_history(diverged.info.run_id, "accuracy")] == [(0, 0.1), (10, 0.9)]
 
 
+DYNAMICS = '{"step": [0, 5, 10], "grad_std": [0.5, null, 0.25], "scale": [1.0, 1.5, 2.0]}'
+
+
+def left_behind(path: Path, names: dict[str, str]) -> dict[str, list[str]]:
+    """Every row that belongs to a run, by table, without what differs from run to run: ids (named instead) and times of day."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        start = {row["run_uuid"]: row["start_time"] for row in connection.execute("SELECT run_uuid, start_time FROM runs")}
+
+        def plain(row: sqlite3.Row) -> str:
+            values = dict(row)
+            values |= {key: values[key] - start[row["run_uuid"]] for key in ("start_time", "end_time", "timestamp") if values.get(key) is not None}
+            text = json.dumps(values, sort_keys=True)
+            for run_id, name in names.items():
+                text = text.replace(run_id, name)
+            return text
+
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        content = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+    return {name: sorted(map(plain, rows)) for name, rows in content.items() if rows and "run_uuid" in rows[0].keys()}  # noqa: SIM118  # a row is no mapping
+
+
+def test_both_roads_leave_the_same(tmp_path: Path) -> None:
+    """What a batch leaves in each table of MLflow's database is what MLflow's own client leaves there."""
+    kinds = [
+        RECORD,
+        replace(RECORD, key="d", outcome="diverged", reason="nonfinite_loss", diverged_step=7, loss_final=None, metric_final=None, constants='{"numerator": 2}'),
+        replace(RECORD, key="c", dynamics=DYNAMICS, curve=((0, 2.3, 0.1), (5, 1.0, 0.1), (10, 0.5, None))),
+    ]
+    left = {}
+    for road in ("batch", "client"):
+        path = tmp_path / road / "mlflow.db"
+        path.parent.mkdir()
+        store = MlflowStore(f"sqlite:///{path}", "s", tmp_path / "artifacts", {"s": {"batch_size": 64, "loss_scale": 0.1}})
+        if road == "client":
+            store._runs = ServerRuns(store._client, store.experiment_id)
+        found = dict(store.write(kinds))
+        assert store.complete_runs() == found
+        left[road] = left_behind(path, {str(run_id): key for key, run_id in found.items()} | {store.parent_id: "parent"})
+    assert left["batch"] == left["client"]
+    assert set(left["batch"]) == {"runs", "tags", "params", "metrics", "latest_metrics"}
+    assert sum("loss_scale" in row for row in left["batch"]["params"]) == len(kinds)
+
+
 def test_a_tracker_that_is_away_stops_nothing(ledger: Ledger) -> None:
     """The mirror says what is wrong and ends; the ledger remembers no run."""
 
@@ -118,11 +165,13 @@ def test_a_cell_that_is_refused_stops_no_other(ledger: Ledger) -> None:
         def complete_runs(self) -> dict[str, str]:
             return {key: f"run of {key}" for key in written}
 
-        def write(self, record: CellRecord) -> str:
-            if record.key in ("k0", "k2"):
-                raise ValueError(f"{record.key} is not to my taste")
-            written.append(record.key)
-            return f"run of {record.key}"
+        def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
+            for record in records:
+                if record.key in ("k0", "k2"):
+                    yield record.key, ValueError(f"{record.key} is not to my taste")
+                else:
+                    written.append(record.key)
+                    yield record.key, f"run of {record.key}"
 
     ledger.add(records(5))
     mirror = Mirror(Strict, ledger.path, "s", "t")
@@ -142,15 +191,17 @@ def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.M
         def complete_runs(self) -> dict[str, str]:
             return {key: f"run of {key}" for key in written}
 
-        def write(self, record: CellRecord) -> str:
-            if record.key == "k0":
-                tries.append(record.key)
-                if len(tries) == 2:
-                    monkeypatch.setattr("tracking.mirror.PATIENCE", 60.0)
-                    twice.set()
-                raise ValueError("k0 is not to my taste")
-            written.append(record.key)
-            return f"run of {record.key}"
+        def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
+            for record in records:
+                if record.key == "k0":
+                    tries.append(record.key)
+                    if len(tries) == 2:
+                        monkeypatch.setattr("tracking.mirror.PATIENCE", 60.0)
+                        twice.set()
+                    yield record.key, ValueError("k0 is not to my taste")
+                else:
+                    written.append(record.key)
+                    yield record.key, f"run of {record.key}"
 
     ledger.add(records(4))
     mirror = Mirror(Strict, ledger.path, "s", "t")
@@ -179,15 +230,15 @@ class TestRunStores:
         """A written cell is known by its key to whoever opens the tracker next; writing is the only thing that adds runs."""
         store = MlflowStore(uri, "written")
         assert store.complete_runs() == {}
-        ids = {record.key: store.write(record) for record in records(3)}
+        ids = dict(store.write(records(3)))
         assert store.complete_runs() == ids
         assert MlflowStore(uri, "written").complete_runs() == ids
 
     def test_half_written_and_doubled_runs_go(self, uri: str) -> None:
         """A run that a crash left open, and the second run of a cell, are not there afterwards; complete ones stay."""
         store = MlflowStore(uri, "torn")
-        store.write(RECORD)
-        store.write(RECORD)
+        for _ in range(2):
+            list(store.write([RECORD]))
         client = MlflowClient(uri)
         client.create_run(store.experiment_id, tags={"stability_study": "cell", "cell_key": "open"})
         done = store.complete_runs()
@@ -197,8 +248,17 @@ class TestRunStores:
     def test_studies_do_not_mix(self, uri: str) -> None:
         """Two studies of one tracker have their own runs."""
         one, other = MlflowStore(uri, "one"), MlflowStore(uri, "other")
-        one.write(RECORD)
+        list(one.write([RECORD]))
         assert other.complete_runs() == {}
+
+    def test_one_that_is_refused_is_told_apart(self, uri: str) -> None:
+        """Of cells sent together, the one that the tracker cannot take comes back with its error, and the others are there."""
+        store = MlflowStore(uri, "refused")
+        sent = records(3)
+        found = dict(store.write([sent[0], replace(sent[1], metric_name="no/name?"), sent[2]]))
+        assert isinstance(found["k1"], Exception)
+        assert "no/name?" in str(found["k1"])
+        assert set(store.complete_runs()) == {"k0", "k2"} == {key for key, run in found.items() if isinstance(run, str)}
 
     def test_the_end_can_be_told_again(self, uri: str, tmp_path: Path) -> None:
         """Figures, tags and files of the study are on one finished parent run, however often they are sent."""

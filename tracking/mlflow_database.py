@@ -1,0 +1,122 @@
+"""MLflow's own database, opened without a server: complete runs written to its tables a batch at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracking.mlflow_runs import CELL_KEY, STUDY, RunContent
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+PATIENCE = 20_000
+"""How long a write waits for another process's, as MLflow's own do [ms]."""
+_written_ahead: set[str] = set()
+
+
+class DatabaseRuns:
+    """The runs of one experiment in a database that this process opens itself.
+
+    MLflow's client takes about thirty statements in six transactions for one run, which is a hundred runs a second at most. Here a
+    batch is one transaction of one statement per table, through MLflow's own table definitions and checks, and no run is ever
+    seen unfinished. A test compares what both roads leave in every table.
+    """
+
+    def __init__(self, store: SqlAlchemyStore, experiment: Experiment) -> None:
+        self._store, self._experiment = store, experiment
+
+    def listed(self) -> Iterator[tuple[str, str, bool]]:
+        """(cell's key, run id, whether the run is complete) of every run of a cell, the latest first."""
+        from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+        from sqlalchemy import select
+        from sqlalchemy.orm import Session, aliased
+
+        key, kind = aliased(SqlTag), aliased(SqlTag)
+        query = (
+            select(key.value, SqlRun.run_uuid, SqlRun.status != "RUNNING")
+            .join(kind, (kind.run_uuid == SqlRun.run_uuid) & (kind.key == STUDY) & (kind.value == "cell"))
+            .join(key, (key.run_uuid == SqlRun.run_uuid) & (key.key == CELL_KEY))
+            .where(SqlRun.experiment_id == int(self._experiment.experiment_id), SqlRun.lifecycle_stage == "active")
+            .order_by(SqlRun.start_time.desc(), SqlRun.run_uuid)
+        )
+        with Session(self._store.engine) as session:
+            yield from ((str(cell), str(run_id), bool(complete)) for cell, run_id, complete in session.execute(query).all())
+
+    def write(self, contents: Sequence[RunContent]) -> Generator[tuple[str, str | BaseException]]:
+        """Each cell's key with the id of its run, once all of them are there; when they are refused together, one by one, to find which."""
+        try:
+            written = self._insert(contents)
+        except Exception as error:
+            if len(contents) == 1:
+                yield contents[0].key, error
+            else:
+                for content in contents:
+                    yield from self.write([content])
+        else:
+            yield from ((content.key, run_id) for content, run_id in zip(contents, written, strict=True))
+
+    def _insert(self, contents: Sequence[RunContent]) -> list[str]:
+        from sqlalchemy import insert
+        from sqlalchemy.orm import Session
+
+        tables: dict[type[Any], list[dict[str, Any]]] = {}
+        ids = [uuid.uuid4().hex for _ in contents]
+        for run_id, content in zip(ids, contents, strict=True):
+            for table, rows in self._rows(run_id, content).items():
+                tables.setdefault(table, []).extend(rows)
+        with Session(self._store.engine) as session, session.begin():
+            for table, rows in tables.items():
+                if rows:
+                    session.execute(insert(table), rows)
+        return ids
+
+    def _rows(self, run_id: str, content: RunContent) -> dict[type[Any], list[dict[str, Any]]]:
+        """What MLflow's client would leave in each table, in the order of their foreign keys."""
+        from mlflow.store.tracking.dbmodels import models
+        from mlflow.utils.uri import append_to_uri_path
+        from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
+
+        artifacts = append_to_uri_path(self._experiment.artifact_location, run_id, "artifacts")
+        run = {"run_uuid": run_id, "name": content.name, "experiment_id": int(self._experiment.experiment_id), "artifact_uri": artifacts, "user_id": "unknown"}
+        run |= {"status": "FINISHED", "lifecycle_stage": "active", "start_time": content.start, "end_time": content.end}
+        run |= {"source_type": "UNKNOWN", "source_name": "", "entry_point_name": "", "source_version": ""}
+        tags = [_validate_tag(name, value) for name, value in {**content.tags, "mlflow.runName": content.name}.items()]
+        params = [_validate_param(name, value) for name, value in content.params.items()]
+        metrics = []
+        for name, number, step in dict.fromkeys(content.metrics):
+            _validate_metric(name, number, content.start, step)
+            is_nan, value = self._store.sanitize_metric_value(number)
+            metrics.append({"run_uuid": run_id, "key": name, "value": value, "timestamp": content.start, "step": step, "is_nan": is_nan})
+        latest = {point["key"]: point for point in sorted(metrics, key=lambda point: (point["step"], point["value"]))}
+        return {
+            models.SqlRun: [run],
+            models.SqlTag: [{"run_uuid": run_id, "key": tag.key, "value": tag.value} for tag in tags],
+            models.SqlParam: [{"run_uuid": run_id, "key": param.key, "value": param.value} for param in params],
+            models.SqlMetric: metrics,
+            models.SqlLatestMetric: list(latest.values()),
+        }
+
+
+def write_ahead(path: Path) -> None:
+    """Make MLflow's own database one that is written several times faster, by a write-ahead log that is not forced to disk run by run.
+
+    A power cut may cost the last runs, never the database; the ledger has them, and the next launch or sync writes them again.
+    """
+    from sqlalchemy import Engine, event
+
+    _written_ahead.add(str(path.resolve()))
+    if not event.contains(Engine, "connect", _opened):
+        event.listen(Engine, "connect", _opened)
+
+
+def _opened(connection: Any, record: Any) -> None:
+    if type(connection).__module__ == "sqlite3":
+        (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
+        if file in _written_ahead:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA busy_timeout={PATIENCE}")
