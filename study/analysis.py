@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,8 +11,8 @@ from typing import Any
 from study.claims import judge_claims
 from study.designs import Search, searches, with_classes
 from study.evidence import KINDS, REFERENCES, Evidence, gather
-from study.heatmaps import shortened
 from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
+from study.labels import tag_name
 from study.landscape import OUTCOMES, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.measures import MEASURES, Case, cases, measured, unit_of
@@ -144,11 +143,6 @@ class Analysis:
             for other, one in self.importances
             if other is piece and one.transform == transform and one.of == of
         }
-
-
-def tag_name(setting: str) -> str:
-    """A setting's name with the characters alone that trackers allow in a tag's, shortened: MLflow allows 250 for the whole."""
-    return shortened(re.sub(r"[^\w./+-]+", "_", setting.replace(" · ", ".")).strip("_"))
 
 
 def number(estimate: Estimate, unit: str, confidence: float) -> dict[str, Any]:

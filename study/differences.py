@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.comparison import Comparison
-from study.heatmaps import COLOURS, bottoms, canvas, file_name, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
+from study.heatmaps import COLOURS, bottoms, canvas, label_axes, mesh, paint, panel_size, patch, plain, save, scale, some_diverged
+from study.labels import file_name
 from study.landscape import DIVERGED, FINISHED, INFERRED, Flags, Floats, Landscape
 from study.shades import class_of, limits
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from study.analysis import Analysis
 from study.figures import draw_figures
-from study.heatmaps import draw, file_name, save
+from study.heatmaps import draw, save
+from study.labels import file_name
 from study.page import claims_page
 
 if TYPE_CHECKING:

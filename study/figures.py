@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.differences import say
-from study.heatmaps import canvas, file_name, save, wrapped
+from study.heatmaps import canvas, save, wrapped
+from study.labels import file_name
 from study.landscape import PENDING
 from study.trajectories import Band, Track, tracks
 

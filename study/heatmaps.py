@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
-LONGEST, KEPT = 180, 170
-"""Bytes of a name that stays as it is, and those kept of a longer one: file systems allow 255 with the ending."""
 LINE = 0.17
 """Height of a line of a title [inches]."""
 COLUMNS = 4
@@ -242,17 +239,6 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     if handles:
         most = int(figure.get_figwidth() / 1.75)
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), most), fontsize=8, frameon=False)
-
-
-def file_name(words: str) -> str:
-    """Words as a file's name without ending: what is no letter, digit, '.', '_' or '+' becomes '-', and a long one is shortened."""
-    return shortened("".join(c if c.isalnum() or c in "._+" else "-" for c in words))
-
-
-def shortened(name: str) -> str:
-    """A name of more than `LONGEST` bytes as its first `KEPT` and the beginning of its sha256, so that long names which begin alike stay apart."""
-    whole = name.encode()
-    return name if len(whole) <= LONGEST else f"{whole[:KEPT].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

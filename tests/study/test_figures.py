@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from search_spaces import Cell
-from study.analysis import tag_name
 from study.export import export
 from study.figures import FIGURES, draw_figures
-from study.heatmaps import file_name
 from study.home import Home
+from study.labels import file_name, tag_name
 from study.plan import make_plan, settings
 from study.spec import SpecError, read_spec
 from study.stored import read
