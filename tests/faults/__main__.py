@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults import drills, storage
+from tests.faults import cluster, drills, storage
 from tests.faults.drills import Row
 from tests.study import malformed
 
@@ -37,6 +37,7 @@ DRILLS: dict[str, Callable[[Path, int, int], Row]] = {
     "worker": lambda folder, times, seed: drills.worker_killed(folder, times, seed),
     "poisoned": lambda folder, times, seed: drills.worker_always_killed(folder, seed),
     "head": lambda folder, times, seed: drills.head_killed(folder, max(2, times // 5), seed),
+    "machine": lambda folder, times, seed: cluster.machine_killed(folder, max(2, times // 5), seed),
     "away": lambda folder, times, seed: drills.tracker_dead(folder, seed),
     "tracker": lambda folder, times, seed: drills.tracker_killed(folder, max(2, times // 4), seed),
     "torn": lambda folder, times, seed: storage.torn_write(folder, times, seed),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from study.home import Home
 from tests.faults.drills import Row, study
-from tests.faults.subject import ONE_THREAD, PATIENCE, Subject, numbers
+from tests.faults.subject import LOCAL, PATIENCE, Subject, numbers
 from tests.tracking.test_stores import RECORD
 from tracking import Ledger
 
@@ -126,7 +126,7 @@ def disk_full(folder: Path, seed: int) -> Row:
     subject = Subject(folder / "full", "full", text)
     subject.home = Home(place)
     command = ["unshare", "-rm", "sh", "-c", FILL, str(place), str(place), *subject.command("launch", "--here")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, env=ONE_THREAD)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, env=LOCAL)
     codes = [line for line in ended.stdout.splitlines() if line.startswith("code ")]
     row.check(
         codes in (["code 1", "code 1", "code 0"], ["code 1", "code 2", "code 0"]), f"exit codes {codes}, wanted 1, 1 or 2, and 0: {ended.stdout[-500:]} {ended.stderr[-500:]}"

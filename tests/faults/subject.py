@@ -24,8 +24,8 @@ CREATE TABLE handed (key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TRIGGER audit BEFORE INSERT ON cells BEGIN INSERT INTO handed VALUES (NEW.key, NEW.outcome); END;
 """
 """Counts every record that is handed to the ledger, stored ones that come again included, without the product's knowing."""
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-"""Drills do not measure speed, and threads that wait for each other on a busy machine take minutes."""
+LOCAL = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""One thread: drills do not measure speed, and threads that wait for each other on a busy machine take minutes. Ray stays on the loopback interface."""
 PATIENCE = 240.0
 """No process of a drill may take longer [s]."""
 
@@ -75,7 +75,7 @@ class Subject:
     def start(self, verb: str = "launch", *words: str) -> subprocess.Popen[bytes]:
         """The command as a process of its own; its output goes to the log."""
         with self.log.open("ab") as log:
-            return subprocess.Popen(self.command(verb, *words), stdout=log, stderr=log, cwd=self.folder, start_new_session=True, env=ONE_THREAD)
+            return subprocess.Popen(self.command(verb, *words), stdout=log, stderr=log, cwd=self.folder, start_new_session=True, env=LOCAL)
 
     def run(self, verb: str = "launch", *words: str) -> int:
         """The command, to its end; its exit code."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import drills, storage
+from tests.faults import cluster, drills, storage
 from tests.faults.drills import Row
 
 
@@ -25,6 +25,12 @@ def test_the_driver_is_killed(tmp_path: Path) -> None:
 def test_workers_are_killed(tmp_path: Path) -> None:
     """SIGKILL to workers in the middle of tiles: they go on from their checkpoints, with the same numbers."""
     sound(drills.worker_killed(tmp_path, 1, seed=5, steps=500))
+
+
+@pytest.mark.timeout(600)
+def test_a_machine_is_lost(tmp_path: Path) -> None:
+    """SIGKILL to all processes of one of a cluster's two machines: its tile goes to the other, and the launch ends as if nothing had been."""
+    sound(cluster.machine_killed(tmp_path, 1, seed=5, steps=300))
 
 
 @pytest.mark.timeout(600)
