@@ -17,7 +17,7 @@ from study.landscape import FAILED, INFERRED, PENDING, Floats, Landscape
 from study.plan import Plan
 from study.plateaus import Surroundings
 from study.regions import reference_scores
-from study.spec import Tolerances
+from study.tolerances import Tolerances
 from tracking import CellRecord
 
 Known = Callable[[Iterable[str]], Mapping[str, CellRecord]]

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from study.spec import PoolError, SpecError, Workers
+from study.spec import PoolError, SpecError
+from study.tolerances import Workers
 from study.worker import Job, Kept, default_device, measure_width, run_job
 from tracking import CellRecord, LedgerError
 

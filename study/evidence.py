@@ -10,7 +10,7 @@ import numpy as np
 
 from study.landscape import Landscape
 from study.regions import Region, best_cell, measured_region, reference_scores, region
-from study.spec import Tolerances
+from study.tolerances import Tolerances
 from trainers.budget import Budget
 
 KINDS = ("trained", "competitive")

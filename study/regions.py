@@ -12,8 +12,8 @@ from study.boundaries import Extent, Spacing, extent, profile_spacing
 from study.landscape import DIVERGED, Flags, Floats, Landscape
 from study.scores import held_out, log_odds, pseudo_values, way
 from study.scores import reference_scores as reference_scores
-from study.spec import Tolerances
 from study.statistics import Estimate
+from study.tolerances import Tolerances
 
 
 @dataclass(frozen=True)

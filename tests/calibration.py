@@ -18,8 +18,8 @@ from rich.table import Table
 from study.landscape import Landscape
 from study.limits import decades_above, largest_lr
 from study.regions import Region, divergence_share, lr_sensitivity, reference_scores, region, tuned_score, wd_sensitivity
-from study.spec import Tolerances
 from study.statistics import Estimate, difference, ratio
+from study.tolerances import Tolerances
 from study.verdicts import INCONCLUSIVE, SUPPORTED, Comparison, Finding, Question, judge
 from tests.landscapes import REGIMES, Regime, draw
 

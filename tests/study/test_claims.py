@@ -22,8 +22,8 @@ from study.landscape import DIVERGED, Landscape, objects
 from study.measures import cases, measured
 from study.plan import Setting
 from study.series import ranks, series
-from study.spec import Tolerances
 from study.statistics import Estimate
+from study.tolerances import Tolerances
 from study.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Comparison, either
 from tests.study.test_regions import LR, planted
 from tests.tracking.test_stores import RECORD

@@ -11,7 +11,8 @@ from study import dispatch, launch
 from study.dispatch import Failure, check_room
 from study.launch import fingerprints_of_data
 from study.plan import make_plan
-from study.spec import SpecError, Workers, parse_spec
+from study.spec import SpecError, parse_spec
+from study.tolerances import Workers
 from study.worker import halves, run_job
 from tests.conftest import TINY
 from tests.study.test_launch import answer, study

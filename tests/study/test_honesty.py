@@ -15,7 +15,8 @@ from study.evidence import gather
 from study.home import Home
 from study.page import shown_estimate
 from study.regions import best_cell
-from study.spec import SpecError, Tolerances, parse_spec
+from study.spec import SpecError, parse_spec
+from study.tolerances import Tolerances
 from study.verdicts import Claim
 from tests.conftest import TINY
 from tests.study.test_launch import answer, study

@@ -13,7 +13,7 @@ from study.landscape import FINISHED, Landscape
 from study.limits import decades_above, decades_below, largest_lr
 from study.measures import MEASURES, cases, measured, spikes_of
 from study.regions import wd_sensitivity
-from study.spec import Tolerances
+from study.tolerances import Tolerances
 from study.tuning import best_of, effective_dimension, shared_default_regret, tuning_curve, wins
 from tests.study.fabricated import record_of
 from tests.study.test_regions import evidence, planted

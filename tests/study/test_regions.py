@@ -10,7 +10,7 @@ from study.claims import CLAIMS, judge_claims
 from study.evidence import Evidence, gather
 from study.landscape import DIVERGED, FINISHED, PENDING, Landscape
 from study.regions import best_cell, divergence_share, lr_sensitivity, reference_scores, tuned_score
-from study.spec import Tolerances
+from study.tolerances import Tolerances
 
 LR = LogAxis(1e-5, 10, 4).values
 WD = LogAxis(1e-3, 1, 1).values
