@@ -91,7 +91,7 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
     lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
 
     Args:
-        launched: marks of methods that a study was launched with, which settle the question without torch.
+        launched: marks of methods that a study was launched with, which mostly settle the question without torch.
 
     Raises:
         ValueError: the list is empty.
@@ -100,7 +100,7 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
         return [item]
     name, own, content = _named(kind, item)
     axes = {key: value for key, value in content.items() if isinstance(value, list)}
-    if axes and launched and math.prod(map(len, axes.values())) <= MOST_VARIANTS:
+    if axes and launched and not own and all(isinstance(key, str) for key in content) and math.prod(map(len, axes.values())) <= MOST_VARIANTS:
         for lists in ({}, axes):  # as it stands, or every list an axis
             found = _combined(item, lists)
             if found and all(mark(kind, one) in launched for one in found):

@@ -26,7 +26,7 @@ MOST_STEPS, MOST_CELLS = 10_000_000, 2_000_000
 SPECS = files("study") / "specs"
 
 
-KINDS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
+METHODS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
 """Each kind of method, and the key of a spec that lists them."""
 
 
@@ -113,14 +113,17 @@ class StudySpec(BaseModel):
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""
-        chosen = {key: [choice.written for choice in getattr(self, key)] for key in KINDS.values()}
+        chosen = {key: [choice.written for choice in getattr(self, key)] for key in METHODS.values()}
         return json.dumps(self.model_dump(mode="json") | chosen | {"conditions": {key: list(values) for key, values in self.conditions}}, sort_keys=True)
 
 
 def marks(canonical: str) -> set[str]:
-    """The marks of all methods of a spec that `StudySpec.canonical` wrote."""
-    content = json.loads(canonical)
-    return {mark(kind, item) for kind, key in KINDS.items() for item in content[key]}
+    """The marks of all methods of a spec that `StudySpec.canonical` wrote; none of a text that is something else."""
+    try:
+        content = json.loads(canonical)
+        return {mark(kind, item) for kind, key in METHODS.items() for item in content[key]}
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def shipped() -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.home import Home
 from study.plan import counted, make_plan
 from study.spec import StudySpec, marks, read_spec
-from tracking import Ledger
+from tracking import Ledger, LedgerError
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -38,10 +38,12 @@ def spec_of(source: str, home: Home) -> StudySpec:
     Raises:
         SpecError: no such spec or file, or its content is wrong.
     """
-    if not home.ledger.exists():
-        return read_spec(source)
-    with closing(Ledger(home.ledger, create=False)) as ledger:
-        return read_spec(source, set().union(*map(marks, ledger.studies().values())))
+    launched: set[str] = set()
+    with suppress(LedgerError):  # whoever reads what is stored tells of it, once the spec is right
+        if home.ledger.exists():
+            with closing(Ledger(home.ledger, create=False)) as ledger:
+                launched = launched.union(*map(marks, ledger.studies().values()))
+    return read_spec(source, launched)
 
 
 def read(spec: StudySpec, home: Home) -> Analysis:

@@ -16,7 +16,7 @@ from study.analysis import Analysis
 from study.home import Home
 from study.plan import Plan, make_plan
 from study.progress import EVERY
-from study.spec import SpecError, StudySpec, parse_spec
+from study.spec import SpecError, StudySpec, marks, parse_spec
 from tracking import Ledger, LedgerError, Mirror
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
     found = []
     for name, text in specs.items():
         try:
-            found.append(sync(parse_spec(text, name), home, console, tracking_uri))
+            found.append(sync(parse_spec(text, name, marks(text)), home, console, tracking_uri))
         except SpecError as error:
             found.append(Shown(name, 0, 0, str(error)))
     return found

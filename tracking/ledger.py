@@ -43,7 +43,10 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         mode = "rwc" if create else "ro"
-        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{path} cannot be opened ({error}); name another home with --home") from None
         try:
             if create:
                 self._connection.execute("PRAGMA journal_mode=WAL")

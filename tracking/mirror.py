@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ class RunStore(Protocol):
     """What the mirror needs of a tracker."""
 
     def complete_runs(self) -> dict[str, str]: ...
-    def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]: ...
+    def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Iterator[tuple[str, str | BaseException]]: ...
 
 
 class Mirror:
@@ -114,24 +114,24 @@ class Mirror:
 
     def _show(self, ledger: Ledger, store: RunStore, done: dict[str, str], batch: list[str]) -> None:
         found, fresh = ledger.get(key for key in batch if key not in done), dict[str, str]()
+        refusal: BaseException | None = None
         self._forget(key for key in batch if key not in found)
-        writing = store.write([found[key] for key in batch if key in found])
         try:
-            for key, run in writing:
+            for key, run in store.write([found[key] for key in batch if key in found], lambda: self._giving_up):
                 if isinstance(run, BaseException):
+                    refusal = run
                     self._refused.add(key)
                     with self._news:
                         self._keys.move_to_end(key)
-                    raise run
-                fresh[key] = run
-                self._forget([key])
-                if self._giving_up:
-                    break
+                else:
+                    fresh[key] = run
+                    self._forget([key])
         finally:
-            writing.close()  # waits for runs that are on their way
             self._written += len(fresh)
             done.update(fresh)
             ledger.note_runs(*self._whose, fresh)
+        if refusal is not None:
+            raise refusal
 
     def _forget(self, keys: Iterable[str]) -> None:
         with self._news:

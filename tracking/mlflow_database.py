@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking.mlflow_runs import CELL_KEY, STUDY, RunContent
+from tracking.mlflow_runs import CELL_KEY, STUDY, ClientRuns, RunContent, Written
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -23,11 +23,11 @@ class DatabaseRuns:
 
     MLflow's client takes about thirty statements in six transactions for one run, which is a hundred runs a second at most. Here a
     batch is one transaction of one statement per table, through MLflow's own table definitions and checks, and no run is ever
-    seen unfinished. A test compares what both roads leave in every table.
+    seen unfinished. A test compares what both roads leave in every table; a batch that cannot be written goes by the client.
     """
 
-    def __init__(self, store: SqlAlchemyStore, experiment: Experiment) -> None:
-        self._store, self._experiment = store, experiment
+    def __init__(self, store: SqlAlchemyStore, experiment: Experiment, one_by_one: ClientRuns) -> None:
+        self._store, self._experiment, self._one_by_one = store, experiment, one_by_one
 
     def listed(self) -> Iterator[tuple[str, str, bool]]:
         """(cell's key, run id, whether the run is complete) of every run of a cell, the latest first."""
@@ -37,25 +37,25 @@ class DatabaseRuns:
 
         key, kind = aliased(SqlTag), aliased(SqlTag)
         query = (
-            select(key.value, SqlRun.run_uuid, SqlRun.status != "RUNNING")
+            select(key.value, SqlRun.run_uuid, SqlRun.status)
             .join(kind, (kind.run_uuid == SqlRun.run_uuid) & (kind.key == STUDY) & (kind.value == "cell"))
             .join(key, (key.run_uuid == SqlRun.run_uuid) & (key.key == CELL_KEY))
             .where(SqlRun.experiment_id == int(self._experiment.experiment_id), SqlRun.lifecycle_stage == "active")
             .order_by(SqlRun.start_time.desc(), SqlRun.run_uuid)
         )
         with Session(self._store.engine) as session:
-            yield from ((str(cell), str(run_id), bool(complete)) for cell, run_id, complete in session.execute(query).all())
+            yield from ((str(cell), str(run_id), status != "RUNNING") for cell, run_id, status in session.execute(query).all())
 
-    def write(self, contents: Sequence[RunContent]) -> Generator[tuple[str, str | BaseException]]:
-        """Each cell's key with the id of its run, once all of them are there; when they are refused together, one by one, to find which."""
+    def write(self, contents: Sequence[RunContent], stop: Callable[[], bool]) -> Written:
+        """Write complete runs, which are told once all of them are there; when they are refused together, one by one, to find which.
+
+        Raises:
+            Exception: the database cannot be written.
+        """
         try:
             written = self._insert(contents)
-        except Exception as error:
-            if len(contents) == 1:
-                yield contents[0].key, error
-            else:
-                for content in contents:
-                    yield from self.write([content])
+        except Exception:  # a cell that is refused, tables of another version of MLflow, a full disk: the client tells which
+            yield from self._one_by_one.write(contents, stop)
         else:
             yield from ((content.key, run_id) for content, run_id in zip(contents, written, strict=True))
 
@@ -86,11 +86,11 @@ class DatabaseRuns:
         run |= {"source_type": "UNKNOWN", "source_name": "", "entry_point_name": "", "source_version": ""}
         tags = [_validate_tag(name, value) for name, value in {**content.tags, "mlflow.runName": content.name}.items()]
         params = [_validate_param(name, value) for name, value in content.params.items()]
-        metrics = []
-        for name, number, step in dict.fromkeys(content.metrics):
-            _validate_metric(name, number, content.start, step)
-            is_nan, value = self._store.sanitize_metric_value(number)
-            metrics.append({"run_uuid": run_id, "key": name, "value": value, "timestamp": content.start, "step": step, "is_nan": is_nan})
+        points = set()
+        for name, value, step in content.metrics:
+            _validate_metric(name, value, content.start, step)
+            points.add((name, step, *self._store.sanitize_metric_value(value)))
+        metrics = [{"run_uuid": run_id, "key": name, "value": value, "timestamp": content.start, "step": step, "is_nan": is_nan} for name, step, is_nan, value in points]
         latest = {point["key"]: point for point in sorted(metrics, key=lambda point: (point["step"], point["value"]))}
         return {
             models.SqlRun: [run],
@@ -117,6 +117,6 @@ def _opened(connection: Any, record: Any) -> None:
     if type(connection).__module__ == "sqlite3":
         (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
         if file in _written_ahead:
+            connection.execute(f"PRAGMA busy_timeout={PATIENCE}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(f"PRAGMA busy_timeout={PATIENCE}")

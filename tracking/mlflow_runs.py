@@ -1,10 +1,11 @@
-"""What a run of MLflow holds, and complete runs written to a server, several at a time."""
+"""What a run of MLflow holds, and complete runs written by MLflow's client, several at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ STUDY = "stability_study"
 PAGE = 1000
 """Runs per page of a search: MLflow's limit for one page is higher, its advice is not."""
 THREADS = 8
-"""Runs on their way to a server at one time: one client alone mostly waits."""
+"""Runs on their way to a server at one time: one alone mostly waits for it."""
+Written = Iterator[tuple[str, str | BaseException]]
+"""A cell's key, with the id of its complete run or with why the tracker refuses this cell."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,15 @@ class RunContent:
         return self.tags[CELL_KEY]
 
 
-class ServerRuns:
-    """The runs of one experiment on an MLflow server, by its REST interface: three requests a run."""
+class ClientRuns:
+    """The runs of one experiment through MLflow's client, which takes three requests for each.
 
-    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
-        self._client, self._experiment_id = client, experiment_id
+    Args:
+        threads: runs that are written at one time.
+    """
+
+    def __init__(self, client: MlflowClient, experiment_id: str, threads: int = THREADS) -> None:
+        self._client, self._experiment_id, self._threads = client, experiment_id, threads
 
     def listed(self) -> Iterator[tuple[str, str, bool]]:
         """(cell's key, run id, whether the run is complete) of every run of a cell."""
@@ -56,22 +63,48 @@ class ServerRuns:
             if not token:
                 return
 
-    def write(self, contents: Sequence[RunContent]) -> Generator[tuple[str, str | BaseException]]:
-        """Each cell's key with the id of its run as soon as that is complete, or with what went wrong; who stops listening stops what has not begun."""
-        with ThreadPoolExecutor(THREADS, "mlflow") as pool:
+    def write(self, contents: Sequence[RunContent], stop: Callable[[], bool]) -> Written:
+        """Write complete runs; each is told as soon as it is there.
+
+        Args:
+            stop: asked after each run; those on their way are finished, no other is begun.
+
+        Raises:
+            Exception: the tracker is away, or no longer writes anything; no other run is begun.
+        """
+        trouble: BaseException | None = None
+        with ThreadPoolExecutor(self._threads, "mlflow") as pool:
             sent = {pool.submit(self._write, content): content.key for content in contents}
-            try:
-                for done in as_completed(sent):
-                    yield sent[done], done.exception() or done.result()
-            finally:
-                for future in sent:
-                    future.cancel()
+            for done in as_completed(sent):
+                if not done.cancelled():
+                    error = done.exception()
+                    if error is None or refused(error):
+                        yield sent[done], error or done.result()
+                    else:
+                        trouble = trouble or error
+                if trouble or stop():
+                    for future in sent:
+                        future.cancel()
+        if trouble:
+            raise trouble
 
     def _write(self, content: RunContent) -> str:
         from mlflow.entities import Metric, Param
 
         run_id = str(self._client.create_run(self._experiment_id, start_time=content.start, tags=content.tags, run_name=content.name).info.run_id)
         metrics = [Metric(name, value, content.start, step) for name, value, step in content.metrics]
-        self._client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in content.params.items()])
+        try:
+            self._client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in content.params.items()])
+        except Exception as error:
+            if refused(error):
+                self._client.delete_run(run_id)
+            raise
         self._client.set_terminated(run_id, "FINISHED", content.end)
         return run_id
+
+
+def refused(error: BaseException) -> bool:
+    """Whether the tracker finds fault with this run alone, and may well take others."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.get_http_status_code() == HTTPStatus.BAD_REQUEST

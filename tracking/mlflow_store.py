@@ -6,12 +6,12 @@ import json
 import logging
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tracking.mlflow_database import DatabaseRuns, write_ahead
-from tracking.mlflow_runs import CELL_KEY, STUDY, RunContent, ServerRuns
+from tracking.mlflow_runs import CELL_KEY, STUDY, ClientRuns, RunContent, Written
 from tracking.record import CellRecord
 
 MOST_POINTS = 200
@@ -50,13 +50,13 @@ class MlflowStore:
         self._runs = self._opened()
         self.parent_id = self._parent()
 
-    def _opened(self) -> DatabaseRuns | ServerRuns:
+    def _opened(self) -> DatabaseRuns | ClientRuns:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         store = self._client._tracking_client.store
         if isinstance(store, SqlAlchemyStore):
-            return DatabaseRuns(store, self._client.get_experiment(self.experiment_id))
-        return ServerRuns(self._client, self.experiment_id)
+            return DatabaseRuns(store, self._client.get_experiment(self.experiment_id), ClientRuns(self._client, self.experiment_id, threads=1))
+        return ClientRuns(self._client, self.experiment_id)
 
     def _parent(self) -> str:
         found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'", max_results=1)
@@ -77,9 +77,22 @@ class MlflowStore:
             self._client.delete_run(run_id)
         return complete
 
-    def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
-        """Create the complete runs of these cells: each one's key with the id of its run once that is there, or with what went wrong."""
-        return self._runs.write([self._content(record) for record in records])
+    def write(self, records: Sequence[CellRecord], stop: Callable[[], bool] = lambda: False) -> Written:
+        """Create the complete runs of these cells: each one's key, with the id of its run once that is there, or with why this cell is refused.
+
+        Args:
+            stop: when it becomes true, no other run is begun.
+
+        Raises:
+            Exception: the tracker is away, or no longer writes anything.
+        """
+        contents = []
+        for record in records:
+            try:
+                contents.append(self._content(record))
+            except Exception as error:  # a record that some other version wrote
+                yield record.key, error
+        yield from self._runs.write(contents, stop)
 
     def _content(self, record: CellRecord) -> RunContent:
         """What the run of a cell shows."""

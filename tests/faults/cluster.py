@@ -62,6 +62,8 @@ def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600) -> Row
             while process.poll() is None and not (subject.handed and trainables(machines.second)) and time.monotonic() < deadline:
                 time.sleep(0.05)
             time.sleep(rng.uniform(0.0, 1.0))
+            while process.poll() is None and not trainables(machines.second) and time.monotonic() < deadline:  # it may be between two tiles now
+                time.sleep(0.02)
             before, busy = subject.handed, len(trainables(machines.second))
             for member in family(machines.second):
                 member.kill()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +17,9 @@ from study.claims import judge_claims
 from study.evidence import gather
 from study.home import Home
 from study.page import shown_estimate
+from study.plan import make_plan
 from study.regions import best_cell
-from study.spec import SpecError, parse_spec
+from study.spec import SpecError, parse_spec, read_spec
 from study.tolerances import Tolerances
 from study.verdicts import Claim
 from tests.conftest import TINY
@@ -128,7 +132,37 @@ def test_a_ledger_that_is_none(tiny: Path, tmp_path: Path, capsys: pytest.Captur
     for command in ("status", "plan"):
         assert study(command, str(tiny), "--home", str(home)) == 1
         assert "is not a ledger" in capsys.readouterr().err
+    assert study("status", "nosuch", "--home", str(home)) == 2
+    assert "neither a file nor a shipped spec" in capsys.readouterr().err
     assert (home / "ledger.sqlite").read_bytes() == before
+    (home / "ledger.sqlite").unlink()
+    (home / "ledger.sqlite").mkdir()
+    assert study("status", str(tiny), "--home", str(home)) == 1
+    assert "cannot be opened" in capsys.readouterr().err
+
+
+def test_status_of_a_launched_study_needs_no_torch(tmp_path: Path) -> None:
+    """Constants that a study was launched with are not checked by their factories again, which would load torch and take a second."""
+    spec, home = tmp_path / "s.yaml", Home(tmp_path / "home")
+    spec.write_text(TINY.replace("unit_norm", "{name: clip_norm, max_norm: [0.5, 2]}").replace("model: mlp", "model: {name: mlp, hidden: [8]}"))
+    program = f"""
+import sys
+from study.cli import main
+sys.argv = ["study", "status", {str(spec)!r}, "--home", {str(home.root)!r}]
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, "torch" in sys.modules)
+"""
+    ran = []
+    for _ in range(2):
+        ran.append(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.splitlines())
+        home.prepare()
+        with closing(home.open_ledger()) as ledger:
+            plan = make_plan(read_spec(str(spec)), {})
+            ledger.note_study("tiny", plan.spec.canonical(), plan.meanings)
+    assert ran[0][:-1] == ran[1][:-1] == ["tiny: 0 finished, 0 diverged, 0 failed, 54 pending"]
+    assert [lines[-1] for lines in ran] == ["3 True", "3 False"]
 
 
 def test_a_lost_tracker_gets_everything_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,6 +249,7 @@ def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPa
     assert [problem_of(one, launched) for one in other] == expected
     assert expected[0] is None
     assert all(expected[1:])
+    assert marks("[]") == marks("{") == marks(spec.canonical().replace('"transforms"', '"other"')) == set()
     monkeypatch.setattr("study.choices._check", lambda *_: pytest.fail("was checked again"))
     monkeypatch.setattr("study.choices.factories", lambda *_: pytest.fail("was loaded"))
     assert parse_spec(text, launched=launched) == spec

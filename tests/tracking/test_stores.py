@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from mlflow.tracking import MlflowClient
 
 from tests.faults.drills import served
 from tracking import CellRecord, Ledger, LedgerError, Mirror
-from tracking.mlflow_runs import ServerRuns
+from tracking.mlflow_database import DatabaseRuns
+from tracking.mlflow_runs import ClientRuns, Written
 from tracking.mlflow_store import MlflowStore
 
 RECORD = CellRecord(
@@ -64,7 +65,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(ledger: Ledger) -> None:
 
 def test_reading_creates_nothing(tmp_path: Path) -> None:
     """A ledger that is only read is not made."""
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(LedgerError, match="cannot be opened"):
         Ledger(tmp_path / "none.sqlite", create=False)
     assert not any(tmp_path.iterdir())
 
@@ -133,8 +134,11 @@ def test_both_roads_leave_the_same(tmp_path: Path) -> None:
         path = tmp_path / road / "mlflow.db"
         path.parent.mkdir()
         store = MlflowStore(f"sqlite:///{path}", "s", tmp_path / "artifacts", {"s": {"batch_size": 64, "loss_scale": 0.1}})
+        assert isinstance(store._runs, DatabaseRuns)
         if road == "client":
-            store._runs = ServerRuns(store._client, store.experiment_id)
+            store._runs = ClientRuns(store._client, store.experiment_id)
+        else:
+            store._runs._one_by_one = None  # type: ignore[assignment]  # must not be needed
         found = dict(store.write(kinds))
         assert store.complete_runs() == found
         left[road] = left_behind(path, {str(run_id): key for key, run_id in found.items()} | {store.parent_id: "parent"})
@@ -165,7 +169,7 @@ def test_a_cell_that_is_refused_stops_no_other(ledger: Ledger) -> None:
         def complete_runs(self) -> dict[str, str]:
             return {key: f"run of {key}" for key in written}
 
-        def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
+        def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Written:
             for record in records:
                 if record.key in ("k0", "k2"):
                     yield record.key, ValueError(f"{record.key} is not to my taste")
@@ -191,7 +195,7 @@ def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.M
         def complete_runs(self) -> dict[str, str]:
             return {key: f"run of {key}" for key in written}
 
-        def write(self, records: Sequence[CellRecord]) -> Generator[tuple[str, str | BaseException]]:
+        def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Written:
             for record in records:
                 if record.key == "k0":
                     tries.append(record.key)
@@ -211,6 +215,64 @@ def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.M
     mirror.finish()
     assert written == ["k1", "k2", "k3"]
     assert mirror.waiting == 1
+
+
+def test_a_record_that_cannot_be_shown_stops_no_other(tmp_path: Path, ledger: Ledger) -> None:
+    """One that another version wrote, say, waits behind the others, and is told."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    cells = records(5)
+    ledger.add([*cells[:2], replace(cells[2], dynamics='{"step": [0]}'), *cells[3:]])
+    mirror = Mirror(lambda: MlflowStore(uri, "s"), ledger.path, "s", "t")
+    mirror.add(f"k{k}" for k in range(5))
+    mirror.finish()
+    assert (mirror.waiting, mirror.trouble) == (1, "KeyError: 'grad_std'")
+    assert set(ledger.runs("s", "t")) == set(MlflowStore(uri, "s").complete_runs()) == {"k0", "k1", "k3", "k4"}
+
+
+def test_a_tracker_that_takes_nothing_is_not_asked_cell_by_cell(ledger: Ledger) -> None:
+    """A database that stays locked, or a full disk of the tracker's, ends the last attempt at once."""
+    asked: list[int] = []
+
+    class Full:
+        def complete_runs(self) -> dict[str, str]:
+            return {}
+
+        def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Written:
+            asked.append(len(records))
+            raise OSError("no space")
+            yield
+
+    ledger.add(records(20))
+    mirror = Mirror(Full, ledger.path, "s", "t")
+    mirror.add(f"k{k}" for k in range(20))
+    mirror.finish()
+    assert asked == [20] * len(asked)
+    assert len(asked) <= 2
+    assert (mirror.waiting, mirror.trouble) == (20, "OSError: no space")
+
+
+@pytest.mark.parametrize("kind", [DatabaseRuns, ClientRuns])
+def test_giving_up_notes_what_was_written(tmp_path: Path, ledger: Ledger, kind: type) -> None:
+    """Left in haste, the mirror writes no more than what is on its way, and the ledger knows of every run there is."""
+    store = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", "s")
+    store._runs = store._runs if kind is DatabaseRuns else ClientRuns(store._client, store.experiment_id, threads=2)
+    begun = threading.Event()
+
+    class Watched:
+        complete_runs = store.complete_runs
+
+        def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Written:
+            for written in store.write(records, stop):
+                begun.set()
+                yield written
+
+    ledger.add(records(400))
+    mirror = Mirror(Watched, ledger.path, "s", "t")
+    mirror.add(f"k{k}" for k in range(400))
+    assert begun.wait(60)
+    mirror.finish(give_up=True)
+    assert ledger.runs("s", "t") == store.complete_runs()
+    assert 400 - mirror.waiting == len(store.complete_runs()) < 400
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +320,7 @@ class TestRunStores:
         found = dict(store.write([sent[0], replace(sent[1], metric_name="no/name?"), sent[2]]))
         assert isinstance(found["k1"], Exception)
         assert "no/name?" in str(found["k1"])
+        assert len(MlflowClient(uri).search_runs([store.experiment_id], "tags.stability_study = 'cell'")) == 2, "a run was left open"
         assert set(store.complete_runs()) == {"k0", "k2"} == {key for key, run in found.items() if isinstance(run, str)}
 
     def test_the_end_can_be_told_again(self, uri: str, tmp_path: Path) -> None:
