@@ -7,4 +7,17 @@ from search_spaces.knowledge import Point
 from search_spaces.peaks import Place
 from search_spaces.sizes import Sizes
 
-__all__ = ["Cell", "EdgeDesign", "Grid", "LogAxis", "Place", "Point", "Sizes", "Tile", "around", "decades", "digest", "tiles"]
+__all__ = [
+    "Cell",
+    "EdgeDesign",
+    "Grid",
+    "LogAxis",
+    "Place",
+    "Point",
+    "Sizes",
+    "Tile",
+    "around",
+    "decades",
+    "digest",
+    "tiles",
+]

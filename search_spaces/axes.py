@@ -28,11 +28,15 @@ class LogAxis:
         if self.high < self.low:
             raise ValueError(f"high {self.high:g} is below low {self.low:g}; swap them")
         if not 1 <= self.points_per_decade <= MOST_POINTS or self._gaps() > MOST_POINTS:
-            raise ValueError(f"points_per_decade is {self.points_per_decade}; wanted at least 1, and at most {MOST_POINTS} points in all")
+            raise ValueError(
+                f"points_per_decade is {self.points_per_decade}; wanted at least 1, and at most {MOST_POINTS} points in all"
+            )
         gaps = self._gaps()
         if abs(gaps - round(gaps)) > 1e-3:
             near = self.low * 10 ** (round(gaps) / self.points_per_decade)
-            raise ValueError(f"high {self.high:g} is not on the axis that starts at {self.low:g} with {self.points_per_decade} points per decade; the nearest point is {near:.6g}")
+            raise ValueError(
+                f"high {self.high:g} is not on the axis that starts at {self.low:g} with {self.points_per_decade} points per decade; the nearest point is {near:.6g}"
+            )
 
     def _gaps(self) -> float:
         return (math.log10(self.high) - math.log10(self.low)) * self.points_per_decade
@@ -41,7 +45,10 @@ class LogAxis:
     def values(self) -> tuple[float, ...]:
         """The numbers, rounded to ten digits so that they are the same on every machine."""
         start = math.log10(self.low)
-        return tuple(float(f"{10 ** (start + k / self.points_per_decade):.10g}") for k in range(round(self._gaps()) + 1))
+        return tuple(
+            float(f"{10 ** (start + k / self.points_per_decade):.10g}")
+            for k in range(round(self._gaps()) + 1)
+        )
 
 
 def decades(values: tuple[float, ...]) -> tuple[float, ...]:

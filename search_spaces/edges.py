@@ -45,7 +45,17 @@ class EdgeDesign:
         ValueError: a size is not positive, or a point is told that is not on the grid.
     """
 
-    def __init__(self, layers: int, rows: int, columns: int, classify: Classify, sought: Sought | None = None, *, sizes: Sizes | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        layers: int,
+        rows: int,
+        columns: int,
+        classify: Classify,
+        sought: Sought | None = None,
+        *,
+        sizes: Sizes | None = None,
+        seed: int = 0,
+    ) -> None:
         self.known = Knowledge(layers, rows, columns, classify)
         self.sizes = sizes or Sizes.of(layers, rows, columns)
         self.audit = Audit()
@@ -88,7 +98,9 @@ class EdgeDesign:
     def _stages(self) -> Iterator[Collection[Point]]:
         known = self.known
         coarse = spread(known.rows, self.sizes.rows)
-        yield self._in_all_layers((row, column) for row in coarse for column in spread(known.columns, self.sizes.columns))
+        yield self._in_all_layers(
+            (row, column) for row in coarse for column in spread(known.columns, self.sizes.columns)
+        )
         yield from self._climb()
         yield from self._seek()
         self._solved = coarse
@@ -112,17 +124,25 @@ class EdgeDesign:
 
     def _climb(self) -> Iterator[Collection[Point]]:
         """What surrounds the best place, nearer each time."""
-        down, across = self.known.rows / max(1, self.sizes.rows - 1), self.known.columns / max(1, self.sizes.columns - 1)
+        down, across = (
+            self.known.rows / max(1, self.sizes.rows - 1),
+            self.known.columns / max(1, self.sizes.columns - 1),
+        )
         for _ in range(self.sizes.climb):
             down, across = down / 2, across / 2
             row, column = best_place(self.known)
-            yield self._in_all_layers((round(row + r), round(column + c)) for r, c in ((0, -across), (0, across), (-down, 0), (down, 0)))
+            yield self._in_all_layers(
+                (round(row + r), round(column + c))
+                for r, c in ((0, -across), (0, across), (-down, 0), (down, 0))
+            )
 
     def _ridge(self) -> Iterator[Collection[Point]]:
         """Draws for the best score, since regions are measured against it: in random rows, in columns by their chance of holding it."""
         for _ in range(RIDGE_BATCHES):
             self.known.update()
-            yield self._in_all_layers(draws(self.known, self._solved, math.ceil(self.sizes.ridge / RIDGE_BATCHES), self._random))
+            yield self._in_all_layers(
+                draws(self.known, self._solved, math.ceil(self.sizes.ridge / RIDGE_BATCHES), self._random)
+            )
 
     def _seek(self) -> Iterator[Collection[Point]]:
         """What the rule that classes follow needs to know the best score."""
@@ -136,21 +156,36 @@ class EdgeDesign:
         """Ask until both sides of every edge are known in every solved row."""
         while True:
             self.known.update()
-            wanted = {(layer, row, c) for row in self._solved for layer in range(self.known.layers) for c in self._wanted((layer, row))}
+            wanted = {
+                (layer, row, c)
+                for row in self._solved
+                for layer in range(self.known.layers)
+                for c in self._wanted((layer, row))
+            }
             for line, level, side in sorted(self.known.doubted):
                 place = self._guesses[line, level][side]
                 wanted |= {(*line, place - 1 + side), (*line, place + side)}
             self.known.doubted.clear()
             wanted |= self._beside_holes()
-            yield (wanted := {point for point in wanted if self.known.holds(point) and point not in self.known.told})
+            yield (
+                wanted := {
+                    point for point in wanted if self.known.holds(point) and point not in self.known.told
+                }
+            )
             if not wanted:
                 return
 
     def _wanted(self, line: Line) -> set[int]:
         known, columns = self.known.lines.get(line, {}), self.known.columns
         levels = range(1, max(known.values(), default=0) + 1)
-        found = {c for level in levels for c in next_columns(known, level, self._guesses.get((line, level)), columns)}
-        if (lost := self._guesses.get((line, max(levels, default=0) + 1))) is not None:  # expected inside, and nothing there yet
+        found = {
+            c
+            for level in levels
+            for c in next_columns(known, level, self._guesses.get((line, level)), columns)
+        }
+        if (
+            lost := self._guesses.get((line, max(levels, default=0) + 1))
+        ) is not None:  # expected inside, and nothing there yet
             found |= quarters(lost) - known.keys()
         strays = [frays(known, level) for level in levels]
         if found or not any(strays):
@@ -168,7 +203,12 @@ class EdgeDesign:
             known = self.known.lines[layer, row]
             for level in range(1, max(known.values()) + 1):
                 ends = [column for run in runs(known, level) for column in run]
-                wanted |= {(layer, r, (a + b) // 2) for a, b in pairwise(ends) for r in (row - 1, row + 1) if r in self._solved}
+                wanted |= {
+                    (layer, r, (a + b) // 2)
+                    for a, b in pairwise(ends)
+                    for r in (row - 1, row + 1)
+                    if r in self._solved
+                }
         return wanted
 
     def _halve(self) -> set[Point]:
@@ -190,18 +230,31 @@ class EdgeDesign:
         for level in range(1, max(max(self.known.lines[side].values()) for side in sides) + 1):
             low, high = (span(self.known.lines[side], level) for side in sides)
             if low and high:
-                guess = (round(low[0] + share * (high[0] - low[0])), round(low[1] + share * (high[1] - low[1])))
+                guess = (
+                    round(low[0] + share * (high[0] - low[0])),
+                    round(low[1] + share * (high[1] - low[1])),
+                )
                 self._guesses[line, level] = guess
                 for side in (0, 1):
-                    if len(around) > 2 and {self.known.edge(((layer, r), level, side)) for r in around} == {low[side]}:
+                    if len(around) > 2 and {self.known.edge(((layer, r), level, side)) for r in around} == {
+                        low[side]
+                    }:
                         self.known.assume((line, level, side), sides, low[side])
                     else:
                         wanted |= {guess[side] - 1 + side, guess[side] + side}
             elif one := low or high:
                 self._guesses[line, level] = one
                 wanted |= quarters(one)
-        if not wanted and (line, 1) not in self._guesses:  # both neighbours are empty: one look where they are best
-            wanted = {max((self.known.told.get((*side, c), -math.inf), c) for side in sides for c in self.known.lines[side])[1]}
+        if (
+            not wanted and (line, 1) not in self._guesses
+        ):  # both neighbours are empty: one look where they are best
+            wanted = {
+                max(
+                    (self.known.told.get((*side, c), -math.inf), c)
+                    for side in sides
+                    for c in self.known.lines[side]
+                )[1]
+            }
         return {(*line, c) for c in wanted}
 
     def _settle(self) -> Iterator[Collection[Point]]:
@@ -224,11 +277,17 @@ class EdgeDesign:
     def _check(self) -> Iterator[Collection[Point]]:
         """An audit; then what surrounds the points that disagree, as far as these disagree too."""
         said = self.known.inferred()
-        edges = [(layer, row, c) for (layer, row, c), value in sorted(said.items()) if said.get((layer, row, c + 1), value) != value]
+        edges = [
+            (layer, row, c)
+            for (layer, row, c), value in sorted(said.items())
+            if said.get((layer, row, c + 1), value) != value
+        ]
         beside = {(layer, row, c + k) for layer, row, c in edges for k in (-1, 0, 1, 2)}
         away = self._sample(said.keys() - self.known.told.keys() - beside, self.sizes.audit)
         chosen = self._sample(edges, self.sizes.edges)
-        near = self._in_all_layers((row, c + k) for _, row, c in chosen for k in (0, 1)) - self.known.told.keys()
+        near = (
+            self._in_all_layers((row, c + k) for _, row, c in chosen for k in (0, 1)) - self.known.told.keys()
+        )
         yield {*away, *near}
         self.known.update()
         wrong = self._wrong(away, said)
@@ -237,7 +296,9 @@ class EdgeDesign:
         self.audit.near += len(near)
         self.audit.near_wrong += len(self._wrong(near, said))
         while wrong:
-            around = {(layer, row + k, c) for layer, row, c in wrong for k in (-1, 1)} & said.keys() - self.known.told.keys()
+            around = {
+                (layer, row + k, c) for layer, row, c in wrong for k in (-1, 1)
+            } & said.keys() - self.known.told.keys()
             yield around
             self.known.update()
             wrong = self._wrong(around, said)

@@ -53,7 +53,9 @@ class Tile:
     def __post_init__(self) -> None:
         if len({structure(cell) for cell in self.cells}) != 1:
             kinds = sorted({str(structure(cell)) for cell in self.cells})
-            raise ValueError(f"a tile mixes structures: {'; '.join(kinds) or 'no cell at all'}; cells of a tile may differ in lr and weight_decay only")
+            raise ValueError(
+                f"a tile mixes structures: {'; '.join(kinds) or 'no cell at all'}; cells of a tile may differ in lr and weight_decay only"
+            )
 
     @property
     def key(self) -> str:

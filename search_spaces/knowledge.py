@@ -37,7 +37,9 @@ class Knowledge:
 
     def __init__(self, layers: int, rows: int, columns: int, classify: Classify) -> None:
         if min(layers, rows, columns) < 1:
-            raise ValueError(f"a design of {layers} layers, {rows} rows and {columns} columns; wanted at least one of each")
+            raise ValueError(
+                f"a design of {layers} layers, {rows} rows and {columns} columns; wanted at least one of each"
+            )
         self.layers, self.rows, self.columns = layers, rows, columns
         self.told: dict[Point, float] = {}
         self.classes: dict[Point, int] = {}
@@ -54,12 +56,16 @@ class Knowledge:
         """
         for point in scores:
             if not self.holds(point):
-                raise ValueError(f"told the point {point}, which is not on a grid of {self.layers} x {self.rows} x {self.columns}; tell what was asked for")
+                raise ValueError(
+                    f"told the point {point}, which is not on a grid of {self.layers} x {self.rows} x {self.columns}; tell what was asked for"
+                )
         self.told.update(scores)
 
     def holds(self, point: Point) -> bool:
         """Whether a point is on the grid."""
-        return all(0 <= at < size for at, size in zip(point, (self.layers, self.rows, self.columns), strict=True))
+        return all(
+            0 <= at < size for at, size in zip(point, (self.layers, self.rows, self.columns), strict=True)
+        )
 
     def update(self) -> None:
         """Classify everything again, and take over the edges that are still assumed."""
@@ -81,7 +87,9 @@ class Knowledge:
         self._assumed[edge] = supports, place
         around = inferred(self.lines[supports[0]], self.columns)
         pair = [column for column in (place - 1 + side, place + side) if 0 <= column < self.columns]
-        agrees = all((known[column] >= level) == (around[column] >= level) for column in pair if column in known)
+        agrees = all(
+            (known[column] >= level) == (around[column] >= level) for column in pair if column in known
+        )
         if agrees:
             for column in pair:
                 known.setdefault(column, around[column])
@@ -102,7 +110,11 @@ class Knowledge:
 
     def by_rows(self) -> dict[Point, int]:
         """The class of every point of the rows that anything is known of, each from its own row alone."""
-        return {(layer, row, c): value for (layer, row), known in self.lines.items() for c, value in enumerate(inferred(known, self.columns))}
+        return {
+            (layer, row, c): value
+            for (layer, row), known in self.lines.items()
+            for c, value in enumerate(inferred(known, self.columns))
+        }
 
     def doubts(self) -> dict[Point, tuple[int, float]]:
         """For each untold point near an edge the likelier class, and the share of the votes for another one.
@@ -134,4 +146,8 @@ class Knowledge:
         return self.by_rows() | {point: value for point, (value, _) in self.doubts().items()} | self.classes
 
 
-WEIGHTS = {(r, c): math.exp(-((r / ROW_SIGMA) ** 2 + (c / COLUMN_SIGMA) ** 2) / 2) for r in range(-ROW_REACH, ROW_REACH + 1) for c in range(-COLUMN_REACH, COLUMN_REACH + 1)}
+WEIGHTS = {
+    (r, c): math.exp(-((r / ROW_SIGMA) ** 2 + (c / COLUMN_SIGMA) ** 2) / 2)
+    for r in range(-ROW_REACH, ROW_REACH + 1)
+    for c in range(-COLUMN_REACH, COLUMN_REACH + 1)
+}

@@ -22,7 +22,9 @@ def means(known: Knowledge) -> dict[Place, float]:
     found: dict[Place, list[float]] = {}
     for (_, row, column), score in sorted(known.told.items()):
         found.setdefault((row, column), []).append(score)
-    return {place: sum(scores) / len(scores) for place, scores in found.items() if len(scores) == known.layers}
+    return {
+        place: sum(scores) / len(scores) for place, scores in found.items() if len(scores) == known.layers
+    }
 
 
 def best_place(known: Knowledge) -> Place:
@@ -42,7 +44,10 @@ def chances(known: Knowledge) -> dict[int, tuple[float, float]]:
             best = near[: (len(near) + 1) // 2]
             mean = sum(best) / len(best)
             floor = SPREAD_FLOOR * abs(mean)
-            found[column] = mean, math.sqrt((sum((score - mean) ** 2 for score in best) + 2 * floor**2) / (len(best) + 1))
+            found[column] = (
+                mean,
+                math.sqrt((sum((score - mean) ** 2 for score in best) + 2 * floor**2) / (len(best) + 1)),
+            )
     return found
 
 
@@ -61,7 +66,9 @@ def draws(known: Knowledge, solved: Collection[int], count: int, generator: rand
     for _ in range(count if spans else 0):
         row = generator.randint(min(spans), max(spans))
         first, last = spans[min(spans, key=lambda one: abs(one - row))]
-        drawn = {column: generator.gauss(*likely[column]) for column in range(first, last + 1) if column in likely}
+        drawn = {
+            column: generator.gauss(*likely[column]) for column in range(first, last + 1) if column in likely
+        }
         if drawn:
             wanted.add((row, max(drawn, key=lambda column: drawn[column])))
     return wanted

@@ -32,9 +32,16 @@ class Sizes:
     def of(cls, layers: int, rows: int, columns: int) -> Sizes:
         """Sizes for a grid: they grow like its side, as its edges do, not like its area."""
         side = math.sqrt(rows * columns)
-        coarse = min(rows, max(3, round(math.log2(rows)) - 1)), min(columns, max(4, round(math.log2(columns)) + 1))
+        coarse = (
+            min(rows, max(3, round(math.log2(rows)) - 1)),
+            min(columns, max(4, round(math.log2(columns)) + 1)),
+        )
         return cls(
-            *coarse, climb=max(1, round(math.log2(side)) - 3), ridge=round(side / math.sqrt(layers)), audit=max(8, round(0.3 * side)) * layers, edges=max(4, round(side / 8))
+            *coarse,
+            climb=max(1, round(math.log2(side)) - 3),
+            ridge=round(side / math.sqrt(layers)),
+            audit=max(8, round(0.3 * side)) * layers,
+            edges=max(4, round(side / 8)),
         )
 
 

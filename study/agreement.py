@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from study.landscape import Landscape
     from tracking import CellRecord
 
-AGREES, DISAGREES, UNDECIDED, NOT_COMPARABLE, DIVERGED, NOT_RUN = "agrees", "disagrees", "undecided", "not comparable", "diverged", "not run"
+AGREES, DISAGREES, UNDECIDED, NOT_COMPARABLE, DIVERGED, NOT_RUN = (
+    "agrees",
+    "disagrees",
+    "undecided",
+    "not comparable",
+    "diverged",
+    "not run",
+)
 RULE = (
     "agrees: the published number lies inside this study's interval for the mean over seeds; the wider the interval, the less that says. "
     "disagrees: it lies outside of the interval for one more run, because papers may print a single one. undecided: between the two, or last and best epoch are judged "
@@ -59,7 +66,13 @@ def rows(analysis: Analysis, table: PublishedTable) -> list[Row]:
 
 def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> Iterator[Row]:
     recipe, spec = table.recipe, analysis.plan.spec
-    held = [one for one in analysis.landscapes if one.origin and images_of(one.origin.workload) == recipe.images and one.origin.model.name == published.model]
+    held = [
+        one
+        for one in analysis.landscapes
+        if one.origin
+        and images_of(one.origin.workload) == recipe.images
+        and one.origin.model.name == published.model
+    ]
     mine = [one for one in held if one.method == published.transform and not one.constants]
     if not held:
         why = f"{published.model} is not in the spec"
@@ -75,14 +88,22 @@ def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> It
         yield _row(landscape, table, published, spec.region.confidence, spec.region.least_seeds)
 
 
-def _row(landscape: Landscape, table: PublishedTable, published: Published, confidence: float, least_seeds: int) -> Row:
+def _row(
+    landscape: Landscape, table: PublishedTable, published: Published, confidence: float, least_seeds: int
+) -> Row:
     assert landscape.origin is not None
     assert landscape.record_SWL is not None
     setting = " · ".join(part for part in landscape.setting if part)
-    cells: list[CellRecord | None] = list(landscape.record_SWL[:, landscape.weight_decay.index(table.recipe.weight_decay), landscape.lr.index(table.recipe.lr)])
+    cells: list[CellRecord | None] = list(
+        landscape.record_SWL[
+            :, landscape.weight_decay.index(table.recipe.weight_decay), landscape.lr.index(table.recipe.lr)
+        ]
+    )
     done = [cell for cell in cells if cell is not None and cell.outcome in ("finished", "diverged")]
     finished = [cell for cell in done if cell.outcome == "finished"]
-    last, best = (_estimate([getattr(cell, name) for cell in finished]) for name in ("metric_final", "metric_best"))
+    last, best = (
+        _estimate([getattr(cell, name) for cell in finished]) for name in ("metric_final", "metric_best")
+    )
     found = differences(table.recipe, landscape.origin)
     if done and landscape.metric_name != table.metric:
         found = (*found, f"measured by {landscape.metric_name} instead of {table.metric}")
@@ -93,14 +114,23 @@ def _row(landscape: Landscape, table: PublishedTable, published: Published, conf
     elif len(finished) < len(done):
         agreement, why = DIVERGED, f"{len(done) - len(finished)} of {len(done)} seeds diverged"
     elif last is None or best is None or last.n < least_seeds:
-        agreement, why = UNDECIDED, f"{len(finished)} of {len(cells)} seeds are trained; at least {least_seeds} are wanted"
+        agreement, why = (
+            UNDECIDED,
+            f"{len(finished)} of {len(cells)} seeds are trained; at least {least_seeds} are wanted",
+        )
     else:
-        agreement, why = _both(*(judge(one, published.value, table.decimals, confidence) for one in (last, best)))
+        agreement, why = _both(
+            *(judge(one, published.value, table.decimals, confidence) for one in (last, best))
+        )
     return Row(published, setting, len(finished), last, best, agreement, why, found)
 
 
 def _both(last: str, best: str) -> tuple[str, str]:
-    return (last, "judged alike by the last step and by the best recorded point") if last == best else (UNDECIDED, f"by the last step: {last}; by the best recorded point: {best}")
+    return (
+        (last, "judged alike by the last step and by the best recorded point")
+        if last == best
+        else (UNDECIDED, f"by the last step: {last}; by the best recorded point: {best}")
+    )
 
 
 def _estimate(values: list[float | None]) -> Estimate | None:
@@ -117,7 +147,11 @@ def judge(estimate: Estimate, value: float, decimals: int, confidence: float) ->
     with Student's t, the deviation s over S seeds and r half a unit of the last printed digit. The second is the interval for one
     further run. Seeds that agree to the last digit show that the metric is coarse: then nothing disagrees.
     """
-    distance, half, rounding = abs(value - estimate.mean), estimate.half_width(confidence), 0.5 * 10.0**-decimals * (1 + 1e-9)
+    distance, half, rounding = (
+        abs(value - estimate.mean),
+        estimate.half_width(confidence),
+        0.5 * 10.0**-decimals * (1 + 1e-9),
+    )
     if distance <= half + rounding:
         return AGREES if math.isfinite(half) else UNDECIDED
     return DISAGREES if half > 0 and distance > half * math.sqrt(estimate.n + 1) + rounding else UNDECIDED
@@ -127,13 +161,32 @@ def plain_values(analysis: Analysis, table: PublishedTable) -> dict[str, Any]:
     """A table as `--json` has it."""
     confidence = analysis.plan.spec.region.confidence
     about = {name: value for name, value in asdict(table).items() if name != "rows"}
-    return about | {"rule": RULE, "confidence": confidence, "rows": [_plain(row, confidence) for row in rows(analysis, table)]}
+    return about | {
+        "rule": RULE,
+        "confidence": confidence,
+        "rows": [_plain(row, confidence) for row in rows(analysis, table)],
+    }
 
 
 def _plain(row: Row, confidence: float) -> dict[str, Any]:
     measured = {
-        name: None if one is None else {"estimate": one.mean, "interval": one.interval(confidence), "per_seed": one.values_S}
+        name: None
+        if one is None
+        else {"estimate": one.mean, "interval": one.interval(confidence), "per_seed": one.values_S}
         for name, one in (("last", row.last), ("best", row.best))
     }
-    facts = {"setting": row.setting, "n_seeds": row.n_seeds, **measured, "agreement": row.agreement, "reason": row.reason, "differences": row.differences}
-    return {"model": row.published.model, "method": row.published.method, "transform": row.published.transform, "published": row.published.value, **facts}
+    facts = {
+        "setting": row.setting,
+        "n_seeds": row.n_seeds,
+        **measured,
+        "agreement": row.agreement,
+        "reason": row.reason,
+        "differences": row.differences,
+    }
+    return {
+        "model": row.published.model,
+        "method": row.published.method,
+        "transform": row.published.transform,
+        "published": row.published.value,
+        **facts,
+    }

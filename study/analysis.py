@@ -11,7 +11,15 @@ from typing import Any
 from study.claims import judge_claims
 from study.designs import Search, searches, with_classes
 from study.evidence import KINDS, REFERENCES, Evidence, gather
-from study.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE, Importance, importances
+from study.importance import (
+    DIFFERENCE,
+    DIVERGED_ENTER,
+    INTERACTION,
+    QUESTIONS,
+    SCORE,
+    Importance,
+    importances,
+)
 from study.labels import tag_name
 from study.landscape import OUTCOMES, Landscape, landscapes
 from study.limits import EMPTY, decades_above, decades_below, largest_lr
@@ -23,7 +31,11 @@ from study.statistics import Estimate
 from study.verdicts import Claim
 from tracking import CellRecord
 
-LIMITS = {"largest_lr": ("decades (log10 of lr)", largest_lr), "above_optimum": ("decades", decades_above), "below_optimum": ("decades", decades_below)}
+LIMITS = {
+    "largest_lr": ("decades (log10 of lr)", largest_lr),
+    "above_optimum": ("decades", decades_above),
+    "below_optimum": ("decades", decades_below),
+}
 """How far the learning rate reaches at each weight decay."""
 
 
@@ -45,7 +57,10 @@ class Analysis:
         found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
         if not self.searches:
             return found
-        return {name: sum(int((landscape.outcome_SWL == number).sum()) for landscape in self.landscapes) for number, name in enumerate(OUTCOMES)}
+        return {
+            name: sum(int((landscape.outcome_SWL == number).sum()) for landscape in self.landscapes)
+            for number, name in enumerate(OUTCOMES)
+        }
 
     @cached_property
     def searches(self) -> list[Search]:
@@ -73,17 +88,29 @@ class Analysis:
     @cached_property
     def claims(self) -> list[Claim]:
         found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
-        return [replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs)) for claim in found]
+        return [
+            replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs))
+            for claim in found
+        ]
 
     @property
     def tags(self) -> dict[str, str]:
         """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
         asked = Counter(claim.id for claim in self.claims)
-        return {f"claim.{claim.id}" + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict for claim in self.claims}
+        return {
+            f"claim.{claim.id}"
+            + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict
+            for claim in self.claims
+        }
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
-        return [(piece, one) for piece in self.evidence for landscape in piece.landscapes.values() for one in importances(landscape, next(iter(piece.of("none")), None))]
+        return [
+            (piece, one)
+            for piece in self.evidence
+            for landscape in piece.landscapes.values()
+            for one in importances(landscape, next(iter(piece.of("none")), None))
+        ]
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -113,15 +140,34 @@ class Analysis:
                     "seeds": list(landscape.seeds),
                     "confidence": confidence,
                     "metric": landscape.metric_name,
-                    "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean())},
+                    "best": {
+                        "lr": landscape.lr[column],
+                        "weight_decay": landscape.weight_decay[row],
+                        "mean": float(landscape.sign * landscape.score_SWL[:, row, column].mean()),
+                    },
                     "tuned_score": answer(case, "tuned score", confidence),
-                    "divergence_share": number(divergence_share(landscape), "fraction", confidence) if whole else None,
-                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence) if whole else None,
-                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence) if whole else None,
-                    "wd_sensitivity_per_lr": [{"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)} for c, lr in enumerate(landscape.lr) if whole],
+                    "divergence_share": number(divergence_share(landscape), "fraction", confidence)
+                    if whole
+                    else None,
+                    "lr_sensitivity": number(lr_sensitivity(landscape), "loss units", confidence)
+                    if whole
+                    else None,
+                    "wd_sensitivity": number(wd_sensitivity(landscape), "loss units", confidence)
+                    if whole
+                    else None,
+                    "wd_sensitivity_per_lr": [
+                        {"lr": lr, **number(wd_sensitivity(landscape, c), "loss units", confidence)}
+                        for c, lr in enumerate(landscape.lr)
+                        if whole
+                    ],
                     "measures": {measure: answer(case, measure, confidence) for measure in MEASURES},
                     "design": self.design_of(landscape),
-                    "regions": [described(case, kind, reference, confidence) for kind in KINDS for reference in REFERENCES if (name, kind, reference) in piece.regions],
+                    "regions": [
+                        described(case, kind, reference, confidence)
+                        for kind in KINDS
+                        for reference in REFERENCES
+                        if (name, kind, reference) in piece.regions
+                    ],
                     "importances": self.explained(piece, name, SCORE),
                     "importances_of_difference": self.explained(piece, name, DIFFERENCE),
                 }
@@ -166,24 +212,43 @@ def answer(case: Case, measure: str, confidence: float) -> dict[str, Any]:
 
 def plain(found: Estimate | str, unit: str, confidence: float) -> dict[str, Any]:
     """An estimate, or the reason why there is none."""
-    return {"estimate": None, "interval": None, "unit": unit, "reason": found} if isinstance(found, str) else number(found, unit, confidence)
+    return (
+        {"estimate": None, "interval": None, "unit": unit, "reason": found}
+        if isinstance(found, str)
+        else number(found, unit, confidence)
+    )
 
 
 def described(case: Case, kind: str, reference: str, confidence: float) -> dict[str, Any]:
     """A region as plain values."""
     landscape, found = case.landscape, case.evidence.regions[case.landscape.transform, kind, reference]
-    rows = zip(landscape.weight_decay, found.lr_width_W, found.max_lr_W, range(len(landscape.weight_decay)), strict=True)
+    rows = zip(
+        landscape.weight_decay,
+        found.lr_width_W,
+        found.max_lr_W,
+        range(len(landscape.weight_decay)),
+        strict=True,
+    )
     return {
         "kind": found.kind,
         "reference": found.reference,
         "optimistic_reference": found.optimistic,
         "cells": int(found.inside_WL.sum()),
-        **{name: answer(case, f"{kind} {size} ({reference} best)", confidence) for name, size in (("area", "area"), ("lr_width", "lr width"), ("wd_width", "wd width"))},
+        **{
+            name: answer(case, f"{kind} {size} ({reference} best)", confidence)
+            for name, size in (("area", "area"), ("lr_width", "lr width"), ("wd_width", "wd width"))
+        },
         "censored": list(found.censored),
         "rows": [
             {"weight_decay": wd, "lr_width": number(width, "decades", confidence), "max_stable_lr": largest}
-            | {name: plain(EMPTY if (one := of(found, w)) is None else one, unit, confidence) for name, (unit, of) in LIMITS.items()}
+            | {
+                name: plain(EMPTY if (one := of(found, w)) is None else one, unit, confidence)
+                for name, (unit, of) in LIMITS.items()
+            }
             for wd, width, largest, w in rows
         ],
-        "columns": [{"lr": lr, "wd_width": number(height, "decades", confidence)} for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)],
+        "columns": [
+            {"lr": lr, "wd_width": number(height, "decades", confidence)}
+            for lr, height in zip(landscape.lr, found.wd_width_L, strict=True)
+        ],
     }

@@ -19,7 +19,12 @@ SLIGHT = 0.2
 """A neighbouring change of at most this share does not make a jump a slope."""
 LEAST_DOUBT = 0.3
 """A straight line between two cells is never trusted better than this: noise and curvature of planted score curves move edges by about 0.08 gaps."""
-SHARED = np.array([6 / math.pi**2 * np.sum(np.exp(-((2 * math.pi * HARMONICS * sd) ** 2)) / HARMONICS**2) if sd else 1.0 for sd in JITTERS])
+SHARED = np.array(
+    [
+        6 / math.pi**2 * np.sum(np.exp(-((2 * math.pi * HARMONICS * sd) ** 2)) / HARMONICS**2) if sd else 1.0
+        for sd in JITTERS
+    ]
+)
 """Share of the spacing's error that two jittered edges have in common: Σ_k 6/(π k)² exp(-(2π k sd)²)."""
 
 
@@ -38,7 +43,9 @@ class Spacing:
 
     def __add__(self, other: Spacing) -> Spacing:
         """Of the sum of two measures whose errors are independent."""
-        return Spacing(math.hypot(self.sd, other.sd), self.reach + other.reach, math.hypot(self.own, other.own))
+        return Spacing(
+            math.hypot(self.sd, other.sd), self.reach + other.reach, math.hypot(self.own, other.own)
+        )
 
     def __mul__(self, factor: float) -> Spacing:
         return Spacing(self.sd * abs(factor), self.reach * abs(factor), self.own * abs(factor))
@@ -79,7 +86,9 @@ class Side:
         size = self.doubt * self.gap
         sd = size * math.sqrt((everywhere * total**2 + (row - everywhere) * squares) / 12)
         own = size * math.sqrt((1 - row) * (alike * total**2 + (1 - alike) * squares) / 12 / len(position_SR))
-        return Spacing(sd, size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares)), own)
+        return Spacing(
+            sd, size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares)), own
+        )
 
     def median(self, near_R: Flags) -> Spacing:
         """The spacing's error of a median over rows: it snaps to the grid, so that rows do not dither it as they do a mean."""
@@ -114,7 +123,10 @@ class Extent:
 
     def rows(self, chosen: Sequence[int] | NDArray[np.int64]) -> Extent:
         """The same of these rows alone."""
-        return Extent(self.length_SR[:, chosen], *(Side(side.position_SR[:, chosen], side.gap, side.doubt) for side in (self.first, self.last)))
+        return Extent(
+            self.length_SR[:, chosen],
+            *(Side(side.position_SR[:, chosen], side.gap, side.doubt) for side in (self.first, self.last)),
+        )
 
     def spacing(self, weight_R: Floats) -> Spacing:
         """The spacing's error of Σ over rows of weight x length."""
@@ -124,7 +136,9 @@ class Extent:
         """Each seed's median length over its rows that are not empty, with the spacing's error of the rows that are about so long."""
         filled = [row[row > 0] for row in self.length_SR]
         middle_S = np.array([np.median(row) if len(row) else 0.0 for row in filled])
-        near_R = np.abs(self.length_SR.mean(axis=0) - middle_S.mean()) <= max(self.first.gap, self.last.gap) + 1e-9
+        near_R = (
+            np.abs(self.length_SR.mean(axis=0) - middle_S.mean()) <= max(self.first.gap, self.last.gap) + 1e-9
+        )
         return middle_S, self.first.median(near_R) + self.last.median(near_R)
 
 
@@ -153,7 +167,13 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
     if margin_SRX is not None:
         place, doubt = _straight(margin_SRX, leaves, gap_G)
     length_SR = length_SR + ((leaves | enters) * (place - 0.5) * gap_G).sum(axis=2)
-    ends = _outermost(leaves[..., ::-1], (at_X[:-1] + place * gap_G)[..., ::-1], doubt[..., ::-1], gap_G[::-1], inside_SRX[..., -1])
+    ends = _outermost(
+        leaves[..., ::-1],
+        (at_X[:-1] + place * gap_G)[..., ::-1],
+        doubt[..., ::-1],
+        gap_G[::-1],
+        inside_SRX[..., -1],
+    )
     starts = _outermost(enters, at_X[1:] - place * gap_G, doubt, gap_G, inside_SRX[..., 0])
     return Extent(length_SR, starts, ends)
 
@@ -170,7 +190,10 @@ def _straight(margin: Floats, leaves: Flags, gap_G: Floats) -> tuple[Floats, Flo
         like += np.where(usable, np.divide(smaller, larger, out=np.zeros(slope.shape), where=usable), 0.0)
         count += usable
     doubt = _doubt(np.divide(like, count, out=np.zeros(slope.shape), where=count > 0))
-    inner, outer = np.where(leaves, margin[..., :-1], margin[..., 1:]), np.where(leaves, margin[..., 1:], margin[..., :-1])
+    inner, outer = (
+        np.where(leaves, margin[..., :-1], margin[..., 1:]),
+        np.where(leaves, margin[..., 1:], margin[..., :-1]),
+    )
     crossing = np.isfinite(slope) & (inner >= 0) & (outer < 0)
     place = np.divide(inner, inner - outer, out=np.full(slope.shape, 0.5), where=crossing)
     return np.where(crossing, (1 - doubt) * place + doubt / 2, 0.5), np.where(crossing, doubt, 1.0)
@@ -188,7 +211,11 @@ def _outermost(changes: Flags, position: Floats, doubt: Floats, gap_G: Floats, t
     if not known.any():
         return Side(np.full(known.shape, np.nan), 0.0, 0.0)
     where = np.where(known, np.take_along_axis(position, index, 2)[..., 0], np.nan)
-    return Side(where, float(gap_G[index[..., 0]][known].mean()), float(np.take_along_axis(doubt, index, 2)[..., 0][known].mean()))
+    return Side(
+        where,
+        float(gap_G[index[..., 0]][known].mean()),
+        float(np.take_along_axis(doubt, index, 2)[..., 0][known].mean()),
+    )
 
 
 def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
@@ -202,17 +229,23 @@ def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
         return Spacing()
     change_SG = np.diff(value_SX)
     slope = np.abs(change_SG) / gap_G
-    beside = np.pad(slope, ((0, 0), (1, 1)), mode="reflect" if slope.shape[1] > 1 else "constant")  # an outermost gap has one neighbour, which counts twice
+    beside = np.pad(
+        slope, ((0, 0), (1, 1)), mode="reflect" if slope.shape[1] > 1 else "constant"
+    )  # an outermost gap has one neighbour, which counts twice
     like = np.zeros(slope.shape)
     for other in (beside[:, :-2], beside[:, 2:]):
         like += np.divide(other, slope, out=np.ones(slope.shape), where=slope > 0)
     doubt = 1 - np.clip((like - SLIGHT) / (0.5 - SLIGHT), 0.0, 1.0)
     peak_S = np.abs(value_SX).max(axis=1)
-    height_S = np.divide((value_SX * np.gradient(at_X)).sum(axis=1), peak_S, out=np.zeros(len(peak_S)), where=peak_S > 0)
+    height_S = np.divide(
+        (value_SX * np.gradient(at_X)).sum(axis=1), peak_S, out=np.zeros(len(peak_S)), where=peak_S > 0
+    )
     common = shared(float(np.var(height_S / gap_G.mean(), ddof=1)) if len(height_S) > 1 else 0.0, 1.0)
     total = Spacing()
     for sign in (1, -1):
-        size = float((np.maximum(sign * change_SG, 0.0) * doubt * gap_G).mean(axis=0).sum()) * math.sqrt(common)
+        size = float((np.maximum(sign * change_SG, 0.0) * doubt * gap_G).mean(axis=0).sum()) * math.sqrt(
+            common
+        )
         total = total + Spacing(size / math.sqrt(12), size / 2)
     return total
 

@@ -39,7 +39,9 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     )
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str, str]]:
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
+) -> Iterator[tuple[str, str, str]]:
     """(place, stored, now) of everything that differs between two settings."""
     for key in {**old, **new}:
         before, now = old.get(key), new.get(key)

@@ -43,14 +43,20 @@ class Choice:
     @property
     def written(self) -> str | dict[str, Any]:
         """As a spec has it."""
-        return {"factory" if self.source else "name": self.name, **dict(self.constants)} if self.constants or self.source else self.name
+        return (
+            {"factory" if self.source else "name": self.name, **dict(self.constants)}
+            if self.constants or self.source
+            else self.name
+        )
 
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)
 
     def identity(self) -> dict[str, Any]:
         """What stands for it in the keys of cells: the code of a user's factory too, because other code gives other numbers."""
-        return {"name": self.name, "constants": self.constants} | ({"source": self.source} if self.source else {})
+        return {"name": self.name, "constants": self.constants} | (
+            {"source": self.source} if self.source else {}
+        )
 
 
 def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
@@ -100,19 +106,31 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
         return [item]
     name, own, content = _named(kind, item)
     axes = {key: value for key, value in content.items() if isinstance(value, list)}
-    if axes and launched and not own and all(isinstance(key, str) for key in content) and math.prod(map(len, axes.values())) <= MOST_VARIANTS:
+    if (
+        axes
+        and launched
+        and not own
+        and all(isinstance(key, str) for key in content)
+        and math.prod(map(len, axes.values())) <= MOST_VARIANTS
+    ):
         for lists in ({}, axes):  # as it stands, or every list an axis
             found = _combined(item, lists)
             if found and all(mark(kind, one) in launched for one in found):
                 return found
     if axes:
         takes = parameters(load(name) if own else factories(kind)[name])
-        axes = {key: value for key, value in axes.items() if key in takes and not isinstance(takes[key].default, (list, tuple))}
+        axes = {
+            key: value
+            for key, value in axes.items()
+            if key in takes and not isinstance(takes[key].default, (list, tuple))
+        }
     for key, values in axes.items():
         if not values:
             raise ValueError(f"{kind} {name!r}: {key} is an empty list; give at least one value")
     if math.prod(map(len, axes.values())) > MOST_VARIANTS:
-        raise ValueError(f"{kind} {name!r}: its lists make {math.prod(map(len, axes.values())):,} combinations; wanted at most {MOST_VARIANTS:,}")
+        raise ValueError(
+            f"{kind} {name!r}: its lists make {math.prod(map(len, axes.values())):,} combinations; wanted at most {MOST_VARIANTS:,}"
+        )
     return _combined(item, axes)
 
 
@@ -157,7 +175,11 @@ def _choice(kind: str, item: Any, launched: Collection[str]) -> Choice:
         if not isinstance(key, str):
             raise ValueError(f"{kind} {name!r}: {short(key)} is not the name of a constant")
         _check_plain(f"{kind} {name!r}: {short(key)[1:-1]}", value)
-    choice = Choice(name, tuple(sorted((key, _frozen(value)) for key, value in content.items())), source_of(name) if own else "")
+    choice = Choice(
+        name,
+        tuple(sorted((key, _frozen(value)) for key, value in content.items())),
+        source_of(name) if own else "",
+    )
     if own or (content and mark(kind, item) not in launched):
         _check(kind, choice)
     return choice
@@ -168,7 +190,9 @@ def _named(kind: str, item: Any) -> tuple[str, bool, dict[Any, Any]]:
     names = known(kind)
     content = dict(item) if isinstance(item, Mapping) else {"name": item}
     if "name" in content and "factory" in content:
-        raise ValueError(f"found both 'name' and 'factory'; wanted the name of a {kind}, or a factory of your own")
+        raise ValueError(
+            f"found both 'name' and 'factory'; wanted the name of a {kind}, or a factory of your own"
+        )
     if "factory" in content:
         factory = content.pop("factory")
         if not isinstance(factory, str):
@@ -176,12 +200,18 @@ def _named(kind: str, item: Any) -> tuple[str, bool, dict[Any, Any]]:
         load(factory)
         return factory, True, content
     if "name" not in content:
-        raise ValueError(f"found a mapping without 'name' or 'factory'; wanted a {kind}'s name and its constants; known: {', '.join(names)}")
+        raise ValueError(
+            f"found a mapping without 'name' or 'factory'; wanted a {kind}'s name and its constants; known: {', '.join(names)}"
+        )
     name = content.pop("name")
     if not isinstance(name, str):
         raise ValueError(f"found {short(name)}; wanted the name of a {kind}; known: {', '.join(names)}")
     if name not in names:
-        hint = f"; a factory of your own is written {{factory: {short(name)[1:-1]}}}" if ":" in name else nearest(name, names)
+        hint = (
+            f"; a factory of your own is written {{factory: {short(name)[1:-1]}}}"
+            if ":" in name
+            else nearest(name, names)
+        )
         raise ValueError(f"unknown {kind} {short(name)}; known: {', '.join(names)}{hint}")
     return name, False, content
 
@@ -191,7 +221,9 @@ def _check_plain(where: str, value: Any) -> None:
         for one in value:
             _check_plain(where, one)
     elif not isinstance(value, (bool, int, float, str)) and value is not None:
-        raise ValueError(f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these")
+        raise ValueError(
+            f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these"
+        )
 
 
 def _frozen(value: Any) -> Any:

@@ -21,12 +21,29 @@ if TYPE_CHECKING:
 
 WRONG_INPUT, INCOMPLETE = 2, 3
 
-app = typer.Typer(help="Hyperparameter-robustness studies of gradient transforms.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Hyperparameter-robustness studies of gradient transforms.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 out = Console(width=None if sys.stdout.isatty() else 120)
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
-HomeOption = Annotated[Path, typer.Option("--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports.")]
-TrackerOption = Annotated[str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server; default: the home's own database.")]
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="STABILITY_STUDY_HOME", help="Folder of ledger, MLflow, Optuna and exports."
+    ),
+]
+TrackerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="An MLflow server; default: the home's own database.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -44,8 +61,13 @@ def main() -> None:
 
 def complain(error: Exception) -> None:
     """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
-    lines = ["".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line) for line in str(error).split("\n")]
-    Console(stderr=True).print(f"[bold red]error[/] {escape(chr(10).join(lines))}", highlight=False, soft_wrap=True)
+    lines = [
+        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        for line in str(error).split("\n")
+    ]
+    Console(stderr=True).print(
+        f"[bold red]error[/] {escape(chr(10).join(lines))}", highlight=False, soft_wrap=True
+    )
 
 
 def emit(value: Any) -> None:
@@ -60,10 +82,17 @@ def specs(as_json: Json = False) -> None:
 
     found = {name: parse_spec(text, name) for name, text in shipped().items()}
     if as_json:
-        emit([{"name": name, "description": spec.description, "cells": spec.size} for name, spec in found.items()])
+        emit(
+            [
+                {"name": name, "description": spec.description, "cells": spec.size}
+                for name, spec in found.items()
+            ]
+        )
         return
     for name, spec in found.items():
-        out.print(f"[bold]{name}[/]  {spec.size:,} cells  {spec.description}", highlight=False, soft_wrap=True)
+        out.print(
+            f"[bold]{name}[/]  {spec.size:,} cells  {spec.description}", highlight=False, soft_wrap=True
+        )
 
 
 @app.command()
@@ -80,7 +109,9 @@ def launch(
     spec: Spec,
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
-    address: Annotated[str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")
+    ] = None,
     tracking_uri: TrackerOption = None,
     as_json: Json = False,
 ) -> None:
@@ -111,7 +142,10 @@ def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -
     if as_json:
         emit(found.as_dict())
     else:
-        out.print(f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()), highlight=False)
+        out.print(
+            f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()),
+            highlight=False,
+        )
         for key, reason in list(found.reasons.items())[:3]:
             out.print(f"  {key}: {escape(reason)}", highlight=False)
     raise typer.Exit(0 if found.complete else INCOMPLETE)
@@ -121,8 +155,12 @@ def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -
 def analyse(
     spec: Spec,
     home: HomeOption = DEFAULT_HOME,
-    measures: Annotated[bool, typer.Option("--measures", help="Print every measure and importance of every transform.")] = False,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Print every measure and importance of every transform.")
+    ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
@@ -136,17 +174,28 @@ def analyse(
             | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
         )
     elif dashboard:
-        out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False)
+        out.print(
+            "\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False
+        )
     else:
         if not analysis.stored:
-            out.print(f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}", highlight=False, soft_wrap=True)
+            out.print(
+                f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}",
+                highlight=False,
+                soft_wrap=True,
+            )
         else:
             out.print(regions_table(analysis))
             out.print(claims_table(analysis))
             if measures:
                 out.print(measures_table(analysis), highlight=False)
                 out.print(importances_table(analysis), highlight=False)
-            out.print("\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False)
+            out.print(
+                "\n".join(dashboard_lines(analysis, Home(home))),
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
 
@@ -157,7 +206,12 @@ def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 @app.command()
-def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")], home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def export(
+    spec: Spec,
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: Json = False,
+) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.export import export as write
     from study.stored import read, spec_of
@@ -168,7 +222,9 @@ def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folde
     try:
         written = write(analysis, folder)
     except OSError as error:
-        raise SpecError(f"--out {folder}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SpecError(
+            f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     if as_json:
         emit([str(path) for path in written])
     else:
@@ -178,7 +234,12 @@ def export(spec: Spec, folder: Annotated[Path, typer.Option("--out", help="Folde
 
 @app.command()
 def sync(
-    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="Name of a shipped spec, or a YAML file; default: every study of the home.")] = None,
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SPEC]", help="Name of a shipped spec, or a YAML file; default: every study of the home."
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: TrackerOption = None,
     as_json: Json = False,
@@ -188,7 +249,11 @@ def sync(
     from study.sync import sync_all
 
     console = Console(stderr=True) if as_json else out
-    found = [run(read_spec(spec), Home(home), console, tracking_uri)] if spec else sync_all(Home(home), console, tracking_uri)
+    found = (
+        [run(read_spec(spec), Home(home), console, tracking_uri)]
+        if spec
+        else sync_all(Home(home), console, tracking_uri)
+    )
     if as_json:
         emit([one.as_dict() for one in found])
     else:
@@ -201,8 +266,14 @@ def compare(
     spec: Spec,
     a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another one; or the same, with --with.")],
-    other: Annotated[str | None, typer.Option("--with", metavar="SPEC", help="The study that B is taken from; default: the same.")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="Folder for the difference map; default: in the study's exports.")] = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--with", metavar="SPEC", help="The study that B is taken from; default: the same."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the difference map; default: in the study's exports."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: Json = False,
 ) -> None:
@@ -220,13 +291,24 @@ def compare(
     try:
         pictures = [path for one in found if one.seeds for path in save_difference(one, place)]
     except OSError as error:
-        raise SpecError(f"--out {place}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SpecError(
+            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     if as_json:
-        emit({"comparisons": [plain_values(one, first.plan.spec.region.confidence) for one in found], "pictures": [str(path) for path in pictures]})
+        emit(
+            {
+                "comparisons": [plain_values(one, first.plan.spec.region.confidence) for one in found],
+                "pictures": [str(path) for path in pictures],
+            }
+        )
     else:
         for one in found:
             out.print(comparison_table(one, first.plan.spec.region.confidence))
-        out.print("\n".join(f"difference map: {path}" for path in pictures if path.suffix == ".png"), highlight=False, soft_wrap=True)
+        out.print(
+            "\n".join(f"difference map: {path}" for path in pictures if path.suffix == ".png"),
+            highlight=False,
+            soft_wrap=True,
+        )
     raise typer.Exit(0 if first.complete and second.complete else INCOMPLETE)
 
 
@@ -247,15 +329,27 @@ def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) ->
             out.print(published_table(analysis, one), highlight=False)
         if not found:
             known = "; ".join(f"{one.title} ({one.source})" for one in TABLES)
-            out.print(f"no published table is about the data of {analysis.plan.spec.name}; known: {escape(known)}", highlight=False, soft_wrap=True)
+            out.print(
+                f"no published table is about the data of {analysis.plan.spec.name}; known: {escape(known)}",
+                highlight=False,
+                soft_wrap=True,
+            )
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
 
 @app.command()
 def figures(
     spec: Spec,
-    folder: Annotated[Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Of the cells that are drawn; default: a published setting, or each transform's best.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            help="Of the cells that are drawn; default: a published setting, or each transform's best.",
+        ),
+    ] = None,
     weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Likewise.")] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: Json = False,
@@ -269,11 +363,16 @@ def figures(
     try:
         written, missing = draw_figures(analysis, place, lr, weight_decay)
     except OSError as error:
-        raise SpecError(f"--out {place}: cannot be written ({error.strerror}); choose another folder") from None
+        raise SpecError(
+            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     if as_json:
         emit({"figures": [str(path) for path in written], "missing": missing})
     else:
-        lines = [*(str(path) for path in written if path.suffix == ".png"), *(f"{name}: not drawn: it {why}" for name, why in missing.items())]
+        lines = [
+            *(str(path) for path in written if path.suffix == ".png"),
+            *(f"{name}: not drawn: it {why}" for name, why in missing.items()),
+        ]
         out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
 
@@ -287,7 +386,9 @@ def ui(
     """Serve the MLflow UI of a home until Ctrl-C."""
     place = Home(home)
     if not place.mlflow_database.exists():
-        raise SpecError(f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home")
+        raise SpecError(
+            f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home"
+        )
     out.print(f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     command = [
         sys.executable,

@@ -67,11 +67,16 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Compariso
         (one, other)
         for one in first.cases
         for other in second.cases
-        if (one.landscape.transform, other.landscape.transform) == (a, b) and one.landscape.setting == other.landscape.setting
+        if (one.landscape.transform, other.landscape.transform) == (a, b)
+        and one.landscape.setting == other.landscape.setting
     ]
     if not pairs:
-        settings = [" and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)]
-        raise SpecError(f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}")
+        settings = [
+            " and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)
+        ]
+        raise SpecError(
+            f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}"
+        )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
     return [_compared(one, other, names, same) for one, other in pairs]
 
@@ -87,18 +92,33 @@ def label_in(analysis: Analysis, name: str) -> str:
     if name in labels or len(variants) == 1:
         return name if name in labels else variants[0]
     if variants:
-        raise SpecError(f"{name!r} stands for {len(variants)} transforms of {analysis.plan.spec.name}; give one of: {', '.join(variants)}")
-    raise SpecError(f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(labels)}{nearest(name, list(labels))}")
+        raise SpecError(
+            f"{name!r} stands for {len(variants)} transforms of {analysis.plan.spec.name}; give one of: {', '.join(variants)}"
+        )
+    raise SpecError(
+        f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(labels)}{nearest(name, list(labels))}"
+    )
 
 
 def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Comparison:
     seeds = tuple(seed for seed in one.landscape.seeds if seed in other.landscape.seeds)
     one, other = _at(one, seeds), _at(other, seeds)
-    pairing = f"paired by {len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})" if seeds else "no seed is complete in both: nothing can be compared"
-    if not same and seeds and (one.landscape.lr, one.landscape.weight_decay) != (other.landscape.lr, other.landscape.weight_decay):
+    pairing = (
+        f"paired by {len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})"
+        if seeds
+        else "no seed is complete in both: nothing can be compared"
+    )
+    if (
+        not same
+        and seeds
+        and (one.landscape.lr, one.landscape.weight_decay)
+        != (other.landscape.lr, other.landscape.weight_decay)
+    ):
         pairing += "; the grids differ, so that shares and sensitivities are over different windows"
     measures = tuple(_between(one, other, name) for name in MEASURES)
-    return Comparison(one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures)
+    return Comparison(
+        one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures
+    )
 
 
 def _at(case: Case, seeds: Sequence[int]) -> Case:
@@ -106,9 +126,22 @@ def _at(case: Case, seeds: Sequence[int]) -> Case:
     if tuple(seeds) == case.landscape.seeds:
         return case
     pieces = {id(piece): piece for piece in (*case.workloads, case.evidence)}
-    fewer = {key: dataclasses.replace(piece, landscapes={name: one.at_seeds(np.isin(one.seeds, seeds)) for name, one in piece.landscapes.items()}) for key, piece in pieces.items()}
+    fewer = {
+        key: dataclasses.replace(
+            piece,
+            landscapes={
+                name: one.at_seeds(np.isin(one.seeds, seeds)) for name, one in piece.landscapes.items()
+            },
+        )
+        for key, piece in pieces.items()
+    }
     evidence = fewer[id(case.evidence)]
-    return Case(evidence.landscapes[case.landscape.transform], evidence, [fewer[id(piece)] for piece in case.workloads], case.stored)
+    return Case(
+        evidence.landscapes[case.landscape.transform],
+        evidence,
+        [fewer[id(piece)] for piece in case.workloads],
+        case.stored,
+    )
 
 
 def _between(one: Case, other: Case, name: str) -> Compared:
@@ -118,7 +151,9 @@ def _between(one: Case, other: Case, name: str) -> Compared:
         reason = "; ".join(dict.fromkeys(answer for answer in (a, b) if isinstance(answer, str)))
         return Compared(name, unit, a, b, reason, None)
     if unit != unit_of(other, name):
-        return Compared(name, unit, a, b, f"the workloads are measured by {unit} and {unit_of(other, name)}", None)
+        return Compared(
+            name, unit, a, b, f"the workloads are measured by {unit} and {unit_of(other, name)}", None
+        )
     return Compared(name, unit, a, b, difference(a, b), ratio(a, b) if MEASURES[name].ratio else None)
 
 
@@ -150,4 +185,10 @@ def ratio_values(found: Estimate | None, confidence: float) -> dict[str, Any] | 
         return None
     span = found.interval(confidence)
     bounds = {"lower_bound": found.lower_bound, "upper_bound": found.upper_bound}
-    return {"estimate": exponential(found.mean), "interval": [exponential(end) for end in span] if span else None, "unit": "x", "n_seeds": found.n, **bounds}
+    return {
+        "estimate": exponential(found.mean),
+        "interval": [exponential(end) for end in span] if span else None,
+        "unit": "x",
+        "n_seeds": found.n,
+        **bounds,
+    }

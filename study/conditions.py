@@ -44,11 +44,15 @@ def read_axes(value: Any) -> Axes:
     if isinstance(value, tuple):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError(f"wanted keys of the budget with a list of values each; keys that may be varied: {', '.join(VARIABLE)}")
+        raise ValueError(
+            f"wanted keys of the budget with a list of values each; keys that may be varied: {', '.join(VARIABLE)}"
+        )
     axes = []
     for key, values in value.items():
         if key not in VARIABLE:
-            raise ValueError(f"unknown key {short(key)}; keys of the budget that may be varied: {', '.join(VARIABLE)}{nearest(str(key), VARIABLE)}")
+            raise ValueError(
+                f"unknown key {short(key)}; keys of the budget that may be varied: {', '.join(VARIABLE)}{nearest(str(key), VARIABLE)}"
+            )
         found = values if isinstance(values, list) else [values]
         if not found:
             raise ValueError(f"{key} is empty; give at least one value")
@@ -78,4 +82,7 @@ def conditions(budget: Budget, axes: Axes) -> tuple[Condition, ...]:
 
 def named(chosen: Mapping[str, Any]) -> str:
     """`loss_scale=0.01, spike_size=1000`."""
-    return ", ".join(f"{key}={value:g}" if isinstance(value, (int, float)) else f"{key}={value}" for key, value in chosen.items())
+    return ", ".join(
+        f"{key}={value:g}" if isinstance(value, (int, float)) else f"{key}={value}"
+        for key, value in chosen.items()
+    )

@@ -36,12 +36,26 @@ class Search:
         seed: of the design's random choices.
     """
 
-    def __init__(self, cells: list[Cell], shape: tuple[int, int, int], tolerances: Tolerances, reference_S: Floats | None = None, *, seed: int = 0) -> None:
-        self.cells: dict[Point, Cell] = {(i // (shape[1] * shape[2]), i // shape[2] % shape[1], i % shape[2]): cell for i, cell in enumerate(cells)}
+    def __init__(
+        self,
+        cells: list[Cell],
+        shape: tuple[int, int, int],
+        tolerances: Tolerances,
+        reference_S: Floats | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.cells: dict[Point, Cell] = {
+            (i // (shape[1] * shape[2]), i // shape[2] % shape[1], i % shape[2]): cell
+            for i, cell in enumerate(cells)
+        }
         self.shape, self._needed = shape, 1 - tolerances.competitive
         self._start_S = np.full(shape[0], np.nan)
         self._reference_S = reference_S
-        lr, weight_decay = tuple(cell.lr for cell in cells[: shape[2]]), tuple(cell.weight_decay for cell in cells[: shape[1] * shape[2] : shape[2]])
+        lr, weight_decay = (
+            tuple(cell.lr for cell in cells[: shape[2]]),
+            tuple(cell.weight_decay for cell in cells[: shape[1] * shape[2] : shape[2]]),
+        )
         self._surroundings = Surroundings.of(weight_decay, lr)
         self.design = EdgeDesign(*shape, self._competitive, self._wanted, seed=seed)
 
@@ -53,7 +67,9 @@ class Search:
     def tell(self, known: Known) -> None:
         """Tell what is stored, as far as the design gets with it."""
         while asked := {point: self.cells[point].key for point in self.design.ask()}:
-            found = {key: record for key, record in known(asked.values()).items() if record.outcome != "failed"}
+            found = {
+                key: record for key, record in known(asked.values()).items() if record.outcome != "failed"
+            }
             if not found:
                 return
             for point, key in asked.items():
@@ -63,7 +79,11 @@ class Search:
 
     def _competitive(self, told: Mapping[Point, float]) -> dict[Point, int]:
         span_S = (self._best(told) if self._reference_S is None else self._reference_S) - self._start_S
-        way = {point: (score - self._start_S[point[0]]) / span_S[point[0]] for point, score in told.items() if span_S[point[0]] > 0 and math.isfinite(score)}
+        way = {
+            point: (score - self._start_S[point[0]]) / span_S[point[0]]
+            for point, score in told.items()
+            if span_S[point[0]] > 0 and math.isfinite(score)
+        }
         return {point: int(way.get(point, -math.inf) >= self._needed) for point in told}
 
     def _best(self, told: Mapping[Point, float]) -> Floats:
@@ -97,7 +117,12 @@ class Search:
             "grid_cells": len(self.cells),
             "trained_cells": len(self.design.known.told),
             "batches": self.design.batches,
-            "audit": {"away_from_edges": audit.away, "disagreed": audit.away_wrong, "beside_edges": audit.near, "disagreed_beside_edges": audit.near_wrong},
+            "audit": {
+                "away_from_edges": audit.away,
+                "disagreed": audit.away_wrong,
+                "beside_edges": audit.near,
+                "disagreed_beside_edges": audit.near_wrong,
+            },
             "rows_filled_in": len(audit.filled),
             "rows_fallen_back": len(audit.fell_back),
         }
@@ -110,7 +135,11 @@ def signed(record: CellRecord, metric: float) -> float:
 
 def score_of(record: CellRecord) -> float:
     """The score of a stored cell; -inf where it diverged, or its metric is not finite."""
-    return signed(record, record.metric_final) if record.outcome == "finished" and record.metric_final is not None else -math.inf
+    return (
+        signed(record, record.metric_final)
+        if record.outcome == "finished" and record.metric_final is not None
+        else -math.inf
+    )
 
 
 def searches(plan: Plan) -> list[Search]:
@@ -124,7 +153,11 @@ def searches(plan: Plan) -> list[Search]:
 
 def with_classes(landscape: Landscape, search: Search) -> Landscape:
     """A landscape that knows what a design says of it; cells that need no training are `inferred`."""
-    outcome_SWL = np.where(np.isin(landscape.outcome_SWL, (PENDING, FAILED)) & (search.class_SWL >= 0), INFERRED, landscape.outcome_SWL)
+    outcome_SWL = np.where(
+        np.isin(landscape.outcome_SWL, (PENDING, FAILED)) & (search.class_SWL >= 0),
+        INFERRED,
+        landscape.outcome_SWL,
+    )
     return dataclasses.replace(landscape, outcome_SWL=outcome_SWL, class_SWL=search.class_SWL)
 
 
@@ -150,8 +183,15 @@ class Rounds:
         while True:
             for search in going:
                 search.tell(self.known)
-            going = [search for search in going if not search.design.done and not any(search.cells[point].key in tried for point in search.design.ask())]
+            going = [
+                search
+                for search in going
+                if not search.design.done
+                and not any(search.cells[point].key in tried for point in search.design.ask())
+            ]
             if not going:
                 return
             tried |= {search.cells[point].key for search in going for point in search.design.ask()}
-            yield dataclasses.replace(self.plan, cells=tuple(cell for search in going for cell in search.batch))
+            yield dataclasses.replace(
+                self.plan, cells=tuple(cell for search in going for cell in search.batch)
+            )

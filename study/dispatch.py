@@ -70,7 +70,9 @@ class HerePool:
         for job in jobs:
             try:
                 found = run_job(job, kept=self._kept)
-            except Exception as error:  # as on a worker: one tile that cannot be trained must not end the others
+            except (
+                Exception
+            ) as error:  # as on a worker: one tile that cannot be trained must not end the others
                 failures.append(Failure(job, cause(error)))
             else:
                 done(found)
@@ -103,7 +105,9 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
         try:
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
         except Exception as error:
-            raise PoolError(f"Ray cannot be had at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here") from error
+            raise PoolError(
+                f"Ray cannot be had at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here"
+            ) from error
     gpus = workers.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
@@ -128,7 +132,9 @@ def check_reachable(address: str | None) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError as error:
-            raise PoolError(f"Ray cannot be had at {address} ({error.strerror or error}); start it, name another --address, or train with --here") from None
+            raise PoolError(
+                f"Ray cannot be had at {address} ({error.strerror or error}); start it, name another --address, or train with --here"
+            ) from None
 
 
 def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
@@ -137,9 +143,14 @@ def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, fl
     Raises:
         SpecError: found, wanted, do.
     """
-    if not any(machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1) for machine in machines):
+    if not any(
+        machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1)
+        for machine in machines
+    ):
         largest = max((machine.get("CPU", 0) for machine in machines), default=0)
-        raise SpecError(f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them")
+        raise SpecError(
+            f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them"
+        )
 
 
 class RayPool:
@@ -174,9 +185,13 @@ class RayPool:
             def __init__(self) -> None:
                 self._looked = time.monotonic()
 
-            def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+            def on_trial_result(
+                self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+            ) -> None:
                 try:
-                    done(pickle.loads(bytes.fromhex(result.pop("records"))))  # written by our own worker, inside the cluster
+                    done(
+                        pickle.loads(bytes.fromhex(result.pop("records")))
+                    )  # written by our own worker, inside the cluster
                 except LedgerError as error:
                     broken.append(error)  # what Tune raises of it no longer says what is wrong
                     raise
@@ -186,7 +201,11 @@ class RayPool:
                 if time.monotonic() - self._looked > LOOK_EVERY:
                     self._looked = time.monotonic()
                     if not any(node["Alive"] for node in ray.nodes()):
-                        broken.append(PoolError("Ray gave out (no machine of the cluster is left); what finished is stored: run the same command again"))
+                        broken.append(
+                            PoolError(
+                                "Ray gave out (no machine of the cluster is left); what finished is stored: run the same command again"
+                            )
+                        )
                         raise broken[-1]
 
             def __reduce__(self) -> Any:
@@ -216,7 +235,9 @@ class RayPool:
             tuner = Tuner(
                 tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
                 param_space={"tile": tune.grid_search([pickle.dumps(job).hex() for job in jobs])},
-                tune_config=TuneConfig(reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"),
+                tune_config=TuneConfig(
+                    reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"
+                ),
                 run_config=RunConfig(
                     name="tiles",
                     storage_path=str(Path(scratch)),
@@ -230,8 +251,14 @@ class RayPool:
             except Exception as error:
                 if broken:
                     raise broken[0] from None
-                raise PoolError(f"Ray gave out ({cause(error)}); what finished is stored: run the same command again") from error
-        return [Failure(unpacked(result.config["tile"]), cause(result.error)) for result in results if result.error is not None]
+                raise PoolError(
+                    f"Ray gave out ({cause(error)}); what finished is stored: run the same command again"
+                ) from error
+        return [
+            Failure(unpacked(result.config["tile"]), cause(result.error))
+            for result in results
+            if result.error is not None
+        ]
 
 
 def measured_on_worker(job: Job, threads: int, device: str) -> int:

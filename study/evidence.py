@@ -73,7 +73,9 @@ class Evidence:
         if self.partial:
             known = {name: (one, one.class_SWL) for name, one in self.landscapes.items()}
             return {
-                (name, "competitive", "own"): measured_region(one, class_SWL == 1, "competitive", "own", self.tolerances)
+                (name, "competitive", "own"): measured_region(
+                    one, class_SWL == 1, "competitive", "own", self.tolerances
+                )
                 for name, (one, class_SWL) in known.items()
                 if class_SWL is not None
             }
@@ -86,7 +88,9 @@ class Evidence:
             best_S = {"own": np.where(learned_S, own_S, np.inf), "common": common_S}
             for kind in KINDS:
                 for reference in REFERENCES:
-                    found[name, kind, reference] = region(landscape, best_S[reference], kind, reference, self.tolerances)
+                    found[name, kind, reference] = region(
+                        landscape, best_S[reference], kind, reference, self.tolerances
+                    )
         return found
 
     def window(self, compared: Sequence[Landscape]) -> dict[str, np.ndarray]:
@@ -109,19 +113,33 @@ def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evid
     for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
         paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
-        result.append(Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances, condition, result))
+        result.append(
+            Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances, condition, result)
+        )
     return result
 
 
 def missing_seeds(pieces: Sequence[Evidence]) -> str:
     """Why settings cannot be paired by seed, or nothing."""
     seeds = {next(iter(piece.landscapes.values())).seeds for piece in pieces}
-    return "" if len(seeds) == 1 else "the same complete seeds in all of the compared settings; launch again to train what is missing"
+    return (
+        ""
+        if len(seeds) == 1
+        else "the same complete seeds in all of the compared settings; launch again to train what is missing"
+    )
 
 
 def along(evidence: Evidence, key: str) -> list[Evidence]:
     """The pieces of the same workload and optimizer whose budget differs in this key at most."""
     if evidence.budget is None:
         return [evidence]
-    alike = [piece for piece in evidence.study if (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer) and piece.budget]
-    return [piece for piece in alike if piece.budget and replace(piece.budget, **{key: getattr(evidence.budget, key)}) == evidence.budget] or [evidence]
+    alike = [
+        piece
+        for piece in evidence.study
+        if (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer) and piece.budget
+    ]
+    return [
+        piece
+        for piece in alike
+        if piece.budget and replace(piece.budget, **{key: getattr(evidence.budget, key)}) == evidence.budget
+    ] or [evidence]

@@ -19,7 +19,11 @@ def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
     for detail in error.errors():
         where = _path(detail["loc"])
         lines += [f"{where}{_joint(where, text)}{text}" for text in _texts(detail, keys)]
-    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
+    return (
+        lines
+        if len(lines) <= MOST_LINES
+        else [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -43,7 +47,10 @@ def _texts(detail: ErrorDetails, keys: Sequence[str]) -> list[str]:
     message = detail["msg"]
     if kind == "value_error":
         texts = str(detail["ctx"]["error"]).split("\n")
-        return [text if len(detail["loc"]) != 1 or _names_value(text) else f"found {found}; {text}" for text in texts]
+        return [
+            text if len(detail["loc"]) != 1 or _names_value(text) else f"found {found}; {text}"
+            for text in texts
+        ]
     return [f"found {found}; {message.replace('Input should', 'it should', 1)}"]
 
 

@@ -43,7 +43,17 @@ COLUMNS = [
     "seconds",
 ]
 """Columns of `cells.*`, one row per cell of the spec."""
-PACKAGES = ("stability-study", "torch", "ray", "mlflow", "optuna", "numpy", "scipy", "scikit-learn", "matplotlib")
+PACKAGES = (
+    "stability-study",
+    "torch",
+    "ray",
+    "mlflow",
+    "optuna",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+)
 
 
 DYNAMICS: dict[str, Callable[[dict[str, list[float]]], float]] = {
@@ -59,7 +69,14 @@ DYNAMICS: dict[str, Callable[[dict[str, list[float]]], float]] = {
 def dynamics_columns(text: str) -> dict[str, float]:
     """The columns of one cell; none where nothing was recorded."""
     found = json.loads(text)
-    known = {name: [value for value in found[name] if value is not None] for name in ("grad_std", "scale", "update_ratio")} if found else {}
+    known = (
+        {
+            name: [value for value in found[name] if value is not None]
+            for name in ("grad_std", "scale", "update_ratio")
+        }
+        if found
+        else {}
+    )
     return {name: rule(known) for name, rule in DYNAMICS.items()} if known and all(known.values()) else {}
 
 
@@ -73,13 +90,24 @@ def table(analysis: Analysis) -> DataFrame:
         record, budget = analysis.stored.get(cell.key), analysis.plan.settings[cell.setting].condition.budget
         where = {key: getattr(budget, key) for key in varied}
         if record is not None:
-            rows.append(where | {name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics))
+            rows.append(
+                where | {name: getattr(record, name) for name in COLUMNS} | dynamics_columns(record.dynamics)
+            )
         elif not analysis.searches:
-            known = {name: getattr(cell, name) for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")}
+            known = {
+                name: getattr(cell, name)
+                for name in ("key", "workload", "optimizer", "transform", "lr", "weight_decay", "seed")
+            }
             rows.append(where | known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, *varied, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())])
-    numbers = [name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"] + ["seconds"]
-    return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64"))
+    frame = pd.DataFrame(
+        rows, columns=[*COLUMNS, *varied, *(DYNAMICS if analysis.plan.spec.budget.dynamics else ())]
+    )
+    numbers = [
+        name for name in COLUMNS if name.startswith(("loss_", "metric_")) and name != "metric_name"
+    ] + ["seconds"]
+    return frame.astype(
+        dict.fromkeys(numbers, "float64") | dict.fromkeys(("diverged_step", "steps"), "Int64")
+    )
 
 
 def export(analysis: Analysis, folder: Path) -> list[Path]:

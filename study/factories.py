@@ -32,14 +32,26 @@ def load(reference: str) -> Any:
         ValueError: not of the form `package.module:name`, no such module or name, or the module cannot be imported.
     """
     if not FORM.fullmatch(reference):
-        raise ValueError(f"found {short(reference)}; wanted 'package.module:name': a module as in an import, a colon, and a name in it")
+        raise ValueError(
+            f"found {short(reference)}; wanted 'package.module:name': a module as in an import, a colon, and a name in it"
+        )
     module_name, _, name = reference.partition(":")
-    if module_name.partition(".")[0] in sys.stdlib_module_names:  # `os:system` with constants would be a shell in a data file
-        raise ValueError(f"{reference}: {module_name!r} is Python's own; wanted a module of yours (a file of that name needs another)")
+    if (
+        module_name.partition(".")[0] in sys.stdlib_module_names
+    ):  # `os:system` with constants would be a shell in a data file
+        raise ValueError(
+            f"{reference}: {module_name!r} is Python's own; wanted a module of yours (a file of that name needs another)"
+        )
     module = imported(module_name)
     if not hasattr(module, name):
-        there = [key for key, value in vars(module).items() if not key.startswith("_") and not isinstance(value, ModuleType)]
-        raise ValueError(f"module {module_name!r} has no {name!r}; it is {getattr(module, '__file__', None) or 'built in'}{nearest(name, there)}")
+        there = [
+            key
+            for key, value in vars(module).items()
+            if not key.startswith("_") and not isinstance(value, ModuleType)
+        ]
+        raise ValueError(
+            f"module {module_name!r} has no {name!r}; it is {getattr(module, '__file__', None) or 'built in'}{nearest(name, there)}"
+        )
     return getattr(module, name)
 
 
@@ -51,7 +63,9 @@ def returns(reference: str, wanted: type[Any]) -> Callable[..., Any]:
     """
     factory = load(reference)
     if not callable(factory):
-        raise ValueError(f"{reference} is {short(factory)}; wanted a function that returns a {wanted.__name__}")
+        raise ValueError(
+            f"{reference} is {short(factory)}; wanted a function that returns a {wanted.__name__}"
+        )
 
     @wraps(factory)
     def call(*arguments: Any, **constants: Any) -> Any:
@@ -60,7 +74,9 @@ def returns(reference: str, wanted: type[Any]) -> Callable[..., Any]:
         except Exception as error:  # whatever the user's code raises is about the user's code
             raise ValueError(f"{reference} raised {told(error)}") from error
         if not isinstance(made, wanted):
-            raise TypeError(f"{reference} returned {short(made)}; wanted a {wanted.__module__.partition('.')[0]}.{wanted.__name__}")
+            raise TypeError(
+                f"{reference} returned {short(made)}; wanted a {wanted.__module__.partition('.')[0]}.{wanted.__name__}"
+            )
         return made
 
     return call
@@ -79,7 +95,9 @@ def check_source(reference: str, source: str) -> None:
     """
     found = source_of(reference)
     if found != source:
-        raise ValueError(f"the source of {reference} is {found} here and was {source} when the study was launched; launch again, with the same files on all machines")
+        raise ValueError(
+            f"the source of {reference} is {found} here and was {source} when the study was launched; launch again, with the same files on all machines"
+        )
 
 
 def imported(name: str) -> ModuleType:
@@ -89,16 +107,24 @@ def imported(name: str) -> ModuleType:
         ValueError: there is none, or its code raised an error.
     """
     if "" not in sys.path:
-        sys.path.append("")  # the current folder, last: a file there must not stand before an installed package
+        sys.path.append(
+            ""
+        )  # the current folder, last: a file there must not stand before an installed package
     _forget_if_changed(name)
     try:
         with contextlib.redirect_stdout(sys.stderr), _no_bytecode():
             module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            beside = [path.stem for path in Path.cwd().iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+            beside = [
+                path.stem
+                for path in Path.cwd().iterdir()
+                if path.suffix == ".py" or (path / "__init__.py").exists()
+            ]
             where = "looked in PYTHONPATH, the installed packages and the current folder: run from the folder that holds it, or name that folder in PYTHONPATH"
-            raise ValueError(f"there is no module {error.name!r}; {where}{nearest(error.name, beside)}") from None
+            raise ValueError(
+                f"there is no module {error.name!r}; {where}{nearest(error.name, beside)}"
+            ) from None
         raise ValueError(f"module {name!r} cannot be imported: {told(error)}") from None
     _seen.setdefault(name, source_hash(module))
     return module
@@ -132,7 +158,9 @@ def _no_bytecode() -> Iterator[None]:
 def told(error: BaseException) -> str:
     """An error of the user's code in a line: its type, its words, and the last line of the user's that it passed through."""
     if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
+        return (
+            f"{type(error).__name__}: {error.msg} ({Path(error.filename or '?').name}, line {error.lineno})"
+        )
     words = next(iter(str(error).strip().splitlines()), "")
     where, trace = "", error.__traceback__
     while trace is not None:
@@ -146,5 +174,12 @@ def told(error: BaseException) -> str:
 def _is_the_users(file: str) -> bool:
     path = Path(file)
     house = Path(__file__).parents[1]
-    ours = any(path.is_relative_to(house / room) for room in ("search_spaces", "trainers", "tracking", "study"))
-    return not (file.startswith("<") or ours or set(INSTALLED) & set(path.parts) or path.is_relative_to(sysconfig.get_paths()["stdlib"]))
+    ours = any(
+        path.is_relative_to(house / room) for room in ("search_spaces", "trainers", "tracking", "study")
+    )
+    return not (
+        file.startswith("<")
+        or ours
+        or set(INSTALLED) & set(path.parts)
+        or path.is_relative_to(sysconfig.get_paths()["stdlib"])
+    )

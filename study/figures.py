@@ -45,7 +45,9 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
         return lacking(group)
     layers = list(next(iter(panels.values())))
     looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
-    figure, axes = page(group, len(found), "standard deviation of each weight's gradient, before the transform", alike=True)
+    figure, axes = page(
+        group, len(found), "standard deviation of each weight's gradient, before the transform", alike=True
+    )
     for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
         panel.set_title(wrapped(label, TITLE), fontsize=8.5)
         if not visible(lines):
@@ -59,32 +61,63 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
 def global_std(group: Sequence[Track]) -> Figure | str:
     """Standard deviation of all weights' gradients together, and the scale factor: the transform's own, or the ratio of norms after and before it."""
     quantities = {"deviation of all gradients": "grad_std", "scale factor (after / before)": "scale"}
-    return beside(group, {title: {track.label: track.recorded(name) for track in group} for title, name in quantities.items()}, "gradients before the transform, and scale factors")
+    return beside(
+        group,
+        {title: {track.label: track.recorded(name) for track in group} for title, name in quantities.items()},
+        "gradients before the transform, and scale factors",
+    )
 
 
 def exponents(group: Sequence[Track]) -> Figure | str:
     """Autoscale's scale factor, and that with exponents 1 and 2: as trained, or what they make of the deviations of autoscale's own run."""
-    own = next((track for track in group if track.landscape.method == "autoscale" and not track.landscape.constants), None)
+    own = next(
+        (track for track in group if track.landscape.method == "autoscale" and not track.landscape.constants),
+        None,
+    )
     if own is None:
         return "takes the transform autoscale with its default constants"
     lines = {f"{own.label}, trained": own.recorded("scale")}
     for p in (1.0, 2.0):
-        trained = next((track for track in group if track.landscape.method == "autoscale" and track.landscape.constants == (("exponent", p),)), None)
-        lines |= {f"{trained.label}, trained": trained.recorded("scale")} if trained else {f"exponent {p:g}, computed along that run": own.scale_with(p)}
+        trained = next(
+            (
+                track
+                for track in group
+                if track.landscape.method == "autoscale" and track.landscape.constants == (("exponent", p),)
+            ),
+            None,
+        )
+        lines |= (
+            {f"{trained.label}, trained": trained.recorded("scale")}
+            if trained
+            else {f"exponent {p:g}, computed along that run": own.scale_with(p)}
+        )
     return beside([own], {"scale factor a_t": lines}, "autoscale's scale factor with exponent 1 and 2")
 
 
 def score(group: Sequence[Track]) -> Figure | str:
     """The metric on the evaluation images."""
     name = group[0].landscape.metric_name
-    return beside(group, {f"{name} on the evaluation set": {track.label: track.metric() for track in group}}, name, log=False, nothing=UNTRAINED)
+    return beside(
+        group,
+        {f"{name} on the evaluation set": {track.label: track.metric() for track in group}},
+        name,
+        log=False,
+        nothing=UNTRAINED,
+    )
 
 
-FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {"layer-std": layer_std, "global-std": global_std, "scale-exponents": exponents, "score": score}
+FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {
+    "layer-std": layer_std,
+    "global-std": global_std,
+    "scale-exponents": exponents,
+    "score": score,
+}
 """Each figure, and how it is drawn of the tracks of one network; or in words what it lacks."""
 
 
-def draw_figures(analysis: Analysis, folder: Path, lr: float | None = None, weight_decay: float | None = None) -> tuple[list[Path], dict[str, str]]:
+def draw_figures(
+    analysis: Analysis, folder: Path, lr: float | None = None, weight_decay: float | None = None
+) -> tuple[list[Path], dict[str, str]]:
     """Every figure of every network as files, and in words why some are missing.
 
     Raises:
@@ -110,10 +143,16 @@ def lacking(group: Sequence[Track]) -> str:
         return UNRECORDED
     if all((track.outcome_S == PENDING).all() for track in group):
         return UNTRAINED
-    return "takes finite numbers: the cells ended before one was recorded" if any(track.seen for track in group) else UNRECORDED
+    return (
+        "takes finite numbers: the cells ended before one was recorded"
+        if any(track.seen for track in group)
+        else UNRECORDED
+    )
 
 
-def page(group: Sequence[Track], panels: int, title: str, *, alike: bool = False) -> tuple[Figure, list[Axes]]:
+def page(
+    group: Sequence[Track], panels: int, title: str, *, alike: bool = False
+) -> tuple[Figure, list[Axes]]:
     """An empty figure with so many panels, which says what it is of; `alike` ones show one quantity on one axis."""
     columns = min(panels, COLUMNS)
     rows = math.ceil(panels / columns)
@@ -123,7 +162,11 @@ def page(group: Sequence[Track], panels: int, title: str, *, alike: bool = False
         panel.remove()
     places = list(dict.fromkeys(track.place for track in group))
     seeds = len(group[0].landscape.seeds)
-    bands = f"means over {seeds} seeds, bands from the least to the greatest" if seeds > 1 else "one seed: no bands"
+    bands = (
+        f"means over {seeds} seeds, bands from the least to the greatest"
+        if seeds > 1
+        else "one seed: no bands"
+    )
     where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
     setting = " · ".join(part for part in group[0].landscape.setting if part)
     lines = (setting, title, f"{where}; {bands}")
@@ -133,15 +176,23 @@ def page(group: Sequence[Track], panels: int, title: str, *, alike: bool = False
     return figure, axes[:panels]
 
 
-def beside(group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = "") -> Figure | str:
+def beside(
+    group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = ""
+) -> Figure | str:
     """One panel per quantity with a line per name, and one legend."""
     if not any(visible(lines) for lines in panels.values()):
         return nothing or lacking(group)
     figure, axes = page(group, len(panels), title)
-    names = [name for name in dict.fromkeys(name for lines in panels.values() for name in lines) if any((band := lines.get(name)) and band.known for lines in panels.values())]
+    names = [
+        name
+        for name in dict.fromkeys(name for lines in panels.values() for name in lines)
+        if any((band := lines.get(name)) and band.known for lines in panels.values())
+    ]
     looks = {name: look(k, len(names)) for k, name in enumerate(names)}
     for panel, (quantity, lines) in zip(axes, panels.items(), strict=True):
-        paint(panel, lines, looks, group[0].unit, quantity, log=log) if visible(lines) else say(panel, "nothing was recorded here")
+        paint(panel, lines, looks, group[0].unit, quantity, log=log) if visible(lines) else say(
+            panel, "nothing was recorded here"
+        )
     legend(figure, looks)
     return figure
 
@@ -155,8 +206,18 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
     known = {name: band for name, band in lines.items() if band is not None and band.known}
     log = log and any((band.mean_J > 0).any() for band in known.values())
     for name, band in known.items():
-        mean_J, low_J, high_J = ((np.where(values > 0, values, np.nan) if log else values) for values in (band.mean_J, band.low_J, band.high_J))
-        panel.plot(band.at_J, mean_J, linewidth=1.2, marker="o" if len(band.at_J) <= FEW else "", markersize=2.5, **looks[name])
+        mean_J, low_J, high_J = (
+            (np.where(values > 0, values, np.nan) if log else values)
+            for values in (band.mean_J, band.low_J, band.high_J)
+        )
+        panel.plot(
+            band.at_J,
+            mean_J,
+            linewidth=1.2,
+            marker="o" if len(band.at_J) <= FEW else "",
+            markersize=2.5,
+            **looks[name],
+        )
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
     if log:
         panel.set_yscale("log")
@@ -187,7 +248,9 @@ def legend(figure: Figure, looks: Looks) -> None:
 
     handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
     columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
-    figure.set_figheight(figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0))  # a long legend takes nothing from the panels
+    figure.set_figheight(
+        figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0)
+    )  # a long legend takes nothing from the panels
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
 
 
@@ -196,7 +259,12 @@ def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
-    bar = figure.colorbar(ScalarMappable(Normalize(1, len(layers)), ListedColormap(spread(256))), ax=list(axes), fraction=0.03, pad=0.01)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(1, len(layers)), ListedColormap(spread(256))),
+        ax=list(axes),
+        fraction=0.03,
+        pad=0.01,
+    )
     bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")), fontsize=8)
     bar.set_ticks(sorted({round(1 + k * (len(layers) - 1) / NAMED_LAYERS) for k in range(NAMED_LAYERS + 1)}))
     bar.ax.tick_params(labelsize=7.5)

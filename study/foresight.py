@@ -60,7 +60,9 @@ class Foresight:
             if self.seconds is not None
             else "time unknown until a first tile is stored"
         )
-        at_most = ["design edges: cells are asked for round by round until every edge is known; what follows is for all of them, and the most that there can be"]
+        at_most = [
+            "design edges: cells are asked for round by round until every edge is known; what follows is for all of them, and the most that there can be"
+        ]
         return [
             f"{spec.name}: {grid}{f' x {many} settings' if many > 1 else ''} = {len(self.plan.cells):,} cells",
             *(at_most if spec.design == "edges" else ()),
@@ -83,14 +85,24 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(spec.name))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        stored = {key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome != "failed"}
+        stored = {
+            key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome != "failed"
+        }
         remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)
-    widths = {key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells) for key in {cell.setting for cell in missing}}
+    widths = {
+        key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells)
+        for key in {cell.setting for cell in missing}
+    }
     workers = max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
     return Foresight(
-        plan, len(stored), len(plan.jobs(missing, widths)), workers, None if seconds is None else seconds + STARTING_SECONDS, all(measured.get(key) for key in plan.settings)
+        plan,
+        len(stored),
+        len(plan.jobs(missing, widths)),
+        workers,
+        None if seconds is None else seconds + STARTING_SECONDS,
+        all(measured.get(key) for key in plan.settings),
     )

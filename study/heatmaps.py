@@ -25,8 +25,21 @@ LINE = 0.17
 """Height of a line of a title [inches]."""
 COLUMNS = 4
 """Most panels side by side."""
-COLOURS = {"diverged": "#7f1d1d", "failed": "#d946ef", "pending": "#d4d4d4", "inferred inside": "#f5d0a9", "inferred outside": "#f4f4f5"}
-DOT: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4, "color": COLOURS["diverged"], "markeredgecolor": "white", "markeredgewidth": 0.7}
+COLOURS = {
+    "diverged": "#7f1d1d",
+    "failed": "#d946ef",
+    "pending": "#d4d4d4",
+    "inferred inside": "#f5d0a9",
+    "inferred outside": "#f4f4f5",
+}
+DOT: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 4,
+    "color": COLOURS["diverged"],
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.7,
+}
 """Marks a cell of which some seeds diverged."""
 APART = 0.4
 """Distance of the row of weight decay 0 from the others [cells]."""
@@ -56,7 +69,10 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
     for panel in axes[len(landscapes) :]:
         panel.remove()
     bar = figure.colorbar(image, ax=axes[: len(landscapes)].tolist(), fraction=0.025, pad=0.01)
-    bar.set_label(f"{landscapes[0].metric_name}, mean over {len(landscapes[0].seeds)} seed{'s' * (len(landscapes[0].seeds) > 1)}", fontsize=8.5)
+    bar.set_label(
+        f"{landscapes[0].metric_name}, mean over {len(landscapes[0].seeds)} seed{'s' * (len(landscapes[0].seeds) > 1)}",
+        fontsize=8.5,
+    )
     bar.ax.tick_params(labelsize=8)
     title = wrapped(title, int(figure.get_figwidth() * 11))
     figure.suptitle(title, fontsize=10.5)
@@ -110,7 +126,11 @@ def panel_size(landscape: Landscape) -> tuple[float, float]:
 def special(landscape: Landscape) -> dict[str, Flags]:
     """Where cells are shown in a colour of their own, by the names in `COLOURS`."""
     shown = class_of(landscape)
-    inside = np.zeros(shown.shape, dtype=bool) if landscape.class_SWL is None else (landscape.class_SWL == 1).all(axis=0)
+    inside = (
+        np.zeros(shown.shape, dtype=bool)
+        if landscape.class_SWL is None
+        else (landscape.class_SWL == 1).all(axis=0)
+    )
     return {
         "diverged": shown == DIVERGED,
         "failed": shown == FAILED,
@@ -123,7 +143,13 @@ def special(landscape: Landscape) -> dict[str, Flags]:
 def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
     """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
     shown = class_of(landscape)
-    image = mesh(panel, landscape, np.ma.masked_invalid(mean_metric(landscape)), cmap="viridis" if landscape.higher_is_better else "viridis_r", norm=norm)
+    image = mesh(
+        panel,
+        landscape,
+        np.ma.masked_invalid(mean_metric(landscape)),
+        cmap="viridis" if landscape.higher_is_better else "viridis_r",
+        norm=norm,
+    )
     for name, place_WL in special(landscape).items():
         plain(panel, landscape, place_WL, COLOURS[name])
     w, c = np.nonzero((landscape.outcome_SWL == DIVERGED).any(axis=0) & (shown == FINISHED))
@@ -140,7 +166,11 @@ def bottoms(landscape: Landscape) -> np.ndarray:
 def blocks(landscape: Landscape) -> list[slice]:
     """Rows that hang together: weight decay 0, and the others."""
     zeros = sum(value == 0 for value in landscape.weight_decay)
-    return [rows for rows in (slice(0, zeros), slice(zeros, len(landscape.weight_decay))) if rows.start < rows.stop]
+    return [
+        rows
+        for rows in (slice(0, zeros), slice(zeros, len(landscape.weight_decay)))
+        if rows.start < rows.stop
+    ]
 
 
 def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
@@ -148,7 +178,9 @@ def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
     image: Any = None
     for rows in blocks(landscape):
         edges = np.arange(rows.stop - rows.start + 1) + bottoms(landscape)[rows.start]
-        image = panel.pcolormesh(np.arange(len(landscape.lr) + 1), edges, value_WL[rows], rasterized=value_WL.size > 2000, **style)
+        image = panel.pcolormesh(
+            np.arange(len(landscape.lr) + 1), edges, value_WL[rows], rasterized=value_WL.size > 2000, **style
+        )
     return image
 
 
@@ -157,15 +189,29 @@ def plain(panel: Axes, landscape: Landscape, chosen_WL: Flags, colour: str) -> N
     from matplotlib.colors import ListedColormap
 
     if chosen_WL.any():
-        mesh(panel, landscape, np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape)), cmap=ListedColormap([colour]))
+        mesh(
+            panel,
+            landscape,
+            np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape)),
+            cmap=ListedColormap([colour]),
+        )
 
 
 def outline(panel: Axes, landscape: Landscape, inside_WL: Flags, kind: str) -> None:
     """Draw the border of a region along the edges of its cells; a row of weight decay 0 has a border of its own."""
     from matplotlib.collections import LineCollection
 
-    lines = [[(x, y + bottoms(landscape)[rows.start]) for x, y in line] for rows in blocks(landscape) for line in borders(inside_WL[rows])]
-    panel.add_collection(LineCollection(lines, colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)), autolim=False)
+    lines = [
+        [(x, y + bottoms(landscape)[rows.start]) for x, y in line]
+        for rows in blocks(landscape)
+        for line in borders(inside_WL[rows])
+    ]
+    panel.add_collection(
+        LineCollection(
+            lines, colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)
+        ),
+        autolim=False,
+    )
 
 
 def rim(kind: str) -> list[Any]:
@@ -203,12 +249,21 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
 
 def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
     """Ticks at whole decades, written as powers of ten."""
-    for axis, values, name in ((panel.xaxis, landscape.lr, "lr"), (panel.yaxis, landscape.weight_decay, "weight decay")):
-        whole = [k for k, value in enumerate(values) if value == 0 or abs(math.log10(value) - round(math.log10(value))) < 1e-6]
+    for axis, values, name in (
+        (panel.xaxis, landscape.lr, "lr"),
+        (panel.yaxis, landscape.weight_decay, "weight decay"),
+    ):
+        whole = [
+            k
+            for k, value in enumerate(values)
+            if value == 0 or abs(math.log10(value) - round(math.log10(value))) < 1e-6
+        ]
         places = thinned(whole or list(range(len(values))))
         outer = bottom if axis is panel.xaxis else left
         start = np.arange(len(values)) if axis is panel.xaxis else bottoms(landscape)
-        axis.set_ticks([start[k] + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5)
+        axis.set_ticks(
+            [start[k] + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5
+        )
         axis.set_tick_params(length=2)
         if outer:
             axis.set_label_text(name, fontsize=8.5)
@@ -231,14 +286,32 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
     """What the special colours and lines mean; only those that occur."""
     from matplotlib.lines import Line2D
 
-    handles: list[Any] = [patch(colour, name) for name, colour in COLOURS.items() if any(special(landscape)[name].any() for landscape in landscapes)]
-    if any(((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any() for landscape in landscapes):
+    handles: list[Any] = [
+        patch(colour, name)
+        for name, colour in COLOURS.items()
+        if any(special(landscape)[name].any() for landscape in landscapes)
+    ]
+    if any(
+        ((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any()
+        for landscape in landscapes
+    ):
         handles.append(some_diverged())
     if any(landscape.complete_S.any() for landscape in landscapes):
-        handles += [Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)") for kind, colour in OUTLINES.items()]
+        handles += [
+            Line2D(
+                [], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)"
+            )
+            for kind, colour in OUTLINES.items()
+        ]
     if handles:
         most = int(figure.get_figwidth() / 1.75)
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), most), fontsize=8, frameon=False)
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(len(handles), most),
+            fontsize=8,
+            frameon=False,
+        )
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -250,6 +323,10 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}):
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
-            figure.savefig(path, dpi=150, metadata={"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind])
+            figure.savefig(
+                path,
+                dpi=150,
+                metadata={"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind],
+            )
             written.append(path)
     return written

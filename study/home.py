@@ -55,7 +55,9 @@ class Home:
             SpecError: it cannot be made or written.
         """
         if set("?#%") & set(str(self.root.resolve())):
-            raise SpecError(f"home {self.root}: database addresses cannot hold ?, # or %; choose another with --home")
+            raise SpecError(
+                f"home {self.root}: database addresses cannot hold ?, # or %; choose another with --home"
+            )
         try:
             for folder in (self.root, self.root / "optuna", self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,9 @@ class Home:
             probe.write_bytes(bytes(65_536))  # a disk may be full, too
             probe.unlink()
         except OSError as error:
-            raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
+            raise SpecError(
+                f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
+            ) from None
 
     def open_ledger(self) -> Ledger:
         """The ledger, made if there is none; two first launches at once make it one after the other."""
@@ -86,9 +90,13 @@ class Home:
                 pid = owner.read_text()
             except OSError:
                 pid = "unknown"
-            raise SpecError(f"study {study!r} is being launched by process {pid}; wait for it, or stop it first") from None
+            raise SpecError(
+                f"study {study!r} is being launched by process {pid}; wait for it, or stop it first"
+            ) from None
         except OSError as error:
-            raise SpecError(f"home {self.root}: cannot be written ({error.strerror}); choose another with --home") from None
+            raise SpecError(
+                f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
+            ) from None
         try:
             with suppress(OSError):  # only told to others
                 owner.write_text(str(os.getpid()))

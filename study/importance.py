@@ -57,14 +57,18 @@ def importances(landscape: Landscape, baseline: Landscape | None = None) -> list
     Args:
         baseline: if given, the importances for the difference to it are there too.
     """
-    found = _evaluated(landscape, as_trials(landscape, decades=True), SCORE, landscape.outcome_SWL == DIVERGED)
+    found = _evaluated(
+        landscape, as_trials(landscape, decades=True), SCORE, landscape.outcome_SWL == DIVERGED
+    )
     if baseline is None or baseline is landscape:
         return found
     diverged = (landscape.outcome_SWL == DIVERGED) | (baseline.outcome_SWL == DIVERGED)
     return found + _evaluated(landscape, as_trials(landscape, baseline, decades=True), DIFFERENCE, diverged)
 
 
-def _evaluated(landscape: Landscape, trials: list[FrozenTrial], of: str, diverged_SWL: Flags) -> list[Importance]:
+def _evaluated(
+    landscape: Landscape, trials: list[FrozenTrial], of: str, diverged_SWL: Flags
+) -> list[Importance]:
     quiet()
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
@@ -72,21 +76,44 @@ def _evaluated(landscape: Landscape, trials: list[FrozenTrial], of: str, diverge
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
     evaluators = {"fanova": FanovaImportanceEvaluator(seed=0), "pedanova": PedAnovaImportanceEvaluator()}
-    warnings.filterwarnings("ignore", message=".*quantiles select the same.*")  # few settings: both quantiles are the best one
-    enough = len(landscape.lr) > 1 and sum(value > 0 for value in landscape.weight_decay) > 1 and len({trial.value for trial in trials}) > 1
+    warnings.filterwarnings(
+        "ignore", message=".*quantiles select the same.*"
+    )  # few settings: both quantiles are the best one
+    enough = (
+        len(landscape.lr) > 1
+        and sum(value > 0 for value in landscape.weight_decay) > 1
+        and len({trial.value for trial in trials}) > 1
+    )
     decidable = enough and landscape.class_SWL is None
     found = []
     for name, evaluator in evaluators.items():
-        raw = {axis: float(share) for axis, share in sorted(evaluator.evaluate(study).items())} if decidable else {}
+        raw = (
+            {axis: float(share) for axis, share in sorted(evaluator.evaluate(study).items())}
+            if decidable
+            else {}
+        )
         total = sum(raw.values())
         shares = {axis: share / total for axis, share in raw.items()} if total > 0 else {}
         interaction = min(max(1 - total, 0.0), 1.0) if raw and name == "fanova" else None
         diverged = float(diverged_SWL.mean()) if diverged_SWL.size and landscape.class_SWL is None else 0.0
-        found.append(Importance(landscape.transform, name, of, shares, interaction, len(trials), len(landscape.seeds), diverged))
+        found.append(
+            Importance(
+                landscape.transform,
+                name,
+                of,
+                shares,
+                interaction,
+                len(trials),
+                len(landscape.seeds),
+                diverged,
+            )
+        )
     return found
 
 
-def as_trials(landscape: Landscape, minus: Landscape | None = None, *, decades: bool = False) -> list[FrozenTrial]:
+def as_trials(
+    landscape: Landscape, minus: Landscape | None = None, *, decades: bool = False
+) -> list[FrozenTrial]:
     """One trial per setting with the mean score over seeds: a plot of several trials at one place would show the last alone.
 
     Args:
@@ -101,7 +128,10 @@ def as_trials(landscape: Landscape, minus: Landscape | None = None, *, decades: 
     if not rows or not landscape.seeds:
         return []
     weight_decay = [landscape.weight_decay[w] for w in rows]
-    axes = {name: _in_decades(values) if decades else FloatDistribution(values[0], values[-1], log=True) for name, values in (("lr", landscape.lr), ("weight_decay", weight_decay))}
+    axes = {
+        name: _in_decades(values) if decades else FloatDistribution(values[0], values[-1], log=True)
+        for name, values in (("lr", landscape.lr), ("weight_decay", weight_decay))
+    }
     place = math.log10 if decades else float
     step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_SETTINGS))) if decades else 1
     trained_SWL = landscape.outcome_SWL != INFERRED
@@ -113,7 +143,10 @@ def as_trials(landscape: Landscape, minus: Landscape | None = None, *, decades: 
             value=float(score_WL[w, c]),
             params={"lr": place(lr), "weight_decay": place(landscape.weight_decay[w])},
             distributions=axes,
-            user_attrs={"outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(OUTCOMES)).tolist(), "keys": [str(key) for key in landscape.key_SWL[:, w, c]]},
+            user_attrs={
+                "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(OUTCOMES)).tolist(),
+                "keys": [str(key) for key in landscape.key_SWL[:, w, c]],
+            },
         )
         for w in rows[::step]
         for c, lr in list(enumerate(landscape.lr))[::step]
@@ -147,7 +180,11 @@ def store(path: Path, landscapes: Sequence[Landscape]) -> None:
             optuna.delete_study(study_name=name, storage=storage)
         study: Study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
         study.add_trials(as_trials(landscape))
-        study.set_user_attr("value is", f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds" + ("" if landscape.higher_is_better else ", with its sign turned"))
+        study.set_user_attr(
+            "value is",
+            f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds"
+            + ("" if landscape.higher_is_better else ", with its sign turned"),
+        )
         study.set_user_attr("content", content)
     storage.engine.dispose()
 

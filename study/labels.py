@@ -17,7 +17,11 @@ def file_name(words: str) -> str:
 def shortened(name: str) -> str:
     """A name of more than `LONGEST` bytes as its first `KEPT` and the beginning of its sha256, so that long names which begin alike stay apart."""
     whole = name.encode()
-    return name if len(whole) <= LONGEST else f"{whole[:KEPT].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
+    return (
+        name
+        if len(whole) <= LONGEST
+        else f"{whole[:KEPT].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
+    )
 
 
 def tag_name(setting: str) -> str:

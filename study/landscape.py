@@ -108,10 +108,19 @@ class Landscape:
 
     def at_seeds(self, chosen_S: Flags) -> Landscape:
         """The same landscape with these seeds only."""
-        arrays = {name: getattr(self, name)[chosen_S] for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")}
+        arrays = {
+            name: getattr(self, name)[chosen_S]
+            for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")
+        }
         records = None if self.record_SWL is None else self.record_SWL[chosen_S]
         classes = None if self.class_SWL is None else self.class_SWL[chosen_S]
-        return replace(self, seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()), record_SWL=records, class_SWL=classes, **arrays)
+        return replace(
+            self,
+            seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()),
+            record_SWL=records,
+            class_SWL=classes,
+            **arrays,
+        )
 
 
 def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
@@ -124,10 +133,14 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
     result = []
     for (key, transform), members in groups.items():
         setting = plan.settings[key]
-        cells = [plan.cells[index] for index in members]  # seed-major, then weight decay, then lr: the plan's own order
+        cells = [
+            plan.cells[index] for index in members
+        ]  # seed-major, then weight decay, then lr: the plan's own order
         records = [stored.get(cell.key) for cell in cells]
         some = next((record for record in records if record is not None and record.outcome != "failed"), None)
-        outcome = np.array([OUTCOMES.index(record.outcome) if record else PENDING for record in records]).reshape(shape)
+        outcome = np.array(
+            [OUTCOMES.index(record.outcome) if record else PENDING for record in records]
+        ).reshape(shape)
         initial = column(records, "metric_initial").reshape(shape)
         start = column(records, "loss_initial").reshape(shape)
         result.append(
@@ -142,7 +155,9 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 metric_name=some.metric_name if some else "score",
                 higher_is_better=some is None or some.metric_direction == "max",
                 outcome_SWL=outcome,
-                metric_SWL=np.where(outcome == FINISHED, column(records, "metric_final").reshape(shape), np.nan),
+                metric_SWL=np.where(
+                    outcome == FINISHED, column(records, "metric_final").reshape(shape), np.nan
+                ),
                 untrained_S=first_known(initial),
                 loss_SWL=column(records, "loss_final").reshape(shape),
                 loss_initial_S=first_known(start),

@@ -62,15 +62,27 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             workload = workload_of(setting.workload, setting.model)
             found[setting.name] = fingerprint_of(setting.workload, setting.model)
         except Exception as error:  # a user's own workload may raise anything
-            raise SpecError(f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}") from None
+            raise SpecError(
+                f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}"
+            ) from None
         if spec.budget.batch_size > len(workload.train_x):
-            raise SpecError(f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that")
+            raise SpecError(
+                f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that"
+            )
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
         rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found
 
 
-def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False, address: str | None = None, tracking_uri: str | None = None) -> Launch:
+def launch(
+    spec: StudySpec,
+    home: Home,
+    console: Console,
+    *,
+    here: bool = False,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+) -> Launch:
     """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
 
     Args:
@@ -95,13 +107,25 @@ def launch(spec: StudySpec, home: Home, console: Console, *, here: bool = False,
         return _run(plan, home, ledger, console, here, address, tracking_uri or home.mlflow_uri, started)
 
 
-def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, address: str | None, uri: str, started: float) -> Launch:
+def _run(
+    plan: Plan,
+    home: Home,
+    ledger: Ledger,
+    console: Console,
+    here: bool,
+    address: str | None,
+    uri: str,
+    started: float,
+) -> Launch:
     outcomes = plan.own(ledger.outcomes(plan.settings))
     stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
     failures: list[Failure] = []
     interrupted = False
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
-    with mirrored(plan, stored, ledger, home, uri) as mirror, Display(console, len(stored), diverged, lambda: mirror.waiting, lambda: mirror.trouble) as display:
+    with (
+        mirrored(plan, stored, ledger, home, uri) as mirror,
+        Display(console, len(stored), diverged, lambda: mirror.waiting, lambda: mirror.trouble) as display,
+    ):
 
         def done(records: list[CellRecord]) -> None:
             ledger.add(records)
@@ -111,33 +135,59 @@ def _run(plan: Plan, home: Home, ledger: Ledger, console: Console, here: bool, a
 
         def train(jobs: list[Job], pool: dispatch.Pool) -> list[Failure]:
             failed = pool.train(jobs, done)
-            large = [failure for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1]
+            large = [
+                failure for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
+            ]
             rest = [failure for failure in failed if failure not in large]
             ledger.add(record for failure in rest for record in failed_records(failure.job, failure.reason))
-            return rest + (train([half for failure in large for half in halves(failure.job)], pool) if large else [])
+            return rest + (
+                train([half for failure in large for half in halves(failure.job)], pool) if large else []
+            )
 
         kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)
         try:
             rounds = iter(Rounds(plan, ledger.get))
             first = next(rounds, None)
             if first and missing_of(first, ledger):
-                with dispatch.here(kept) if here else dispatch.ray_pool(plan.spec.workers, kept, address) as pool, stopped_like_ctrl_c():
+                with (
+                    dispatch.here(kept)
+                    if here
+                    else dispatch.ray_pool(plan.spec.workers, kept, address) as pool,
+                    stopped_like_ctrl_c(),
+                ):
                     for part in chain([first], rounds):
                         missing = missing_of(part, ledger)
                         display.expect(len(missing))
-                        widths = {key: width_of(key, plan, ledger, pool) for key in plan.settings if any(cell.setting == key for cell in missing)}
+                        widths = {
+                            key: width_of(key, plan, ledger, pool)
+                            for key in plan.settings
+                            if any(cell.setting == key for cell in missing)
+                        }
                         failures += train(part.jobs(missing, widths), pool)
             with stopped_like_ctrl_c():
                 mirror.finish(display.refresh)
         except KeyboardInterrupt:
             interrupted = True
-    analysis, trouble = Analysis(plan, ledger.get(plan.keys), ledger.runs(plan.spec.name, uri)), mirror.trouble
+    analysis, trouble = (
+        Analysis(plan, ledger.get(plan.keys), ledger.runs(plan.spec.name, uri)),
+        mirror.trouble,
+    )
     if analysis.complete:
         shutil.rmtree(kept.folder, ignore_errors=True)
     if not interrupted:
         trouble = conclude(analysis, home, uri, console, away=trouble)
     seconds, runs = time.monotonic() - started, runs_of(plan, ledger, uri)
-    return Launch(analysis, display.trained, failures, interrupted, home.exports(plan.spec.name), seconds, runs, trouble, uri == home.mlflow_uri)
+    return Launch(
+        analysis,
+        display.trained,
+        failures,
+        interrupted,
+        home.exports(plan.spec.name),
+        seconds,
+        runs,
+        trouble,
+        uri == home.mlflow_uri,
+    )
 
 
 def missing_of(part: Plan, ledger: Ledger) -> list[Cell]:

@@ -60,9 +60,23 @@ def decades_below(region: Region, row: int) -> Estimate | None:
 
 def _distance(region: Region, row: int, edge: Estimate, sign: float) -> Estimate:
     best_S, spacing = optimum(region, row)
-    whole = Spacing(edge.lattice_sd, edge.lattice_reach if edge.lattice_sd else 0.0, edge.lattice_own) + spacing
-    return _estimate(sign * (np.array(edge.values_S) - best_S), whole, lower=edge.lower_bound or edge.upper_bound, upper=False)
+    whole = (
+        Spacing(edge.lattice_sd, edge.lattice_reach if edge.lattice_sd else 0.0, edge.lattice_own) + spacing
+    )
+    return _estimate(
+        sign * (np.array(edge.values_S) - best_S),
+        whole,
+        lower=edge.lower_bound or edge.upper_bound,
+        upper=False,
+    )
 
 
 def _estimate(value_S: Floats, spacing: Spacing, *, lower: bool, upper: bool) -> Estimate:
-    return Estimate(tuple(value_S.tolist()), spacing.sd, lower, upper, lattice_reach=spacing.reach, lattice_own=spacing.own)
+    return Estimate(
+        tuple(value_S.tolist()),
+        spacing.sd,
+        lower,
+        upper,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )

@@ -13,7 +13,14 @@ from study.limits import EMPTY, decades_above, decades_below, largest_lr
 from study.regions import best_cell, divergence_share, lr_sensitivity, tuned_score, wd_sensitivity
 from study.sensitivity import absolute, constant_axes, constant_sensitivity, scales, shift
 from study.statistics import Estimate
-from study.tuning import effective_dimension, expected_performance, normalised, shared_default_regret, tuning_curve, wins
+from study.tuning import (
+    effective_dimension,
+    expected_performance,
+    normalised,
+    shared_default_regret,
+    tuning_curve,
+    wins,
+)
 from tracking import CellRecord
 
 BUDGETS = (1, 5, 20)
@@ -53,7 +60,9 @@ class Measure:
     ratio: bool = False
 
 
-def needs_axis(axis: str, wanted: str, of: Callable[[Case], Estimate | str]) -> Callable[[Case], Estimate | str]:
+def needs_axis(
+    axis: str, wanted: str, of: Callable[[Case], Estimate | str]
+) -> Callable[[Case], Estimate | str]:
     """A measure along an axis: with one value there is nothing to measure."""
 
     def measured(case: Case) -> Estimate | str:
@@ -97,12 +106,18 @@ def spikes_of(record: CellRecord) -> int | None:
     if len(record.curve) <= LEAST_WINDOW and record.outcome == "finished":
         return None
     windows = [(np.array(loss[max(0, k - WINDOW) : k]), loss[k]) for k in range(LEAST_WINDOW, len(loss))]
-    return sum(bool(value > before.mean() + SPIKE * before.std() > 0) for before, value in windows if before.std() > 0)
+    return sum(
+        bool(value > before.mean() + SPIKE * before.std() > 0)
+        for before, value in windows
+        if before.std() > 0
+    )
 
 
 def chance_of_best(case: Case) -> Estimate | str:
     others = [one for name, one in case.evidence.landscapes.items() if name != case.landscape.transform]
-    return wins(case.landscape, others, EQUAL) if others else "takes at least two transforms; the study has one"
+    return (
+        wins(case.landscape, others, EQUAL) if others else "takes at least two transforms; the study has one"
+    )
 
 
 def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | str]:
@@ -120,7 +135,13 @@ def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | s
             everything = list(piece.landscapes.values())
             floor.append(everything[0].sign * everything[0].untrained_S)
             ceiling.append(np.max([one.score_SWL.max(axis=(1, 2)) for one in everything], axis=0))
-        return of(normalised([piece.landscapes[case.landscape.transform] for piece in pieces], np.array(floor), np.array(ceiling)))
+        return of(
+            normalised(
+                [piece.landscapes[case.landscape.transform] for piece in pieces],
+                np.array(floor),
+                np.array(ceiling),
+            )
+        )
 
     return measured
 
@@ -139,6 +160,11 @@ def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate 
     return measured
 
 
+def best_of(count: int) -> Callable[[Landscape], Estimate]:
+    """The expected best score of so many random cells."""
+    return lambda landscape: tuning_curve(landscape, count)[-1]
+
+
 def of_constants(case: Case) -> Estimate | str:
     """The constant that matters most."""
     axes = constant_axes(case.evidence, case.landscape.method)
@@ -146,7 +172,9 @@ def of_constants(case: Case) -> Estimate | str:
         return "takes several values of one of the transform's constants"
     if next(iter(axes.values()))[0].transform != case.landscape.transform:
         return "stands at the variant that the others differ from"
-    return max((constant_sensitivity(members) for members in axes.values()), key=lambda estimate: estimate.mean)
+    return max(
+        (constant_sensitivity(members) for members in axes.values()), key=lambda estimate: estimate.mean
+    )
 
 
 def of_loss_scale(case: Case) -> Estimate | str:
@@ -158,11 +186,21 @@ def of_loss_scale(case: Case) -> Estimate | str:
         return "stands at loss scale 1"
     moved = [shift(case.evidence, piece, case.landscape.transform) for c, piece in pieces.items() if c != 1.0]
     known = [absolute(one) for one in moved if one is not None]
-    return max(known, key=lambda estimate: estimate.mean) if len(known) == len(moved) else "a trained region is empty at some seed"
+    return (
+        max(known, key=lambda estimate: estimate.mean)
+        if len(known) == len(moved)
+        else "a trained region is empty at some seed"
+    )
 
 
 SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | str]]]] = {
-    "area": ("area", "decades²", lambda of: needs_axis("weight_decay", "weight decays above 0", needs_axis("lr", "learning rates", of))),
+    "area": (
+        "area",
+        "decades²",
+        lambda of: needs_axis(
+            "weight_decay", "weight decays above 0", needs_axis("lr", "learning rates", of)
+        ),
+    ),
     "lr width": ("lr_width", "decades", lambda of: needs_axis("lr", "learning rates", of)),
     "wd width": ("wd_width", "decades", lambda of: needs_axis("weight_decay", "weight decays above 0", of)),
 }
@@ -170,7 +208,9 @@ SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | str]]
 
 MEASURES: dict[str, Measure] = {
     **{
-        f"{kind} {name} ({reference} best)": Measure(unit, wrapped(sized(kind, reference, attribute)), ratio=True)
+        f"{kind} {name} ({reference} best)": Measure(
+            unit, wrapped(sized(kind, reference, attribute)), ratio=True
+        )
         for kind in KINDS
         for reference in REFERENCES
         for name, (attribute, unit, wrapped) in SIZES.items()
@@ -179,10 +219,16 @@ MEASURES: dict[str, Measure] = {
     "lr above optimum": Measure("decades", needs_axis("lr", "learning rates", limit(decades_above))),
     "lr below optimum": Measure("decades", needs_axis("lr", "learning rates", limit(decades_below))),
     "divergence share": Measure("fraction", of_landscape(divergence_share)),
-    "lr sensitivity": Measure("loss units", needs_axis("lr", "learning rates", of_landscape(lr_sensitivity)), ratio=True),
-    "wd sensitivity": Measure("loss units", needs_axis("weight_decay", "weight decays above 0", of_landscape(wd_sensitivity)), ratio=True),
+    "lr sensitivity": Measure(
+        "loss units", needs_axis("lr", "learning rates", of_landscape(lr_sensitivity)), ratio=True
+    ),
+    "wd sensitivity": Measure(
+        "loss units",
+        needs_axis("weight_decay", "weight decays above 0", of_landscape(wd_sensitivity)),
+        ratio=True,
+    ),
     "tuned score": Measure("metric", in_metric(tuned_score)),
-    **{f"expected best of {k}": Measure("metric", in_metric(lambda landscape, k=k: tuning_curve(landscape, k)[-1])) for k in BUDGETS},  # type: ignore[misc]
+    **{f"expected best of {k}": Measure("metric", in_metric(best_of(k))) for k in BUDGETS},
     "expected performance (CPE)": Measure("metric", in_metric(expected_performance)),
     f"best after {EQUAL} cells": Measure("fraction", chance_of_best),
     "late spikes": Measure("per cell", late_spikes),
@@ -199,7 +245,16 @@ FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned scor
 def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> list[Case]:
     """One case per workload, optimizer and transform."""
     return [
-        Case(landscape, piece, [other for other in evidence if (other.optimizer, other.condition) == (piece.optimizer, piece.condition)], stored)
+        Case(
+            landscape,
+            piece,
+            [
+                other
+                for other in evidence
+                if (other.optimizer, other.condition) == (piece.optimizer, piece.condition)
+            ],
+            stored,
+        )
         for piece in evidence
         for landscape in piece.landscapes.values()
     ]

@@ -46,7 +46,9 @@ def workload_with(workload: Choice, model: Choice) -> Workload:
     """The workload of a choice, with the model of another."""
     from trainers.workloads import WORKLOADS, Workload
 
-    made: Workload = _factory("workload", workload, WORKLOADS, Workload, 2)(model_of(model), model.name, **workload.keywords())
+    made: Workload = _factory("workload", workload, WORKLOADS, Workload, 2)(
+        model_of(model), model.name, **workload.keywords()
+    )
     return made
 
 
@@ -56,11 +58,18 @@ def _check_workload(choice: Choice) -> None:
     _factory("workload", choice, WORKLOADS, Workload, 2)
 
 
-CHECKS: dict[str, Callable[[Choice], Any]] = {"transform": transform_of, "optimizer": optimizer_of, "model": model_of, "workload": _check_workload}
+CHECKS: dict[str, Callable[[Choice], Any]] = {
+    "transform": transform_of,
+    "optimizer": optimizer_of,
+    "model": model_of,
+    "workload": _check_workload,
+}
 """Whether constants fit a method; called only for a spec that gives some, or a factory, because it needs torch."""
 
 
-def _factory(kind: str, choice: Choice, table: dict[str, Callable[..., Any]], wanted: type[Any], skip: int = 0) -> Callable[..., Any]:
+def _factory(
+    kind: str, choice: Choice, table: dict[str, Callable[..., Any]], wanted: type[Any], skip: int = 0
+) -> Callable[..., Any]:
     """The factory of a choice, which takes its constants.
 
     Args:
@@ -77,8 +86,14 @@ def _factory(kind: str, choice: Choice, table: dict[str, Callable[..., Any]], wa
         signature = inspect.signature(factory)
     except ValueError:
         raise ValueError(f"{choice.name}: its parameters cannot be read; wanted a Python function") from None
-    if skip and len(signature.parameters) < skip and not any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
-        raise TypeError(f"{kind} {choice.name!r} takes {len(signature.parameters)} arguments; wanted {skip} and its constants: {FIRST[kind]}")
+    if (
+        skip
+        and len(signature.parameters) < skip
+        and not any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    ):
+        raise TypeError(
+            f"{kind} {choice.name!r} takes {len(signature.parameters)} arguments; wanted {skip} and its constants: {FIRST[kind]}"
+        )
     check_keywords(f"{kind} {choice.name!r}", choice.keywords(), signature, skip)
     return factory
 

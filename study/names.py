@@ -19,6 +19,15 @@ def known(kind: str) -> tuple[str, ...]:
     assert package.submodule_search_locations
     source = Path(package.submodule_search_locations[0]) / f"{kind}s" / "__init__.py"
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == TABLES[kind] and isinstance(node.value, ast.Dict):
-            return tuple(key.value for key in node.value.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id == TABLES[kind]
+            and isinstance(node.value, ast.Dict)
+        ):
+            return tuple(
+                key.value
+                for key in node.value.keys
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            )
     raise AssertionError(f"{source} has no literal table {TABLES[kind]}")

@@ -68,9 +68,15 @@ class PublishedTable:
     rows: tuple[Published, ...]
 
 
-def by_method(models: tuple[str, ...], printed: dict[tuple[str, str], tuple[float, ...]]) -> tuple[Published, ...]:
+def by_method(
+    models: tuple[str, ...], printed: dict[tuple[str, str], tuple[float, ...]]
+) -> tuple[Published, ...]:
     """Rows from a table whose lines are methods, (paper's name, transform), and whose columns are models."""
-    return tuple(Published(model, *names, values[k]) for k, model in enumerate(models) for names, values in printed.items())
+    return tuple(
+        Published(model, *names, values[k])
+        for k, model in enumerate(models)
+        for names, values in printed.items()
+    )
 
 
 TABLES: tuple[PublishedTable, ...] = (

@@ -78,26 +78,52 @@ class Plan:
         keys = {cell.key for cell in missing}
         found = []
         for setting, width in widths.items():
-            whole = [tile for tile in tiles((cell for cell in self.cells if cell.setting == setting), width) if all(cell.key in keys for cell in tile.cells)]
+            whole = [
+                tile
+                for tile in tiles((cell for cell in self.cells if cell.setting == setting), width)
+                if all(cell.key in keys for cell in tile.cells)
+            ]
             placed = {cell.key for tile in whole for cell in tile.cells}
-            found += whole + tiles((cell for cell in missing if cell.setting == setting and cell.key not in placed), width)
+            found += whole + tiles(
+                (cell for cell in missing if cell.setting == setting and cell.key not in placed), width
+            )
         return [self.job(tile) for tile in found]
 
     def job(self, tile: Tile) -> Job:
         first = tile.cells[0]
         setting = self.settings[first.setting]
-        transform = next(one for one in self.spec.transforms if (one.name, one.constants) == (first.transform, first.constants))
+        transform = next(
+            one
+            for one in self.spec.transforms
+            if (one.name, one.constants) == (first.transform, first.constants)
+        )
         fingerprint = self.fingerprints.get(setting.name, NEVER_LAUNCHED)
-        return Job(tile, setting.workload, setting.model, setting.optimizer, transform, setting.condition.budget, fingerprint)
+        return Job(
+            tile,
+            setting.workload,
+            setting.model,
+            setting.optimizer,
+            transform,
+            setting.condition.budget,
+            fingerprint,
+        )
 
     def largest(self, key: str) -> Job:
         """All cells of a setting that may be trained together: what a width is measured with."""
-        return self.job(max(tiles((cell for cell in self.cells if cell.setting == key), len(self.cells)), key=lambda tile: len(tile.cells)))
+        return self.job(
+            max(
+                tiles((cell for cell in self.cells if cell.setting == key), len(self.cells)),
+                key=lambda tile: len(tile.cells),
+            )
+        )
 
 
 def settings(spec: StudySpec) -> list[Setting]:
     """All combinations of workload, model, optimizer and condition."""
-    return [Setting(*combination) for combination in product(spec.workload, spec.model, spec.optimizer, spec.all_conditions)]
+    return [
+        Setting(*combination)
+        for combination in product(spec.workload, spec.model, spec.optimizer, spec.all_conditions)
+    ]
 
 
 def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
@@ -111,19 +137,30 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     known, meanings = {}, {}
     for setting in settings(spec):
         parts = {name: getattr(setting, name).identity() for name in ("workload", "model", "optimizer")}
-        content: dict[str, Any] = parts | {"budget": dataclasses.asdict(setting.condition.budget), "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED)}
+        content: dict[str, Any] = parts | {
+            "budget": dataclasses.asdict(setting.condition.budget),
+            "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED),
+        }
         for source in dict.fromkeys(transform.source for transform in spec.transforms):
             # a user's transform decides numbers by its code too; the trainers' own add nothing, so that their cells keep their keys
             key = digest([*content.values(), *([source] if source else [])])
             keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
     grid = Grid(spec.lr, spec.weight_decay)
     kinds = [
-        ((setting.name, setting.optimizer.label, transform.name, transform.constants), keys[setting, transform.source])
+        (
+            (setting.name, setting.optimizer.label, transform.name, transform.constants),
+            keys[setting, transform.source],
+        )
         for setting in settings(spec)
         for transform in spec.transforms
     ]
     points = list(grid.points())
-    cells = [Cell(*names, lr, weight_decay, seed, key) for seed in spec.seeds for names, key in kinds for lr, weight_decay in points]
+    cells = [
+        Cell(*names, lr, weight_decay, seed, key)
+        for seed in spec.seeds
+        for names, key in kinds
+        for lr, weight_decay in points
+    ]
     return Plan(spec, tuple(cells), known, meanings, fingerprints)
 
 
@@ -133,7 +170,9 @@ def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
     return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
 
 
-def estimate_seconds(plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int) -> float | None:
+def estimate_seconds(
+    plan: Plan, cells: Iterable[Cell], measured: Mapping[str, float | None], workers: int
+) -> float | None:
     """Training time of these cells on so many workers [s], or None when nothing is known of their model.
 
     Args:

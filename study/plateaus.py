@@ -36,7 +36,12 @@ class Surroundings:
     @classmethod
     def of(cls, weight_decay: tuple[float, ...], lr: tuple[float, ...]) -> Surroundings:
         """Those of a grid with these axes."""
-        return cls(*(np.array([[float(a <= k <= b) for k in range(len(values))] for a, b in around(values, REACH)]) for values in (weight_decay, lr)))
+        return cls(
+            *(
+                np.array([[float(a <= k <= b) for k in range(len(values))] for a, b in around(values, REACH)])
+                for values in (weight_decay, lr)
+            )
+        )
 
     def plateaus(self, score_SWL: Floats) -> tuple[Floats, Floats]:
         """The mean score around each place, shape [S, W, L], and how many more cells of a seed it needs to be known, shape [W, L].

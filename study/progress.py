@@ -18,19 +18,35 @@ EVERY = 5.0
 class Display:
     """Cells done, diverged, pending, cells/s and time left; beside them how many runs the tracker has yet to get."""
 
-    def __init__(self, console: Console, done: int, diverged: int, waiting: Callable[[], int], trouble: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        done: int,
+        diverged: int,
+        waiting: Callable[[], int],
+        trouble: Callable[[], str | None],
+    ) -> None:
         self._console, self._waiting, self._trouble = console, waiting, trouble
         self.total, self.done, self.diverged, self.trained = done, done, diverged, 0
         self._started = time.monotonic()
         self._printed = 0.0
-        self._bar = Progress(SpinnerColumn(), BarColumn(30), TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(30),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self._task = self._bar.add_task(self.line(), total=max(done, 1), completed=done)
 
     def __enter__(self) -> Display:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
     def expect(self, cells: int) -> None:
@@ -60,7 +76,13 @@ class Display:
         pending = self.total - self.done
         left = f", {clock(pending / rate)} left" if pending and rate else ""
         waiting, trouble = self._waiting(), self._trouble()
-        tracker = f"; MLflow is away, training goes on ({trouble})" if trouble else f"; {waiting} runs on their way to MLflow" if waiting else ""
+        tracker = (
+            f"; MLflow is away, training goes on ({trouble})"
+            if trouble
+            else f"; {waiting} runs on their way to MLflow"
+            if waiting
+            else ""
+        )
         return f"{self.done}/{self.total} cells done, {self.diverged} diverged, {pending} pending, {rate:.1f} cells/s{left}{tracker}"
 
 

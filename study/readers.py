@@ -24,12 +24,20 @@ def read_axis(value: Any) -> Any:
         keys = [field.name for field in dataclasses.fields(LogAxis)]
         unknown = [key for key in value if key not in keys]
         if unknown:
-            raise ValueError(f"unknown key {short(unknown[0])}; a log axis has {', '.join(keys)}{nearest(str(unknown[0]), keys)}")
+            raise ValueError(
+                f"unknown key {short(unknown[0])}; a log axis has {', '.join(keys)}{nearest(str(unknown[0]), keys)}"
+            )
         missing = [key for key in keys if key not in value]
         if missing:
             raise ValueError(f"{missing[0]!r} is missing; a log axis has {', '.join(keys)}")
         low, high, density = (value[key] for key in keys)
-        if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)) or not isinstance(density, int) or isinstance(density, bool):
+        if (
+            not all(
+                isinstance(number, (int, float)) and not isinstance(number, bool) for number in (low, high)
+            )
+            or not isinstance(density, int)
+            or isinstance(density, bool)
+        ):
             raise ValueError("low and high must be numbers, points_per_decade a whole number")
         try:
             return LogAxis(float(low), float(high), density).values
@@ -76,10 +84,16 @@ def settings_of(kind: type[Any]) -> BeforeValidator:
         problems = []
         for key, found in value.items() if isinstance(value, Mapping) else ():
             if key not in keys:
-                problems.append(f"unknown key {short(key)}; known: {', '.join(keys)}{nearest(str(key), keys)}")
+                problems.append(
+                    f"unknown key {short(key)}; known: {', '.join(keys)}{nearest(str(key), keys)}"
+                )
                 continue
             wanted = next((words for number, words in NUMBERS.items() if number in hints[key]), None)
-            problems += [f".{key}: found {short(one)}; wanted {wanted}" for one in (found if isinstance(found, list) else [found]) if wanted and not _may_be_number(one)]
+            problems += [
+                f".{key}: found {short(one)}; wanted {wanted}"
+                for one in (found if isinstance(found, list) else [found])
+                if wanted and not _may_be_number(one)
+            ]
         if problems:
             raise ValueError("\n".join(problems))
         return value

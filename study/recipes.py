@@ -15,7 +15,11 @@ SAME = 0.01
 """Epochs that differ by less than this share are the same: whether a last, smaller batch counts is seldom said."""
 PLACES = {"arrays": "file", "image_folder": "folder"}
 """Workloads that read whatever images lie in a place, and the constant that names it."""
-ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in ("warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps")}
+ORDINARY = {
+    field.name: field.default
+    for field in dataclasses.fields(Budget)
+    if field.name in ("warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps")
+}
 """What no recipe here changes."""
 
 
@@ -27,7 +31,10 @@ def images_of(workload: Choice) -> str:
 
 def epochs_of(setting: Setting, steps: float) -> float | None:
     """How often so many steps go through the training images, or None where nothing here says how many there are."""
-    examples = setting.workload.keywords().get("train_examples") or EXAMPLES.get(setting.workload.name, (None, None))[0]
+    examples = (
+        setting.workload.keywords().get("train_examples")
+        or EXAMPLES.get(setting.workload.name, (None, None))[0]
+    )
     return steps * setting.condition.budget.batch_size / examples if examples else None
 
 
@@ -40,7 +47,9 @@ def _of_data(recipe: Recipe, workload: Choice) -> Iterator[str]:
     constants = workload.keywords()
     if workload.name != recipe.images:
         yield f"images from {constants.get(PLACES.get(workload.name, ''), workload.label)} (workload {workload.name}) instead of the workload {recipe.images}"
-    for key, name, there in zip(("train_examples", "test_examples"), ("training", "test"), EXAMPLES[recipe.images], strict=True):
+    for key, name, there in zip(
+        ("train_examples", "test_examples"), ("training", "test"), EXAMPLES[recipe.images], strict=True
+    ):
         if constants.get(key) not in (None, there):
             yield f"{constants[key]:,} {name} images instead of {there:,}"
     for key in recipe.uses:

@@ -50,13 +50,19 @@ class Region:
     @cached_property
     def lr_width_W(self) -> tuple[Estimate, ...]:
         """Length along lr at each weight decay [decades]."""
-        return tuple(self._length(self.along_lr, w, self.inside_SWL[:, w]) for w in range(len(self.landscape.weight_decay)))
+        return tuple(
+            self._length(self.along_lr, w, self.inside_SWL[:, w])
+            for w in range(len(self.landscape.weight_decay))
+        )
 
     @cached_property
     def wd_width_L(self) -> tuple[Estimate, ...]:
         """Length along weight decay at each learning rate, weight decay 0 left out [decades]."""
         positive = np.array(self.landscape.weight_decay) > 0
-        return tuple(self._length(self.along_wd, c, self.inside_SWL[:, positive, c]) for c in range(len(self.landscape.lr)))
+        return tuple(
+            self._length(self.along_wd, c, self.inside_SWL[:, positive, c])
+            for c in range(len(self.landscape.lr))
+        )
 
     @property
     def wd_width(self) -> Estimate:
@@ -69,7 +75,9 @@ class Region:
         return size(along.length_SR[:, index], along.rows([index]).spacing(np.ones(1)), touches)
 
 
-def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str, tolerances: Tolerances) -> Region:
+def region(
+    landscape: Landscape, reference_S: Floats, kind: str, reference: str, tolerances: Tolerances
+) -> Region:
     """The region of a landscape whose seeds are all complete."""
     needed = {"trained": tolerances.trained, "competitive": 1 - tolerances.competitive}[kind]
     finished_SWL, way_SWL = landscape.outcome_SWL != DIVERGED, way(landscape, reference_S)
@@ -78,14 +86,27 @@ def region(landscape: Landscape, reference_S: Floats, kind: str, reference: str,
     return measured_region(landscape, inside_SWL, kind, reference, tolerances, margin_SWL)
 
 
-def measured_region(landscape: Landscape, inside_SWL: Flags, kind: str, reference: str, tolerances: Tolerances, margin_SWL: Floats | None = None) -> Region:
+def measured_region(
+    landscape: Landscape,
+    inside_SWL: Flags,
+    kind: str,
+    reference: str,
+    tolerances: Tolerances,
+    margin_SWL: Floats | None = None,
+) -> Region:
     """The region of which each seed's own cells are known, with its measures; without margins its edges lie halfway between cells."""
     inside_WL: Flags = np.asarray(inside_SWL.mean(axis=0) >= tolerances.share - 1e-9)
     lr_decades, wd_decades, positive = axis_decades(landscape)
     weight_decay = np.log10(np.array(landscape.weight_decay)[positive])
     margin_SLW = None if margin_SWL is None else np.moveaxis(margin_SWL[:, positive], 1, 2)
-    anyhow_WL: Flags = np.asarray(inside_SWL.any(axis=0))  # sizes are measured per seed: one seed at the border makes them bounds
-    censored = touched(anyhow_WL[positive]) if positive.any() else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
+    anyhow_WL: Flags = np.asarray(
+        inside_SWL.any(axis=0)
+    )  # sizes are measured per seed: one seed at the border makes them bounds
+    censored = (
+        touched(anyhow_WL[positive])
+        if positive.any()
+        else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
+    )
     along_lr = extent(inside_SWL, np.log10(landscape.lr), lr_decades, margin_SWL)
     inner = along_lr.rows(np.flatnonzero(positive)) if positive.any() else along_lr
     lr_spacing = inner.spacing(wd_decades[positive]) if positive.any() else Spacing()
@@ -96,12 +117,20 @@ def measured_region(landscape: Landscape, inside_SWL: Flags, kind: str, referenc
         reference,
         inside_WL,
         inside_SWL,
-        area=size((length_SW * wd_decades[positive]).sum(axis=1), lr_spacing + profile_spacing(length_SW, weight_decay), bool(censored)),
+        area=size(
+            (length_SW * wd_decades[positive]).sum(axis=1),
+            lr_spacing + profile_spacing(length_SW, weight_decay),
+            bool(censored),
+        ),
         lr_width=size(*inner.median(), "low lr" in censored or "high lr" in censored),
         best=best_cell(landscape)[1],
-        along_wd=extent(np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], margin_SLW),
+        along_wd=extent(
+            np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], margin_SLW
+        ),
         along_lr=along_lr,
-        max_lr_W=tuple(landscape.lr[int(np.flatnonzero(row)[-1])] if row.any() else None for row in inside_WL),
+        max_lr_W=tuple(
+            landscape.lr[int(np.flatnonzero(row)[-1])] if row.any() else None for row in inside_WL
+        ),
         censored=censored,
         optimistic=len(inside_SWL) < 3,
     )
@@ -109,7 +138,14 @@ def measured_region(landscape: Landscape, inside_SWL: Flags, kind: str, referenc
 
 def size(value_S: Floats, spacing: Spacing, lower_bound: bool) -> Estimate:
     """A length or an area: it cannot be negative, and may be larger where the region runs out of the grid."""
-    return Estimate(tuple(value_S.tolist()), spacing.sd, lower_bound, least=0.0, lattice_reach=spacing.reach, lattice_own=spacing.own)
+    return Estimate(
+        tuple(value_S.tolist()),
+        spacing.sd,
+        lower_bound,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )
 
 
 def axis_decades(landscape: Landscape) -> tuple[Floats, Floats, Flags]:
@@ -124,7 +160,12 @@ def touched(inside_WL: Flags) -> tuple[str, ...]:
     """The borders of the grid that a region touches."""
     if not inside_WL.any():
         return ()
-    sides = {"low lr": inside_WL[:, 0], "high lr": inside_WL[:, -1], "low weight decay": inside_WL[0], "high weight decay": inside_WL[-1]}
+    sides = {
+        "low lr": inside_WL[:, 0],
+        "high lr": inside_WL[:, -1],
+        "low weight decay": inside_WL[0],
+        "high weight decay": inside_WL[-1],
+    }
     return tuple(name for name, side in sides.items() if side.any())
 
 
@@ -133,13 +174,24 @@ def divergence_share(landscape: Landscape, columns_L: Flags | None = None) -> Es
     chosen_L = np.ones(len(landscape.lr), dtype=bool) if columns_L is None else columns_L
     diverged_SWL = (landscape.outcome_SWL == DIVERGED)[:, :, chosen_L]
     spacing = jumps(landscape, chosen_L, np.ones(diverged_SWL.shape[1]))
-    return Estimate(tuple(diverged_SWL.mean(axis=(1, 2)).tolist()), spacing.sd, least=0.0, lattice_reach=spacing.reach, most=1.0, lattice_own=spacing.own)
+    return Estimate(
+        tuple(diverged_SWL.mean(axis=(1, 2)).tolist()),
+        spacing.sd,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        most=1.0,
+        lattice_own=spacing.own,
+    )
 
 
 def jumps(landscape: Landscape, columns_L: Flags, jump_W: Floats) -> Spacing:
     """The spacing's error of a mean over cells that changes by `jump_W` where cells begin to diverge."""
     lr = np.log10(np.array(landscape.lr)[columns_L])
-    along = extent((landscape.outcome_SWL == DIVERGED)[:, :, columns_L], lr, np.gradient(lr) if len(lr) > 1 else np.zeros(len(lr)))
+    along = extent(
+        (landscape.outcome_SWL == DIVERGED)[:, :, columns_L],
+        lr,
+        np.gradient(lr) if len(lr) > 1 else np.zeros(len(lr)),
+    )
     gap = max(along.first.gap, along.last.gap)
     return along.spacing(jump_W / (len(jump_W) * len(lr) * gap)) if gap else Spacing()
 
@@ -153,16 +205,33 @@ def lr_sensitivity(landscape: Landscape) -> Estimate:
     """
     loss, diverged = landscape.clamped_loss_SWL, landscape.outcome_SWL == DIVERGED
     begins = np.diff(diverged.astype(int), axis=2) != 0
-    jump_W = np.divide((np.abs(np.diff(loss, axis=2)) * begins).sum(axis=(0, 2)), begins.sum(axis=(0, 2)), out=np.zeros(loss.shape[1]), where=begins.any(axis=(0, 2)))
+    jump_W = np.divide(
+        (np.abs(np.diff(loss, axis=2)) * begins).sum(axis=(0, 2)),
+        begins.sum(axis=(0, 2)),
+        out=np.zeros(loss.shape[1]),
+        where=begins.any(axis=(0, 2)),
+    )
     row_SW = (loss - loss.min(axis=2, keepdims=True)).mean(axis=2)
     positive = np.array(landscape.weight_decay) > 0
-    spacing = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
-    return Estimate(tuple(row_SW.mean(axis=1).tolist()), spacing.sd, least=0.0, lattice_reach=spacing.reach, lattice_own=spacing.own)
+    spacing = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(
+        row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive])
+    )
+    return Estimate(
+        tuple(row_SW.mean(axis=1).tolist()),
+        spacing.sd,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )
 
 
 def mean_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
     """The spacing's error of a mean along an axis."""
-    return profile_spacing(value_SX, at_X) * (1 / (len(at_X) * float(np.diff(at_X).mean()))) if len(at_X) > 1 else Spacing()
+    return (
+        profile_spacing(value_SX, at_X) * (1 / (len(at_X) * float(np.diff(at_X).mean())))
+        if len(at_X) > 1
+        else Spacing()
+    )
 
 
 def wd_sensitivity(landscape: Landscape, column: int | None = None) -> Estimate:
@@ -170,7 +239,13 @@ def wd_sensitivity(landscape: Landscape, column: int | None = None) -> Estimate:
     loss_SW = landscape.clamped_loss_SWL[:, :, best_cell(landscape)[1] if column is None else column]
     positive = np.array(landscape.weight_decay) > 0
     spacing = mean_spacing(loss_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
-    return Estimate(tuple((loss_SW - loss_SW.min(axis=1, keepdims=True)).mean(axis=1).tolist()), spacing.sd, least=0.0, lattice_reach=spacing.reach, lattice_own=spacing.own)
+    return Estimate(
+        tuple((loss_SW - loss_SW.min(axis=1, keepdims=True)).mean(axis=1).tolist()),
+        spacing.sd,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )
 
 
 def best_cell(landscape: Landscape) -> tuple[int, int]:
@@ -188,5 +263,8 @@ def tuned_score(landscape: Landscape) -> Estimate:
     with ten seeds), that of Tukey's pseudo-values too large (98 %). The values are halfway between; all agree where the choice does.
     """
     score_SN = landscape.score_SN
-    values = (np.array(held_out(score_SN)) + pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))) / 2
+    values = (
+        np.array(held_out(score_SN))
+        + pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))
+    ) / 2
     return Estimate(tuple(values.tolist()))

@@ -24,7 +24,9 @@ FORM = "Rule(sentence, source, method, decide), made with study.claims.Rule"
 def rules_of(references: Sequence[str]) -> dict[str, Rule]:
     """The user's rules by name; an error in one of them is a finding that nothing was found, with the error's words."""
     found = {reference: rule_of(reference) for reference in references}
-    return {reference: replace(rule, decide=_guarded(reference, rule.decide)) for reference, rule in found.items()}
+    return {
+        reference: replace(rule, decide=_guarded(reference, rule.decide)) for reference, rule in found.items()
+    }
 
 
 def rule_of(reference: str) -> Rule:
@@ -40,11 +42,17 @@ def rule_of(reference: str) -> Rule:
         raise ValueError(f"{reference} is {short(found)}; wanted a {FORM}")
     for name in ("sentence", "source", "method"):
         if not isinstance(getattr(found, name), str):
-            raise ValueError(f"{reference}: its {name} is {short(getattr(found, name))}; wanted words: {FORM}")
+            raise ValueError(
+                f"{reference}: its {name} is {short(getattr(found, name))}; wanted words: {FORM}"
+            )
     if not isinstance(found.across, tuple) or not set(found.across) <= set(ACROSS):
-        raise ValueError(f"{reference}: its across is {short(found.across)}; wanted a tuple of some of {', '.join(ACROSS)}")
+        raise ValueError(
+            f"{reference}: its across is {short(found.across)}; wanted a tuple of some of {', '.join(ACROSS)}"
+        )
     if not callable(found.decide):
-        raise ValueError(f"{reference}: its decide is {short(found.decide)}; wanted a function (evidence, own) -> Finding: {FORM}")
+        raise ValueError(
+            f"{reference}: its decide is {short(found.decide)}; wanted a function (evidence, own) -> Finding: {FORM}"
+        )
     return found
 
 
@@ -55,12 +63,28 @@ def _guarded(reference: str, decide: Decide) -> Decide:
         try:
             found = decide(evidence, own)
             trouble = _trouble(found)
-            if not trouble:  # a number or key that the exports cannot hold shows here, and not when the ledger is written
+            if (
+                not trouble
+            ):  # a number or key that the exports cannot hold shows here, and not when the ledger is written
                 asked = Question(reference, "", "", "", evidence.n_seeds, evidence.seeds_asked, found)
-                json.dumps([asdict(claim) for claim in judge([asked], evidence.tolerances.confidence, evidence.tolerances.least_seeds)], allow_nan=False)
-        except Exception as error:  # the cells are trained and the other claims stand, whatever the user's code raises
+                json.dumps(
+                    [
+                        asdict(claim)
+                        for claim in judge(
+                            [asked], evidence.tolerances.confidence, evidence.tolerances.least_seeds
+                        )
+                    ],
+                    allow_nan=False,
+                )
+        except (
+            Exception
+        ) as error:  # the cells are trained and the other claims stand, whatever the user's code raises
             trouble = f"raised {told(error)}"
-        return Finding("not measured", "", missing=f"{reference} {trouble}; mend it and run study analyse") if trouble else found
+        return (
+            Finding("not measured", "", missing=f"{reference} {trouble}; mend it and run study analyse")
+            if trouble
+            else found
+        )
 
     return guarded
 
@@ -72,7 +96,9 @@ def _trouble(found: Any) -> str:
     if not isinstance(found, Finding):
         return f"returned {short(found)}, wanted a study.verdicts.Finding"
     if not found.comparisons and not found.missing:
-        return "compares with nothing, and does not say what is missing (is what it compares with in the study?)"
+        return (
+            "compares with nothing, and does not say what is missing (is what it compares with in the study?)"
+        )
     for comparison in found.comparisons:
         if not isinstance(comparison, Comparison):
             return f"compares with {short(comparison)}, wanted a study.verdicts.Comparison"

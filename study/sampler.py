@@ -58,15 +58,34 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
         ValueError: there are not two axes, or one is not positive, finite and rising; or the study has several objectives.
     """
 
-    def __init__(self, axes: Mapping[str, Sequence[float]], inside: Inside, *, sizes: Sizes | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        axes: Mapping[str, Sequence[float]],
+        inside: Inside,
+        *,
+        sizes: Sizes | None = None,
+        seed: int = 0,
+    ) -> None:
         if len(axes) != 2:
-            raise ValueError(f"found {len(axes)} axes ({', '.join(axes)}); wanted two: edges are sought along the first, for every value of the second")
+            raise ValueError(
+                f"found {len(axes)} axes ({', '.join(axes)}); wanted two: edges are sought along the first, for every value of the second"
+            )
         for name, values in axes.items():
-            if not values or any(not 0 < value < math.inf for value in values) or sorted(set(values)) != list(values):
-                raise ValueError(f"axis {name!r}: wanted positive, finite, rising numbers, found {list(values)[:8]}")
-        (self._across, self._columns), (self._down, self._rows) = ((name, tuple(map(float, values))) for name, values in axes.items())
+            if (
+                not values
+                or any(not 0 < value < math.inf for value in values)
+                or sorted(set(values)) != list(values)
+            ):
+                raise ValueError(
+                    f"axis {name!r}: wanted positive, finite, rising numbers, found {list(values)[:8]}"
+                )
+        (self._across, self._columns), (self._down, self._rows) = (
+            (name, tuple(map(float, values))) for name, values in axes.items()
+        )
         self._inside = inside
-        self._design = EdgeDesign(1, len(self._rows), len(self._columns), self._classify, sizes=sizes, seed=seed)
+        self._design = EdgeDesign(
+            1, len(self._rows), len(self._columns), self._classify, sizes=sizes, seed=seed
+        )
         self._handed: dict[int, Point] = {}
         self._resumed = False
         self._random = random.Random(seed)  # noqa: S311  # chooses cells, keeps no secret
@@ -84,32 +103,52 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
 
     def regions(self) -> dict[tuple[float, float], bool]:
         """Whether each cell of the grid is inside, trained or inferred, by its two values."""
-        return {(self._columns[column], self._rows[row]): bool(value) for (_, row, column), value in self._design.classes().items()}
+        return {
+            (self._columns[column], self._rows[row]): bool(value)
+            for (_, row, column), value in self._design.classes().items()
+        }
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The two axes, known before the first trial."""
-        return {name: FloatDistribution(values[0], values[-1], log=True) for name, values in ((self._across, self._columns), (self._down, self._rows))}
+        return {
+            name: FloatDistribution(values[0], values[-1], log=True)
+            for name, values in ((self._across, self._columns), (self._down, self._rows))
+        }
 
-    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
         """The next cell of the batch."""
         self._raise_error_if_multi_objective(study)
         self._resume(study)
         waiting = self._open()
-        point = waiting[0] if waiting else (0, self._random.randrange(len(self._rows)), self._random.randrange(len(self._columns)))
+        point = (
+            waiting[0]
+            if waiting
+            else (0, self._random.randrange(len(self._rows)), self._random.randrange(len(self._columns)))
+        )
         self._handed[trial.number] = point
         return {self._across: self._columns[point[2]], self._down: self._rows[point[1]]}
 
-    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
         """Parameters that are no axis are drawn at random."""
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
         """Tell the design; end `study.optimize` when the edges are known."""
         point = self._handed.pop(trial.number, None)
         if point is not None:
-            self._design.tell({point: turned(study, values[0]) if state == TrialState.COMPLETE and values else -math.inf})
+            self._design.tell(
+                {point: turned(study, values[0]) if state == TrialState.COMPLETE and values else -math.inf}
+            )
         if self._design.done:
-            with contextlib.suppress(RuntimeError):  # there is no loop to stop where trials are asked and told by hand
+            with contextlib.suppress(
+                RuntimeError
+            ):  # there is no loop to stop where trials are asked and told by hand
                 study.stop()
 
     def reseed_rng(self) -> None:
@@ -121,7 +160,9 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
 
     def _classify(self, told: Mapping[Point, float]) -> dict[Point, int]:
         best = max(told.values())
-        return {point: int(math.isfinite(value) and self._inside(value, best)) for point, value in told.items()}
+        return {
+            point: int(math.isfinite(value) and self._inside(value, best)) for point, value in told.items()
+        }
 
     def _resume(self, study: Study) -> None:
         """Tell what a stored study has of this grid, as far as the design gets with it."""

@@ -49,7 +49,11 @@ def shift(here: Evidence, there: Evidence, transform: str) -> Estimate | None:
     if not all(np.isfinite(found).all() for found in centres):
         return None
     cut = any(side.endswith(" lr") for found in regions for side in found.censored)
-    return Estimate(tuple((centres[1] - centres[0]).tolist()), math.hypot(*(found.lr_width.lattice_sd / 2 for found in regions)), lower_bound=cut)
+    return Estimate(
+        tuple((centres[1] - centres[0]).tolist()),
+        math.hypot(*(found.lr_width.lattice_sd / 2 for found in regions)),
+        lower_bound=cut,
+    )
 
 
 def centre(found: Region) -> Floats:
@@ -65,4 +69,8 @@ def absolute(moved: Estimate) -> Estimate:
 
     Staying within a band has two sides; the one that the mean lies on is the harder one, so that testing it is testing both.
     """
-    return Estimate(tuple(-value for value in moved.values_S), moved.lattice_sd, moved.lower_bound) if moved.mean < 0 else moved
+    return (
+        Estimate(tuple(-value for value in moved.values_S), moved.lattice_sd, moved.lower_bound)
+        if moved.mean < 0
+        else moved
+    )

@@ -53,13 +53,19 @@ def series(record_SWL: Records) -> Series | None:
     recorded_NJ = np.zeros((len(seen_N), len(steps)), dtype=bool)
     for row, place in zip(recorded_NJ, place_N, strict=True):
         row[place] = True
-    names = {name: isinstance(value, dict) for seen in known for name, value in seen.items() if name != "step"}
+    names = {
+        name: isinstance(value, dict) for seen in known for name, value in seen.items() if name != "step"
+    }
     values = {}
     for name, layered in names.items():
         found = np.full((len(seen_N), len(steps), *([len(layers)] if layered else [])), np.nan)
         for row, seen, place in zip(found, seen_N, place_N, strict=True):
             lists_of = seen.get(name) or {}
-            for column, numbers in [(row[:, n], lists_of.get(layer)) for n, layer in enumerate(layers)] if layered else [(row, lists_of)]:
+            for column, numbers in (
+                [(row[:, n], lists_of.get(layer)) for n, layer in enumerate(layers)]
+                if layered
+                else [(row, lists_of)]
+            ):
                 if numbers:
                     column[place[: len(numbers)]] = np.array(numbers, dtype=np.float64)
         values[name] = found.reshape(*record_SWL.shape, *found.shape[1:])
@@ -77,7 +83,10 @@ def curve(record_SWL: Records, column: int) -> tuple[tuple[int, ...], Floats]:
     """Recorded steps, and the loss (column 1) or the metric (column 2) at each of them, shape [S, W, L, K]; NaN where there is none."""
     cells: list[CellRecord | None] = list(record_SWL.ravel())
     longest = max((record.curve for record in cells if record is not None), key=len, default=())
-    rows = [_padded([point[column] for point in record.curve] if record is not None else None, len(longest)) for record in cells]
+    rows = [
+        _padded([point[column] for point in record.curve] if record is not None else None, len(longest))
+        for record in cells
+    ]
     return tuple(point[0] for point in longest), np.array(rows).reshape(*record_SWL.shape, len(longest))
 
 

@@ -47,7 +47,9 @@ def files_of(module: ModuleType) -> dict[str, Path]:
 
 
 def _followed(other: str, top: str, root: Path) -> bool:
-    return other == top or (root.name not in INSTALLED and other not in ROOMS and other not in sys.stdlib_module_names)
+    return other == top or (
+        root.name not in INSTALLED and other not in ROOMS and other not in sys.stdlib_module_names
+    )
 
 
 def _parents(name: str) -> list[str]:
@@ -70,5 +72,9 @@ def _imported(name: str, path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)] if base else [alias.name for alias in node.names]
+            found += (
+                [base, *(f"{base}.{alias.name}" for alias in node.names)]
+                if base
+                else [alias.name for alias in node.names]
+            )
     return [one for other in found for one in [*_parents(other), other]]

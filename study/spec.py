@@ -9,7 +9,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, field_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from study.choices import Choice, choices_of, mark
 from study.conditions import Axes, Condition, conditions, read_axes
@@ -59,7 +68,9 @@ class StudySpec(BaseModel):
     transforms: Annotated[tuple[Choice, ...], choices_of("transform")]
     lr: Annotated[tuple[LearningRate, ...], BeforeValidator(read_axis)]
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(read_axis)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(read_seeds)]
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(read_seeds)
+    ]
     budget: Annotated[Budget, settings_of(Budget)]
     conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
@@ -71,7 +82,9 @@ class StudySpec(BaseModel):
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise ValueError(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
+            raise ValueError(
+                f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}"
+            )
         return value
 
     @model_validator(mode="after")
@@ -84,7 +97,9 @@ class StudySpec(BaseModel):
         if self.budget.steps > MOST_STEPS:
             raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
         if self.size > MOST_CELLS:
-            raise ValueError(f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies")
+            raise ValueError(
+                f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies"
+            )
         try:
             self.all_conditions  # noqa: B018  # refuses what is out of range
         except ValueError as error:
@@ -100,7 +115,21 @@ class StudySpec(BaseModel):
     def size(self) -> int:
         """Number of cells."""
         varied = [values for _, values in self.conditions]
-        return math.prod(map(len, (self.workload, self.model, self.optimizer, self.transforms, self.lr, self.weight_decay, self.seeds, *varied)))
+        return math.prod(
+            map(
+                len,
+                (
+                    self.workload,
+                    self.model,
+                    self.optimizer,
+                    self.transforms,
+                    self.lr,
+                    self.weight_decay,
+                    self.seeds,
+                    *varied,
+                ),
+            )
+        )
 
     @field_serializer("conditions")
     def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
@@ -114,7 +143,12 @@ class StudySpec(BaseModel):
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""
         chosen = {key: [choice.written for choice in getattr(self, key)] for key in METHODS.values()}
-        return json.dumps(self.model_dump(mode="json") | chosen | {"conditions": {key: list(values) for key, values in self.conditions}}, sort_keys=True)
+        return json.dumps(
+            self.model_dump(mode="json")
+            | chosen
+            | {"conditions": {key: list(values) for key, values in self.conditions}},
+            sort_keys=True,
+        )
 
 
 def marks(canonical: str) -> set[str]:
@@ -128,7 +162,11 @@ def marks(canonical: str) -> set[str]:
 
 def shipped() -> dict[str, str]:
     """Names and texts of the specs that come with the package."""
-    return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in sorted(SPECS.iterdir(), key=lambda e: e.name) if entry.name.endswith(".yaml")}
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(SPECS.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".yaml")
+    }
 
 
 def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
@@ -149,9 +187,13 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     except OSError:  # longer than a path may be, say
         exists = False
     if not exists:
-        raise SpecError(f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}")
+        raise SpecError(
+            f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}"
+        )
     if not path.is_file():
-        raise SpecError(f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}")
+        raise SpecError(
+            f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}"
+        )
     try:
         if path.stat().st_size > MOST_BYTES:
             raise SpecError(f"{source}: has {path.stat().st_size:,} bytes; a spec has at most {MOST_BYTES:,}")
@@ -160,7 +202,9 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     except OSError as error:
         raise SpecError(f"{source}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise SpecError(f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8") from None
+        raise SpecError(
+            f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8"
+        ) from None
     return parse_spec(text, source, launched)
 
 
@@ -177,4 +221,6 @@ def parse_spec(text: str, source: str = "spec", launched: Collection[str] = ()) 
     try:
         return StudySpec.model_validate(content, context={"launched": launched})
     except ValidationError as error:
-        raise SpecError("\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))) from None
+        raise SpecError(
+            "\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))
+        ) from None

@@ -62,7 +62,10 @@ class Estimate:
             return math.inf
         spread = float(np.std(self.values_S, ddof=1)) / math.sqrt(self.n)
         tail = (1 + confidence) / 2
-        over_seeds = max(float(stdtrit(self.n - 1, tail)) * spread if spread else 0.0, float(ndtri(tail)) * self.lattice_own if self.lattice_own else 0.0)
+        over_seeds = max(
+            float(stdtrit(self.n - 1, tail)) * spread if spread else 0.0,
+            float(ndtri(tail)) * self.lattice_own if self.lattice_own else 0.0,
+        )
         return math.hypot(over_seeds, self._lattice_quantile(tail))
 
     def _lattice_quantile(self, tail: float) -> float:
@@ -76,7 +79,11 @@ class Estimate:
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """(low, high), or None with fewer than two seeds."""
         half = self.half_width(confidence)
-        return (max(self.mean - half, self.least), min(self.mean + half, self.most)) if math.isfinite(half) else None
+        return (
+            (max(self.mean - half, self.least), min(self.mean + half, self.most))
+            if math.isfinite(half)
+            else None
+        )
 
     def p(self, threshold: float) -> float:
         """1 - the largest confidence at which the interval excludes the threshold.
@@ -91,10 +98,14 @@ class Estimate:
         top = 1 - 1e-12
         if self.half_width(top) <= distance:
             return 1e-12
-        return 1.0 - float(optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top))
+        return 1.0 - float(
+            optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top)
+        )
 
 
-def worded(estimate: Estimate, confidence: float, turn: Callable[[float], float] = float, digits: str = ".3g") -> str:
+def worded(
+    estimate: Estimate, confidence: float, turn: Callable[[float], float] = float, digits: str = ".3g"
+) -> str:
     """`≥ 4.2 [3.7, 4.7]`: mean and interval, with the sign of a bound; `turn` makes ratios of their logarithms."""
     bound = ("≥ " if estimate.lower_bound else "") + ("≤ " if estimate.upper_bound else "")
     interval = estimate.interval(confidence)
@@ -111,7 +122,14 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b, paired by seed."""
     values = tuple(x - y for x, y in zip(a.values_S, b.values_S, strict=True))
     reach, own = _reach(a) + _reach(b), math.hypot(a.lattice_own, b.lattice_own)
-    return Estimate(values, math.hypot(a.lattice_sd, b.lattice_sd), a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound, lattice_reach=reach, lattice_own=own)
+    return Estimate(
+        values,
+        math.hypot(a.lattice_sd, b.lattice_sd),
+        a.lower_bound or b.upper_bound,
+        a.upper_bound or b.lower_bound,
+        lattice_reach=reach,
+        lattice_own=own,
+    )
 
 
 def ratio(a: Estimate, b: Estimate) -> Estimate | None:
@@ -120,8 +138,18 @@ def ratio(a: Estimate, b: Estimate) -> Estimate | None:
         return None
     values = tuple(math.log(x / y) for x, y in zip(a.values_S, b.values_S, strict=True))
     lattice = math.hypot(a.lattice_sd / a.mean, b.lattice_sd / b.mean)
-    reach, own = _reach(a) / a.mean + _reach(b) / b.mean, math.hypot(a.lattice_own / a.mean, b.lattice_own / b.mean)
-    return Estimate(values, lattice, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound, lattice_reach=reach, lattice_own=own)
+    reach, own = (
+        _reach(a) / a.mean + _reach(b) / b.mean,
+        math.hypot(a.lattice_own / a.mean, b.lattice_own / b.mean),
+    )
+    return Estimate(
+        values,
+        lattice,
+        a.lower_bound or b.upper_bound,
+        a.upper_bound or b.lower_bound,
+        lattice_reach=reach,
+        lattice_own=own,
+    )
 
 
 def _reach(estimate: Estimate) -> float:

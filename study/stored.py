@@ -61,7 +61,9 @@ def status(spec: StudySpec, home: Home) -> Status:
     """Counts alone, without reading the cells' curves; an edge-seeking design needs the cells to know which ones it can infer."""
     if spec.design == "edges":
         found = read(spec, home)
-        failed = {key: record.reason or "" for key, record in found.stored.items() if record.outcome == "failed"}
+        failed = {
+            key: record.reason or "" for key, record in found.stored.items() if record.outcome == "failed"
+        }
         return Status(spec.name, len(found.plan.cells), found.counts, failed)
     if not home.ledger.exists():
         plan = make_plan(spec, {})

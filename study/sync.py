@@ -40,11 +40,19 @@ class Shown:
         return self.runs == self.stored and self.trouble is None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"study": self.study, "stored": self.stored, "mlflow_runs": self.runs, "mlflow_trouble": self.trouble, "complete": self.complete}
+        return {
+            "study": self.study,
+            "stored": self.stored,
+            "mlflow_runs": self.runs,
+            "mlflow_trouble": self.trouble,
+            "complete": self.complete,
+        }
 
     def line(self) -> str:
         """In words."""
-        return f"{self.study}: MLflow has {self.runs} of {self.stored} stored cells" + (f"; {escape(self.trouble)}; run it again when MLflow is there" if self.trouble else "")
+        return f"{self.study}: MLflow has {self.runs} of {self.stored} stored cells" + (
+            f"; {escape(self.trouble)}; run it again when MLflow is there" if self.trouble else ""
+        )
 
 
 @contextmanager
@@ -79,15 +87,22 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
             nonlocal printed
             if time.monotonic() - printed >= EVERY:
                 printed = time.monotonic()
-                console.print(f"{spec.name}: {mirror.waiting} runs on their way to MLflow, {printed - started:.0f} s", highlight=False)
+                console.print(
+                    f"{spec.name}: {mirror.waiting} runs on their way to MLflow, {printed - started:.0f} s",
+                    highlight=False,
+                )
 
         with mirrored(plan, stored, ledger, home, uri) as mirror:
             mirror.finish(said)
         trouble = mirror.trouble
         if not stored and ledger.meanings(spec.name):
-            trouble = "what is stored belongs to other data, code or settings than now; launch says what differs"
+            trouble = (
+                "what is stored belongs to other data, code or settings than now; launch says what differs"
+            )
         elif stored and trouble is None:
-            trouble = conclude(Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console)
+            trouble = conclude(
+                Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console
+            )
         return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
 
 
@@ -110,7 +125,9 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
 
 def _existing(home: Home) -> Ledger:
     if not home.ledger.exists():
-        raise SpecError(f"home {home.root}: there is no ledger; launch a study first, or name another with --home")
+        raise SpecError(
+            f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
+        )
     return home.open_ledger()
 
 
@@ -119,7 +136,9 @@ def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
     return len(ledger.runs(plan.spec.name, uri).keys() & set(plan.keys))
 
 
-def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: str | None = None) -> str | None:
+def conclude(
+    analysis: Analysis, home: Home, uri: str, console: Console, away: str | None = None
+) -> str | None:
     """Regions, importances, claims and pictures: as files, in Optuna's storage, and on the study's MLflow run.
 
     Args:
@@ -140,18 +159,35 @@ def conclude(analysis: Analysis, home: Home, uri: str, console: Console, away: s
     try:
         written = export(analysis, folder)
     except OSError as error:
-        raise LedgerError(f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again") from error
+        raise LedgerError(
+            f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again"
+        ) from error
     try:
-        store(storage, [landscape for piece in analysis.evidence for landscape in piece.landscapes.values() if landscape.seeds])
+        store(
+            storage,
+            [
+                landscape
+                for piece in analysis.evidence
+                for landscape in piece.landscapes.values()
+                if landscape.seeds
+            ],
+        )
     except Exception as error:  # derived from the cells: an unreadable file of another version, or a lock, must not cost the study its result
-        console.print(f"{storage} could not be written ({type(error).__name__}); move it away and run the same command again", highlight=False, soft_wrap=True)
+        console.print(
+            f"{storage} could not be written ({type(error).__name__}); move it away and run the same command again",
+            highlight=False,
+            soft_wrap=True,
+        )
     if away:
         return away
     try:
         open_mlflow(uri, analysis.plan, home).finish(
             {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
             analysis.tags,
-            [*dict.fromkeys(path.parent for path in written if path.parent != folder), *(path for path in written if path.parent == folder)],
+            [
+                *dict.fromkeys(path.parent for path in written if path.parent != folder),
+                *(path for path in written if path.parent == folder),
+            ],
         )
     except Exception as error:  # any fault of a tracker, its own or the network's
         return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"

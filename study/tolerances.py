@@ -28,7 +28,14 @@ class Tolerances:
     least_seeds: int = 3
 
     def __post_init__(self) -> None:
-        check_range("region", 0.0, 1.0, trained=self.trained, competitive=self.competitive, equivalence=self.equivalence)
+        check_range(
+            "region",
+            0.0,
+            1.0,
+            trained=self.trained,
+            competitive=self.competitive,
+            equivalence=self.equivalence,
+        )
         check_range("region", 0.0, 1.0, open_low=True, share=self.share)
         check_range("region", 0.5, 1.0, open_low=True, open_high=True, confidence=self.confidence)
         check_range("region", 2, least_seeds=self.least_seeds)
@@ -53,6 +60,10 @@ class Workers:
     checkpoint_every: float = 60.0
 
     def __post_init__(self) -> None:
-        check_range("workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile)
-        check_range("workers", 0, open_high=True, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0)
+        check_range(
+            "workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile
+        )
+        check_range(
+            "workers", 0, open_high=True, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0
+        )
         check_range("workers", 0.0, open_low=True, checkpoint_every=self.checkpoint_every)

@@ -68,30 +68,47 @@ class Track:
         """The transform, and how many seeds lack or diverged."""
         outcome_S = self.outcome_S
         diverged, there = int((outcome_S == DIVERGED).sum()), int((outcome_S != PENDING).sum())
-        notes = [f"{there} of {len(outcome_S)} seeds"] * (there < len(outcome_S)) + [f"{diverged} of {there} diverged"] * (diverged > 0)
+        notes = [f"{there} of {len(outcome_S)} seeds"] * (there < len(outcome_S)) + [
+            f"{diverged} of {there} diverged"
+        ] * (diverged > 0)
         return self.landscape.transform + (f" ({', '.join(notes)})" if notes else "")
 
     @cached_property
     def seen(self) -> Series | None:
         """The dynamics of the cell's seeds."""
-        return None if self.landscape.record_SWL is None else series(self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1])
+        return (
+            None
+            if self.landscape.record_SWL is None
+            else series(self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1])
+        )
 
     def recorded(self, name: str) -> Band | None:
         """A recorded series, `grad_std` or `scale` say; None where it was not recorded."""
-        return None if self.seen is None or not self.seen.has(name) else self.band(self.seen.step_J, self.seen.values[name][:, 0, 0], self.seen.recorded_SWLJ[:, 0, 0])
+        return (
+            None
+            if self.seen is None or not self.seen.has(name)
+            else self.band(
+                self.seen.step_J, self.seen.values[name][:, 0, 0], self.seen.recorded_SWLJ[:, 0, 0]
+            )
+        )
 
     def layers(self, name: str) -> dict[str, Band]:
         """A series of each weight, in the network's order."""
         if self.seen is None or not self.seen.has(name):
             return {}
         recorded_SJ = self.seen.recorded_SWLJ[:, 0, 0]
-        return {layer: self.band(self.seen.step_J, self.seen.values[name][:, 0, 0, :, n], recorded_SJ) for n, layer in enumerate(self.seen.layers)}
+        return {
+            layer: self.band(self.seen.step_J, self.seen.values[name][:, 0, 0, :, n], recorded_SJ)
+            for n, layer in enumerate(self.seen.layers)
+        }
 
     def metric(self) -> Band | None:
         """The metric at the recorded points; None where nothing was recorded."""
         if self.landscape.record_SWL is None:
             return None
-        steps, value_SWLK = curve(self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1], METRIC)
+        steps, value_SWLK = curve(
+            self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1], METRIC
+        )
         found = self.band(steps, value_SWLK[:, 0, 0])
         return found if found.known else None
 
@@ -102,7 +119,11 @@ class Track:
         default = {key: one.default for key, one in parameters(factories("transform")["autoscale"]).items()}
         std_SJ = self.seen.values["grad_std"][:, 0, 0]
         distance_SJ = np.abs(np.log(np.where(std_SJ > 0, std_SJ, np.nan))) + default["eps"]
-        return self.band(self.seen.step_J, (default["numerator"] / distance_SJ) ** exponent, self.seen.recorded_SWLJ[:, 0, 0])
+        return self.band(
+            self.seen.step_J,
+            (default["numerator"] / distance_SJ) ** exponent,
+            self.seen.recorded_SWLJ[:, 0, 0],
+        )
 
     def band(self, steps: Sequence[int], value_SJ: Floats, recorded_SJ: Flags | None = None) -> Band:
         """Over seeds, against epochs or steps.
@@ -115,7 +136,9 @@ class Track:
             steps, value_SJ = np.array(steps)[kept_J].tolist(), value_SJ[:, kept_J]
         origin = self.landscape.origin
         epochs = [epochs_of(origin, step) if origin else None for step in steps]
-        at_J = tuple(float(step) if epoch is None else epoch for step, epoch in zip(steps, epochs, strict=True))
+        at_J = tuple(
+            float(step) if epoch is None else epoch for step, epoch in zip(steps, epochs, strict=True)
+        )
         finite_SJ = np.where(np.isfinite(value_SJ), value_SJ, np.nan)
         count_J = np.isfinite(finite_SJ).sum(axis=0)
         mean_J = np.where(count_J > 0, np.nansum(finite_SJ, axis=0) / np.maximum(count_J, 1), np.nan)
@@ -142,7 +165,9 @@ def lowest(value_SJ: Floats) -> Floats:
     return np.where(np.isfinite(least_J), least_J, np.nan)
 
 
-def tracks(analysis: Analysis, lr: float | None = None, weight_decay: float | None = None) -> list[list[Track]]:
+def tracks(
+    analysis: Analysis, lr: float | None = None, weight_decay: float | None = None
+) -> list[list[Track]]:
     """Per workload, model and optimizer one track for each transform; of several conditions, those nearest to the ordinary.
 
     The cell is the one that is asked for; else a published table's, if it is on the grid; else each transform's best. Where one of
@@ -165,14 +190,18 @@ def tracks(analysis: Analysis, lr: float | None = None, weight_decay: float | No
     for piece in sorted(analysis.evidence, key=stress):
         groups.setdefault(piece.key[:2], piece.key)
     order = [piece.key for piece in analysis.evidence if piece.key in groups.values()]
-    return [[_track(one, *wanted, chosen) for one in analysis.landscapes if one.setting == key] for key in order]
+    return [
+        [_track(one, *wanted, chosen) for one in analysis.landscapes if one.setting == key] for key in order
+    ]
 
 
 def position(name: str, value: float | None, axis: tuple[float, ...]) -> int | None:
     """Where a number stands on an axis; None for none."""
     found = [k for k, one in enumerate(axis) if value is not None and math.isclose(one, value, rel_tol=1e-6)]
     if value is not None and not found:
-        raise SpecError(f"--{name} {value:g} is not on the study's grid; wanted one of {', '.join(f'{one:g}' for one in axis)}")
+        raise SpecError(
+            f"--{name} {value:g} is not on the study's grid; wanted one of {', '.join(f'{one:g}' for one in axis)}"
+        )
     return found[0] if found else None
 
 

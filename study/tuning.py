@@ -29,7 +29,9 @@ def best_of(score_N: Floats, most: int) -> Floats:
 
 def tuning_curve(landscape: Landscape, most: int) -> list[Estimate]:
     """Expected best score after k = 1 … most random cells of the grid, one estimate per k [metric units, higher is better]."""
-    curve_SK = np.array([best_of(score_N, most) for score_N in landscape.score_SWL.reshape(len(landscape.seeds), -1)])
+    curve_SK = np.array(
+        [best_of(score_N, most) for score_N in landscape.score_SWL.reshape(len(landscape.seeds), -1)]
+    )
     return [Estimate(tuple(column.tolist())) for column in curve_SK.T]
 
 
@@ -42,7 +44,11 @@ def expected_performance(landscape: Landscape) -> Estimate:
     """
     score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
     weight_K = np.arange(score_SN.shape[1], 0, -1.0)
-    return Estimate(tuple(float((best_of(score_N, len(score_N)) * weight_K).sum() / weight_K.sum()) for score_N in score_SN))
+    return Estimate(
+        tuple(
+            float((best_of(score_N, len(score_N)) * weight_K).sum() / weight_K.sum()) for score_N in score_SN
+        )
+    )
 
 
 def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
@@ -67,7 +73,9 @@ def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
 
 def _shared(below: Sequence[Floats], mass: Sequence[Floats]) -> Floats:
     """∫_0^1 Π (below + u · mass) du: opponents below a value, or tying with it and losing the draw."""
-    node, weight = np.polynomial.legendre.leggauss(len(below) // 2 + 1)  # exact for a polynomial of this degree
+    node, weight = np.polynomial.legendre.leggauss(
+        len(below) // 2 + 1
+    )  # exact for a polynomial of this degree
     total = np.zeros(1)
     for u, w in zip((node + 1) / 2, weight / 2, strict=True):
         total = total + w * np.prod([b + u * m for b, m in zip(below, mass, strict=True)], axis=0)
@@ -77,7 +85,13 @@ def _shared(below: Sequence[Floats], mass: Sequence[Floats]) -> Floats:
 def normalised(landscapes: Sequence[Landscape], floor_S: Floats, ceiling_S: Floats) -> Floats:
     """Scores of a transform on each workload, 0 untrained and 1 the best of all transforms there, shape [S, E, W, L]."""
     span = np.where(ceiling_S > floor_S, ceiling_S - floor_S, np.inf)
-    return np.stack([(one.score_SWL - floor_S[e][:, None, None]) / span[e][:, None, None] for e, one in enumerate(landscapes)], axis=1)
+    return np.stack(
+        [
+            (one.score_SWL - floor_S[e][:, None, None]) / span[e][:, None, None]
+            for e, one in enumerate(landscapes)
+        ],
+        axis=1,
+    )
 
 
 def shared_default_regret(score_SEWL: Floats) -> Estimate:
@@ -95,7 +109,9 @@ def effective_dimension(score_SEWL: Floats) -> Estimate:
 
     Reference: Adkins, Bowling and White 2024, section 5.
     """
-    return Estimate(tuple(float(_dimension(score_EWL)) for score_EWL in score_SEWL), least=0.0, most=float(len(AXES)))
+    return Estimate(
+        tuple(float(_dimension(score_EWL)) for score_EWL in score_SEWL), least=0.0, most=float(len(AXES))
+    )
 
 
 def _dimension(score_EWL: Floats) -> int:

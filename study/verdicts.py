@@ -48,7 +48,11 @@ class Comparison:
         if self.estimate is None:
             return -math.inf
         sign = 1 if self.above else -1
-        return min((value - self.threshold) * sign for value in self.estimate.values_S) if self.exact else (self.estimate.mean - self.threshold) * sign
+        return (
+            min((value - self.threshold) * sign for value in self.estimate.values_S)
+            if self.exact
+            else (self.estimate.mean - self.threshold) * sign
+        )
 
     @property
     def p_support(self) -> float:
@@ -57,7 +61,11 @@ class Comparison:
             return min(1.0, len(self.alternatives) * min(one.p_support for one in self.alternatives))
         if self.exact:
             return 0.0 if self.lead >= 0 else 1.0
-        if self.estimate is None or self.lead <= 0 or (self.estimate.upper_bound if self.above else self.estimate.lower_bound):
+        if (
+            self.estimate is None
+            or self.lead <= 0
+            or (self.estimate.upper_bound if self.above else self.estimate.lower_bound)
+        ):
             return 1.0
         return self.estimate.p(self.threshold)
 
@@ -67,7 +75,11 @@ class Comparison:
             return max(one.p_refute for one in self.alternatives)
         if self.exact:
             return 0.0 if -math.inf < self.lead < 0 else 1.0
-        if self.estimate is None or self.lead >= 0 or (self.estimate.lower_bound if self.above else self.estimate.upper_bound):
+        if (
+            self.estimate is None
+            or self.lead >= 0
+            or (self.estimate.lower_bound if self.above else self.estimate.upper_bound)
+        ):
             return 1.0
         return self.estimate.p(self.threshold)
 
@@ -80,8 +92,14 @@ class Comparison:
 def either(*alternatives: Comparison) -> Comparison:
     """Holds when one of them does; shown as the one that is most on the claim's side."""
     shown = max(alternatives, key=lambda one: (one.standing, one.lead))
-    others = "; ".join(f"or {one.place}: {one.estimate.mean:.3g}" if one.estimate else f"or {one.place}: {one.note}" for one in alternatives if one is not shown)
-    return replace(shown, alternatives=alternatives, note="; ".join(part for part in (shown.note, others) if part))
+    others = "; ".join(
+        f"or {one.place}: {one.estimate.mean:.3g}" if one.estimate else f"or {one.place}: {one.note}"
+        for one in alternatives
+        if one is not shown
+    )
+    return replace(
+        shown, alternatives=alternatives, note="; ".join(part for part in (shown.note, others) if part)
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,9 @@ class Finding:
     def hardest(self) -> Comparison | None:
         """The comparison that is hardest for the claim: the least lead, or where units differ the one that stands worst."""
         alike = len({(c.unit, c.ratio, c.exact) for c in self.comparisons}) == 1
-        return min(self.comparisons, key=lambda c: (0.0 if alike else c.standing, c.lead, c.against), default=None)
+        return min(
+            self.comparisons, key=lambda c: (0.0 if alike else c.standing, c.lead, c.against), default=None
+        )
 
 
 @dataclass(frozen=True)
@@ -170,7 +190,15 @@ def judge(questions: Sequence[Question], confidence: float, least_seeds: int) ->
     found = [question.p(least_seeds) for question in questions]
     askable = [k for k, question in enumerate(questions) if question.finding.comparisons]
     adjusted = dict(zip(askable, holm([found[k][0] for k in askable]), strict=True))
-    return [_claim(question, found[k][1] if adjusted.get(k, 1.0) <= 1 - confidence else INCONCLUSIVE, confidence, least_seeds) for k, question in enumerate(questions)]
+    return [
+        _claim(
+            question,
+            found[k][1] if adjusted.get(k, 1.0) <= 1 - confidence else INCONCLUSIVE,
+            confidence,
+            least_seeds,
+        )
+        for k, question in enumerate(questions)
+    ]
 
 
 def _claim(question: Question, verdict: str, confidence: float, least_seeds: int) -> Claim:
@@ -204,15 +232,22 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
 def _reason(question: Question, verdict: str, confidence: float, least_seeds: int) -> str:
     finding, parts = question.finding, []
     if finding.comparisons and question.n_seeds < least_seeds:
-        parts.append(f"{question.n_seeds} of {question.seeds_asked} seeds are complete and a verdict needs at least {least_seeds}")
+        parts.append(
+            f"{question.n_seeds} of {question.seeds_asked} seeds are complete and a verdict needs at least {least_seeds}"
+        )
     if finding.comparisons:
         parts.append("; ".join(_said(c, finding, confidence) for c in finding.comparisons))
     if verdict != INCONCLUSIVE and any(c.exact for c in finding.comparisons):
         parts.append(_counted(finding, verdict, question.n_seeds))
     if any(c.estimate and (c.estimate.lower_bound or c.estimate.upper_bound) for c in finding.comparisons):
-        parts.append("a region touches the border of the grid, so that a size is only a bound (marked ≥ or ≤); widen the axis to decide")
+        parts.append(
+            "a region touches the border of the grid, so that a size is only a bound (marked ≥ or ≤); widen the axis to decide"
+        )
     if finding.missing:
-        parts.append(("not decided here in full: " if finding.partial else "not decidable by this study: ") + finding.missing)
+        parts.append(
+            ("not decided here in full: " if finding.partial else "not decidable by this study: ")
+            + finding.missing
+        )
     elif verdict == INCONCLUSIVE and question.n_seeds >= least_seeds:
         parts.append(_why_open(finding.comparisons, confidence))
     return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts)) + "."
@@ -226,7 +261,9 @@ def _counted(finding: Finding, verdict: str, n_seeds: int) -> str:
     if not broken or broken[0].estimate is None:
         return "another comparison refutes it"
     worst = broken[0]
-    count = sum((value - worst.threshold) * (1 if worst.above else -1) < 0 for value in broken[0].estimate.values_S)
+    count = sum(
+        (value - worst.threshold) * (1 if worst.above else -1) < 0 for value in broken[0].estimate.values_S
+    )
     return f"this is counted, not inferred: the sentence is about every step, and in {count} of {n_seeds} seeds a step contradicts it"
 
 
@@ -245,7 +282,13 @@ def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
 def _said(comparison: Comparison, finding: Finding, confidence: float) -> str:
     """One comparison in words."""
     if comparison.estimate is None:
-        return f"{comparison.place}: {comparison.note}" if comparison.preposition != "against" else f"{comparison.against}: {comparison.note}"
+        return (
+            f"{comparison.place}: {comparison.note}"
+            if comparison.preposition != "against"
+            else f"{comparison.against}: {comparison.note}"
+        )
     note = f" ({comparison.note})" if comparison.note else ""
     unit = f" {comparison.unit}" if comparison.unit else ""
-    return f"{comparison.place} {worded(comparison.estimate, confidence, finding.turn(comparison))}{unit}{note}"
+    return (
+        f"{comparison.place} {worded(comparison.estimate, confidence, finding.turn(comparison))}{unit}{note}"
+    )

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from trainers import Curves, Optimizer, Transform, Workload
 
 
-SERIES = ("grad_std", "grad_norm", "scale", "update_ratio", "out_norm", "tensor_norm", "cosine", "least_cosine")
+SERIES = (
+    "grad_std",
+    "grad_norm",
+    "scale",
+    "update_ratio",
+    "out_norm",
+    "tensor_norm",
+    "cosine",
+    "least_cosine",
+)
 LAYERS = ("layer_std", "gain")
 """What a record keeps of the dynamics: one number per step, and one per step and layer. A record of before may lack some."""
 
@@ -134,7 +143,10 @@ def fingerprint_of(workload: Choice, model: Choice) -> str:
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
     """What a fused run says of each of its cells."""
     loss_CK, metric_CK = curves.loss_KC.T.tolist(), curves.metric_KC.T.tolist()
-    final_C, initial_C, last_C, best_C = (t.tolist() for t in (curves.loss_final_C, curves.metric_initial_C, curves.metric_final_C, curves.metric_best_C))
+    final_C, initial_C, last_C, best_C = (
+        t.tolist()
+        for t in (curves.loss_final_C, curves.metric_initial_C, curves.metric_final_C, curves.metric_best_C)
+    )
     return [
         CellRecord(
             key=cell.key,
@@ -158,7 +170,10 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
             metric_final=finite(last_C[c]),
             metric_best=finite(best_C[c]),
             seconds=curves.seconds / len(job.tile.cells),
-            curve=tuple((step, finite(loss), finite(metric)) for step, loss, metric in zip(curves.step_K, loss_CK[c], metric_CK[c], strict=True)),
+            curve=tuple(
+                (step, finite(loss), finite(metric))
+                for step, loss, metric in zip(curves.step_K, loss_CK[c], metric_CK[c], strict=True)
+            ),
             dynamics=json.dumps(dynamics_of(curves, c)),
             provenance=provenance,
         )
@@ -172,7 +187,12 @@ def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
     if found is None:
         return {}
     series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
-    layers = {name: {layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)} for name in LAYERS}
+    layers = {
+        name: {
+            layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)
+        }
+        for name in LAYERS
+    }
     return {"step": list(found.step_J), **series, **layers}
 
 
@@ -223,8 +243,17 @@ def provenance(device: str) -> dict[str, Any]:
     """Versions, device and commit behind a number."""
     import torch
 
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
-    return {"python": platform.python_version(), "torch": str(torch.__version__), "device": name, "commit": commit()}
+    name = (
+        torch.cuda.get_device_name()
+        if device.startswith("cuda")
+        else f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    )
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": name,
+        "commit": commit(),
+    }
 
 
 @cache
@@ -234,7 +263,15 @@ def commit() -> str:
     if not (root / ".git").exists():
         return "release"
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=5, check=True, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"})
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
         return found.stdout.strip()[:12]
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -22,15 +22,23 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, (str, int, float, bool)):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a plain word", key_node.start_mark
+            )
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {repr(key)[:80]} stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {repr(key)[:80]} stands twice", key_node.start_mark
+            )
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+0123456789."))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+0123456789."),
+)
 
 
 def load_yaml(text: str) -> Any:
@@ -53,8 +61,18 @@ def load_yaml(text: str) -> Any:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ValueError(f"not valid YAML{where}: {str(error.problem or error.context)[:200]}") from None
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # a tag on a value that it does not fit: `!!bool maybe`
-        words = next(iter(str(error).splitlines()), "") if isinstance(error, (yaml.YAMLError, ValueError)) else "a value does not fit its tag"
+    except (
+        yaml.YAMLError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:  # a tag on a value that it does not fit: `!!bool maybe`
+        words = (
+            next(iter(str(error).splitlines()), "")
+            if isinstance(error, (yaml.YAMLError, ValueError))
+            else "a value does not fit its tag"
+        )
         raise ValueError(f"not valid YAML: {words[:200]}") from None
     finally:
         if loader is not None:
@@ -69,7 +87,13 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """
     if id(node) not in known:
         known[id(node)] = MOST_VALUES  # until it is known: an anchor that holds itself is endless
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else []
+        parts = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else []
+        )
         known[id(node)] = 1 + sum(_size(part, known) for part in parts)
     if known[id(node)] >= MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES:,} values, with every anchor written out")

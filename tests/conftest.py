@@ -13,7 +13,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 for name in ("STABILITY_STUDY_HOME", "RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs ignore it, and so would every command that the tests interrupt
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell's background jobs ignore it, and so would every command that the tests interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = """

@@ -88,30 +88,58 @@ def draw(
     x = np.arange(-5.0 + moved * gap, 1.5 + moved * gap, gap)
     y = np.arange(regime.rows) + lifted - 0.5
     shape = (seeds, len(y), len(x))
-    edge = (regime.high if high is None else high) + rng.normal(0, regime.jitter, (seeds, 1, 1)) + rng.normal(0, regime.row_jitter, (seeds, len(y), 1))
-    edge = edge + (0 if shared is None else shared[:, None, None]) + regime.slant * (y - (regime.rows - 1) / 2)[None, :, None]
-    rise = low + rng.normal(0, regime.jitter / 3, (seeds, 1, 1)) + rng.normal(0, regime.row_jitter / 6, (seeds, len(y), 1))
-    ends = [None if end is None else end + rng.normal(0, regime.wd_jitter, (seeds, 1, 1)) for end in (regime.bottom, regime.top)]
+    edge = (
+        (regime.high if high is None else high)
+        + rng.normal(0, regime.jitter, (seeds, 1, 1))
+        + rng.normal(0, regime.row_jitter, (seeds, len(y), 1))
+    )
+    edge = (
+        edge
+        + (0 if shared is None else shared[:, None, None])
+        + regime.slant * (y - (regime.rows - 1) / 2)[None, :, None]
+    )
+    rise = (
+        low
+        + rng.normal(0, regime.jitter / 3, (seeds, 1, 1))
+        + rng.normal(0, regime.row_jitter / 6, (seeds, len(y), 1))
+    )
+    ends = [
+        None if end is None else end + rng.normal(0, regime.wd_jitter, (seeds, 1, 1))
+        for end in (regime.bottom, regime.top)
+    ]
     way = np.broadcast_to(progress(x[None, None] - rise, regime) * between(y[None, :, None], ends), shape)
     diverged = np.broadcast_to(x > edge, shape)
-    score = START + (BEST - START) * way + rng.normal(0, regime.noise, shape) + rng.normal(0, regime.seed_noise, (seeds, 1, 1))
+    score = (
+        START
+        + (BEST - START) * way
+        + rng.normal(0, regime.noise, shape)
+        + rng.normal(0, regime.seed_noise, (seeds, 1, 1))
+    )
     landscape = Landscape(
         "planted", "adamw", name, name, tuple((10.0**x).tolist()), tuple((10.0**y).tolist()), tuple(range(seeds)), "accuracy", True,
         np.where(diverged, DIVERGED, FINISHED), np.where(diverged, np.nan, score), np.full(seeds, START), np.where(diverged, np.nan, LOSS * (1 - 0.9 * way)), np.full(seeds, LOSS),
         np.array([f"{name}{k}" for k in range(np.prod(shape))]).reshape(shape),
     )  # fmt: skip
-    return Planted(landscape, truth(replace(regime, high=regime.high - low if high is None else high - low), x - low, y, low))
+    return Planted(
+        landscape,
+        truth(replace(regime, high=regime.high - low if high is None else high - low), x - low, y, low),
+    )
 
 
 def progress(x: Floats, regime: Regime) -> Floats:
     """Way from the untrained to the best score, between 0 and 1: a rise at low learning rates, and a flat optimum near 10^-2."""
-    return np.asarray((1 - 0.06 * np.minimum((x + 2.0) ** 2, 9)) / (1 + np.exp(-np.clip((x + 4.0) / regime.low_steepness - np.log(9), -500, 500))))
+    return np.asarray(
+        (1 - 0.06 * np.minimum((x + 2.0) ** 2, 9))
+        / (1 + np.exp(-np.clip((x + 4.0) / regime.low_steepness - np.log(9), -500, 500)))
+    )
 
 
 def between(y: Floats, ends: list[Floats | float | None]) -> Floats:
     """1 between the ends along weight decay, 0 outside."""
     bottom, top = ends
-    return np.asarray((y >= (-np.inf if bottom is None else bottom)) & (y <= (np.inf if top is None else top)), dtype=float)
+    return np.asarray(
+        (y >= (-np.inf if bottom is None else bottom)) & (y <= (np.inf if top is None else top)), dtype=float
+    )
 
 
 def truth(regime: Regime, x: Floats, y: Floats, low: float) -> dict[str, float]:
@@ -123,19 +151,34 @@ def truth(regime: Regime, x: Floats, y: Floats, low: float) -> dict[str, float]:
     best_x = fine_x[progress(fine_x, regime).argmax()]
     way = progress(fine_x, regime)[None] * between(fine_y[:, None], [regime.bottom, regime.top])
     spread = max(float(np.sqrt(2 * regime.jitter**2 + regime.row_jitter**2)), 1e-9)
-    alive = ndtr((edge_Y[:, None] - fine_x[None]) / spread)  # the probability that a cell of the population does not diverge
+    alive = ndtr(
+        (edge_Y[:, None] - fine_x[None]) / spread
+    )  # the probability that a cell of the population does not diverge
     clamped = LOSS * (1 - 0.9 * way * alive)
-    nearest = np.abs(fine_x[:, None] - x).argmin(axis=1)  # of smooth curves the points of the grid are what is meant, of divergence the edge
-    on_grid = LOSS * (1 - 0.9 * progress(x, regime)[nearest][None] * between(fine_y[:, None], [regime.bottom, regime.top]) * alive)
+    nearest = np.abs(fine_x[:, None] - x).argmin(
+        axis=1
+    )  # of smooth curves the points of the grid are what is meant, of divergence the edge
+    on_grid = LOSS * (
+        1
+        - 0.9
+        * progress(x, regime)[nearest][None]
+        * between(fine_y[:, None], [regime.bottom, regime.top])
+        * alive
+    )
     reference = float(progress(x, regime).max())
     least_Y = LOSS * (1 - 0.9 * reference * between(fine_y, [regime.bottom, regime.top]))
-    found: dict[str, float] = {"divergence share": float(1 - alive.mean()), "lr sensitivity": float((on_grid - least_Y[:, None]).mean())}
+    found: dict[str, float] = {
+        "divergence share": float(1 - alive.mean()),
+        "lr sensitivity": float((on_grid - least_Y[:, None]).mean()),
+    }
     for kind, needed in (("trained", 0.1 * reference), ("competitive", 0.95 * reference)):
         length_Y = ((way >= needed) * alive).sum(axis=1) / FINE
         found[f"{kind} area"] = float(length_Y.mean() * len(y))
         found[f"{kind} lr width"] = float(np.median(length_Y))
         found[f"{kind} wd width"] = float((length_Y > 0).mean() * len(y))
-    found["decades above optimum"] = regime.high - best_x + regime.slant * (y[len(y) // 2] - (regime.rows - 1) / 2)
+    found["decades above optimum"] = (
+        regime.high - best_x + regime.slant * (y[len(y) // 2] - (regime.rows - 1) / 2)
+    )
     found["max stable lr"] = found["decades above optimum"] + best_x + low
     best = clamped[:, np.abs(fine_x - best_x).argmin()]
     found["wd sensitivity"] = float((best - best.min()).mean())

@@ -12,7 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("search_spaces", "trainers", "tracking", "study")
-MAY_IMPORT = {"search_spaces": set(), "trainers": set(), "tracking": set(), "study": {"search_spaces", "trainers", "tracking"}}
+MAY_IMPORT = {
+    "search_spaces": set(),
+    "trainers": set(),
+    "tracking": set(),
+    "study": {"search_spaces", "trainers", "tracking"},
+}
 ONE_FILE = {
     "ray": {"study/dispatch.py"},
     "optuna": {"study/importance.py", "study/sampler.py"},
@@ -59,7 +64,13 @@ def test_answers_in_under_a_second(command: list[str], tmp_path: Path) -> None:
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "study.cli", *command], capture_output=True, text=True, cwd=tmp_path, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "study.cli", *command],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
         best = min(best, time.perf_counter() - start)
         assert done.returncode == 0, done.stderr
     assert best < 1.0
@@ -68,8 +79,19 @@ def test_answers_in_under_a_second(command: list[str], tmp_path: Path) -> None:
 
 def test_top_level_is_the_customers() -> None:
     """Nothing but the agreed folders and files stands at the root."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
     if not tracked:
         pytest.skip("not a git checkout")
     visible = {name.split("/")[0] for name in tracked if not name.startswith(".")}
-    assert visible <= {*ROOMS, "docker", "tests", "pyproject.toml", "README.md", "Makefile", "constraints.txt", "CONTRIBUTING.md"}
+    assert visible <= {
+        *ROOMS,
+        "docker",
+        "tests",
+        "pyproject.toml",
+        "README.md",
+        "Makefile",
+        "constraints.txt",
+        "CONTRIBUTING.md",
+    }

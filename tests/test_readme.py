@@ -18,7 +18,13 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 def commands() -> list[str]:
     """Every command line of the README, without its comment."""
-    return [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line.strip()]
+    return [
+        line.split("  #")[0].strip()
+        for kind, text in BLOCKS
+        if kind == "sh"
+        for line in text.splitlines()
+        if line.strip()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
 def test_make_targets_exist(command: str) -> None:
     """Each make command names a target of the Makefile (this suite is inside of one of them, so they are not run here)."""
-    assert subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def test_commands_run(folder: Path) -> None:
@@ -42,7 +51,15 @@ def test_commands_run(folder: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in (c for c in commands() if not c.startswith("make ")):
         assert command.startswith("study "), command
-        done = subprocess.run([sys.executable, "-m", "study.cli", *command.split()[1:]], cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "study.cli", *command.split()[1:]],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert (folder / "out" / "claims.md").exists()
 
@@ -50,7 +67,9 @@ def test_commands_run(folder: Path) -> None:
 @pytest.mark.parametrize("code", [text for kind, text in BLOCKS if kind == "python"])
 def test_code_runs(code: str, folder: Path) -> None:
     """Each Python block runs as it stands."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -89,5 +108,11 @@ def test_found_table_names_n_and_every_measured_claim() -> None:
 
 
 if __name__ == "__main__":
-    text = README.split("<!-- tree: begin -->")[0] + "<!-- tree: begin -->\n" + tree() + "\n<!-- tree: end -->" + README.split("<!-- tree: end -->")[1]
+    text = (
+        README.split("<!-- tree: begin -->")[0]
+        + "<!-- tree: begin -->\n"
+        + tree()
+        + "\n<!-- tree: end -->"
+        + README.split("<!-- tree: end -->")[1]
+    )
     (ROOT / "README.md").write_text(text, encoding="utf-8")

@@ -44,7 +44,9 @@ class Ledger:
         self.path = path
         mode = "rwc" if create else "ro"
         try:
-            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None)
+            self._connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, isolation_level=None
+            )
         except sqlite3.Error as error:
             raise LedgerError(f"{path} cannot be opened ({error}); name another home with --home") from None
         try:
@@ -55,7 +57,9 @@ class Ledger:
             self._connection.execute("SELECT 1 FROM cells, meanings, prints LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise LedgerError(f"{path} is not a ledger of this version ({error}); launching brings an older one up to date, else move it away or choose another home") from None
+            raise LedgerError(
+                f"{path} is not a ledger of this version ({error}); launching brings an older one up to date, else move it away or choose another home"
+            ) from None
 
     def close(self) -> None:
         self._connection.close()
@@ -80,13 +84,19 @@ class Ledger:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            raise LedgerError(f"{self.path} cannot be written ({error}); what it holds is whole: make room, or the folder writable, and run the same command again") from error
+            raise LedgerError(
+                f"{self.path} cannot be written ({error}); what it holds is whole: make room, or the folder writable, and run the same command again"
+            ) from error
 
     def add(self, records: Iterable[CellRecord]) -> int:
         """Store a batch in one transaction and return how many were new; a `failed` cell may be replaced, others never are."""
         marks = ", ".join("?" for _ in FIELDS)
-        statement = f"INSERT INTO cells ({', '.join(FIELDS)}, stored_at) VALUES ({marks}, ?) ON CONFLICT (key) DO UPDATE SET " + (
-            ", ".join(f"{name}=excluded.{name}" for name in (*FIELDS, "stored_at")) + " WHERE cells.outcome='failed'"
+        statement = (
+            f"INSERT INTO cells ({', '.join(FIELDS)}, stored_at) VALUES ({marks}, ?) ON CONFLICT (key) DO UPDATE SET "
+            + (
+                ", ".join(f"{name}=excluded.{name}" for name in (*FIELDS, "stored_at"))
+                + " WHERE cells.outcome='failed'"
+            )
         )
         before = self._connection.total_changes
         with self._transaction() as connection:
@@ -100,21 +110,33 @@ class Ledger:
     def outcomes(self, settings: Iterable[str]) -> dict[str, str]:
         """The outcome of every stored cell of these settings, from an index alone: a hundred thousand take a fraction of a second."""
         wanted = list(settings)
-        return dict(self._rows(f"SELECT key, outcome FROM cells WHERE setting IN ({', '.join('?' for _ in wanted)})", wanted))
+        return dict(
+            self._rows(
+                f"SELECT key, outcome FROM cells WHERE setting IN ({', '.join('?' for _ in wanted)})", wanted
+            )
+        )
 
     def reasons(self, keys: Iterable[str]) -> dict[str, str]:
         """Why each failed cell among these keys failed."""
-        return {key: reason for key, outcome, reason in self._select("key, outcome, reason", keys) if outcome == "failed"}
+        return {
+            key: reason
+            for key, outcome, reason in self._select("key, outcome, reason", keys)
+            if outcome == "failed"
+        }
 
     def _select(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         wanted = list(keys)
         for at in range(0, len(wanted), CHUNK):
             part = wanted[at : at + CHUNK]
-            yield from self._rows(f"SELECT {columns} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part)
+            yield from self._rows(
+                f"SELECT {columns} FROM cells WHERE key IN ({', '.join('?' for _ in part)})", part
+            )
 
     def seconds_per_cell(self, setting: str) -> float | None:
         """Mean seconds of the stored cells of a setting, or None."""
-        ((mean,),) = self._rows("SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,))
+        ((mean,),) = self._rows(
+            "SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,)
+        )
         return None if mean is None else float(mean)
 
     def note_study(self, name: str, spec: str, meanings: Mapping[str, str]) -> None:
@@ -122,7 +144,10 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", (name, spec, time.time()))
             connection.execute("DELETE FROM meanings WHERE study = ?", (name,))
-            connection.executemany("INSERT INTO meanings VALUES (?, ?, ?)", [(name, setting, meaning) for setting, meaning in meanings.items()])
+            connection.executemany(
+                "INSERT INTO meanings VALUES (?, ?, ?)",
+                [(name, setting, meaning) for setting, meaning in meanings.items()],
+            )
 
     def studies(self) -> dict[str, str]:
         """The spec that each study was last launched with, by name."""
@@ -136,11 +161,16 @@ class Ledger:
     def note_fingerprints(self, study: str, fingerprints: Mapping[str, str]) -> None:
         """Remember the fingerprints of a study's workloads (data and model), so that keys can be computed without loading them."""
         with self._transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?)", [(study, *pair, time.time()) for pair in fingerprints.items()])
+            connection.executemany(
+                "INSERT OR REPLACE INTO prints VALUES (?, ?, ?, ?)",
+                [(study, *pair, time.time()) for pair in fingerprints.items()],
+            )
 
     def fingerprints(self, study: str) -> dict[str, str]:
         """Fingerprints by workload: the study's own, else what another study noted last."""
-        return dict(self._rows("SELECT workload, fingerprint FROM prints ORDER BY study = ?, noted_at", (study,)))
+        return dict(
+            self._rows("SELECT workload, fingerprint FROM prints ORDER BY study = ?, noted_at", (study,))
+        )
 
     def any_width(self, setting: str) -> int | None:
         """A width that some machine was measured to prefer."""
@@ -150,26 +180,43 @@ class Ledger:
     def note_width(self, setting: str, machine: str, width: int, most: int) -> None:
         """Remember how many cells of a setting a machine best trains together, and of how many at most this was measured."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO widths VALUES (?, ?, ?, ?)", (setting, machine, width, most))
+            connection.execute(
+                "INSERT OR REPLACE INTO widths VALUES (?, ?, ?, ?)", (setting, machine, width, most)
+            )
 
     def width(self, setting: str, machine: str, most: int) -> int | None:
         """The remembered width; None when more cells than then could be trained together, and it might have been larger."""
-        row = next(iter(self._rows("SELECT width, most FROM widths WHERE setting = ? AND machine = ?", (setting, machine))), None)
+        row = next(
+            iter(
+                self._rows(
+                    "SELECT width, most FROM widths WHERE setting = ? AND machine = ?", (setting, machine)
+                )
+            ),
+            None,
+        )
         return None if row is None or (row[0] == row[1] and row[1] < most) else int(row[0])
 
     def note_runs(self, study: str, tracker: str, run_ids: dict[str, str]) -> None:
         """Remember which run of a tracker shows which cell of a study, once the run is complete."""
         with self._transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", [(study, tracker, key, run_id) for key, run_id in run_ids.items()])
+            connection.executemany(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)",
+                [(study, tracker, key, run_id) for key, run_id in run_ids.items()],
+            )
 
     def forget_runs(self, study: str, tracker: str, keys: Iterable[str]) -> None:
         """The tracker lost these runs."""
         with self._transaction() as connection:
-            connection.executemany("DELETE FROM runs WHERE study = ? AND tracker = ? AND key = ?", [(study, tracker, key) for key in keys])
+            connection.executemany(
+                "DELETE FROM runs WHERE study = ? AND tracker = ? AND key = ?",
+                [(study, tracker, key) for key in keys],
+            )
 
     def runs(self, study: str, tracker: str) -> dict[str, str]:
         """Complete runs of a study in a tracker, by cell key."""
-        return dict(self._rows("SELECT key, run_id FROM runs WHERE study = ? AND tracker = ?", (study, tracker)))
+        return dict(
+            self._rows("SELECT key, run_id FROM runs WHERE study = ? AND tracker = ?", (study, tracker))
+        )
 
 
 def _to_sql(record: CellRecord) -> tuple[object, ...]:

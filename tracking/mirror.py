@@ -23,7 +23,9 @@ class RunStore(Protocol):
     """What the mirror needs of a tracker."""
 
     def complete_runs(self) -> dict[str, str]: ...
-    def write(self, records: Sequence[CellRecord], stop: Callable[[], bool]) -> Iterator[tuple[str, str | BaseException]]: ...
+    def write(
+        self, records: Sequence[CellRecord], stop: Callable[[], bool]
+    ) -> Iterator[tuple[str, str | BaseException]]: ...
 
 
 class Mirror:
@@ -83,7 +85,9 @@ class Mirror:
             try:
                 with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
-            except Exception as error:  # any fault of a tracker, ours or the network's, must leave training alone
+            except (
+                Exception
+            ) as error:  # any fault of a tracker, ours or the network's, must leave training alone
                 first = next(iter(str(error).splitlines()), "")
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
                 stuck = (self._written, len(self._refused)) == before
@@ -95,7 +99,9 @@ class Mirror:
     def _write_all(self, ledger: Ledger) -> None:
         store = self._open_store()
         done, known = store.complete_runs(), ledger.runs(*self._whose)
-        ledger.note_runs(*self._whose, {key: run_id for key, run_id in done.items() if known.get(key) != run_id})
+        ledger.note_runs(
+            *self._whose, {key: run_id for key, run_id in done.items() if known.get(key) != run_id}
+        )
         lost = [key for key in known if key not in done]
         ledger.forget_runs(*self._whose, lost)
         with self._news:
@@ -117,7 +123,9 @@ class Mirror:
         refusal: BaseException | None = None
         self._forget(key for key in batch if key not in found)
         try:
-            for key, run in store.write([found[key] for key in batch if key in found], lambda: self._giving_up):
+            for key, run in store.write(
+                [found[key] for key in batch if key in found], lambda: self._giving_up
+            ):
                 if isinstance(run, BaseException):
                     refusal = run
                     self._refused.add(key)

@@ -40,11 +40,17 @@ class DatabaseRuns:
             select(key.value, SqlRun.run_uuid, SqlRun.status)
             .join(kind, (kind.run_uuid == SqlRun.run_uuid) & (kind.key == STUDY) & (kind.value == "cell"))
             .join(key, (key.run_uuid == SqlRun.run_uuid) & (key.key == CELL_KEY))
-            .where(SqlRun.experiment_id == int(self._experiment.experiment_id), SqlRun.lifecycle_stage == "active")
+            .where(
+                SqlRun.experiment_id == int(self._experiment.experiment_id),
+                SqlRun.lifecycle_stage == "active",
+            )
             .order_by(SqlRun.start_time.desc(), SqlRun.run_uuid)
         )
         with Session(self._store.engine) as session:
-            yield from ((str(cell), str(run_id), status != "RUNNING") for cell, run_id, status in session.execute(query).all())
+            yield from (
+                (str(cell), str(run_id), status != "RUNNING")
+                for cell, run_id, status in session.execute(query).all()
+            )
 
     def write(self, contents: Sequence[RunContent], stop: Callable[[], bool]) -> Written:
         """Write complete runs, which are told once all of them are there; when they are refused together, one by one, to find which.
@@ -54,7 +60,9 @@ class DatabaseRuns:
         """
         try:
             written = self._insert(contents)
-        except Exception:  # a cell that is refused, tables of another version of MLflow, a full disk: the client tells which
+        except (
+            Exception
+        ):  # a cell that is refused, tables of another version of MLflow, a full disk: the client tells which
             yield from self._one_by_one.write(contents, stop)
         else:
             yield from ((content.key, run_id) for content, run_id in zip(contents, written, strict=True))
@@ -81,21 +89,50 @@ class DatabaseRuns:
         from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
 
         artifacts = append_to_uri_path(self._experiment.artifact_location, run_id, "artifacts")
-        run = {"run_uuid": run_id, "name": content.name, "experiment_id": int(self._experiment.experiment_id), "artifact_uri": artifacts, "user_id": "unknown"}
-        run |= {"status": "FINISHED", "lifecycle_stage": "active", "start_time": content.start, "end_time": content.end}
+        run = {
+            "run_uuid": run_id,
+            "name": content.name,
+            "experiment_id": int(self._experiment.experiment_id),
+            "artifact_uri": artifacts,
+            "user_id": "unknown",
+        }
+        run |= {
+            "status": "FINISHED",
+            "lifecycle_stage": "active",
+            "start_time": content.start,
+            "end_time": content.end,
+        }
         run |= {"source_type": "UNKNOWN", "source_name": "", "entry_point_name": "", "source_version": ""}
-        tags = [_validate_tag(name, value) for name, value in {**content.tags, "mlflow.runName": content.name}.items()]
+        tags = [
+            _validate_tag(name, value)
+            for name, value in {**content.tags, "mlflow.runName": content.name}.items()
+        ]
         params = [_validate_param(name, value) for name, value in content.params.items()]
         points = set()
         for name, value, step in content.metrics:
             _validate_metric(name, value, content.start, step)
             points.add((name, step, *self._store.sanitize_metric_value(value)))
-        metrics = [{"run_uuid": run_id, "key": name, "value": value, "timestamp": content.start, "step": step, "is_nan": is_nan} for name, step, is_nan, value in points]
-        latest = {point["key"]: point for point in sorted(metrics, key=lambda point: (point["step"], point["value"]))}
+        metrics = [
+            {
+                "run_uuid": run_id,
+                "key": name,
+                "value": value,
+                "timestamp": content.start,
+                "step": step,
+                "is_nan": is_nan,
+            }
+            for name, step, is_nan, value in points
+        ]
+        latest = {
+            point["key"]: point
+            for point in sorted(metrics, key=lambda point: (point["step"], point["value"]))
+        }
         return {
             models.SqlRun: [run],
             models.SqlTag: [{"run_uuid": run_id, "key": tag.key, "value": tag.value} for tag in tags],
-            models.SqlParam: [{"run_uuid": run_id, "key": param.key, "value": param.value} for param in params],
+            models.SqlParam: [
+                {"run_uuid": run_id, "key": param.key, "value": param.value} for param in params
+            ],
             models.SqlMetric: metrics,
             models.SqlLatestMetric: list(latest.values()),
         }

@@ -57,8 +57,12 @@ class ClientRuns:
         """(cell's key, run id, whether the run is complete) of every run of a cell."""
         token = None
         while True:
-            page = self._client.search_runs([self._experiment_id], f"tags.{STUDY} = 'cell'", max_results=PAGE, page_token=token)
-            yield from ((run.data.tags[CELL_KEY], run.info.run_id, run.info.status != "RUNNING") for run in page)
+            page = self._client.search_runs(
+                [self._experiment_id], f"tags.{STUDY} = 'cell'", max_results=PAGE, page_token=token
+            )
+            yield from (
+                (run.data.tags[CELL_KEY], run.info.run_id, run.info.status != "RUNNING") for run in page
+            )
             token = page.token
             if not token:
                 return
@@ -91,10 +95,16 @@ class ClientRuns:
     def _write(self, content: RunContent) -> str:
         from mlflow.entities import Metric, Param
 
-        run_id = str(self._client.create_run(self._experiment_id, start_time=content.start, tags=content.tags, run_name=content.name).info.run_id)
+        run_id = str(
+            self._client.create_run(
+                self._experiment_id, start_time=content.start, tags=content.tags, run_name=content.name
+            ).info.run_id
+        )
         metrics = [Metric(name, value, content.start, step) for name, value, step in content.metrics]
         try:
-            self._client.log_batch(run_id, metrics=metrics, params=[Param(name, value) for name, value in content.params.items()])
+            self._client.log_batch(
+                run_id, metrics=metrics, params=[Param(name, value) for name, value in content.params.items()]
+            )
         except Exception as error:
             if refused(error):
                 self._client.delete_run(run_id)

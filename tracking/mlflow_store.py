@@ -29,7 +29,13 @@ class MlflowStore:
         varied: by `CellRecord.setting`, further parameters of the setting's runs: what the study varies of the budget.
     """
 
-    def __init__(self, uri: str, study: str, artifacts: Path | None = None, varied: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        study: str,
+        artifacts: Path | None = None,
+        varied: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         quiet()
         from mlflow.tracking import MlflowClient
 
@@ -55,14 +61,22 @@ class MlflowStore:
 
         store = self._client._tracking_client.store
         if isinstance(store, SqlAlchemyStore):
-            return DatabaseRuns(store, self._client.get_experiment(self.experiment_id), ClientRuns(self._client, self.experiment_id, threads=1))
+            return DatabaseRuns(
+                store,
+                self._client.get_experiment(self.experiment_id),
+                ClientRuns(self._client, self.experiment_id, threads=1),
+            )
         return ClientRuns(self._client, self.experiment_id)
 
     def _parent(self) -> str:
         found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'", max_results=1)
         if found:
             return str(found[0].info.run_id)
-        return str(self._client.create_run(self.experiment_id, run_name=self.study, tags={STUDY: "parent"}).info.run_id)
+        return str(
+            self._client.create_run(
+                self.experiment_id, run_name=self.study, tags={STUDY: "parent"}
+            ).info.run_id
+        )
 
     def complete_runs(self) -> dict[str, str]:
         """Run ids of all complete cells, by cell key. Runs that were left open or doubled by a crash are deleted."""
@@ -97,17 +111,47 @@ class MlflowStore:
     def _content(self, record: CellRecord) -> RunContent:
         """What the run of a cell shows."""
         varied = self._varied.get(record.setting, {})
-        tags = {"mlflow.parentRunId": self.parent_id, STUDY: "cell", CELL_KEY: record.key, "outcome": record.outcome}
+        tags = {
+            "mlflow.parentRunId": self.parent_id,
+            STUDY: "cell",
+            CELL_KEY: record.key,
+            "outcome": record.outcome,
+        }
         tags |= {name: str(value) for name, value in json.loads(record.provenance).items()}
         tags |= {"reason": record.reason} if record.reason else {}
-        params = {name: getattr(record, name) for name in ("workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps")} | dict(varied)
-        single = {name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")}
-        single |= {f"{record.metric_name}_{which}": getattr(record, f"metric_{which}") for which in ("initial", "final", "best")}
+        params = {
+            name: getattr(record, name)
+            for name in (
+                "workload",
+                "optimizer",
+                "transform",
+                "constants",
+                "lr",
+                "weight_decay",
+                "seed",
+                "steps",
+            )
+        } | dict(varied)
+        single = {
+            name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")
+        }
+        single |= {
+            f"{record.metric_name}_{which}": getattr(record, f"metric_{which}")
+            for which in ("initial", "final", "best")
+        }
         metrics = [(name, value, 0) for name, value in single.items()]
-        metrics += [(name, value, step) for step, *values in record.curve for name, value in zip(("loss", record.metric_name), values, strict=True)]
+        metrics += [
+            (name, value, step)
+            for step, *values in record.curve
+            for name, value in zip(("loss", record.metric_name), values, strict=True)
+        ]
         seen = json.loads(record.dynamics)
         for name in ("grad_std", "scale") if seen else ():
-            points = [(name, value, step) for step, value in zip(seen["step"], seen[name], strict=True) if value is not None]
+            points = [
+                (name, value, step)
+                for step, value in zip(seen["step"], seen[name], strict=True)
+                if value is not None
+            ]
             metrics += points[:: -(-len(points) // MOST_POINTS) or 1]
         start = round(1000 * time.time())
         return RunContent(
@@ -119,7 +163,9 @@ class MlflowStore:
             end=start + round(1000 * record.seconds),
         )
 
-    def finish(self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]) -> None:
+    def finish(
+        self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]
+    ) -> None:
         """Put the study's figures, tags and files on its parent run; folders are taken whole."""
         for name, value in summary.items():
             self._client.log_metric(self.parent_id, name, value)
@@ -135,7 +181,10 @@ class MlflowStore:
 
 def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
     """What the run is called in the UI."""
-    condition = "".join(f" {name}={value:g}" if isinstance(value, (int, float)) else f" {name}={value}" for name, value in varied.items())
+    condition = "".join(
+        f" {name}={value:g}" if isinstance(value, (int, float)) else f" {name}={value}"
+        for name, value in varied.items()
+    )
     return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g}{condition} seed={record.seed}"
 
 
@@ -144,7 +193,9 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a repeated POST would make a second run; the mirror tries again, and looks first
+    os.environ.setdefault(
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"
+    )  # a repeated POST would make a second run; the mirror tries again, and looks first
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

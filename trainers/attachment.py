@@ -64,7 +64,9 @@ def attach(optimizer: optim.Optimizer, transform: Transform) -> Attachment:
     """
     if optimizer in _attached:
         found = f"the optimizer already has transform {_attached[optimizer].transform.name!r} in front of it"
-        raise ValueError(f"{found}; wanted none; call remove() of its handle first, or join both into one transform")
+        raise ValueError(
+            f"{found}; wanted none; call remove() of its handle first, or join both into one transform"
+        )
     if transform.signal is not None:
         moments_of(optimizer)
     _attached[optimizer] = handle = Attachment(optimizer, transform)
@@ -105,7 +107,9 @@ class Attachment:
         self._after_step(optimizer, args, kwargs)  # a step that raised has left lr scaled
         refuse_closure(args, kwargs)
         if getattr(optimizer, "grad_scale", None) is not None:
-            raise ValueError("gradients are still multiplied by the loss scale; wanted true ones; call scaler.unscale_(optimizer) before scaler.step(optimizer)")
+            raise ValueError(
+                "gradients are still multiplied by the loss scale; wanted true ones; call scaler.unscale_(optimizer) before scaler.step(optimizer)"
+            )
         named = {name: p for name, p in named_parameters(optimizer).items() if p.grad is not None}
         if not named:
             return
@@ -126,9 +130,15 @@ class Attachment:
         names = list(params)
         if self.state and names != self.names:
             more, less = sorted(set(names) - set(self.names)), sorted(set(self.names) - set(names))
-            found = "; ".join(f"{word} have a gradient: {', '.join(those)}" for word, those in (("now", more), ("no longer", less)) if those)
+            found = "; ".join(
+                f"{word} have a gradient: {', '.join(those)}"
+                for word, those in (("now", more), ("no longer", less))
+                if those
+            )
             advice = "where two sets take turns, give each an optimizer and an attach() of its own"
-            warnings.warn(f"transform {self.transform.name!r}: {found}; its state starts afresh; {advice}", stacklevel=5)
+            warnings.warn(
+                f"transform {self.transform.name!r}: {found}; its state starts afresh; {advice}", stacklevel=5
+            )
         if self.state is None or names != self.names:
             self.names, self.state = names, kept_apart(self.transform.init(params), params.values())
 
@@ -152,32 +162,48 @@ class Attachment:
         self._lr = []
 
     def _save(self, optimizer: optim.Optimizer, state_dict: dict[str, Any]) -> None:
-        state_dict[KEY] = {"name": self.transform.name, "names": list(self.names), "state": dict(self.state or {})}
+        state_dict[KEY] = {
+            "name": self.transform.name,
+            "names": list(self.names),
+            "state": dict(self.state or {}),
+        }
 
     @torch.no_grad()
     def _load(self, optimizer: optim.Optimizer, state_dict: dict[str, Any]) -> None:
         mine = f"transform {self.transform.name!r}"
         if KEY not in state_dict:
-            raise ValueError(f"the loaded state_dict has no {KEY!r}; wanted the state of {mine}; load it before attach() to begin with a new transform")
+            raise ValueError(
+                f"the loaded state_dict has no {KEY!r}; wanted the state of {mine}; load it before attach() to begin with a new transform"
+            )
         saved = state_dict[KEY]
         if saved["name"] != self.transform.name:
-            raise ValueError(f"the loaded state is of transform {saved['name']!r}; wanted {mine}; attach that one before loading")
+            raise ValueError(
+                f"the loaded state is of transform {saved['name']!r}; wanted {mine}; attach that one before loading"
+            )
         named = named_parameters(optimizer)
         absent = [name for name in saved["names"] if name not in named]
         if absent:
-            raise ValueError(f"the loaded state of {mine} belongs to parameters {', '.join(absent)}, which the optimizer lacks; build it with the same groups")
+            raise ValueError(
+                f"the loaded state of {mine} belongs to parameters {', '.join(absent)}, which the optimizer lacks; build it with the same groups"
+            )
         params = {name: named[name].detach() for name in saved["names"]}
         fresh = self.transform.init(params) if params else {}
-        found, wanted = ({key: tuple(t.shape) for key, t in state.items()} for state in (saved["state"], fresh))
+        found, wanted = (
+            {key: tuple(t.shape) for key, t in state.items()} for state in (saved["state"], fresh)
+        )
         if found != wanted:
-            raise ValueError(f"the loaded state of {mine} has shapes {found}; wanted {wanted}; build model and transform as they were when it was saved")
+            raise ValueError(
+                f"the loaded state of {mine} has shapes {found}; wanted {wanted}; build model and transform as they were when it was saved"
+            )
         self.names = list(params)
         self.state = {key: t.to(fresh[key].device) for key, t in saved["state"].items()} if params else None
 
 
 def named_parameters(optimizer: optim.Optimizer) -> dict[str, Tensor]:
     """All parameters of an optimizer, named `group.index`, in order."""
-    return {f"{i}.{j}": p for i, group in enumerate(optimizer.param_groups) for j, p in enumerate(group["params"])}
+    return {
+        f"{i}.{j}": p for i, group in enumerate(optimizer.param_groups) for j, p in enumerate(group["params"])
+    }
 
 
 def moments_of(optimizer: optim.Optimizer) -> tuple[str, ...]:
@@ -191,7 +217,9 @@ def moments_of(optimizer: optim.Optimizer) -> tuple[str, ...]:
             return MOMENTS[kind]
     known = ", ".join(sorted(kind.__name__ for kind in MOMENTS))
     advice = f"add a row: trainers.attachment.MOMENTS[{type(optimizer).__name__}] = (keys of optimizer.state[p] that are moments, …)"
-    raise ValueError(f"the transform may ask for a restart, and the moments of {type(optimizer).__name__} are not declared; known: {known}; {advice}")
+    raise ValueError(
+        f"the transform may ask for a restart, and the moments of {type(optimizer).__name__} are not declared; known: {known}; {advice}"
+    )
 
 
 def dense_gradients(named: dict[str, Tensor]) -> Tensors:
@@ -203,7 +231,9 @@ def dense_gradients(named: dict[str, Tensor]) -> Tensors:
     grads = {name: p.grad.detach() for name, p in named.items() if p.grad is not None}
     for name, g in grads.items():
         if g.layout != torch.strided:
-            raise ValueError(f"the gradient of parameter {name} is {str(g.layout).removeprefix('torch.')}; wanted a dense one; build its layer without sparse=True")
+            raise ValueError(
+                f"the gradient of parameter {name} is {str(g.layout).removeprefix('torch.')}; wanted a dense one; build its layer without sparse=True"
+            )
     return grads
 
 
@@ -214,7 +244,9 @@ def refuse_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ValueError: there is one.
     """
     if any(value is not None for value in (*args[1:], kwargs.get("closure"))):
-        raise ValueError("step() was given a closure, which computes gradients behind the transform; call loss.backward() and then step() without it")
+        raise ValueError(
+            "step() was given a closure, which computes gradients behind the transform; call loss.backward() and then step() without it"
+        )
 
 
 def kept_apart(state: State, *others: Any) -> State:

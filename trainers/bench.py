@@ -52,18 +52,29 @@ def bench(models: list[str], widths: list[int], rounds: int, seconds: float, dev
                 raise error
             return [future.result() for future in futures]
 
-        products = {dtype: sum(together(partial(matrix_product_rate, dtype=dtype, seconds=seconds, device=device))) for dtype in ("float32", "bfloat16")}
+        products = {
+            dtype: sum(together(partial(matrix_product_rate, dtype=dtype, seconds=seconds, device=device)))
+            for dtype in ("float32", "bfloat16")
+        }
         found = []
         for model in models:
             limit = LARGEST_ON_CPU.get(model, max(widths)) if device == "cpu" else max(widths)
             job = Job(model, tuple(w for w in widths if w <= limit), rounds, seconds, device)
             found.append(summary(job, together(partial(measure, job=job)), products["float32"]))
-            found[-1]["skipped"] += [{"width": w, "reason": "too much for a CPU"} for w in widths if w > limit]
+            found[-1]["skipped"] += [
+                {"width": w, "reason": "too much for a CPU"} for w in widths if w > limit
+            ]
     return {
         "machine": machine(device, processes),
         "n": rounds,
         "seconds": seconds,
-        "cell": {"steps": CELL_STEPS, "batch_size": BATCH_SIZE, "precision": "float32", "optimizer": "adamw", "transform": "none"},
+        "cell": {
+            "steps": CELL_STEPS,
+            "batch_size": BATCH_SIZE,
+            "precision": "float32",
+            "optimizer": "adamw",
+            "transform": "none",
+        },
         "evaluation_images": EXAMPLES // 4,
         "tolerance": RELATIVE,
         "matrix_product_flop_per_s": products,
@@ -75,7 +86,11 @@ def machine(device: str, processes: int) -> dict[str, Any]:
     """What was measured on."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     return {
         "device": cpu if device == "cpu" else torch.cuda.get_device_name(device),
@@ -93,8 +108,15 @@ def summary(job: Job, parts: list[dict[str, Any]], product_rate: float) -> dict[
     """Sums over processes, and median, least and greatest over rounds."""
     flops, rows = parts[0]["flops_per_step"], []
     for same in zip(*(part["rows"] for part in parts), strict=True):
-        plain, fused = ([sum(each) for each in zip(*(row[kind] for row in same), strict=True)] for kind in ("plain", "fused"))
-        row: dict[str, Any] = {"width": same[0]["width"], "steps": same[0]["steps"], "ratio": spread([f / p for f, p in zip(fused, plain, strict=True)])}
+        plain, fused = (
+            [sum(each) for each in zip(*(row[kind] for row in same), strict=True)]
+            for kind in ("plain", "fused")
+        )
+        row: dict[str, Any] = {
+            "width": same[0]["width"],
+            "steps": same[0]["steps"],
+            "ratio": spread([f / p for f, p in zip(fused, plain, strict=True)]),
+        }
         for kind, rate in (("plain", plain), ("fused", fused)):
             row[kind] = {
                 "cells_per_s": spread([r / CELL_STEPS for r in rate]),
@@ -142,41 +164,89 @@ def conditions(result: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> list[list[str]]:
     """A heading, and one line per model and width."""
-    lines = [["model", "cells fused", "steps", "plain cells/s", "fused cells/s", "ratio", "plain images/s", "fused images/s", "plain share", "fused share"]]
+    lines = [
+        [
+            "model",
+            "cells fused",
+            "steps",
+            "plain cells/s",
+            "fused cells/s",
+            "ratio",
+            "plain images/s",
+            "fused images/s",
+            "plain share",
+            "fused share",
+        ]
+    ]
     for found in result["models"]:
         for row in found["rows"]:
             plain, fused = row["plain"], row["fused"]
             shares = [shown(kind["share"], 100, " %") for kind in (plain, fused)]
             names = [found["model"], str(row["width"]), str(row["steps"])]
             images = [shown(kind["images_per_s"]) for kind in (plain, fused)]
-            lines.append([*names, shown(plain["cells_per_s"]), shown(fused["cells_per_s"]), shown(row["ratio"]), *images, *shares])
+            lines.append(
+                [
+                    *names,
+                    shown(plain["cells_per_s"]),
+                    shown(fused["cells_per_s"]),
+                    shown(row["ratio"]),
+                    *images,
+                    *shares,
+                ]
+            )
     return lines
 
 
 def skipped(result: dict[str, Any]) -> list[str]:
     """One line per width that was left out."""
-    return [f"skipped: {found['model']}, {each['width']} cells: {each['reason']}" for found in result["models"] for each in found["skipped"]]
+    return [
+        f"skipped: {found['model']}, {each['width']} cells: {each['reason']}"
+        for found in result["models"]
+        for each in found["skipped"]
+    ]
 
 
 def as_text(result: dict[str, Any]) -> str:
     """For a terminal: aligned columns."""
     lines = table(result)
     sizes = [max(len(entry) for entry in column) for column in zip(*lines, strict=True)]
-    rows = ["  ".join(entry.ljust(size) if k == 0 else entry.rjust(size) for k, (entry, size) in enumerate(zip(line, sizes, strict=True))) for line in lines]
-    return "\n".join([conditions(result).replace("; ", ";\n").replace(". ", ".\n"), "", *rows, *skipped(result)])
+    rows = [
+        "  ".join(
+            entry.ljust(size) if k == 0 else entry.rjust(size)
+            for k, (entry, size) in enumerate(zip(line, sizes, strict=True))
+        )
+        for line in lines
+    ]
+    return "\n".join(
+        [conditions(result).replace("; ", ";\n").replace(". ", ".\n"), "", *rows, *skipped(result)]
+    )
 
 
 def as_markdown(result: dict[str, Any]) -> str:
     """For a README: the conditions, and a table."""
     head, *rows = (f"| {' | '.join(line)} |" for line in table(result))
-    return "\n".join([conditions(result), "", head, f"|---|{'---:|' * (len(table(result)[0]) - 1)}", *rows, *(f"\n{line}" for line in skipped(result))])
+    return "\n".join(
+        [
+            conditions(result),
+            "",
+            head,
+            f"|---|{'---:|' * (len(table(result)[0]) - 1)}",
+            *rows,
+            *(f"\n{line}" for line in skipped(result)),
+        ]
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.bench", description="Cells per second: fused training beside a plain loop, on the same cores.")
+    parser = argparse.ArgumentParser(
+        prog="python -m trainers.bench",
+        description="Cells per second: fused training beside a plain loop, on the same cores.",
+    )
     parser.add_argument("--models", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--widths", nargs="+", type=int, default=[1, 4, 16, 64, 256], help="cells per fused run")
+    parser.add_argument(
+        "--widths", nargs="+", type=int, default=[1, 4, 16, 64, 256], help="cells per fused run"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is measured: its n")
     parser.add_argument("--seconds", type=float, default=3.0, help="about how long one measurement lasts [s]")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:K")
@@ -187,13 +257,23 @@ def main(arguments: list[str] | None = None) -> int:
     if min(options.widths) < 1 or options.rounds < 1 or not options.seconds > 0:
         parser.error("widths and rounds must be at least 1, seconds more than 0")
     if options.device != "cpu" and not torch.cuda.is_available():
-        parser.error(f"device {options.device!r} was asked for, but torch {torch.__version__} sees no CUDA device here; use --device cpu")
+        parser.error(
+            f"device {options.device!r} was asked for, but torch {torch.__version__} sees no CUDA device here; use --device cpu"
+        )
     try:
-        result = bench(options.models, sorted(set(options.widths)), options.rounds, options.seconds, options.device)
+        result = bench(
+            options.models, sorted(set(options.widths)), options.rounds, options.seconds, options.device
+        )
     except RuntimeError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(result, indent=1) if options.json else as_markdown(result) if options.markdown else as_text(result))
+    print(
+        json.dumps(result, indent=1)
+        if options.json
+        else as_markdown(result)
+        if options.markdown
+        else as_text(result)
+    )
     return 0
 
 

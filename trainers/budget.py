@@ -67,16 +67,30 @@ class Budget:
     def __post_init__(self) -> None:
         check_range("budget", 1, steps=self.steps, batch_size=self.batch_size, points=self.points)
         check_range("budget", 0, self.steps, open_high=True, warmup=self.warmup)
-        check_range("budget", 0.0, math.inf, open_low=True, open_high=True, explosion_factor=self.explosion_factor)
+        check_range(
+            "budget", 0.0, math.inf, open_low=True, open_high=True, explosion_factor=self.explosion_factor
+        )
         check_schedule(self.schedule, self.schedule_constants)
         for key, parameter in constants_of(self.schedule).items():
-            if getattr(self, key) is None:  # written out, so that equal budgets are equal and a key of a cell holds the number itself
+            if (
+                getattr(self, key) is None
+            ):  # written out, so that equal budgets are equal and a key of a cell holds the number itself
                 object.__setattr__(self, key, parameter.default)
         look_up("precision", self.precision, PRECISIONS)
         check_range("budget", 1, self.batch_size, accumulation=self.accumulation)
         if self.batch_size % self.accumulation:
-            raise ValueError(f"budget: accumulation is {self.accumulation}; wanted a divisor of batch_size, which is {self.batch_size}")
-        check_range("budget", 0.0, math.inf, open_low=True, open_high=True, loss_scale=self.loss_scale, spike_size=self.spike_size)
+            raise ValueError(
+                f"budget: accumulation is {self.accumulation}; wanted a divisor of batch_size, which is {self.batch_size}"
+            )
+        check_range(
+            "budget",
+            0.0,
+            math.inf,
+            open_low=True,
+            open_high=True,
+            loss_scale=self.loss_scale,
+            spike_size=self.spike_size,
+        )
         check_range("budget", 0.0, 1.0, spike_probability=self.spike_probability)
         check_range("budget", 0, dynamics=self.dynamics)
         for step in self.spike_steps:

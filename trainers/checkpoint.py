@@ -77,6 +77,10 @@ class Checkpoint:
 
     def clear(self) -> None:
         """What the run gave is safe: neither it nor its parts need to be kept."""
-        for file in (self.path, *self.path.parent.glob(f"{self.path.name}.*"), *self.path.parent.glob(f".{self.path.name}.*")):
+        for file in (
+            self.path,
+            *self.path.parent.glob(f"{self.path.name}.*"),
+            *self.path.parent.glob(f".{self.path.name}.*"),
+        ):
             with suppress(OSError):
                 file.unlink(missing_ok=True)

@@ -50,7 +50,18 @@ class Dynamics:
             getattr(self, field.name)[past, cell] = torch.nan
 
 
-NAMES = ("grad_std", "layer_std", "grad_norm", "scale", "update_ratio", "out_norm", "tensor_norm", "cosine", "least_cosine", "gain")
+NAMES = (
+    "grad_std",
+    "layer_std",
+    "grad_norm",
+    "scale",
+    "update_ratio",
+    "out_norm",
+    "tensor_norm",
+    "cosine",
+    "least_cosine",
+    "gain",
+)
 """What is measured at a moment, in the order of the fields of `Dynamics`."""
 
 
@@ -59,13 +70,22 @@ def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(name for name, p in params.items() if p.dim() > 1)
 
 
-def measured(layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors) -> Tensors:
+def measured(
+    layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors
+) -> Tensors:
     """One moment of a tile: every tensor has the cells as its first dimension."""
     flat = {name: grads[name].flatten(1) for name in layers}
-    counts = torch.tensor([g.shape[1] for g in flat.values()], dtype=torch.float64, device=next(iter(grads.values())).device)
+    counts = torch.tensor(
+        [g.shape[1] for g in flat.values()], dtype=torch.float64, device=next(iter(grads.values())).device
+    )
     mean = torch.stack([g.mean(1) for g in flat.values()], 1)
     # a norm of what is left of the mean: torch's own deviation is many times slower on a CPU
-    rest = torch.stack([torch.linalg.vector_norm(g - mean[:, n : n + 1], dim=1) for n, g in enumerate(flat.values())], 1).double() ** 2
+    rest = (
+        torch.stack(
+            [torch.linalg.vector_norm(g - mean[:, n : n + 1], dim=1) for n, g in enumerate(flat.values())], 1
+        ).double()
+        ** 2
+    )
     mean = mean.double()
     total = counts.sum()
     centre = (mean * counts).sum(1, keepdim=True) / total
@@ -96,7 +116,10 @@ def measured(layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Te
 def along(grads: Tensors, out: Tensors, norm_CP: Tensor) -> Tensor:
     """Length of each outgoing tensor along the incoming one, shape [C, P]; scaled first, so that products of tiny numbers do not vanish."""
     scale_CP = torch.where(norm_CP > 0, 1 / norm_CP, 0.0)
-    each = [torch.linalg.vecdot((scale_CP[:, p : p + 1] * g.flatten(1)).to(g.dtype), out[name].flatten(1)) for p, (name, g) in enumerate(grads.items())]
+    each = [
+        torch.linalg.vecdot((scale_CP[:, p : p + 1] * g.flatten(1)).to(g.dtype), out[name].flatten(1))
+        for p, (name, g) in enumerate(grads.items())
+    ]
     return torch.stack(each, 1).double()
 
 
@@ -118,7 +141,9 @@ class Recorder:
         spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the size have the same moments.
     """
 
-    def __init__(self, every: int, params: Mapping[str, Tensor], cells: int, spiked: Collection[int] = ()) -> None:
+    def __init__(
+        self, every: int, params: Mapping[str, Tensor], cells: int, spiked: Collection[int] = ()
+    ) -> None:
         self.every, self.layers, self.cells, self.spiked = every, layers_of(params), cells, frozenset(spiked)
         self.moments: list[tuple[int, Tensors]] = []
 
@@ -126,10 +151,21 @@ class Recorder:
         """Whether a step (counted from 1) is recorded: the first, every k-th after it, and those with a spike."""
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
-    def add(self, step: int, index_C: Tensor, before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors) -> None:
+    def add(
+        self,
+        step: int,
+        index_C: Tensor,
+        before: Tensors,
+        after: Tensors,
+        grads: Tensors,
+        out: Tensors,
+        memory: Tensors,
+    ) -> None:
         """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
         moment = measured(self.layers, before, after, grads, out, memory)
-        whole = {name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()}
+        whole = {
+            name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()
+        }
         for name, value in moment.items():
             whole[name][index_C] = value
         self.moments.append((step, whole))
@@ -152,6 +188,8 @@ def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
 
     def joined(name: str) -> Tensor:
         values = [getattr(run, name) for run in runs]
-        return torch.cat([torch.cat([v, v.new_full((moments - len(v), *v.shape[1:]), torch.nan)]) for v in values], 1)
+        return torch.cat(
+            [torch.cat([v, v.new_full((moments - len(v), *v.shape[1:]), torch.nan)]) for v in values], 1
+        )
 
     return Dynamics(longest.step_J, longest.layers, *(joined(field.name) for field in fields(Dynamics)[2:]))

@@ -35,7 +35,13 @@ class Feed:
     """
 
     def __init__(self, workload: Workload, budget: Budget, seed: int, device: str | torch.device) -> None:
-        self.workload, self.budget, self.seed, self.device, self.dtype = workload, budget, seed, device, budget.dtype
+        self.workload, self.budget, self.seed, self.device, self.dtype = (
+            workload,
+            budget,
+            seed,
+            device,
+            budget.dtype,
+        )
         self._train_x, self._eval_x = (self._held(x) for x in (workload.train_x, workload.eval_x))
         self._train_y, self._eval_y = workload.train_y.to(device), workload.eval_y.to(device)
 
@@ -57,13 +63,20 @@ class Feed:
             ValueError: the batch is larger than the data.
         """
         device = self.device if isinstance(self._train_x, Tensor) else "cpu"
-        indices = islice(batches(len(self._train_x), self.budget.batch_size, self.seed, device), first, self.budget.steps)
+        indices = islice(
+            batches(len(self._train_x), self.budget.batch_size, self.seed, device), first, self.budget.steps
+        )
         for t, (x, y) in enumerate(self._read(indices), start=first):
             if self.workload.augment is not None:
                 x, y = self.workload.augment(x, y, derived_seed(self.seed, f"augmentation/{t}"))
                 y = y.to(self.dtype) if y.is_floating_point() else y
-            parts = zip(self.inputs(x).chunk(self.budget.accumulation), y.chunk(self.budget.accumulation), strict=True)
-            yield t, [(part_x, part_y, mask_seed(self.seed, t, k)) for k, (part_x, part_y) in enumerate(parts)]
+            parts = zip(
+                self.inputs(x).chunk(self.budget.accumulation), y.chunk(self.budget.accumulation), strict=True
+            )
+            yield (
+                t,
+                [(part_x, part_y, mask_seed(self.seed, t, k)) for k, (part_x, part_y) in enumerate(parts)],
+            )
 
     def _read(self, indices: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """The examples of each batch; of those on disk the next batch is read while this one is used."""
@@ -77,7 +90,9 @@ class Feed:
             while asked:
                 read, index_B = asked.pop()
                 x = read.result()
-                asked = [(pool.submit(data.__getitem__, following), following) for following in islice(indices, 1)]
+                asked = [
+                    (pool.submit(data.__getitem__, following), following) for following in islice(indices, 1)
+                ]
                 yield x.to(self.device), self._train_y[index_B.to(self._train_y.device)]
 
     def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -66,7 +66,9 @@ def train_fused(
     started = time.perf_counter()
     check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
     check_cells(lr_C=lr_C, **(constants_C or {}))
-    for c in range(len(lr_C) if constants_C else 0):  # refuses what is out of range, which inside of vmap nobody can see
+    for c in range(
+        len(lr_C) if constants_C else 0
+    ):  # refuses what is out of range, which inside of vmap nobody can see
         transform.with_constants(**{name: float(value[c]) for name, value in (constants_C or {}).items()})
     cells, dtype = len(lr_C), budget.dtype
     model = workload.initial_model(seed).to(device, dtype)
@@ -75,7 +77,11 @@ def train_fused(
     model = model if looped else fusable(model)
     loss_initial = untrained_loss(feed, model)
     step = Step(workload, model, transform, optimizer, budget, looped)
-    tile = step.begin(lr_C.to(device, dtype), weight_decay_C.to(device, dtype), {name: v.to(device, dtype) for name, v in (constants_C or {}).items()})
+    tile = step.begin(
+        lr_C.to(device, dtype),
+        weight_decay_C.to(device, dtype),
+        {name: v.to(device, dtype) for name, v in (constants_C or {}).items()},
+    )
     recorder = Recorder(budget.dynamics, dict(model.named_parameters()), cells, spiked_steps(budget, seed))
 
     loss_TC = torch.full((budget.steps, cells), torch.nan, device=device, dtype=dtype)
@@ -84,11 +90,26 @@ def train_fused(
     bad_C: list[int | None] = [None] * cells
     index_C, spike_T, first = torch.arange(cells, device=device), spike_factors(budget, seed), 0
     own = {name: v.tolist() for name, v in (constants_C or {}).items()}
-    identity = repr((torch.__version__, str(device), NUMERICS, workload.name, str(model), transform.name, transform.constants, optimizer.name, optimizer.constants, own))
+    identity = repr(
+        (
+            torch.__version__,
+            str(device),
+            NUMERICS,
+            workload.name,
+            str(model),
+            transform.name,
+            transform.constants,
+            optimizer.name,
+            optimizer.constants,
+            own,
+        )
+    )
     identity += repr((budget, lr_C.tolist(), weight_decay_C.tolist(), seed, KEPT))
     kept = checkpoint.load(identity) if checkpoint else None
     if kept:
-        first, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, spent = (kept[name] for name in KEPT)
+        first, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, spent = (
+            kept[name] for name in KEPT
+        )
         started -= spent
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for t, micro in feed.steps(first):
@@ -97,7 +118,9 @@ def train_fused(
             if recorder.due(t + 1):
                 recorder.add(t + 1, index_C, **seen)
             if t + 1 in budget.recorded_steps:
-                finite_C = torch.stack([torch.isfinite(p).flatten(1).all(1) for p in tile["params"].values()]).all(0)
+                finite_C = torch.stack(
+                    [torch.isfinite(p).flatten(1).all(1) for p in tile["params"].values()]
+                ).all(0)
                 for c in index_C[~finite_C].tolist():
                     bad_C[c] = t + 1
                 alive_C = finite_C & torch.isfinite(loss_TC[: t + 1, index_C]).all(0)
@@ -105,20 +128,50 @@ def train_fused(
                     tile, index_C = tree_map(lambda tensor: tensor[alive_C], tile), index_C[alive_C]  # noqa: B023  # used at once
                     if not len(index_C):
                         break
-                metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(feed, model, tile["params"], tile["buffers"])
+                metric_KC[budget.recorded_steps.index(t + 1), index_C] = evaluated(
+                    feed, model, tile["params"], tile["buffers"]
+                )
             if checkpoint and checkpoint.due:
-                state = (t + 1, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, time.perf_counter() - started)
+                state = (
+                    t + 1,
+                    tile,
+                    index_C,
+                    loss_TC,
+                    metric_KC,
+                    bad_C,
+                    recorder.moments,
+                    time.perf_counter() - started,
+                )
                 checkpoint.save(identity, dict(zip(KEPT, state, strict=True)))
     seconds = time.perf_counter() - started
     if checkpoint and checkpoint.used:
-        checkpoint.save(identity, dict(zip(KEPT, (budget.steps, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, seconds), strict=True)))
-    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, recorder.result())
+        checkpoint.save(
+            identity,
+            dict(
+                zip(
+                    KEPT,
+                    (budget.steps, tile, index_C, loss_TC, metric_KC, bad_C, recorder.moments, seconds),
+                    strict=True,
+                )
+            ),
+        )
+    return curves(
+        budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, recorder.result()
+    )
 
 
 class Step:
     """One optimizer step of every cell of a tile; no Python per cell, save where a network is better looped over (`cell_by_cell`)."""
 
-    def __init__(self, workload: Workload, model: torch.nn.Module, transform: Transform, optimizer: Optimizer, budget: Budget, looped: bool) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        model: torch.nn.Module,
+        transform: Transform,
+        optimizer: Optimizer,
+        budget: Budget,
+        looped: bool,
+    ) -> None:
         loss = loss_function(workload, model, budget)
         self._model, self._transform, self._optimizer, self._budget = model, transform, optimizer, budget
         self._masked = any(isinstance(module, PAIRED) for module in model.modules())
@@ -130,9 +183,19 @@ class Step:
     def begin(self, lr_C: Tensor, weight_decay_C: Tensor, own_C: Tensors) -> Tile:
         """The tile before the first step: C copies of the untrained network."""
         cells = len(lr_C)
-        tile: Tile = {name: {k: v.detach().expand(cells, *v.shape).clone() for k, v in values} for name, values in self._tensors()}
-        tile |= {"lr": lr_C, "weight_decay": weight_decay_C, "own": own_C, "factor": torch.full_like(lr_C, self._budget.loss_scale)}
-        tile["memory"] = vmap(lambda lr, own, params: self._method(own).init(params))(lr_C, own_C, tile["params"])
+        tile: Tile = {
+            name: {k: v.detach().expand(cells, *v.shape).clone() for k, v in values}
+            for name, values in self._tensors()
+        }
+        tile |= {
+            "lr": lr_C,
+            "weight_decay": weight_decay_C,
+            "own": own_C,
+            "factor": torch.full_like(lr_C, self._budget.loss_scale),
+        }
+        tile["memory"] = vmap(lambda lr, own, params: self._method(own).init(params))(
+            lr_C, own_C, tile["params"]
+        )
         tile["state"] = vmap(self._optimizer.init)(tile["params"])
         tile["scale"] = self._scale.init(lr_C) if self._scale else {}
         return tile
@@ -154,7 +217,9 @@ class Step:
         params, state = self._optimizer.update(out, state, tile["params"], lr, tile["weight_decay"])
         return {"params": params, "memory": memory, "state": state}, out
 
-    def __call__(self, tile: Tile, micro: list[Micro], lr_factor: float, spike: float) -> tuple[Tile, Tensor, dict[str, Tensors]]:
+    def __call__(
+        self, tile: Tile, micro: list[Micro], lr_factor: float, spike: float
+    ) -> tuple[Tile, Tensor, dict[str, Tensors]]:
         """The tile after a step, the mean loss of each cell, and what dynamics are measured from."""
         factor = tile["factor"] * tile["scale"]["scale"] if self._scale else tile["factor"]
         total: Tensors = {}
@@ -167,17 +232,33 @@ class Step:
             losses.append(loss_C)
         finite_C = None
         if self._scale:
-            total = {name: g / tile["scale"]["scale"].view(-1, *[1] * (g.dim() - 1)) for name, g in total.items()}
+            total = {
+                name: g / tile["scale"]["scale"].view(-1, *[1] * (g.dim() - 1)) for name, g in total.items()
+            }
         share = spike / len(micro)
         if share != 1.0:
             total = {name: g * share for name, g in total.items()}
         if self._scale:
             finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in total.values()]).all(0)
-        new, out = self._apply({key: tile[key] for key in ("params", "memory", "state", "lr", "weight_decay", "own")}, total, lr_factor)
+        new, out = self._apply(
+            {key: tile[key] for key in ("params", "memory", "state", "lr", "weight_decay", "own")},
+            total,
+            lr_factor,
+        )
         if self._scale and finite_C is not None:
-            new = tree_map(lambda fresh, old: torch.where(finite_C.view(-1, *[1] * (fresh.dim() - 1)), fresh, old), new, {key: tile[key] for key in new})
+            new = tree_map(
+                lambda fresh, old: torch.where(finite_C.view(-1, *[1] * (fresh.dim() - 1)), fresh, old),
+                new,
+                {key: tile[key] for key in new},
+            )
             new["scale"] = self._scale.update(tile["scale"], finite_C)
-        seen = {"before": tile["params"], "after": new["params"], "grads": total, "out": out, "memory": new["memory"]}
+        seen = {
+            "before": tile["params"],
+            "after": new["params"],
+            "grads": total,
+            "out": out,
+            "memory": new["memory"],
+        }
         return {**tile, **new}, torch.stack(losses).mean(0), seen
 
 
@@ -190,8 +271,14 @@ def check_cells(**vectors_C: Tensor) -> None:
     (first, reference), *_ = vectors_C.items()
     for name, vector in vectors_C.items():
         if vector.dim() != 1 or len(vector) == 0:
-            raise ValueError(f"{name} has shape {list(vector.shape)}; wanted [C], one number per cell, with C >= 1")
+            raise ValueError(
+                f"{name} has shape {list(vector.shape)}; wanted [C], one number per cell, with C >= 1"
+            )
         if len(vector) != len(reference):
-            raise ValueError(f"{name} has {len(vector)} cells and {first} has {len(reference)}; they must be equal")
+            raise ValueError(
+                f"{name} has {len(vector)} cells and {first} has {len(reference)}; they must be equal"
+            )
         if name in ("lr_C", "weight_decay_C") and not bool(((vector >= 0) & torch.isfinite(vector)).all()):
-            raise ValueError(f"{name} holds {vector[~((vector >= 0) & torch.isfinite(vector))][0]:g}; wanted finite numbers >= 0")
+            raise ValueError(
+                f"{name} holds {vector[~((vector >= 0) & torch.isfinite(vector))][0]:g}; wanted finite numbers >= 0"
+            )

@@ -34,11 +34,15 @@ def vectorised(loss: Loss) -> Gradients:
     """Gradients of all cells in one pass."""
     losses = vmap(loss, in_dims=(0, 0, None, None), randomness="same")
 
-    def gradients(params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor) -> tuple[Tensors, Tensor]:
+    def gradients(
+        params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor
+    ) -> tuple[Tensors, Tensor]:
         leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
         with torch.enable_grad():
             loss_C = losses(leaves, buffers, x, y)
-            found = torch.autograd.grad((loss_C * factor_C).sum(), list(leaves.values()), materialize_grads=True)
+            found = torch.autograd.grad(
+                (loss_C * factor_C).sum(), list(leaves.values()), materialize_grads=True
+            )
         return dict(zip(leaves, found, strict=True)), loss_C.detach()
 
     return gradients
@@ -47,7 +51,9 @@ def vectorised(loss: Loss) -> Gradients:
 def cell_by_cell(loss: Loss) -> Gradients:
     """The same in a loop, in channels_last order: for networks of which one cell keeps the processor busy."""
 
-    def gradients(params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor) -> tuple[Tensors, Tensor]:
+    def gradients(
+        params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor
+    ) -> tuple[Tensors, Tensor]:
         ordered = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         generator = torch.get_rng_state()
         found: list[tuple[Tensor, ...]] = []
@@ -57,9 +63,13 @@ def cell_by_cell(loss: Loss) -> Gradients:
             leaves = {name: p[c].detach().requires_grad_() for name, p in params.items()}
             with torch.enable_grad():
                 value = loss(leaves, {name: b[c] for name, b in buffers.items()}, ordered, y)
-                found.append(torch.autograd.grad(value * factor, list(leaves.values()), materialize_grads=True))
+                found.append(
+                    torch.autograd.grad(value * factor, list(leaves.values()), materialize_grads=True)
+                )
             losses.append(value.detach())
-        return {name: torch.stack(grads) for name, grads in zip(params, zip(*found, strict=True), strict=True)}, torch.stack(losses)
+        return {
+            name: torch.stack(grads) for name, grads in zip(params, zip(*found, strict=True), strict=True)
+        }, torch.stack(losses)
 
     return gradients
 
@@ -78,7 +88,9 @@ def fills_processor(model: nn.Module, example: Tensor) -> bool:
         assert isinstance(module, nn.Conv2d)
         work.append(output.shape[-1] * output.shape[-2] * module.weight.shape[1] * module.out_channels)
 
-    handles = [module.register_forward_hook(count) for module in model.modules() if isinstance(module, nn.Conv2d)]
+    handles = [
+        module.register_forward_hook(count) for module in model.modules() if isinstance(module, nn.Conv2d)
+    ]
     if handles:
         model.eval()
         with torch.no_grad():
@@ -96,9 +108,18 @@ def fusable(model: nn.Module) -> nn.Module:
     unusual settings keep the form that `torch.vmap` gives them.
     """
     for module in model.modules():
-        if type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats and module.momentum is not None:
+        if (
+            type(module) is nn.BatchNorm2d
+            and module.affine
+            and module.track_running_stats
+            and module.momentum is not None
+        ):
             module.__class__ = FoldedBatchNorm2d
-        elif type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str):
+        elif (
+            type(module) is nn.Conv2d
+            and module.padding_mode == "zeros"
+            and not isinstance(module.padding, str)
+        ):
             module.__class__ = FoldedConv2d
         elif type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1)):
             module.__class__ = GlobalMean
@@ -127,7 +148,9 @@ class FoldedConv2d(nn.Conv2d):
     """Conv2d that under `torch.vmap` convolves all cells in one grouped call."""
 
     def forward(self, input: Tensor) -> Tensor:
-        out: Tensor = Convolve.apply(input, self.weight, self.bias, (self.stride, self.padding, self.dilation), self.groups)
+        out: Tensor = Convolve.apply(
+            input, self.weight, self.bias, (self.stride, self.padding, self.dilation), self.groups
+        )
         return out
 
 
@@ -140,7 +163,15 @@ class FoldedBatchNorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        out, mean, var = Normalise.apply(input, self.weight, self.bias, self.running_mean.detach(), self.running_var.detach(), self.momentum, self.eps)
+        out, mean, var = Normalise.apply(
+            input,
+            self.weight,
+            self.bias,
+            self.running_mean.detach(),
+            self.running_var.detach(),
+            self.momentum,
+            self.eps,
+        )
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.copy_(mean)
@@ -161,10 +192,23 @@ class Convolve(torch.autograd.Function):
         """Nothing is kept: outside of `torch.vmap` this runs without gradients only."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...], groups: int) -> tuple[Tensor, int]:
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        how: tuple[Any, ...],
+        groups: int,
+    ) -> tuple[Tensor, int]:
         cells = info.batch_size
-        weights, biases = flat(weight, in_dims[1], cells), None if bias is None else flat(bias, in_dims[2], cells)
-        if in_dims[0] is None and groups == 1:  # the same images for every cell: an ordinary convolution with many outputs
+        weights, biases = (
+            flat(weight, in_dims[1], cells),
+            None if bias is None else flat(bias, in_dims[2], cells),
+        )
+        if (
+            in_dims[0] is None and groups == 1
+        ):  # the same images for every cell: an ordinary convolution with many outputs
             out = functional.conv2d(x.contiguous(memory_format=torch.channels_last), weights, biases, *how)
         else:
             out = functional.conv2d(folded(x, in_dims[0], cells), weights, biases, *how, groups * cells)
@@ -187,5 +231,14 @@ class Normalise(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, *rest: Any) -> Any:
         cells, (*vectors, momentum, eps) = info.batch_size, rest
-        out, mean, var = Normalise.forward(folded(x, in_dims[0], cells), *(flat(v, d, cells) for v, d in zip(vectors, in_dims[1:5], strict=True)), momentum, eps)
-        return (out.unflatten(1, (cells, -1)), mean.unflatten(0, (cells, -1)), var.unflatten(0, (cells, -1))), (1, 0, 0)
+        out, mean, var = Normalise.forward(
+            folded(x, in_dims[0], cells),
+            *(flat(v, d, cells) for v, d in zip(vectors, in_dims[1:5], strict=True)),
+            momentum,
+            eps,
+        )
+        return (
+            out.unflatten(1, (cells, -1)),
+            mean.unflatten(0, (cells, -1)),
+            var.unflatten(0, (cells, -1)),
+        ), (1, 0, 0)

@@ -35,7 +35,9 @@ def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
         ValueError: no such entry; the message names the known ones and the nearest.
     """
     if name not in table:
-        raise ValueError(f"unknown {kind} {short(name)}; known: {', '.join(sorted(table))}{nearest(name, table)}")
+        raise ValueError(
+            f"unknown {kind} {short(name)}; known: {', '.join(sorted(table))}{nearest(name, table)}"
+        )
     return table[name]
 
 
@@ -46,7 +48,11 @@ def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Sign
         TypeError: the message names the constants that exist, or the one that lacks. ValueError: a switch is not true or false.
     """
     parameters = dict(list(signature.parameters.items())[skip:])
-    known = [key for key, parameter in parameters.items() if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+    known = [
+        key
+        for key, parameter in parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
     anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     for key in given:
         if key not in known and not anything:
@@ -59,7 +65,15 @@ def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Sign
             raise TypeError(f"{owner} lacks its constant {key!r}, which has no default; give it a value")
 
 
-def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False, open_high: bool = False, **values: Any) -> None:
+def check_range(
+    owner: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+    **values: Any,
+) -> None:
     """Refuse plain numbers outside of [low, high]; tensors (a constant per cell) are let through.
 
     Raises:
@@ -70,7 +84,11 @@ def check_range(owner: str, low: float = -math.inf, high: float = math.inf, *, o
             if hasattr(value, "dim"):
                 continue
             raise ValueError(f"{owner}: {key} is {short(value)}; wanted a number")
-        inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
+        inside = (low < value if open_low else low <= value) and (
+            value < high if open_high else value <= high
+        )
         if not inside:
             left, right = "(" if open_low else "[", ")" if open_high else "]"
-            raise ValueError(f"{owner}: {key} is {value:g}; wanted a number in {left}{low:g}, {high:g}{right}")
+            raise ValueError(
+                f"{owner}: {key} is {value:g}; wanted a number in {left}{low:g}, {high:g}{right}"
+            )

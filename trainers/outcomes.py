@@ -21,7 +21,9 @@ def first_step(bad_TC: Tensor) -> list[int | None]:
     return [at + 1 if hit else None for hit, at in zip(hit_C, at_C, strict=True)]
 
 
-def diverged_at(loss_TC: Tensor, bad_parameters_C: list[int | None], loss_initial: float, tail: int, factor: float) -> list[tuple[str, int] | None]:
+def diverged_at(
+    loss_TC: Tensor, bad_parameters_C: list[int | None], loss_initial: float, tail: int, factor: float
+) -> list[tuple[str, int] | None]:
     """Why and when each cell diverged, or None for a finished one.
 
     A cell has diverged when its loss was not finite at a step (`nonfinite_loss`), or its parameters were not finite at a
@@ -36,7 +38,9 @@ def diverged_at(loss_TC: Tensor, bad_parameters_C: list[int | None], loss_initia
     limit = factor * loss_initial * (1 + ROUNDING)
     exploded_C = (loss_TC[-tail:].mean(dim=0) > limit).tolist()
     result: list[tuple[str, int] | None] = []
-    for c, (loss_step, parameter_step) in enumerate(zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)):
+    for c, (loss_step, parameter_step) in enumerate(
+        zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)
+    ):
         if loss_step is not None and (parameter_step is None or loss_step <= parameter_step):
             result.append((NONFINITE_LOSS, loss_step))
         elif parameter_step is not None:

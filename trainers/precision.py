@@ -20,12 +20,21 @@ GROWTH_INTERVAL = 2000
 """Steps without overflow after which the loss scale doubles, as in `torch.amp.GradScaler` [steps]."""
 
 
-def loss_function(workload: Workload, model: nn.Module, budget: Budget) -> Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]:
+def loss_function(
+    workload: Workload, model: nn.Module, budget: Budget
+) -> Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]:
     """`loss(params, buffers, x, y)` of one cell in the budget's arithmetic; the loss itself is at least float32."""
-    high = {f"{name}.{inner}" if name else inner for name, module in model.named_modules() if isinstance(module, NORMS) for inner, _ in module.named_parameters(recurse=False)}
+    high = {
+        f"{name}.{inner}" if name else inner
+        for name, module in model.named_modules()
+        if isinstance(module, NORMS)
+        for inner, _ in module.named_parameters(recurse=False)
+    }
     low = budget.arithmetic
     if low == budget.dtype:
-        return lambda params, buffers, x, y: workload.loss(functional_call(model, (dict(params), buffers), (x,)), y)
+        return lambda params, buffers, x, y: workload.loss(
+            functional_call(model, (dict(params), buffers), (x,)), y
+        )
 
     def loss(params: Mapping[str, Tensor], buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
         cast = {name: p if name in high else p.to(low) for name, p in params.items()}
@@ -46,13 +55,18 @@ class LossScale:
     start: float = 65536.0
 
     def init(self, like: Tensor) -> Tensors:
-        return {"scale": torch.full_like(like, self.start, dtype=torch.float32), "good": torch.zeros_like(like, dtype=torch.float32)}
+        return {
+            "scale": torch.full_like(like, self.start, dtype=torch.float32),
+            "good": torch.zeros_like(like, dtype=torch.float32),
+        }
 
     def update(self, state: Tensors, finite: Tensor) -> Tensors:
         """The state after a step whose gradients were finite, or not."""
         good = torch.where(finite, state["good"] + 1, 0.0)
         grown = good >= GROWTH_INTERVAL
-        scale = torch.where(finite, torch.where(grown, state["scale"] * 2.0, state["scale"]), state["scale"] * 0.5)
+        scale = torch.where(
+            finite, torch.where(grown, state["scale"] * 2.0, state["scale"]), state["scale"] * 0.5
+        )
         return {"scale": scale, "good": torch.where(grown, 0.0, good)}
 
 

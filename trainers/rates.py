@@ -100,7 +100,12 @@ def measure(rank: int, job: Job) -> dict[str, Any]:
         for width in job.widths:
             least = company.agree(rank, LEAST_STEPS * width * pace)
             if least > PATIENCE * job.seconds:
-                skipped.append({"width": width, "reason": f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {PATIENCE:g} x {job.seconds:g} s"})
+                skipped.append(
+                    {
+                        "width": width,
+                        "reason": f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {PATIENCE:g} x {job.seconds:g} s",
+                    }
+                )
                 continue
             try:
                 steps = int(company.agree(rank, fused.steps_in(width, job.seconds)))
@@ -115,7 +120,13 @@ def measure(rank: int, job: Job) -> dict[str, Any]:
                 continue
             rows.append(row)
             pace = min(pace, 1 / max(row["fused"]))
-        return {"difference": difference, "parameters": plain.parameters, "flops_per_step": plain.flops_per_step(), "rows": rows, "skipped": skipped}
+        return {
+            "difference": difference,
+            "parameters": plain.parameters,
+            "flops_per_step": plain.flops_per_step(),
+            "rows": rows,
+            "skipped": skipped,
+        }
     except BaseException:
         company.barrier.abort()  # or the others would wait forever
         raise
@@ -128,12 +139,25 @@ def checked(model: str, device: str) -> float:
         RuntimeError: it is larger than rounding.
     """
     workload = make_workload("synthetic", model, shape=(SHAPES[model][0], 8, 8), examples=64)
-    parts = (workload, make_transform("none"), make_optimizer("adamw"), Budget(steps=4, batch_size=8, points=4, precision="float64"))
-    lr_C, weight_decay_C = torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64), torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64)
-    fused, serial = (train(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0, device=device).loss_KC for train in (train_fused, train_serial))
+    parts = (
+        workload,
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=4, batch_size=8, points=4, precision="float64"),
+    )
+    lr_C, weight_decay_C = (
+        torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64),
+        torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64),
+    )
+    fused, serial = (
+        train(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0, device=device).loss_KC
+        for train in (train_fused, train_serial)
+    )
     difference = float(((fused - serial) / serial).abs().max())
     if not difference <= RELATIVE:
-        raise RuntimeError(f"{model}: fused and serial losses differ by {difference:.1e}, wanted at most {RELATIVE:g}; no speed is shown for wrong numbers")
+        raise RuntimeError(
+            f"{model}: fused and serial losses differ by {difference:.1e}, wanted at most {RELATIVE:g}; no speed is shown for wrong numbers"
+        )
     return difference
 
 
@@ -181,7 +205,14 @@ class Fused:
         """Train that many cells for that many steps [cell steps / s]."""
         budget = Budget(steps=steps, batch_size=BATCH_SIZE, points=1)
         started = clock(self.device)
-        train_fused(*self.parts, budget, lr_C=torch.logspace(-4, -2, width), weight_decay_C=torch.full((width,), 0.1), seed=0, device=self.device)
+        train_fused(
+            *self.parts,
+            budget,
+            lr_C=torch.logspace(-4, -2, width),
+            weight_decay_C=torch.full((width,), 0.1),
+            seed=0,
+            device=self.device,
+        )
         return width * steps / (clock(self.device) - started)
 
     def steps_in(self, width: int, seconds: float) -> int:

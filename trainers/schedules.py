@@ -71,13 +71,23 @@ def check_schedule(schedule: str, constants: Mapping[str, Any]) -> None:
     for key in constants:
         if key not in known:
             has = f"its constants: {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"schedule {schedule!r} has no constant {key!r}; {has}{nearest(key, known)}; leave {key} out or choose another schedule")
+            raise ValueError(
+                f"schedule {schedule!r} has no constant {key!r}; {has}{nearest(key, known)}; leave {key} out or choose another schedule"
+            )
     for key, parameter in known.items():
         if key not in constants and parameter.default is parameter.empty:
-            raise ValueError(f"schedule {schedule!r} needs {key}, and it is not given; its constants: {', '.join(known)}")
+            raise ValueError(
+                f"schedule {schedule!r} needs {key}, and it is not given; its constants: {', '.join(known)}"
+            )
     owner = f"schedule {schedule!r}"
     check_range(owner, 0.0, 1.0, **{key: constants[key] for key in ("floor",) if key in constants})
-    check_range(owner, 0.0, 1.0, open_low=True, **{key: constants[key] for key in ("decay_factor",) if key in constants})
+    check_range(
+        owner,
+        0.0,
+        1.0,
+        open_low=True,
+        **{key: constants[key] for key in ("decay_factor",) if key in constants},
+    )
     check_range(owner, 1, **{key: constants[key] for key in ("decay_every",) if key in constants})
 
 

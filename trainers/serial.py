@@ -54,11 +54,18 @@ def train_serial(
         bad_C.append(bad)
         seen_C += [] if seen is None else [seen]
     seconds = time.perf_counter() - started
-    loss_TC, metric_KC = torch.tensor(loss_CT, dtype=torch.float64).T, torch.tensor(metric_CK, dtype=torch.float64).T
-    return curves(budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, beside(seen_C))
+    loss_TC, metric_KC = (
+        torch.tensor(loss_CT, dtype=torch.float64).T,
+        torch.tensor(metric_CK, dtype=torch.float64).T,
+    )
+    return curves(
+        budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, beside(seen_C)
+    )
 
 
-def train_cell(feed: Feed, transform: Transform, optimizer: Optimizer, lr: float, weight_decay: float) -> tuple[list[float], list[float], int | None, Dynamics | None]:
+def train_cell(
+    feed: Feed, transform: Transform, optimizer: Optimizer, lr: float, weight_decay: float
+) -> tuple[list[float], list[float], int | None, Dynamics | None]:
     """Losses of all steps, metrics of all recorded points, the step at which parameters were seen to be non-finite, dynamics."""
     workload, budget, seed = feed.workload, feed.budget, feed.seed
     model = workload.initial_model(seed).to(feed.device, budget.dtype)
@@ -81,7 +88,11 @@ def train_cell(feed: Feed, transform: Transform, optimizer: Optimizer, lr: float
         loss_T[t] = float(torch.stack(losses).mean())
         if not math.isfinite(loss_T[t]):
             break
-        grads = {name: p.grad / scale * (spike_T[t] / budget.accumulation) for name, p in named.items() if p.grad is not None}
+        grads = {
+            name: p.grad / scale * (spike_T[t] / budget.accumulation)
+            for name, p in named.items()
+            if p.grad is not None
+        }
         if scaled_in(budget):
             finite = all(bool(torch.isfinite(g).all()) for g in grads.values())
             good = good + 1 if finite else 0
@@ -89,12 +100,27 @@ def train_cell(feed: Feed, transform: Transform, optimizer: Optimizer, lr: float
             good = 0 if good >= GROWTH_INTERVAL else good
         before = {name: p.detach().clone() for name, p in named.items()}
         if not scaled_in(budget) or finite:
-            out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr * budget.lr_factor(t))
+            out, memory = take_step(
+                transform, optimizer, rule, named, grads, memory, lr * budget.lr_factor(t)
+            )
         else:
             out, _ = transform.update(grads, memory, before)
         if recorder.due(t + 1):
-            moment = {"before": before, "after": detached(named), "grads": grads, "out": out, "memory": memory}
-            recorder.add(t + 1, torch.tensor([0]), **{key: {name: v.unsqueeze(0) for name, v in tensors.items()} for key, tensors in moment.items()})
+            moment = {
+                "before": before,
+                "after": detached(named),
+                "grads": grads,
+                "out": out,
+                "memory": memory,
+            }
+            recorder.add(
+                t + 1,
+                torch.tensor([0]),
+                **{
+                    key: {name: v.unsqueeze(0) for name, v in tensors.items()}
+                    for key, tensors in moment.items()
+                },
+            )
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):
                 return loss_T, metric_K, t + 1, recorder.result()
@@ -103,7 +129,13 @@ def train_cell(feed: Feed, transform: Transform, optimizer: Optimizer, lr: float
 
 
 def take_step(
-    transform: Transform, optimizer: Optimizer, rule: torch.optim.Optimizer, named: dict[str, nn.Parameter], grads: Tensors, memory: Tensors, lr: float
+    transform: Transform,
+    optimizer: Optimizer,
+    rule: torch.optim.Optimizer,
+    named: dict[str, nn.Parameter],
+    grads: Tensors,
+    memory: Tensors,
+    lr: float,
 ) -> tuple[Tensors, Tensors]:
     """Put the transformed gradients into `.grad` and step; returns them and the transform's memory."""
     with torch.no_grad():

@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
-COMPILED = ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor", "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+COMPILED = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
 """What torchvision declares of its compiled operators while it is imported."""
 
 
@@ -26,10 +29,14 @@ def vision() -> Any:
     try:
         return _imported()
     except ImportError as error:
-        raise ValueError(f"torchvision cannot be imported ({error}); wanted the release that goes with torch {torch.__version__}; install torchvision") from None
+        raise ValueError(
+            f"torchvision cannot be imported ({error}); wanted the release that goes with torch {torch.__version__}; install torchvision"
+        ) from None
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
-            raise ValueError(f"torchvision does not go with torch {torch.__version__} ({error}); install the release that does") from None
+            raise ValueError(
+                f"torchvision does not go with torch {torch.__version__} ({error}); install the release that does"
+            ) from None
     for name in [name for name in sys.modules if f"{name}.".startswith("torchvision.")]:
         del sys.modules[name]  # half imported
     library = torch.library.Library("torchvision", "DEF")
@@ -47,13 +54,26 @@ def _imported() -> Any:
     return package
 
 
-def check_images(model: str, shape: tuple[int, ...], least: int, multiple: int = 1, square: bool = False) -> None:
+def check_images(
+    model: str, shape: tuple[int, ...], least: int, multiple: int = 1, square: bool = False
+) -> None:
     """Refuse examples that a network for colour photographs does not take.
 
     Raises:
         ValueError: not three channels, or a side is too short, not a multiple, or not as long as the other.
     """
-    wanted = f"[3, height, width] with sides of at least {least}" + (f", multiples of {multiple}" if multiple > 1 else "") + (", both equal" if square else "")
+    wanted = (
+        f"[3, height, width] with sides of at least {least}"
+        + (f", multiples of {multiple}" if multiple > 1 else "")
+        + (", both equal" if square else "")
+    )
     sides = shape[1:]
-    if len(shape) != 3 or shape[0] != 3 or any(side < least or side % multiple for side in sides) or (square and sides[0] != sides[1]):
-        raise ValueError(f"model {model!r} was given examples of shape {list(shape)}; wanted {wanted}; take other data or another model")
+    if (
+        len(shape) != 3
+        or shape[0] != 3
+        or any(side < least or side % multiple for side in sides)
+        or (square and sides[0] != sides[1])
+    ):
+        raise ValueError(
+            f"model {model!r} was given examples of shape {list(shape)}; wanted {wanted}; take other data or another model"
+        )

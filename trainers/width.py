@@ -29,7 +29,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory gave out, on a GPU or in the machine."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in ("out of memory", "can't allocate memory", "DefaultCPUAllocator"))
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("out of memory", "can't allocate memory", "DefaultCPUAllocator")
+    )
 
 
 def widest(rate: Callable[[int], float], limit: int, start: int = 8) -> int:
@@ -55,15 +57,28 @@ def widest(rate: Callable[[int], float], limit: int, start: int = 8) -> int:
         width = min(2 * width, limit)
 
 
-def best_width(workload: Workload, transform: Transform, optimizer: Optimizer, budget: Budget, limit: int, device: str | torch.device = "cpu") -> int:
+def best_width(
+    workload: Workload,
+    transform: Transform,
+    optimizer: Optimizer,
+    budget: Budget,
+    limit: int,
+    device: str | torch.device = "cpu",
+) -> int:
     """The width for a workload on a device, measured with runs of a few steps."""
-    workload = replace(workload, eval_x=workload.eval_x[:EVALUATION_BATCH], eval_y=workload.eval_y[:EVALUATION_BATCH])  # long evaluations would hide the steps
+    workload = replace(
+        workload, eval_x=workload.eval_x[:EVALUATION_BATCH], eval_y=workload.eval_y[:EVALUATION_BATCH]
+    )  # long evaluations would hide the steps
     trial = replace(budget, steps=TRIAL_STEPS, points=1, warmup=0, spike_steps=(), dynamics=0)
 
     def rate(width: int) -> float:
         cells = {"lr_C": torch.full((width,), 1e-3), "weight_decay_C": torch.zeros(width), "seed": 0}
         train_fused(workload, transform, optimizer, replace(trial, steps=1), **cells, device=device)  # type: ignore[arg-type]
-        return width / min(train_fused(workload, transform, optimizer, trial, **cells, device=device).seconds for _ in range(REPEATS))  # type: ignore[arg-type]
+        runs = (
+            train_fused(workload, transform, optimizer, trial, **cells, device=device)  # type: ignore[arg-type]
+            for _ in range(REPEATS)
+        )
+        return width / min(run.seconds for run in runs)
 
     return widest(rate, limit)
 
@@ -88,7 +103,18 @@ def train_within_memory(
     """
     own_C = constants_C or {}
     try:
-        return train_fused(workload, transform, optimizer, budget, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=seed, constants_C=own_C, device=device, checkpoint=checkpoint)
+        return train_fused(
+            workload,
+            transform,
+            optimizer,
+            budget,
+            lr_C=lr_C,
+            weight_decay_C=weight_decay_C,
+            seed=seed,
+            constants_C=own_C,
+            device=device,
+            checkpoint=checkpoint,
+        )
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error) or len(lr_C) == 1:
             raise
@@ -97,7 +123,22 @@ def train_within_memory(
     half = len(lr_C) // 2
     parts = []
     for k, part in enumerate((slice(None, half), slice(half, None))):
-        cells = {"lr_C": lr_C[part], "weight_decay_C": weight_decay_C[part], "constants_C": {name: value[part] for name, value in own_C.items()}}
+        cells = {
+            "lr_C": lr_C[part],
+            "weight_decay_C": weight_decay_C[part],
+            "constants_C": {name: value[part] for name, value in own_C.items()},
+        }
         kept = checkpoint.part(k) if checkpoint else None
-        parts.append(train_within_memory(workload, transform, optimizer, budget, **cells, seed=seed, device=device, checkpoint=kept))  # type: ignore[arg-type]
+        parts.append(
+            train_within_memory(
+                workload,
+                transform,
+                optimizer,
+                budget,
+                **cells,  # type: ignore[arg-type]
+                seed=seed,
+                device=device,
+                checkpoint=kept,
+            )
+        )
     return joined(parts)

@@ -21,18 +21,56 @@ STABILIZER = "GradientStabilizer 2026, arXiv:2502.17055v4"
 CONDITION = ("condition",)
 
 CLAIMS: dict[str, Rule] = {
-    "autoscale-hyperparameter-free": Rule("Gradient Autoscaled Normalization is hyperparameter-free", GAN, "autoscale", hyperparameter_free, CONDITION, each_variant=False),
-    "autoscale-never-amplifies": Rule("its scale lies in (0, 1]: no unintended amplification", GAN, "autoscale", never_amplifies),
+    "autoscale-hyperparameter-free": Rule(
+        "Gradient Autoscaled Normalization is hyperparameter-free",
+        GAN,
+        "autoscale",
+        hyperparameter_free,
+        CONDITION,
+        each_variant=False,
+    ),
+    "autoscale-never-amplifies": Rule(
+        "its scale lies in (0, 1]: no unintended amplification", GAN, "autoscale", never_amplifies
+    ),
     "autoscale-converges": Rule("Lemma 1 and Theorem 2: the convergence bound", GAN, "autoscale", converges),
-    "autoscale-accuracy-maintained": Rule("it maintains the accuracy of AdamW, GC, ZNorm and gradient normalisation", GAN, "autoscale", accuracy(-MAINTAINED)),
-    "autoscale-accuracy-improved": Rule("it improves on the accuracy of AdamW, GC, ZNorm and gradient normalisation", GAN, "autoscale", accuracy(0.0)),
-    "global-std-decreases": Rule("the global gradient deviation falls during training, while that of a layer may rise", GAN, "autoscale", std_decreases),
-    "zscore-amplifies": Rule("dividing by a small layer deviation amplifies and can diverge", GAN, "zscore", zscore_amplifies),
-    "stabilizer-widens-lr": Rule("GradientStabilizer widens stable learning-rate regions over clipping", STABILIZER, GS, widens_lr),
+    "autoscale-accuracy-maintained": Rule(
+        "it maintains the accuracy of AdamW, GC, ZNorm and gradient normalisation",
+        GAN,
+        "autoscale",
+        accuracy(-MAINTAINED),
+    ),
+    "autoscale-accuracy-improved": Rule(
+        "it improves on the accuracy of AdamW, GC, ZNorm and gradient normalisation",
+        GAN,
+        "autoscale",
+        accuracy(0.0),
+    ),
+    "global-std-decreases": Rule(
+        "the global gradient deviation falls during training, while that of a layer may rise",
+        GAN,
+        "autoscale",
+        std_decreases,
+    ),
+    "zscore-amplifies": Rule(
+        "dividing by a small layer deviation amplifies and can diverge", GAN, "zscore", zscore_amplifies
+    ),
+    "stabilizer-widens-lr": Rule(
+        "GradientStabilizer widens stable learning-rate regions over clipping", STABILIZER, GS, widens_lr
+    ),
     "stabilizer-fewer-divergences": Rule("it reduces divergence", STABILIZER, GS, fewer_divergences),
-    "stabilizer-wd-insensitive": Rule("it reduces Adam's sensitivity to weight-decay strength", STABILIZER, GS, wd_insensitive),
-    "stabilizer-bounded-on-spikes": Rule("the magnitude on spike steps is bounded, whatever the spike's size", STABILIZER, GS, bounded_on_spikes, CONDITION),
-    "stabilizer-keeps-direction": Rule("the instantaneous direction is preserved", STABILIZER, GS, keeps_direction),
+    "stabilizer-wd-insensitive": Rule(
+        "it reduces Adam's sensitivity to weight-decay strength", STABILIZER, GS, wd_insensitive
+    ),
+    "stabilizer-bounded-on-spikes": Rule(
+        "the magnitude on spike steps is bounded, whatever the spike's size",
+        STABILIZER,
+        GS,
+        bounded_on_spikes,
+        CONDITION,
+    ),
+    "stabilizer-keeps-direction": Rule(
+        "the instantaneous direction is preserved", STABILIZER, GS, keeps_direction
+    ),
     "plug-in": Rule("works with SGD, Adam, RMSProp and others", STABILIZER, GS, works_with, ("optimizer",)),
 }
 
@@ -45,12 +83,32 @@ def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None =
     questions = []
     for name, rule in {**CLAIMS, **(more or {})}.items():
         for setting, pieces in asked(evidence, rule).items():
-            piece, least, most = pieces[0], min(one.n_seeds for one in pieces), max(one.seeds_asked for one in pieces)
+            piece, least, most = (
+                pieces[0],
+                min(one.n_seeds for one in pieces),
+                max(one.seeds_asked for one in pieces),
+            )
             variants = piece.of(rule.method)[: None if rule.each_variant else 1]
             for own in variants:
-                lacked = f"no seed is complete yet (0 of {most})" if not least else ONLY_EDGES if piece.partial else ""
+                lacked = (
+                    f"no seed is complete yet (0 of {most})"
+                    if not least
+                    else ONLY_EDGES
+                    if piece.partial
+                    else ""
+                )
                 finding = Finding("", "", missing=lacked) if lacked else rule.decide(piece, own)
-                questions.append(Question(name, rule.sentence, rule.source, setting + (f" · {own.transform}" if len(variants) > 1 else ""), least, most, finding))
+                questions.append(
+                    Question(
+                        name,
+                        rule.sentence,
+                        rule.source,
+                        setting + (f" · {own.transform}" if len(variants) > 1 else ""),
+                        least,
+                        most,
+                        finding,
+                    )
+                )
             if not variants:
                 finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
                 questions.append(Question(name, rule.sentence, rule.source, setting, least, most, finding))
@@ -65,14 +123,20 @@ def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]
     """
     groups: dict[tuple[str, ...], list[Evidence]] = {}
     for piece in evidence:
-        groups.setdefault((piece.workload, *(() if "optimizer" in rule.across else (piece.optimizer,))), []).append(piece)
+        groups.setdefault(
+            (piece.workload, *(() if "optimizer" in rule.across else (piece.optimizer,))), []
+        ).append(piece)
     found = {}
     for key, pieces in groups.items():
         ordered = sorted(pieces, key=stress)
         first = ordered[0]
         if "condition" not in rule.across:
             ordered = [piece for piece in ordered if piece.condition == first.condition]
-        found[" · ".join((*key, *([first.condition] if first.condition and "condition" not in rule.across else [])))] = ordered
+        found[
+            " · ".join(
+                (*key, *([first.condition] if first.condition and "condition" not in rule.across else []))
+            )
+        ] = ordered
     return found
 
 

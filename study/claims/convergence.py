@@ -34,13 +34,22 @@ def converges(evidence: Evidence, own: Landscape) -> Finding:
     measure = "quotients over all cells of a seed: β lr a_t where lr <= 1/β (premise), and mean squared gradient norm over its bound where the premise holds (bound)"
     origin = own.origin
     if own.metric_name != METRIC or origin is None:
-        return Finding(measure, "x", missing="a smooth problem with known curvature and gradient noise (workload quadratic or logistic)")
+        return Finding(
+            measure,
+            "x",
+            missing="a smooth problem with known curvature and gradient noise (workload quadratic or logistic)",
+        )
     budget = origin.condition.budget
     if trouble := unlike_the_theorem(own, budget):
         return Finding(measure, "x", missing=trouble)
     seen = own.series
     if seen is None or len(seen.step_J) != budget.steps or budget.points != budget.steps:
-        return Finding(measure, "x", missing=UNRECORDED.format("scale factor") + ", and the gradient norm at every step (budget: dynamics: 1 and points equal to steps)")
+        return Finding(
+            measure,
+            "x",
+            missing=UNRECORDED.format("scale factor")
+            + ", and the gradient norm at every step (budget: dynamics: 1 and points equal to steps)",
+        )
     from study.worker import workload_of
 
     workload = workload_of(origin.workload, origin.model)
@@ -49,7 +58,11 @@ def converges(evidence: Evidence, own: Landscape) -> Finding:
     beta, variance = workload.smooth.beta, workload.smooth.variance(budget.batch_size)
     excess_S = np.array([workload.smooth.excess(workload.initial_model(seed)) for seed in own.seeds])
     undecayed = np.array(own.weight_decay) == 0
-    weight = (seen.values["scale"] * np.array(own.lr)[:, None] * np.array([budget.lr_factor(t) for t in range(budget.steps)]))[:, undecayed]
+    weight = (
+        seen.values["scale"]
+        * np.array(own.lr)[:, None]
+        * np.array([budget.lr_factor(t) for t in range(budget.steps)])
+    )[:, undecayed]
     norm = curve(own.record_SWL, 2)[1][:, undecayed, :, :-1]
     premise = over(weight * beta, np.nanmax, 3)
     promised = np.isfinite(premise) & (np.array(own.lr) <= (1 + ROUNDING) / beta)
@@ -61,13 +74,37 @@ def converges(evidence: Evidence, own: Landscape) -> Finding:
     worst_S = over(np.where(promised, premise, np.nan), np.nanmax, 1, 2)
     beyond = f"; of those {int((quotient[broken] > 1).sum())} exceed the bound" if broken.any() else ""
     note = f"β = {beta:.4g}, σ² = {variance:.4g}; the premise fails in {int(broken.sum())} of {int(promised.sum())} cells with lr <= 1/β{beyond}"
-    comparisons = [Comparison("premise", logarithm(worst_S), math.log1p(ROUNDING), False, note, preposition="for the", exact=True)]
+    comparisons = [
+        Comparison(
+            "premise",
+            logarithm(worst_S),
+            math.log1p(ROUNDING),
+            False,
+            note,
+            preposition="for the",
+            exact=True,
+        )
+    ]
     if held.any(axis=(1, 2)).all():
         worst_S = over(np.where(held, quotient, np.nan), np.nanmax, 1, 2)
         note = f"exceeded in {int((quotient[held] > 1).sum())} of the {int(held.sum())} cells where the premise holds"
-        comparisons.append(Comparison("bound", logarithm(worst_S), math.log1p(ROUNDING), False, note, preposition="for the", exact=True))
+        comparisons.append(
+            Comparison(
+                "bound",
+                logarithm(worst_S),
+                math.log1p(ROUNDING),
+                False,
+                note,
+                preposition="for the",
+                exact=True,
+            )
+        )
     else:
-        comparisons.append(Comparison("bound", None, 0.0, False, "the premise holds in no cell of some seed", preposition="for the"))
+        comparisons.append(
+            Comparison(
+                "bound", None, 0.0, False, "the premise holds in no cell of some seed", preposition="for the"
+            )
+        )
     return Finding(measure, "x", tuple(comparisons), ratio=True, keys=keys_of([own]))
 
 
@@ -77,7 +114,9 @@ def unlike_the_theorem(own: Landscape, budget: Budget) -> str:
         return "optimizer sgd without momentum, which the theorem is about"
     if 0.0 not in own.weight_decay:
         return "a weight decay of 0, which the theorem is about"
-    if budget.loss_scale != 1 or (budget.spike_size != 1 and (budget.spike_steps or budget.spike_probability)):
+    if budget.loss_scale != 1 or (
+        budget.spike_size != 1 and (budget.spike_steps or budget.spike_probability)
+    ):
         return "gradients without spikes and loss scale, which the theorem is about"
     return ""
 

@@ -29,9 +29,16 @@ def hyperparameter_free(evidence: Evidence, own: Landscape) -> Finding:
     found = [part(evidence, own) for part in PARTS]
     comparisons = tuple(comparison for many, _ in found for comparison in many)
     missing = base or "; ".join(lack for _, lack in found if lack)
-    used = [piece.landscapes[name] for piece in along(evidence, "loss_scale") for name in piece.landscapes if piece.landscapes[name].method in (own.method, "none")]
+    used = [
+        piece.landscapes[name]
+        for piece in along(evidence, "loss_scale")
+        for name in piece.landscapes
+        if piece.landscapes[name].method in (own.method, "none")
+    ]
     measure = "sensitivities to lr, weight decay and constants, and shift of the trained region with the loss scale; regret and dimension over workloads"
-    return Finding(measure, "loss units", comparisons, missing=missing, partial=bool(missing), keys=keys_of(used))
+    return Finding(
+        measure, "loss units", comparisons, missing=missing, partial=bool(missing), keys=keys_of(used)
+    )
 
 
 def band(evidence: Evidence, own: Landscape) -> float:
@@ -45,7 +52,9 @@ def sensitivities(evidence: Evidence, own: Landscape) -> tuple[list[Comparison],
     note = f"counts as equal up to {limit:.3g}"
     axes = (("lr", own.lr, lr_sensitivity), ("weight decay", own.weight_decay, wd_sensitivity))
     comparisons = [
-        Comparison(f"{base.transform} in {axis}", difference(sensitivity(own), sensitivity(base)), limit, False, note)
+        Comparison(
+            f"{base.transform} in {axis}", difference(sensitivity(own), sensitivity(base)), limit, False, note
+        )
         for base in evidence.of("none")
         for axis, values, sensitivity in axes
         if len(values) > 1
@@ -60,15 +69,32 @@ def constants(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str
     comparisons = []
     for name, members in axes.items():
         values = ", ".join(str(dict(one.constants).get(name, "default")) for one in members)
-        comparisons.append(Comparison(name, constant_sensitivity(members), limit, False, f"{name} {values}; counts as equal up to {limit:.3g}", preposition="along"))
-    return comparisons, "" if axes else "constant sensitivity takes an axis of a constant (transforms: several values of one)"
+        comparisons.append(
+            Comparison(
+                name,
+                constant_sensitivity(members),
+                limit,
+                False,
+                f"{name} {values}; counts as equal up to {limit:.3g}",
+                preposition="along",
+            )
+        )
+    return (
+        comparisons,
+        ""
+        if axes
+        else "constant sensitivity takes an axis of a constant (transforms: several values of one)",
+    )
 
 
 def scale_shift(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
     """How far the trained region's centre moves along lr when the loss is multiplied; the sign is that of the mean shift."""
     pieces = {c: piece for c, piece in sorted(scales(evidence).items()) if SCALES[0] <= c <= SCALES[1]}
     if not {*SCALES, 1.0} <= pieces.keys():
-        return [], f"the gradient-scale shift takes an axis of the loss scale (conditions: loss_scale) that has {SCALES[0]:g}, 1 and {SCALES[1]:g}"
+        return (
+            [],
+            f"the gradient-scale shift takes an axis of the loss scale (conditions: loss_scale) that has {SCALES[0]:g}, 1 and {SCALES[1]:g}",
+        )
     if trouble := missing_seeds(list(pieces.values())):
         return [], trouble
     comparisons = []
@@ -76,10 +102,31 @@ def scale_shift(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], s
         if c == 1.0:
             continue
         moved, bases = (shift(pieces[1.0], piece, name) for name in (own.transform, "none"))
-        here, there = (one.regions[own.transform, "trained", "own"].lr_width.mean for one in (pieces[1.0], piece))
-        note = f"lr width {there:.3g} decades instead of {here:.3g}" + (f"; the baseline's region moves by {bases.mean:.3g}" if bases else "")
-        note = "a trained region is empty at some seed" if moved is None else f"downward; {note}" if moved.mean < 0 else note
-        comparisons.append(Comparison(f"loss scale {c:g}", moved and absolute(moved), MOVES, False, note, preposition="in the region's shift at", unit="decades", ratio=False))
+        here, there = (
+            one.regions[own.transform, "trained", "own"].lr_width.mean for one in (pieces[1.0], piece)
+        )
+        note = f"lr width {there:.3g} decades instead of {here:.3g}" + (
+            f"; the baseline's region moves by {bases.mean:.3g}" if bases else ""
+        )
+        note = (
+            "a trained region is empty at some seed"
+            if moved is None
+            else f"downward; {note}"
+            if moved.mean < 0
+            else note
+        )
+        comparisons.append(
+            Comparison(
+                f"loss scale {c:g}",
+                moved and absolute(moved),
+                MOVES,
+                False,
+                note,
+                preposition="in the region's shift at",
+                unit="decades",
+                ratio=False,
+            )
+        )
     return comparisons, ""
 
 
@@ -89,7 +136,11 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Compari
     base = next(iter(evidence.of("none")), None)
     if base is None:
         return [], missing
-    pieces = [piece for piece in evidence.study if (piece.optimizer, piece.condition) == (evidence.optimizer, evidence.condition)]
+    pieces = [
+        piece
+        for piece in evidence.study
+        if (piece.optimizer, piece.condition) == (evidence.optimizer, evidence.condition)
+    ]
     comparisons = []
     for what, rule, limit, unit in (
         ("shared-default regret", shared_default_regret, evidence.tolerances.equivalence, "normalised score"),
@@ -98,7 +149,17 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Compari
         mine, theirs = (over_workloads(rule)(Case(one, evidence, pieces, {})) for one in (own, base))
         if isinstance(mine, str) or isinstance(theirs, str):
             return [], missing
-        comparisons.append(Comparison(f"{base.transform} in {what}", difference(mine, theirs), limit, False, f"{mine.mean:.3g} and {theirs.mean:.3g}", unit=unit, ratio=False))
+        comparisons.append(
+            Comparison(
+                f"{base.transform} in {what}",
+                difference(mine, theirs),
+                limit,
+                False,
+                f"{mine.mean:.3g} and {theirs.mean:.3g}",
+                unit=unit,
+                ratio=False,
+            )
+        )
     return comparisons, ""
 
 

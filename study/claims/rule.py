@@ -47,7 +47,9 @@ def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:
         wanted: what to compare with, in words, and the methods of which any one will do.
     """
     absent = [name for name, methods in wanted.items() if not evidence.of(*methods)]
-    return f"the sentence compares with {' and '.join(absent)}, which the study does not have" if absent else ""
+    return (
+        f"the sentence compares with {' and '.join(absent)}, which the study does not have" if absent else ""
+    )
 
 
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:

@@ -27,7 +27,9 @@ def constants_of(own: Landscape) -> dict[str, Any]:
     """All constants of the stabilizer, those that are not given from the method's own defaults."""
     from trainers.transforms.gradient_stabilizer import gradient_stabilizer
 
-    return {key: parameter.default for key, parameter in inspect.signature(gradient_stabilizer).parameters.items()} | dict(own.constants)
+    return {
+        key: parameter.default for key, parameter in inspect.signature(gradient_stabilizer).parameters.items()
+    } | dict(own.constants)
 
 
 def bound(step: int, constants: Mapping[str, Any]) -> float:
@@ -47,9 +49,19 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
     measure = "largest norm of an outgoing tensor on spike steps, over the bound of Lemma 3.6, over all cells of a seed"
     from trainers.spikes import spiked_steps
 
-    pieces = [piece for piece in along(evidence, "spike_size") if piece.budget and piece.budget.spike_size > 1 and all(spiked_steps(piece.budget, seed) for seed in own.seeds)]
+    pieces = [
+        piece
+        for piece in along(evidence, "spike_size")
+        if piece.budget
+        and piece.budget.spike_size > 1
+        and all(spiked_steps(piece.budget, seed) for seed in own.seeds)
+    ]
     if not pieces:
-        return Finding(measure, "x", missing="injected spikes (budget: spike_steps or spike_probability; conditions: spike_size), larger than 1")
+        return Finding(
+            measure,
+            "x",
+            missing="injected spikes (budget: spike_steps or spike_probability; conditions: spike_size), larger than 1",
+        )
     if trouble := missing_seeds(pieces):
         return Finding(measure, "x", missing=trouble)
     constants = constants_of(own)
@@ -66,7 +78,9 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
         worst, norms, cells = [], [], 0
         waits: list[float] = []
         for s, seed in enumerate(landscape.seeds):
-            hits = [step for step in sorted(spiked_steps(budget, seed)) if step in seen.step_J]  # no cell may have lived to see a step
+            hits = [
+                step for step in sorted(spiked_steps(budget, seed)) if step in seen.step_J
+            ]  # no cell may have lived to see a step
             if not hits:
                 worst.append(math.nan)
                 continue
@@ -78,17 +92,40 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
             cells += waited.size
             waits += waited[np.isfinite(waited)].tolist()
         if not np.isfinite(worst).all():
-            comparisons.append(Comparison(f"size {budget.spike_size:g}", None, 0.0, False, "no cell lived to see a spike at some seed", preposition="at spikes of"))
+            comparisons.append(
+                Comparison(
+                    f"size {budget.spike_size:g}",
+                    None,
+                    0.0,
+                    False,
+                    "no cell lived to see a spike at some seed",
+                    preposition="at spikes of",
+                )
+            )
             continue
         back = (
             f"back within {RECOVERED:.0%} of the level before after {np.median(waits):.0f} steps (median of {len(waits)} of {cells} cells"
             if waits
             else f"back in none of {cells} cells"
         )
-        rest = f"; {cells - len(waits)} were not back when training or the calm ended)" if waits else " before training or the calm ended"
+        rest = (
+            f"; {cells - len(waits)} were not back when training or the calm ended)"
+            if waits
+            else " before training or the calm ended"
+        )
         note = f"largest norm {max(norms):.3g}, bound {bound(max(max(spiked_steps(budget, seed)) for seed in own.seeds), constants):.3g}; {back}{rest}"
         found = Estimate(tuple(np.log(np.maximum(worst, 1e-12)).tolist()))
-        comparisons.append(Comparison(f"size {budget.spike_size:g}", found, math.log1p(ROUNDING), False, note, preposition="at spikes of", exact=True))
+        comparisons.append(
+            Comparison(
+                f"size {budget.spike_size:g}",
+                found,
+                math.log1p(ROUNDING),
+                False,
+                note,
+                preposition="at spikes of",
+                exact=True,
+            )
+        )
     return Finding(measure, "x", tuple(comparisons), ratio=True, keys=keys_of(used))
 
 

@@ -50,9 +50,21 @@ class Bench:
     def spec(self, name: str) -> StudySpec:
         """The ranges and the budget of `quickstart`, with as many values on each axis as the side says."""
         axis = {"lr": (-5.0, 1.5), "weight_decay": (-4.0, 1.0)}
-        values = {key: [float(f"{10 ** (low + (high - low) * k / (self.side - 1)):.10g}") for k in range(self.side)] for key, (low, high) in axis.items()}
-        content = {"name": f"bench-{name}", "workload": "digits", "model": self.model, "optimizer": "adamw", "transforms": list(self.transforms), "seeds": self.seeds}
-        return StudySpec.model_validate(content | values | {"budget": {"steps": self.steps, "batch_size": 64, "points": 1}})
+        values = {
+            key: [float(f"{10 ** (low + (high - low) * k / (self.side - 1)):.10g}") for k in range(self.side)]
+            for key, (low, high) in axis.items()
+        }
+        content = {
+            "name": f"bench-{name}",
+            "workload": "digits",
+            "model": self.model,
+            "optimizer": "adamw",
+            "transforms": list(self.transforms),
+            "seeds": self.seeds,
+        }
+        return StudySpec.model_validate(
+            content | values | {"budget": {"steps": self.steps, "batch_size": 64, "points": 1}}
+        )
 
 
 BENCHES = {
@@ -86,15 +98,34 @@ class Comparison:
 
 def difference(area: float, of: float) -> str:
     """`+1.2 %`, or in words where the grid has no region."""
-    return f"{area / of - 1:+.1%}" if of > 0 else ("none in both" if area == 0 else f"{area:.3g} instead of none")
+    return (
+        f"{area / of - 1:+.1%}"
+        if of > 0
+        else ("none in both" if area == 0 else f"{area:.3g} instead of none")
+    )
 
 
-def compare(landscape: Landscape, truth_SWL: np.ndarray, search: Search, records: Mapping[str, CellRecord], spec: StudySpec) -> Comparison:
+def compare(
+    landscape: Landscape,
+    truth_SWL: np.ndarray,
+    search: Search,
+    records: Mapping[str, CellRecord],
+    spec: StudySpec,
+) -> Comparison:
     """Replay a design on the stored grid."""
     search.tell(lambda keys: {key: records[key] for key in keys})
     inside_SWL = search.class_SWL == 1
-    areas = [measured_region(landscape, flags, "competitive", "own", spec.region).area.mean for flags in (inside_SWL, truth_SWL)]
-    return Comparison(inside_SWL.size, len(search.design.known.told), float((inside_SWL == truth_SWL).mean()), *areas, search)
+    areas = [
+        measured_region(landscape, flags, "competitive", "own", spec.region).area.mean
+        for flags in (inside_SWL, truth_SWL)
+    ]
+    return Comparison(
+        inside_SWL.size,
+        len(search.design.known.told),
+        float((inside_SWL == truth_SWL).mean()),
+        *areas,
+        search,
+    )
 
 
 def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple[str, str, Comparison]]:
@@ -102,7 +133,12 @@ def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple
     (piece,) = gather(landscapes(plan, records), plan.spec.region)
     for landscape, search in zip(piece.landscapes.values(), searches(plan), strict=True):
         truth_SWL = piece.regions[landscape.transform, "competitive", "own"].inside_SWL
-        given = Search(list(search.cells.values()), search.shape, plan.spec.region, reference_scores([landscape.plateau_SN]))
+        given = Search(
+            list(search.cells.values()),
+            search.shape,
+            plan.spec.region,
+            reference_scores([landscape.plateau_SN]),
+        )
         yield landscape.transform, "own", compare(landscape, truth_SWL, search, records, plan.spec)
         yield landscape.transform, "grid's", compare(landscape, truth_SWL, given, records, plan.spec)
 
@@ -121,7 +157,10 @@ def train(plan: Plan, ledger: Ledger, processes: int) -> None:
             now = time.monotonic()
             if now - printed >= EVERY or done == len(missing):
                 printed, rate = now, done / (now - started)
-                print(f"{plan.spec.name}: {done}/{len(missing)} cells trained, {rate:.1f} cells/s, {(len(missing) - done) / rate:.0f} s left", flush=True)
+                print(
+                    f"{plan.spec.name}: {done}/{len(missing)} cells trained, {rate:.1f} cells/s, {(len(missing) - done) / rate:.0f} s left",
+                    flush=True,
+                )
 
 
 def submit(workers: Executor | None, job: Job) -> Future[list[CellRecord]]:
@@ -139,7 +178,9 @@ def pool(processes: int) -> Iterator[Executor | None]:
     if not processes:
         yield None
         return
-    workers = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=one_thread)
+    workers = ProcessPoolExecutor(
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=one_thread
+    )
     try:
         yield workers
     finally:
@@ -173,19 +214,46 @@ def run(name: str, bench: Bench, folder: Path, processes: int) -> list[str]:
         factor = sum(one.grid for one in chosen) / sum(one.trained for one in chosen)
         alike = float(np.mean([one.alike for one in chosen]))
         area = sum(one.area for one in chosen) / max(sum(one.grid_area for one in chosen), 1e-12) - 1
-        met = [f"{label} {'met' if holds else 'NOT met'}" for label, holds in (("factor", factor >= bench.factor), ("alike", alike >= ALIKE), ("area", abs(area) <= AREA))]
+        met = [
+            f"{label} {'met' if holds else 'NOT met'}"
+            for label, holds in (
+                ("factor", factor >= bench.factor),
+                ("alike", alike >= ALIKE),
+                ("area", abs(area) <= AREA),
+            )
+        ]
         shape = f"{bench.side} x {bench.side}, {len(bench.transforms)} transforms, {bench.seeds} seed{'s' * (bench.seeds > 1)}, {bench.steps} steps"
         wanted = f"wanted >= {bench.factor:g}x, >= {ALIKE:.0%}, within {AREA:.0%}"
-        rows.append(f"{name} ({shape}), {reference} reference: {factor:.2f}x fewer cells, {alike:.2%} alike, area {area:+.1%} ({wanted}: {', '.join(met)})")
+        rows.append(
+            f"{name} ({shape}), {reference} reference: {factor:.2f}x fewer cells, {alike:.2%} alike, area {area:+.1%} ({wanted}: {', '.join(met)})"
+        )
     return rows
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Edge-seeking designs beside full grids: cells against resolution.")
-    parser.add_argument("--folder", type=Path, default=Path("bench-edges"), help="where the full grids are kept (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", choices=[*BENCHES, *SMALL], default=list(BENCHES), help="which grids (default: all but small)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of one thread each; 0 trains in this one (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description="Edge-seeking designs beside full grids: cells against resolution."
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("bench-edges"),
+        help="where the full grids are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[*BENCHES, *SMALL],
+        default=list(BENCHES),
+        help="which grids (default: all but small)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="of one thread each; 0 trains in this one (default: %(default)s)",
+    )
     options = parser.parse_args()
     lines = []
     for name in options.only:
@@ -193,7 +261,18 @@ def main() -> None:
         print("\n".join(found), flush=True)
         lines += found
     table = [line for line in lines if line.startswith("|")]
-    print("\n".join(["", f"| {HEAD} |", "|" + "---|" * (HEAD.count("|") + 1), *table, "", *(line for line in lines if not line.startswith("|"))]))
+    print(
+        "\n".join(
+            [
+                "",
+                f"| {HEAD} |",
+                "|" + "---|" * (HEAD.count("|") + 1),
+                *table,
+                "",
+                *(line for line in lines if not line.startswith("|")),
+            ]
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,19 @@ def road(folder: Path, density: int, seeds: int) -> Road:
     home, spec = Home(folder / "home"), parse_spec(text)
     started = time.monotonic()
     with (folder / "scale.txt").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "study.cli", "launch", str(folder / "scale.yaml"), "--home", str(home.root)], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "study.cli",
+                "launch",
+                str(folder / "scale.yaml"),
+                "--home",
+                str(home.root),
+            ],
+            stdout=log,
+            stderr=log,
+        )
     driver = psutil.Process(process.pid)
     first = most = whole = 0
     trained = shown = math.nan
@@ -88,8 +100,17 @@ def road(folder: Path, density: int, seeds: int) -> Road:
     if math.isnan(shown) and stored(home)[1] == spec.size:
         shown = time.monotonic() - started
     if process.returncode != 0:
-        raise RuntimeError(f"the launch ended with {process.returncode}: {(folder / 'scale.txt').read_text()[-2000:]}")
-    return Road(spec.size, trained, shown - trained, time.monotonic() - started, (most - first) / MEBI, (whole - first) / MEBI)
+        raise RuntimeError(
+            f"the launch ended with {process.returncode}: {(folder / 'scale.txt').read_text()[-2000:]}"
+        )
+    return Road(
+        spec.size,
+        trained,
+        shown - trained,
+        time.monotonic() - started,
+        (most - first) / MEBI,
+        (whole - first) / MEBI,
+    )
 
 
 def stored(home: Home) -> tuple[int, int]:
@@ -100,7 +121,9 @@ def stored(home: Home) -> tuple[int, int]:
         return 0, 0
     try:
         with closing(sqlite3.connect(f"file:{home.ledger}?mode=ro", uri=True, timeout=5.0)) as connection:
-            return connection.execute("SELECT (SELECT COUNT(*) FROM cells), (SELECT COUNT(*) FROM runs)").fetchone()  # type: ignore[no-any-return]
+            return connection.execute(
+                "SELECT (SELECT COUNT(*) FROM cells), (SELECT COUNT(*) FROM runs)"
+            ).fetchone()  # type: ignore[no-any-return]
     except sqlite3.OperationalError:
         return 0, 0
 
@@ -109,7 +132,12 @@ def planted(plan: Plan) -> list[CellRecord]:
     """Records of every cell of a plan, on a made-up landscape: stable in the middle, diverged at large learning rates."""
     records = []
     for cell in plan.cells:
-        height = 1.0 - 0.05 * (math.log10(cell.lr) + 2.5) ** 2 - 0.01 * (math.log10(cell.weight_decay) + 3) ** 2 + 0.01 * math.sin(cell.seed)
+        height = (
+            1.0
+            - 0.05 * (math.log10(cell.lr) + 2.5) ** 2
+            - 0.01 * (math.log10(cell.weight_decay) + 3) ** 2
+            + 0.01 * math.sin(cell.seed)
+        )
         diverged = cell.lr > 0.1
         score = 0.5 if diverged else max(0.5, height)
         records.append(
@@ -141,14 +169,20 @@ def reading(folder: Path, density: int) -> tuple[int, dict[str, float]]:
     times = {}
     for verb in ("status", "analyse"):
         started = time.monotonic()
-        subprocess.run([sys.executable, "-m", "study.cli", verb, str(file), "--home", str(home.root)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "study.cli", verb, str(file), "--home", str(home.root)],
+            check=True,
+            capture_output=True,
+        )
         times[verb] = time.monotonic() - started
     return spec.size, times
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--density", type=int, default=10, help="points per decade of the road's two axes of five decades")
+    parser.add_argument(
+        "--density", type=int, default=10, help="points per decade of the road's two axes of five decades"
+    )
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--read-density", type=int, default=17)
     parser.add_argument("--trials", type=int, default=60, help="trials of Ray Tune as documented")
@@ -171,7 +205,11 @@ def main() -> None:
                 highlight=False,
             )
         cells, times = reading(folder, asked.read_density)
-        console.print(f"reading {cells:,} stored cells: " + ", ".join(f"study {what} {seconds:.2f} s" for what, seconds in times.items()), highlight=False)
+        console.print(
+            f"reading {cells:,} stored cells: "
+            + ", ".join(f"study {what} {seconds:.2f} s" for what, seconds in times.items()),
+            highlight=False,
+        )
 
 
 if __name__ == "__main__":

@@ -42,8 +42,19 @@ ray.shutdown()
 def measure(folder: Path, trials: int, with_mlflow: bool) -> tuple[int, float]:
     """Trials and seconds, in a process of its own; starting Ray is not counted."""
     folder.mkdir(parents=True)
-    settings = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_AIR_NEW_OUTPUT": "0"}
-    ended = subprocess.run([sys.executable, "-c", SCRIPT, str(folder), str(trials), str(with_mlflow)], capture_output=True, text=True, env={**os.environ, **settings}, timeout=900)
+    settings = {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "RAY_AIR_NEW_OUTPUT": "0",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder), str(trials), str(with_mlflow)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        timeout=900,
+    )
     line = next((line for line in ended.stdout.splitlines() if line.startswith("seconds ")), None)
     if ended.returncode != 0 or line is None:
         raise RuntimeError(f"Ray Tune ended with {ended.returncode}: {ended.stderr[-2000:]}")

@@ -54,11 +54,42 @@ def table(rows: list[Row], seed: int) -> Table:
     """One line per drill."""
     title = f"Faults, seed {seed}, {platform.machine()}, Python {platform.python_version()} (cells and runs are sums over the studies of a drill)"
     found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("drill", "times", "cells", "trained", "repeated", "lost", "duplicate runs", "runs left open", "s to resume", "", "what was seen"):
-        found.add_column(name, justify="left" if name in ("drill", "what was seen") else "right", overflow="fold")
+    for name in (
+        "drill",
+        "times",
+        "cells",
+        "trained",
+        "repeated",
+        "lost",
+        "duplicate runs",
+        "runs left open",
+        "s to resume",
+        "",
+        "what was seen",
+    ):
+        found.add_column(
+            name, justify="left" if name in ("drill", "what was seen") else "right", overflow="fold"
+        )
     for row in rows:
-        numbers = [f"{value:,}" for value in (row.repetitions, row.cells, row.trained, row.repeated, row.lost, row.duplicate_runs, row.open_runs)]
-        found.add_row(row.drill, *numbers, row.resumed, "[green]good[/]" if row.good else "[red]BROKEN[/]", "; ".join([*row.problems, *row.notes]))
+        numbers = [
+            f"{value:,}"
+            for value in (
+                row.repetitions,
+                row.cells,
+                row.trained,
+                row.repeated,
+                row.lost,
+                row.duplicate_runs,
+                row.open_runs,
+            )
+        ]
+        found.add_row(
+            row.drill,
+            *numbers,
+            row.resumed,
+            "[green]good[/]" if row.good else "[red]BROKEN[/]",
+            "; ".join([*row.problems, *row.notes]),
+        )
     return found
 
 
@@ -75,7 +106,9 @@ def main() -> None:
         started = time.monotonic()
         rows.append(DRILLS[name](folder / name, asked.times, asked.seed))
         verdict = "good" if rows[-1].good else f"BROKEN, see {folder / name}"
-        console.print(f"{name}: {verdict}, {time.monotonic() - started:.0f} s", highlight=False, soft_wrap=True)
+        console.print(
+            f"{name}: {verdict}, {time.monotonic() - started:.0f} s", highlight=False, soft_wrap=True
+        )
     console.print(table(rows, asked.seed))
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

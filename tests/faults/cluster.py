@@ -32,7 +32,13 @@ def cluster(folder: Path) -> Iterator[Machines]:
     """Two machines of one processor each on the loopback interface, gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "cluster.txt").open("ab") as log:
-        holder = subprocess.Popen([sys.executable, "-m", "tests.faults.cluster"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=LOCAL)
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.cluster"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=LOCAL,
+        )
     members = []
     try:
         assert holder.stdout is not None
@@ -59,21 +65,35 @@ def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600) -> Row
         with cluster(folder / f"machine-{k}") as machines:
             process = subject.start("launch", "--address", machines.address)
             deadline = time.monotonic() + PATIENCE
-            while process.poll() is None and not (subject.handed and trainables(machines.second)) and time.monotonic() < deadline:
+            while (
+                process.poll() is None
+                and not (subject.handed and trainables(machines.second))
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.05)
             time.sleep(rng.uniform(0.0, 1.0))
-            while process.poll() is None and not trainables(machines.second) and time.monotonic() < deadline:  # it may be between two tiles now
+            while (
+                process.poll() is None and not trainables(machines.second) and time.monotonic() < deadline
+            ):  # it may be between two tiles now
                 time.sleep(0.02)
             before, busy = subject.handed, len(trainables(machines.second))
             for member in family(machines.second):
                 member.kill()
             row.repetitions += 1
             row.check(busy > 0, "the machine had no work when it was lost")
-            row.resume += [resume] if (resume := subject.seconds_to_progress(process, before)) is not None else []
-            row.check(process.wait(PATIENCE) == 0, f"the launch ended with {process.returncode}; see {subject.log}")
+            row.resume += (
+                [resume] if (resume := subject.seconds_to_progress(process, before)) is not None else []
+            )
+            row.check(
+                process.wait(PATIENCE) == 0, f"the launch ended with {process.returncode}; see {subject.log}"
+            )
         row.add(subject.counts())
-        row.check(numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's")
-    row.notes.append(f"{kills} studies, each ended on the other machine, equal to the undisturbed one bit by bit")
+        row.check(
+            numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's"
+        )
+    row.notes.append(
+        f"{kills} studies, each ended on the other machine, equal to the undisturbed one bit by bit"
+    )
     return row
 
 
@@ -84,7 +104,10 @@ def main() -> None:
     machine = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": STORE}
     held = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False})
     second = held.add_node(**machine)
-    print(json.dumps({"address": held.address, "second": second.all_processes["raylet"][0].process.pid}), flush=True)
+    print(
+        json.dumps({"address": held.address, "second": second.all_processes["raylet"][0].process.pid}),
+        flush=True,
+    )
     sys.stdin.read()
     held.shutdown()
 

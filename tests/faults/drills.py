@@ -81,7 +81,9 @@ def served(folder: Path) -> Iterator[Server]:
         server.kill()
 
 
-def undisturbed(folder: Path, name: str, text: str, tracker: str | None = None, *words: str) -> tuple[Subject, float]:
+def undisturbed(
+    folder: Path, name: str, text: str, tracker: str | None = None, *words: str
+) -> tuple[Subject, float]:
     """The same study without any fault, and how long it took [s]."""
     subject = Subject(folder, name, text, tracker)
     started = time.monotonic()
@@ -117,16 +119,25 @@ def driver_killed(folder: Path, kills: int, seed: int, steps: int = 300) -> Row:
                     if code != 0:
                         return row
             row.add(subject.counts())
-            row.check(numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's")
+            row.check(
+                numbers(subject) == numbers(truth),
+                f"{subject.name}: numbers differ from the undisturbed study's",
+            )
     left = left_over(members)
-    row.notes.append(f"{round_} studies, each equal to the undisturbed one bit by bit; {left} processes left behind")
+    row.notes.append(
+        f"{round_} studies, each equal to the undisturbed one bit by bit; {left} processes left behind"
+    )
     row.check(left == 0, f"{left} processes outlived their driver")
     return row
 
 
 def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500) -> Row:
     """SIGKILL to a Ray worker in the middle of a tile that takes long; its tile goes on from its checkpoint."""
-    rng, row, text = random.Random(seed), Row("worker SIGKILL"), study(steps, tile=36, every=0.5, retries=kills)
+    rng, row, text = (
+        random.Random(seed),
+        Row("worker SIGKILL"),
+        study(steps, tile=36, every=0.5, retries=kills),
+    )
     truth, _ = undisturbed(folder / "truth", "truth", text)
     round_ = kept = 0
     while row.repetitions < kills:
@@ -142,12 +153,20 @@ def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500) -> Row
             before = subject.handed
             rng.choice(training).kill()
             row.repetitions += 1
-            row.resume += [resume] if (resume := subject.seconds_to_progress(process, before)) is not None else []
+            row.resume += (
+                [resume] if (resume := subject.seconds_to_progress(process, before)) is not None else []
+            )
         row.check(process.returncode == 0, f"a launch ended with {process.returncode}; see {subject.log}")
         row.add(subject.counts())
-        row.check(numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's")
-        row.check(not subject.home.checkpoints(subject.name).exists(), f"{subject.name}: checkpoints are left")
-    row.notes.append(f"{round_} studies, each equal to the undisturbed one bit by bit; at {kept} kills a checkpoint was there")
+        row.check(
+            numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's"
+        )
+        row.check(
+            not subject.home.checkpoints(subject.name).exists(), f"{subject.name}: checkpoints are left"
+        )
+    row.notes.append(
+        f"{round_} studies, each equal to the undisturbed one bit by bit; at {kept} kills a checkpoint was there"
+    )
     return row
 
 
@@ -166,12 +185,18 @@ def trainables(pid: int) -> list[psutil.Process]:
 def worker_always_killed(folder: Path, seed: int) -> Row:
     """A tile whose worker dies every time: marked failed with its reason, the others go on, exit 3; the next launch mends it."""
     row = Row("worker dies each time", repetitions=2)
-    subject = Subject(folder / "poisoned", "poisoned", study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1))
+    subject = Subject(
+        folder / "poisoned",
+        "poisoned",
+        study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1),
+    )
     process, kept, killed = subject.start(), subject.home.checkpoints("poisoned"), 0
     victim, seen = None, 0.0
     while process.poll() is None and killed < 2:
         time.sleep(0.02)
-        victim = victim or next((path for path in kept.glob("*") if not path.name.startswith(".")), None)  # the first tile that is trained
+        victim = victim or next(
+            (path for path in kept.glob("*") if not path.name.startswith(".")), None
+        )  # the first tile that is trained
         if victim is None or not victim.exists() or victim.stat().st_mtime <= seen:
             continue
         for member in trainables(process.pid):
@@ -181,9 +206,14 @@ def worker_always_killed(folder: Path, seed: int) -> Row:
     outcomes = [record.outcome for record in subject.records().values()]
     reasons = {record.reason for record in subject.records().values() if record.outcome == "failed"}
     row.check(code == 3, f"exit code {code}, wanted 3")
-    row.check(outcomes.count("failed") == 12 and len(outcomes) == 144, f"{outcomes.count('failed')} failed of {len(outcomes)}, wanted 12 of 144")
+    row.check(
+        outcomes.count("failed") == 12 and len(outcomes) == 144,
+        f"{outcomes.count('failed')} failed of {len(outcomes)}, wanted 12 of 144",
+    )
     row.check(all(reasons) and bool(reasons), "failed without a reason")
-    row.notes.append(f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}")
+    row.notes.append(
+        f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}"
+    )
     row.check(subject.run("launch", "--here") == 0, "launching again did not mend it")
     row.add(subject.counts())
     return row
@@ -197,7 +227,10 @@ def tracker_dead(folder: Path, seed: int) -> Row:
         server.kill()
         subject = Subject(folder / "away", "away", text, server.uri)
         row.check(subject.run("launch", "--here") == 0, "the launch failed")
-        row.check("MLflow is away" in subject.log.read_text() or "MLflow was away" in subject.log.read_text(), "the display did not say that MLflow is away")
+        row.check(
+            "MLflow is away" in subject.log.read_text() or "MLflow was away" in subject.log.read_text(),
+            "the display did not say that MLflow is away",
+        )
         row.check(len(subject.records()) == 144, "cells are missing")
         row.check(subject.run("sync") == 3, "sync without a tracker did not end with 3")
         server.start()
@@ -205,7 +238,9 @@ def tracker_dead(folder: Path, seed: int) -> Row:
         row.check(subject.run("sync") == 0, "sync failed")
         row.notes.append(f"back-filled in {time.monotonic() - started:.0f} s")
         row.add(subject.counts())
-        row.check(contents(subject) == contents(truth), "MLflow's content differs from the undisturbed study's")
+        row.check(
+            contents(subject) == contents(truth), "MLflow's content differs from the undisturbed study's"
+        )
     return row
 
 
@@ -228,7 +263,10 @@ def tracker_killed(folder: Path, kills: int, seed: int) -> Row:
             row.check(process.wait(PATIENCE) == 0, f"the launch failed; see {subject.log}")
             row.check(subject.run("sync") == 0, "sync failed")
             row.add(subject.counts())
-            row.check(contents(subject) == contents(truth), f"{subject.name}: MLflow's content differs from the undisturbed study's")
+            row.check(
+                contents(subject) == contents(truth),
+                f"{subject.name}: MLflow's content differs from the undisturbed study's",
+            )
     row.notes.append(f"{round_} studies, each shown like the undisturbed one after study sync")
     return row
 
@@ -259,15 +297,25 @@ def head_killed(folder: Path, kills: int, seed: int) -> Row:
             row.check(False, f"the launch hung after {target} was killed")
             left_over(end(process), patience=0.0)
         said = subject.log.read_text()
-        told = any(words in said for words in ("Ray gave out", "GCS may have been killed"))  # ours, or Ray's own last words
-        sound = (process.returncode == 1 and told) or (process.returncode == 0 and subject.handed == subject.spec.size)
-        row.check(sound and "Traceback" not in said, f"{target}: ended with {process.returncode}; see {subject.log}")
-        row.notes.append(f"{target}: the launch ended with {process.returncode} after {time.monotonic() - struck:.0f} s")
+        told = any(
+            words in said for words in ("Ray gave out", "GCS may have been killed")
+        )  # ours, or Ray's own last words
+        sound = (process.returncode == 1 and told) or (
+            process.returncode == 0 and subject.handed == subject.spec.size
+        )
+        row.check(
+            sound and "Traceback" not in said, f"{target}: ended with {process.returncode}; see {subject.log}"
+        )
+        row.notes.append(
+            f"{target}: the launch ended with {process.returncode} after {time.monotonic() - struck:.0f} s"
+        )
         row.repetitions += 1
         before = subject.handed
         again = subject.start()
         row.resume += [resume] if (resume := subject.seconds_to_progress(again, before)) is not None else []
         row.check(again.wait(PATIENCE) == 0, f"launching again failed; see {subject.log}")
         row.add(subject.counts())
-        row.check(numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's")
+        row.check(
+            numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's"
+        )
     return row

@@ -32,11 +32,35 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        store = ["--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}", "--artifacts-destination", str(self._folder / "artifacts"), "--serve-artifacts"]
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1", *store]
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its job runners are six more processes
+        store = [
+            "--backend-store-uri",
+            f"sqlite:///{self._folder / 'mlflow.db'}",
+            "--artifacts-destination",
+            str(self._folder / "artifacts"),
+            "--serve-artifacts",
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self._port),
+            "--workers",
+            "1",
+            *store,
+        ]
+        environment = {
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }  # its job runners are six more processes
         with (self._folder / "server.txt").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=environment
+            )
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

@@ -43,7 +43,9 @@ def torn_write(folder: Path, kills: int, seed: int) -> Row:
     folder.mkdir(parents=True, exist_ok=True)
     path, batches = folder / "ledger.sqlite", 0
     for _ in range(kills):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(batches)], stdout=subprocess.PIPE)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(batches)], stdout=subprocess.PIPE
+        )
         assert writer.stdout is not None
         writer.stdout.readline()
         time.sleep(rng.uniform(0.0, 0.2))
@@ -95,7 +97,12 @@ def whole(path: Path) -> list[int]:
         assert found == "ok", found
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'cells'").fetchone():
             return []
-        return [size for (size,) in connection.execute("SELECT COUNT(*) FROM cells GROUP BY substr(key, 1, instr(key, '-') - 1)")]
+        return [
+            size
+            for (size,) in connection.execute(
+                "SELECT COUNT(*) FROM cells GROUP BY substr(key, 1, instr(key, '-') - 1)"
+            )
+        ]
 
 
 FILL = """
@@ -125,13 +132,26 @@ def disk_full(folder: Path, seed: int) -> Row:
     (folder / "place").mkdir()
     subject = Subject(folder / "full", "full", text)
     subject.home = Home(place)
-    command = ["unshare", "-rm", "sh", "-c", FILL, str(place), str(place), *subject.command("launch", "--here")]
+    command = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        FILL,
+        str(place),
+        str(place),
+        *subject.command("launch", "--here"),
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, env=LOCAL)
     codes = [line for line in ended.stdout.splitlines() if line.startswith("code ")]
     row.check(
-        codes in (["code 1", "code 1", "code 0"], ["code 1", "code 2", "code 0"]), f"exit codes {codes}, wanted 1, 1 or 2, and 0: {ended.stdout[-500:]} {ended.stderr[-500:]}"
+        codes in (["code 1", "code 1", "code 0"], ["code 1", "code 2", "code 0"]),
+        f"exit codes {codes}, wanted 1, 1 or 2, and 0: {ended.stdout[-500:]} {ended.stderr[-500:]}",
     )
-    row.check("cannot be written" in ended.stderr and "Traceback" not in ended.stderr, f"no clear error: {ended.stderr[-800:]}")
+    row.check(
+        "cannot be written" in ended.stderr and "Traceback" not in ended.stderr,
+        f"no clear error: {ended.stderr[-800:]}",
+    )
     said = next((line for line in ended.stderr.splitlines() if "cannot be written" in line), "")
     row.notes.append(said[:160].replace(str(folder), "…"))
     subject.home = Home(place.with_name("place-copy"))
@@ -152,9 +172,14 @@ def two_launches(folder: Path, seed: int) -> Row:
     deadline = time.monotonic() + PATIENCE
     while first.poll() is None and subject.handed == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
-    second = subprocess.run(subject.command("launch", "--here"), capture_output=True, text=True, timeout=PATIENCE)
+    second = subprocess.run(
+        subject.command("launch", "--here"), capture_output=True, text=True, timeout=PATIENCE
+    )
     row.check(first.poll() is None, "the first launch ended too early to tell")
-    row.check(second.returncode == 2 and str(first.pid) in second.stderr, f"the second launch ended with {second.returncode}: {second.stderr}")
+    row.check(
+        second.returncode == 2 and str(first.pid) in second.stderr,
+        f"the second launch ended with {second.returncode}: {second.stderr}",
+    )
     row.check(first.wait(PATIENCE) == 0, "the first launch failed")
     row.add(subject.counts())
     row.notes.append("the second exits 2 and names the first one's process")
@@ -173,7 +198,15 @@ def unwritable(folder: Path, seed: int) -> Row:
     subject = Subject(folder / "readonly", "readonly", study())
     subject.home = Home(place)
     script = 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"'
-    ended = subprocess.run(["unshare", "-rm", "sh", "-c", script, str(place), *subject.command("launch", "--here")], capture_output=True, text=True, timeout=PATIENCE)
-    row.check(ended.returncode == 2 and "cannot be written" in ended.stderr and "--home" in ended.stderr, f"ended with {ended.returncode}: {ended.stderr[-500:]}")
+    ended = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, str(place), *subject.command("launch", "--here")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    row.check(
+        ended.returncode == 2 and "cannot be written" in ended.stderr and "--home" in ended.stderr,
+        f"ended with {ended.returncode}: {ended.stderr[-500:]}",
+    )
     row.notes.append("exit 2, says to choose another with --home")
     return row

@@ -24,7 +24,13 @@ CREATE TABLE handed (key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TRIGGER audit BEFORE INSERT ON cells BEGIN INSERT INTO handed VALUES (NEW.key, NEW.outcome); END;
 """
 """Counts every record that is handed to the ledger, stored ones that come again included, without the product's knowing."""
-LOCAL = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+LOCAL = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 """Drills do not measure speed, and threads that spin while they wait for each other take minutes on a busy machine. Ray stays on the loopback interface."""
 PATIENCE = 240.0
 """No process of a drill may take longer [s]."""
@@ -70,12 +76,29 @@ class Subject:
 
     def command(self, verb: str = "launch", *words: str) -> list[str]:
         tracker = ["--tracking-uri", self.tracker] if self.tracker else []
-        return [sys.executable, "-m", "study.cli", verb, str(self.file), "--home", str(self.home.root), *tracker, *words]
+        return [
+            sys.executable,
+            "-m",
+            "study.cli",
+            verb,
+            str(self.file),
+            "--home",
+            str(self.home.root),
+            *tracker,
+            *words,
+        ]
 
     def start(self, verb: str = "launch", *words: str) -> subprocess.Popen[bytes]:
         """The command as a process of its own; its output goes to the log."""
         with self.log.open("ab") as log:
-            return subprocess.Popen(self.command(verb, *words), stdout=log, stderr=log, cwd=self.folder, start_new_session=True, env=LOCAL)
+            return subprocess.Popen(
+                self.command(verb, *words),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                env=LOCAL,
+            )
 
     def run(self, verb: str = "launch", *words: str) -> int:
         """The command, to its end; its exit code."""
@@ -87,7 +110,9 @@ class Subject:
             raise
 
     def scalar(self, query: str) -> Any:
-        with closing(sqlite3.connect(f"file:{self.home.ledger}?mode=ro", uri=True, timeout=30.0)) as connection:
+        with closing(
+            sqlite3.connect(f"file:{self.home.ledger}?mode=ro", uri=True, timeout=30.0)
+        ) as connection:
             return connection.execute(query).fetchone()[0]
 
     @property
@@ -105,7 +130,15 @@ class Subject:
 
         client = MlflowClient(self.uri)
         experiment = client.get_experiment_by_name(self.name)
-        return [] if experiment is None else list(client.search_runs([experiment.experiment_id], "tags.stability_study = 'cell'", max_results=5000))
+        return (
+            []
+            if experiment is None
+            else list(
+                client.search_runs(
+                    [experiment.experiment_id], "tags.stability_study = 'cell'", max_results=5000
+                )
+            )
+        )
 
     def counts(self) -> Counts:
         """Cells against what was handed over and what MLflow shows."""
@@ -122,7 +155,9 @@ class Subject:
             open_runs=sum(run.info.status == "RUNNING" for run in runs),
         )
 
-    def seconds_to_progress(self, process: subprocess.Popen[bytes], before: int, limit: float = PATIENCE) -> float | None:
+    def seconds_to_progress(
+        self, process: subprocess.Popen[bytes], before: int, limit: float = PATIENCE
+    ) -> float | None:
         """How long until a tile more than `before` is stored [s]; None when the process ends, or the limit passes, without."""
         started = time.monotonic()
         while process.poll() is None and time.monotonic() - started < limit:
@@ -135,7 +170,16 @@ class Subject:
 def numbers(subject: Subject) -> dict[str, tuple[object, ...]]:
     """What a study found, by key: everything but how long it took and what it ran on."""
     return {
-        key: (record.outcome, record.reason, record.diverged_step, record.loss_final, record.metric_final, record.metric_best, record.curve, record.dynamics)
+        key: (
+            record.outcome,
+            record.reason,
+            record.diverged_step,
+            record.loss_final,
+            record.metric_final,
+            record.metric_best,
+            record.curve,
+            record.dynamics,
+        )
         for key, record in subject.records().items()
     }
 

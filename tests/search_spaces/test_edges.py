@@ -36,7 +36,13 @@ def band(low: float = 0.3, high: float = 0.6, tilt: float = 0.15, size: int = 32
     return score
 
 
-def seek(landscape: Landscape, classify: Callable[..., Mapping[Point, int]], shape: tuple[int, int, int], seed: int = 0, sizes: Sizes | None = None) -> EdgeDesign:
+def seek(
+    landscape: Landscape,
+    classify: Callable[..., Mapping[Point, int]],
+    shape: tuple[int, int, int],
+    seed: int = 0,
+    sizes: Sizes | None = None,
+) -> EdgeDesign:
     """Run a design to its end; fails when it asks for a point twice."""
     design, asked = EdgeDesign(*shape, classify, seed=seed, sizes=sizes), set[Point]()
     while batch := design.ask():
@@ -72,7 +78,11 @@ def frayed(width: float, size: int, seed: int = 1) -> Landscape:
     def score(point: Point) -> float:
         layer, row, column = point
         shift = random.Random(f"{seed} {point}").gauss(0, width)
-        return smooth((layer, row, column)) if column / size < 0.45 else smooth((layer, row, round(column + shift * size)))
+        return (
+            smooth((layer, row, column))
+            if column / size < 0.45
+            else smooth((layer, row, round(column + shift * size)))
+        )
 
     return score
 
@@ -98,12 +108,18 @@ def test_reference_that_improves_moves_every_class() -> None:
 
     def score(point: Point) -> float:
         _, row, column = point
-        return math.exp(-(((column - 14) / 8) ** 2) / 2) + (0.2 if abs(column - 14) + abs(row - 9) < 3 else 0.0)
+        return math.exp(-(((column - 14) / 8) ** 2) / 2) + (
+            0.2 if abs(column - 14) + abs(row - 9) < 3 else 0.0
+        )
 
     design = seek(score, near_best, (1, 32, 32))
     best = max(design.known.told.values())
     assert best == pytest.approx(1.2)
-    truth = {(0, row, column): int(score((0, row, column)) >= 0.95 * best) for row in range(32) for column in range(32)}
+    truth = {
+        (0, row, column): int(score((0, row, column)) >= 0.95 * best)
+        for row in range(32)
+        for column in range(32)
+    }
     assert design.classes() == truth
 
 
@@ -156,7 +172,11 @@ def test_nested_regions() -> None:
         return {point: (score >= 0.7) + (score >= 0.95) for point, score in told.items()}
 
     classes = seek(landscape, two, (1, 32, 32)).classes()
-    off = [point for point, value in classes.items() if value != (landscape(point) >= 0.7) + (landscape(point) >= 0.95)]
+    off = [
+        point
+        for point, value in classes.items()
+        if value != (landscape(point) >= 0.7) + (landscape(point) >= 0.95)
+    ]
     assert len(off) <= 10
 
 

@@ -10,7 +10,16 @@ from search_spaces import Cell, LogAxis, Tile, decades, tiles
 
 
 def cell(**changes: object) -> Cell:
-    content = {"workload": "w", "optimizer": "o", "transform": "t", "constants": (), "lr": 0.1, "weight_decay": 0.0, "seed": 0, "setting": "s"}
+    content = {
+        "workload": "w",
+        "optimizer": "o",
+        "transform": "t",
+        "constants": (),
+        "lr": 0.1,
+        "weight_decay": 0.0,
+        "seed": 0,
+        "setting": "s",
+    }
     return Cell(**{**content, **changes})  # type: ignore[arg-type]
 
 
@@ -24,7 +33,14 @@ def test_log_axis_has_both_ends_and_exact_decades() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "density", "word"), [(-1, 1, 1, "positive"), (1, 0.1, 1, "below"), (1, 10, 0, "at least 1"), (1, 5, 1, "nearest"), (1, math.inf, 1, "finite")]
+    ("low", "high", "density", "word"),
+    [
+        (-1, 1, 1, "positive"),
+        (1, 0.1, 1, "below"),
+        (1, 10, 0, "at least 1"),
+        (1, 5, 1, "nearest"),
+        (1, math.inf, 1, "finite"),
+    ],
 )
 def test_log_axis_refuses(low: float, high: float, density: int, word: str) -> None:
     """A bad axis says what is wrong."""

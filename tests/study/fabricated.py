@@ -27,7 +27,9 @@ def hill(cell: Cell) -> float | None:
     return float(UNTRAINED + 0.8 * np.exp(-(((at + 2) / 1.5) ** 2)) + 0.003 * np.sin(7 * cell.seed + 3 * at))
 
 
-def fabricate(spec_path: Path, home: Path, score: Score, *, skip: Callable[[Cell], bool] = lambda cell: False) -> None:
+def fabricate(
+    spec_path: Path, home: Path, score: Score, *, skip: Callable[[Cell], bool] = lambda cell: False
+) -> None:
     """Store a record for every cell of a spec, except those to be skipped."""
     spec, place = read_spec(str(spec_path)), Home(home)
     place.prepare()
@@ -41,8 +43,13 @@ def record_of(cell: Cell, accuracy: float | None) -> CellRecord:
     """A cell that ended with this accuracy, or diverged."""
     finished = accuracy is not None
     final = LOSS * (1 - accuracy) if accuracy is not None else None
-    start = UNTRAINED if accuracy is None else accuracy  # a diverged cell has its metric of before, as the trainers judge it
-    curve = tuple((10 * k, LOSS if final is None else LOSS + (final - LOSS) * k / 10, accuracy if k else start) for k in range(11))
+    start = (
+        UNTRAINED if accuracy is None else accuracy
+    )  # a diverged cell has its metric of before, as the trainers judge it
+    curve = tuple(
+        (10 * k, LOSS if final is None else LOSS + (final - LOSS) * k / 10, accuracy if k else start)
+        for k in range(11)
+    )
     return CellRecord(
         cell.key, cell.workload, cell.optimizer, cell.transform, "{}", cell.lr, cell.weight_decay, cell.seed, cell.setting, "finished" if finished else "diverged",
         None if finished else "nonfinite_loss", None if finished else 5, 100, LOSS, final, "accuracy", "max", UNTRAINED, accuracy, accuracy, 0.01, curve, "{}", "{}",

@@ -109,7 +109,13 @@ no_rule = lambda evidence, own: None
 bad_rule = Rule("a sentence", "a source", "none", "not a function")
 wide_rule = Rule("a sentence", "a source", "none", no_rule, ("seed",))
 """
-FILES = {"own.py": OWN, "raising.py": "1 / 0\n", "ending.py": "import sys\nsys.exit(0)\n", "broken.py": "def f(:\n", "lacking.py": "import no_such_library_at_all\n"}
+FILES = {
+    "own.py": OWN,
+    "raising.py": "1 / 0\n",
+    "ending.py": "import sys\nsys.exit(0)\n",
+    "broken.py": "def f(:\n",
+    "lacking.py": "import no_such_library_at_all\n",
+}
 
 
 def case(change: Callable[[dict[str, Any], random.Random], None]) -> Callable[[random.Random], bytes]:
@@ -143,11 +149,29 @@ def _set(path: str, values: Callable[[random.Random], list[Any]]) -> Callable[[r
 
 def misspelt(word: str, rng: random.Random) -> str:
     k = rng.randrange(len(word))
-    return rng.choice([word[:k] + word[k + 1 :] + "q", word[:k] + word[k] * 2 + word[k:] + "x", word + "z", word.upper(), f" {word} .", word.replace("e", "3") + "0"])
+    return rng.choice(
+        [
+            word[:k] + word[k + 1 :] + "q",
+            word[:k] + word[k] * 2 + word[k:] + "x",
+            word + "z",
+            word.upper(),
+            f" {word} .",
+            word.replace("e", "3") + "0",
+        ]
+    )
 
 
 def _misspelt_key(spec: dict[str, Any], rng: random.Random) -> None:
-    places = [spec, spec["budget"], spec["region"], spec["workers"], spec["lr"], spec["model"], spec["optimizer"], spec["transforms"][1]]
+    places = [
+        spec,
+        spec["budget"],
+        spec["region"],
+        spec["workers"],
+        spec["lr"],
+        spec["model"],
+        spec["optimizer"],
+        spec["transforms"][1],
+    ]
     place = rng.choice(places)
     key = rng.choice(list(place))
     place[misspelt(key, rng)] = place.pop(key)
@@ -156,7 +180,20 @@ def _misspelt_key(spec: dict[str, Any], rng: random.Random) -> None:
 def _missing_key(spec: dict[str, Any], rng: random.Random) -> None:
     place, keys = rng.choice(
         [
-            (spec, ["name", "workload", "model", "optimizer", "transforms", "lr", "weight_decay", "seeds", "budget"]),
+            (
+                spec,
+                [
+                    "name",
+                    "workload",
+                    "model",
+                    "optimizer",
+                    "transforms",
+                    "lr",
+                    "weight_decay",
+                    "seeds",
+                    "budget",
+                ],
+            ),
             (spec["budget"], ["steps", "batch_size"]),
             (spec["lr"], list(spec["lr"])),
         ]
@@ -169,7 +206,9 @@ def _misspelt_name(spec: dict[str, Any], rng: random.Random) -> None:
     if kind in ("schedule", "precision"):
         spec["budget"][kind] = misspelt(rng.choice(["constant", "cosine", "float16"]), rng)
     else:
-        spec[kind] = rng.choice([misspelt("digits", rng), [misspelt("adamw", rng)], {"name": misspelt("mlp", rng)}])
+        spec[kind] = rng.choice(
+            [misspelt("digits", rng), [misspelt("adamw", rng)], {"name": misspelt("mlp", rng)}]
+        )
 
 
 def _twice(rng: random.Random) -> str:
@@ -182,11 +221,23 @@ def _twice(rng: random.Random) -> str:
 def _deep(rng: random.Random) -> str:
     depth, opening, closing = rng.choice([100, 2_000, 40_000]), *rng.choice(["[]", "{}"])
     inner = f"{opening}a: " if opening == "{" else opening
-    return rng.choice(["workload", "name", "lr", "budget", "nothing"]) + ": " + inner * depth + rng.choice(["1", ""]) + closing * depth
+    return (
+        rng.choice(["workload", "name", "lr", "budget", "nothing"])
+        + ": "
+        + inner * depth
+        + rng.choice(["1", ""])
+        + closing * depth
+    )
 
 
 def _tagged(rng: random.Random) -> str:
-    tags = ["!!python/object/apply:os.system ['touch pwned']", "!!python/name:os.system ''", "!!python/object/new:os.system [true]", "!!python/tuple [1, 2]", "!!bool maybe"]
+    tags = [
+        "!!python/object/apply:os.system ['touch pwned']",
+        "!!python/name:os.system ''",
+        "!!python/object/new:os.system [true]",
+        "!!python/tuple [1, 2]",
+        "!!bool maybe",
+    ]
     tags += [
         "!!int x",
         "!!float x",
@@ -208,10 +259,20 @@ def _tagged(rng: random.Random) -> str:
 
 def _bomb(rng: random.Random) -> str:
     width, depth = rng.randint(5, 12), rng.randint(8, 30)
-    lines = ["a0: &a0 [x, x, x]"] + [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * width)}]" for k in range(1, depth)]
-    ring = ["workload: &ring [*ring]", "workload: &ring {name: *ring}", "budget: &ring {steps: [*ring]}", "transforms: *nowhere", "lr: {<<: *a}"]
+    lines = ["a0: &a0 [x, x, x]"] + [
+        f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * width)}]" for k in range(1, depth)
+    ]
+    ring = [
+        "workload: &ring [*ring]",
+        "workload: &ring {name: *ring}",
+        "budget: &ring {steps: [*ring]}",
+        "transforms: *nowhere",
+        "lr: {<<: *a}",
+    ]
     spec = yaml.safe_dump(GOOD)
-    return rng.choice(["\n".join([*lines, f"lr: *a{depth - 1}"]), "\n".join([*lines, spec]), rng.choice(ring)])
+    return rng.choice(
+        ["\n".join([*lines, f"lr: *a{depth - 1}"]), "\n".join([*lines, spec]), rng.choice(ring)]
+    )
 
 
 def _garbage(rng: random.Random) -> bytes:
@@ -268,7 +329,20 @@ def _syntax(rng: random.Random) -> str:
 
 def _long(spec: dict[str, Any], rng: random.Random) -> None:
     word = rng.choice(["x", "clip_norm", "é", "🙂", "a:", "1"]) * rng.randint(200, 9_000)
-    key = rng.choice(["name", "workload", "transforms", "unknown", "budget", "constant", "factory", "claims", "lr", "seeds"])
+    key = rng.choice(
+        [
+            "name",
+            "workload",
+            "transforms",
+            "unknown",
+            "budget",
+            "constant",
+            "factory",
+            "claims",
+            "lr",
+            "seeds",
+        ]
+    )
     if key == "unknown":
         spec[word] = 1
     elif key == "budget":
@@ -287,13 +361,37 @@ def _large(rng: random.Random) -> str:
     if kind == "file":
         return json.dumps(spec) + "\n#" + "x" * 300_000
     if kind == "cells":
-        spec |= {"lr": {"low": 1e-9, "high": 1, "points_per_decade": 900}, "weight_decay": {"low": 1e-9, "high": 1, "points_per_decade": 900}, "seeds": 1000}
+        spec |= {
+            "lr": {"low": 1e-9, "high": 1, "points_per_decade": 900},
+            "weight_decay": {"low": 1e-9, "high": 1, "points_per_decade": 900},
+            "seeds": 1000,
+        }
     else:
-        spec["lr" if kind == "negative" else kind] = {"lr": [0.5], "seeds": [3], "transforms": ["none"], "negative": [-1.0]}[kind] * rng.randint(2_000, 20_000)
+        spec["lr" if kind == "negative" else kind] = {
+            "lr": [0.5],
+            "seeds": [3],
+            "transforms": ["none"],
+            "negative": [-1.0],
+        }[kind] * rng.randint(2_000, 20_000)
     return json.dumps(spec)
 
 
-WRONG = [None, True, "", "words", [], {}, [[]], [None], {"a": 1}, {"name": None}, {"name": ["none"]}, [True], -3, "4"]
+WRONG = [
+    None,
+    True,
+    "",
+    "words",
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    {"name": None},
+    {"name": ["none"]},
+    [True],
+    -3,
+    "4",
+]
 HUGE = [10**19, -(10**19), 10**400, 1e308 * 10, -1e300]
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
@@ -355,12 +453,26 @@ def _late(spec: dict[str, Any], rng: random.Random) -> None:
     key, value = rng.choice(
         [
             ("transforms", [{"factory": f"own:{rng.choice(['looks', 'reshapes', 'forgets', 'in_place'])}"}]),
-            ("workload", {"factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'loss_workload', 'array_workload', 'no_arguments'])}"}),
+            (
+                "workload",
+                {
+                    "factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'loss_workload', 'array_workload', 'no_arguments'])}"
+                },
+            ),
             ("model", {"factory": "own:no_model"}),
             ("budget", {"steps": 2, "batch_size": 5_000}),
-            ("model", {"name": "mlp", "hidden": rng.choice([[-5], "abc", 3, [0.5], ["a"], [None], [[3]], [True]])}),
+            (
+                "model",
+                {"name": "mlp", "hidden": rng.choice([[-5], "abc", 3, [0.5], ["a"], [None], [[3]], [True]])},
+            ),
             ("model", {"name": "convnet", "channels": rng.choice([[-5], "abc", 3, [0.5], [10**30]])}),
-            ("workload", {"name": "synthetic", rng.choice(["examples", "classes", "shape"]): rng.choice([-1, "x", [0], 0.5])}),
+            (
+                "workload",
+                {
+                    "name": "synthetic",
+                    rng.choice(["examples", "classes", "shape"]): rng.choice([-1, "x", [0], 0.5]),
+                },
+            ),
             ("optimizer", {"name": "sgd", "momentum": rng.choice([2, "x", True, [0.5, 2]])}),
         ]
     )
@@ -369,31 +481,72 @@ def _late(spec: dict[str, Any], rng: random.Random) -> None:
 
 KINDS: dict[str, Callable[[random.Random], bytes]] = {
     "wrong type": _set("workload model optimizer transforms lr weight_decay", lambda rng: [*WRONG, -2.5]),
-    "wrong type of a name": _set("name", lambda rng: [None, True, "", "No Spaces", [], {}, 3, "../x", ".", "a/b", "x" * 65, "ä"]),
-    "wrong type of seeds": _set("seeds", lambda rng: [None, True, "", "3", [], {}, 0, -1, 0.5, [0.5], [True], ["1"], [None], [-1], [1, 1], 10**6]),
+    "wrong type of a name": _set(
+        "name", lambda rng: [None, True, "", "No Spaces", [], {}, 3, "../x", ".", "a/b", "x" * 65, "ä"]
+    ),
+    "wrong type of seeds": _set(
+        "seeds",
+        lambda rng: [
+            None,
+            True,
+            "",
+            "3",
+            [],
+            {},
+            0,
+            -1,
+            0.5,
+            [0.5],
+            [True],
+            ["1"],
+            [None],
+            [-1],
+            [1, 1],
+            10**6,
+        ],
+    ),
     "wrong type of a setting": _set("budget region workers", lambda rng: [None, True, "x", 3, [3], [{}]]),
     "wrong type of a number": _set(
         "budget.steps budget.batch_size budget.warmup budget.points budget.accumulation budget.dynamics budget.loss_scale region.trained region.least_seeds workers.retries workers.cpus_per_worker",
         lambda rng: [True, False, "4", "x", "", [], [1], {}, {"a": 1}, None, float("nan")],
     ),
-    "wrong type of a point": _set("lr.low lr.high lr.points_per_decade", lambda rng: [True, "4", "x", None, [], {}]),
+    "wrong type of a point": _set(
+        "lr.low lr.high lr.points_per_decade", lambda rng: [True, "4", "x", None, [], {}]
+    ),
     "negative": _set(
-        "budget.steps budget.batch_size budget.points budget.warmup lr.low lr.points_per_decade workers.tile workers.retries region.trained", lambda rng: [-1, -(10**6), -0.5]
+        "budget.steps budget.batch_size budget.points budget.warmup lr.low lr.points_per_decade workers.tile workers.retries region.trained",
+        lambda rng: [-1, -(10**6), -0.5],
     ),
     "out of range": _set("region.trained region.share region.confidence", lambda rng: [1.5, 2, 100]),
     "not finite": _set(
-        "lr lr.low lr.high weight_decay budget.steps budget.loss_scale budget.spike_size budget.explosion_factor region.share workers.gpus_per_worker seeds", lambda rng: NOT_FINITE
+        "lr lr.low lr.high weight_decay budget.steps budget.loss_scale budget.spike_size budget.explosion_factor region.share workers.gpus_per_worker seeds",
+        lambda rng: NOT_FINITE,
     ),
-    "not finite in a list": _set("lr weight_decay seeds budget.spike_steps", lambda rng: [[number] for number in NOT_FINITE]),
+    "not finite in a list": _set(
+        "lr weight_decay seeds budget.spike_steps", lambda rng: [[number] for number in NOT_FINITE]
+    ),
     "huge": _set(
-        "budget.steps budget.batch_size budget.warmup budget.accumulation lr.low lr.points_per_decade seeds region.least_seeds workers.tile workers.retries", lambda rng: HUGE
+        "budget.steps budget.batch_size budget.warmup budget.accumulation lr.low lr.points_per_decade seeds region.least_seeds workers.tile workers.retries",
+        lambda rng: HUGE,
     ),
     "constants": _set(
         "transforms",
         lambda rng: (
-            [[{"name": "clip_norm", "max_norm": value}] for value in [True, "x", [1, "x"], [1, 1], [], {}, None, -1, float("nan"), [[]]]]
+            [
+                [{"name": "clip_norm", "max_norm": value}]
+                for value in [True, "x", [1, "x"], [1, 1], [], {}, None, -1, float("nan"), [[]]]
+            ]
             + [[{"name": "none", "x": 1}], [{"name": "clip_norm", "max_norm": list(range(1, 5_000))}]]
-            + [[{"name": "spam", "threshold": [*range(300)], "settle_steps": [*range(300)], "warmup_steps": [*range(300)]}]]
+            + [
+                [
+                    {
+                        "name": "spam",
+                        "threshold": [*range(300)],
+                        "settle_steps": [*range(300)],
+                        "warmup_steps": [*range(300)],
+                    }
+                ]
+            ]
         ),
     ),
     "conditions": _set(
@@ -403,7 +556,20 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
                 [
                     {key: value}
                     for key in ("loss_scale", "spike_size", "spike_probability")
-                    for value in (True, "1", [True], [], ["x"], [None], [[]], {}, [1, 1], [10**400], -1, [float("nan")])
+                    for value in (
+                        True,
+                        "1",
+                        [True],
+                        [],
+                        ["x"],
+                        [None],
+                        [[]],
+                        {},
+                        [1, 1],
+                        [10**400],
+                        -1,
+                        [float("nan")],
+                    )
                 ]
             ),
             *(
@@ -417,18 +583,32 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
                 3,
                 "loss_scale",
             ),
-            {key: [k / 300 for k in range(1, 300)] for key in ("loss_scale", "spike_size", "spike_probability")},
+            {
+                key: [k / 300 for k in range(1, 300)]
+                for key in ("loss_scale", "spike_size", "spike_probability")
+            },
             {"loss_scale": [1 + k % 9_000 for k in range(20_000)]},
         ],
     ),
     "empty list": _set("workload model optimizer transforms lr weight_decay seeds", lambda rng: [[]]),
     "twins": _set(
-        "workload model optimizer transforms lr weight_decay seeds", lambda rng: [["none", "none"], [1, 1], [0.5, 0.5], ["digits", "digits"], [{"name": "mlp"}, "mlp", "mlp"]]
+        "workload model optimizer transforms lr weight_decay seeds",
+        lambda rng: [
+            ["none", "none"],
+            [1, 1],
+            [0.5, 0.5],
+            ["digits", "digits"],
+            [{"name": "mlp"}, "mlp", "mlp"],
+        ],
     ),
     "missing key": case(_missing_key),
     "misspelt key": case(_misspelt_key),
     "misspelt name": case(_misspelt_name),
-    "unknown key": case(lambda spec, rng: spec.update({rng.choice(["foo", "", "lr ", "Name", "__class__", "1", "a.b", "[0]"]): rng.choice(WRONG)})),
+    "unknown key": case(
+        lambda spec, rng: spec.update(
+            {rng.choice(["foo", "", "lr ", "Name", "__class__", "1", "a.b", "[0]"]): rng.choice(WRONG)}
+        )
+    ),
     "key twice": text(_twice),
     "deep": text(_deep),
     "tag": text(_tagged),
@@ -504,14 +684,22 @@ def verdict(content: bytes, folder: Path) -> tuple[str, str]:
         return "slow", words
     lines = words.strip().split("\n")
     clear = words.startswith("error ") and len(words) > len("error spec.yaml: ")
-    if code != 2 or not clear or "Traceback" in words or max(map(len, lines)) > LONGEST or not all(line.isprintable() for line in lines):
+    if (
+        code != 2
+        or not clear
+        or "Traceback" in words
+        or max(map(len, lines)) > LONGEST
+        or not all(line.isprintable() for line in lines)
+    ):
         return "unclear", words
     return "refused", words
 
 
 def run(n: int, seed: int, show: Callable[[str], None] | None = None) -> dict[str, int]:
     """Counts of verdicts over n malformed specs; all of them must be `refused`."""
-    counts: Counter[str] = Counter(dict.fromkeys(("refused", "accepted", "crashed", "wrote", "slow", "unclear"), 0))
+    counts: Counter[str] = Counter(
+        dict.fromkeys(("refused", "accepted", "crashed", "wrote", "slow", "unclear"), 0)
+    )
     back = Path.cwd()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

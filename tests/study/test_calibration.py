@@ -41,7 +41,9 @@ def test_a_planted_ratio_is_found() -> None:
 
 def test_tables_say_how_many_draws() -> None:
     """The printed table has a row per interval and the number of draws."""
-    rows: list[dict[str, object]] = [{"landscape": "a", "n_seeds": s, "of": "area", "hits": 9, "draws": 10, "share": 0.9} for s in (3, 5)]
+    rows: list[dict[str, object]] = [
+        {"landscape": "a", "n_seeds": s, "of": "area", "hits": 9, "draws": 10, "share": 0.9} for s in (3, 5)
+    ]
     (table,) = tables(rows)
     assert list(table.columns[-1].cells) == ["10"]
     assert list(table.columns[1].cells) == ["90.0%"]
@@ -64,7 +66,10 @@ def test_one_edge_is_uniform_and_two_are_not() -> None:
 def test_rows_at_one_place_err_alike_and_others_average_out() -> None:
     """Six rows with the same edge know it as well as one; six rows whose edges lie in different gaps know their mean better."""
     weight = np.ones(6) / 6
-    same, apart = side([[1.0] * 6] * 3).spacing(weight), side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).spacing(weight)
+    same, apart = (
+        side([[1.0] * 6] * 3).spacing(weight),
+        side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).spacing(weight),
+    )
     assert same.sd == pytest.approx(0.5 / np.sqrt(12))
     assert apart.sd == pytest.approx(0.5 / np.sqrt(12) / np.sqrt(6), rel=0.05)
 

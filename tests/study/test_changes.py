@@ -31,7 +31,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("words", "change"), REFUSED.items())
-def test_another_meaning_is_refused(words: str, change: tuple[str, str], launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_meaning_is_refused(
+    words: str, change: tuple[str, str], launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Budget, model, optimizer or data of stored cells cannot change under their name: exit 2, the difference shown, nothing touched."""
     spec = tmp_path / "tiny.yaml"
     spec.write_text(TINY.replace(*change))
@@ -49,7 +51,9 @@ def test_another_meaning_is_refused(words: str, change: tuple[str, str], launche
     [(("seeds: 3", "seeds: 4"), 12), (("model: mlp", "model: [mlp, {name: mlp, hidden: [8]}]"), 36), (("[none, unit_norm]", "[none, unit_norm, zscore]"), 18), (("[1e-3, 1e-2, 30]", "[1e-3, 1e-2, 0.1, 30]"), 12),
      (("optimizer: adamw", "optimizer: [adamw, sgd]"), 36), (("budget:", "region: {trained: 0.2}\nworkers: {tile: 3}\nbudget:"), 0), (("[none, unit_norm]", "[none]"), 0)],
 )  # fmt: skip
-def test_additions_train_what_is_missing(change: tuple[str, str], trained: int, launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_additions_train_what_is_missing(
+    change: tuple[str, str], trained: int, launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Seeds, values, transforms and settings that are added train themselves alone; tolerances and workers change nothing."""
     import shutil
 
@@ -62,7 +66,9 @@ def test_additions_train_what_is_missing(change: tuple[str, str], trained: int, 
     assert (code, ended["trained_now"], ended["pending"]) == (0, trained, 0)
 
 
-def test_another_name_is_another_study(launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_name_is_another_study(
+    launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The change that is refused under the old name is trained under a new one, in the same home."""
     spec = tmp_path / "tiny.yaml"
     spec.write_text(TINY.replace("steps: 20", "steps: 5").replace("name: tiny", "name: shorter"))
@@ -96,7 +102,9 @@ def test_an_interrupted_study_keeps_its_tiles() -> None:
         assert plan.jobs(plan.missing(gone), widths) == [job for k, job in enumerate(whole) if k != done]
     torn = {whole[0].tile.cells[0].key, whole[1].tile.cells[2].key}
     rest = plan.jobs(plan.missing(torn), widths)
-    assert sorted(cell.key for job in rest for cell in job.tile.cells) == sorted(cell.key for cell in plan.missing(torn))
+    assert sorted(cell.key for job in rest for cell in job.tile.cells) == sorted(
+        cell.key for cell in plan.missing(torn)
+    )
     assert whole[2] in rest
 
 
@@ -104,7 +112,12 @@ def test_a_stored_spec_can_be_read_again() -> None:
     """What the ledger keeps of a spec, `study sync` reads: constants, conditions and all."""
     from study.spec import shipped
 
-    for text in [*shipped().values(), TINY.replace("unit_norm", "{name: clip_norm, max_norm: 0.5}").replace("budget:", "conditions: {loss_scale: [0.1, 1]}\nbudget:")]:
+    for text in [
+        *shipped().values(),
+        TINY.replace("unit_norm", "{name: clip_norm, max_norm: 0.5}").replace(
+            "budget:", "conditions: {loss_scale: [0.1, 1]}\nbudget:"
+        ),
+    ]:
         spec = parse_spec(text)
         assert parse_spec(spec.canonical()) == spec
         assert make_plan(parse_spec(spec.canonical()), {}).keys == make_plan(spec, {}).keys

@@ -28,7 +28,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return spec, folder / "home"
 
 
-def test_differences_are_paired_by_seed(stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_differences_are_paired_by_seed(
+    stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each difference is the mean over seeds of the two measures' differences; a transform planted wider is wider."""
     spec, home = stored
     code, found = answer(capsys, "compare", str(spec), "unit_norm", "none", "--home", str(home))
@@ -39,7 +41,9 @@ def test_differences_are_paired_by_seed(stored: tuple[Path, Path], capsys: pytes
     for entry in one["measures"].values():
         if entry["difference"]["estimate"] is not None:
             pairs = zip(entry["a"]["per_seed"], entry["b"]["per_seed"], strict=True)
-            assert entry["difference"]["estimate"] == pytest.approx(np.mean([a - b for a, b in pairs]), abs=1e-12)
+            assert entry["difference"]["estimate"] == pytest.approx(
+                np.mean([a - b for a, b in pairs]), abs=1e-12
+            )
             low, high = entry["difference"]["interval"]
             assert low <= entry["difference"]["estimate"] <= high
     assert one["measures"]["divergence share"]["difference"]["estimate"] < 0
@@ -52,12 +56,18 @@ def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> N
     """The same transform in two studies with the same cells has differences of exactly 0, and no cell of a colour."""
     spec, home = stored
     other = tmp_path / "twin.yaml"
-    other.write_text(WIDE.replace("name: tiny", "name: twin").replace("[none, unit_norm, autoscale]", "[none]"))
+    other.write_text(
+        WIDE.replace("name: tiny", "name: twin").replace("[none, unit_norm, autoscale]", "[none]")
+    )
     first, second = (read(read_spec(str(path)), Home(home)) for path in (spec, other))
     (found,) = compare(first, "none", second, "none")
     assert found.a == "tiny: none"
     for one in found.measures:
-        if not isinstance(one.difference, str) and "common" not in one.measure and "best after" not in one.measure:
+        if (
+            not isinstance(one.difference, str)
+            and "common" not in one.measure
+            and "best after" not in one.measure
+        ):
             assert set(one.difference.values_S) == {0.0}, one.measure
     value_WL = difference_of(*found.landscapes)
     assert set(value_WL[np.isfinite(value_WL)].tolist()) == {0.0}
@@ -77,12 +87,16 @@ def test_both_transforms_divergence_is_told_apart(stored: tuple[Path, Path]) -> 
     assert (kinds["both"] <= (one.outcome_SWL == DIVERGED).any(axis=0)).all()
 
 
-def test_seeds_that_only_one_has_are_left_out(stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_that_only_one_has_are_left_out(
+    stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With two studies of different seeds only the common ones are compared, and the answer says so."""
     spec, home = stored
     other = tmp_path / "fewer.yaml"
     other.write_text(WIDE.replace("name: tiny", "name: fewer").replace("seeds: 3", "seeds: [1, 2]"))
-    _, found = answer(capsys, "compare", str(spec), "none", "autoscale", "--with", str(other), "--home", str(home))
+    _, found = answer(
+        capsys, "compare", str(spec), "none", "autoscale", "--with", str(other), "--home", str(home)
+    )
     assert isinstance(found, dict)
     assert found["comparisons"][0]["seeds"] == [1, 2]
     assert "2 seeds (1, 2)" in found["comparisons"][0]["pairing"]
@@ -97,20 +111,36 @@ def test_seeds_that_only_one_has_are_left_out(stored: tuple[Path, Path], tmp_pat
         (("none", "none", "--with", "no-such-spec"), "shipped"),
     ],
 )
-def test_wrong_names_are_wrong_input(words: tuple[str, ...], said: str, stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_names_are_wrong_input(
+    words: tuple[str, ...], said: str, stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """An unknown transform or study, or one transform compared with itself, is exit code 2 with what to do."""
     spec, home = stored
     assert study("compare", str(spec), *words, "--home", str(home)) == 2
     assert said in capsys.readouterr().err
 
 
-def test_other_grids_are_compared_in_words(stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_grids_are_compared_in_words(
+    stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Studies on different grids have differences of sizes, and a map that says why it has no cells."""
     spec, home = stored
     other = tmp_path / "other.yaml"
     other.write_text(WIDE.replace("name: tiny", "name: other").replace("[1e-5, 1e-4,", "[1e-4,"))
     fabricate(other, home, hill)
-    code, found = answer(capsys, "compare", str(spec), "none", "none", "--with", str(other), "--home", str(home), "--out", str(tmp_path / "out"))
+    code, found = answer(
+        capsys,
+        "compare",
+        str(spec),
+        "none",
+        "none",
+        "--with",
+        str(other),
+        "--home",
+        str(home),
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert code == 0
     assert isinstance(found, dict)
     assert "the grids differ" in found["comparisons"][0]["pairing"]
@@ -120,7 +150,10 @@ def test_other_grids_are_compared_in_words(stored: tuple[Path, Path], tmp_path: 
 def test_a_method_stands_for_its_only_variant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The name of a method is enough where the study has one variant of it; with several the answer names them."""
     home = tmp_path / "home"
-    for name, variants, code in (("one", "{name: clip_norm, max_norm: 0.5}", 0), ("two", "{name: clip_norm, max_norm: 0.5}, {name: clip_norm, max_norm: 2.0}", 2)):
+    for name, variants, code in (
+        ("one", "{name: clip_norm, max_norm: 0.5}", 0),
+        ("two", "{name: clip_norm, max_norm: 0.5}, {name: clip_norm, max_norm: 2.0}", 2),
+    ):
         spec = tmp_path / f"{name}.yaml"
         spec.write_text(WIDE.replace("name: tiny", f"name: {name}").replace("unit_norm, autoscale", variants))
         fabricate(spec, home, hill)

@@ -13,7 +13,9 @@ from tests.conftest import TINY
 from tests.study.test_launch import answer, study
 
 VARIED = (
-    TINY.replace("name: tiny", "name: varied").replace("steps: 20", "steps: 20, spike_steps: [10], dynamics: 4").replace("[none, unit_norm]", "[none, gradient_stabilizer]")
+    TINY.replace("name: tiny", "name: varied")
+    .replace("steps: 20", "steps: 20, spike_steps: [10], dynamics: 4")
+    .replace("[none, unit_norm]", "[none, gradient_stabilizer]")
     + "conditions: {loss_scale: [100, 1], spike_size: [1, 1e8]}\n"
 )
 CONVERGENCE = """
@@ -48,15 +50,23 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
     folder = home / "exports" / "varied"
     cells = pd.read_parquet(folder / "cells.parquet")
     assert len(cells) == 4 * 36
-    assert sorted(cells.groupby(["loss_scale", "spike_size"]).size().items()) == [((c, k), 36) for c in (1.0, 100.0) for k in (1.0, 1e8)]
+    assert sorted(cells.groupby(["loss_scale", "spike_size"]).size().items()) == [
+        ((c, k), 36) for c in (1.0, 100.0) for k in (1.0, 1e8)
+    ]
     labels = [f"loss_scale={c}, spike_size={k}" for c in ("100", "1") for k in ("1", "1e+08")]
-    assert [entry["condition"] for entry in json.loads((folder / "regions.json").read_text())] == [label for label in labels for _ in range(2)]
+    assert [entry["condition"] for entry in json.loads((folder / "regions.json").read_text())] == [
+        label for label in labels for _ in range(2)
+    ]
     assert len(list((folder / "heatmaps").glob("*.png"))) == 4
     assert len(optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('varied')}")) == 8
     by_id = {claim["id"]: claim for claim in claims}
     assert len(claims) == len(by_id)
     spiked = by_id["stabilizer-bounded-on-spikes"]
-    assert (spiked["verdict"], spiked["against"], len(spiked["cells"])) == ("supported", "at spikes of size 1e+08", 18)
+    assert (spiked["verdict"], spiked["against"], len(spiked["cells"])) == (
+        "supported",
+        "at spikes of size 1e+08",
+        18,
+    )
     assert len(set(spiked["runs"])) == 18
     assert by_id["stabilizer-keeps-direction"]["setting"] == "digits/mlp · adamw · loss_scale=1, spike_size=1"
     client = MlflowClient(Home(home).mlflow_uri)
@@ -65,9 +75,14 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
     page = (folder / "claims.md").read_text()
     search = f"tags.cell_key = '{spiked['cells'][0]}'"
     assert search in page
-    assert [run.info.run_id for run in client.search_runs([experiment.experiment_id], search)] == [spiked["runs"][0]]
+    assert [run.info.run_id for run in client.search_runs([experiment.experiment_id], search)] == [
+        spiked["runs"][0]
+    ]
     (shown,) = client.search_runs([experiment.experiment_id], search)
-    assert (shown.data.params["spike_size"], "spike_size=1e+08" in (shown.info.run_name or "")) == ("100000000.0", True)
+    assert (shown.data.params["spike_size"], "spike_size=1e+08" in (shown.info.run_name or "")) == (
+        "100000000.0",
+        True,
+    )
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
     assert parent.data.tags["claim.stabilizer-bounded-on-spikes"] == "supported"
     code, found = answer(capsys, "analyse", str(spec), "--home", str(home))
@@ -84,7 +99,10 @@ def test_convergence_where_the_premise_holds_and_where_it_does_not(tmp_path: Pat
     found = {claim["setting"]: claim for claim in claims if claim["id"] == "autoscale-converges"}
     name = "quadratic(examples=64, noise=1.0)/linear(bias=False) · sgd · autoscale"
     assert found[name]["verdict"] == "refuted"
-    assert "the premise fails in 3 of 6 cells" in found[name]["reason"] or "the premise fails in 6 of 6 cells" in found[name]["reason"]
+    assert (
+        "the premise fails in 3 of 6 cells" in found[name]["reason"]
+        or "the premise fails in 6 of 6 cells" in found[name]["reason"]
+    )
     assert found[f"{name}(cap=1.0)"]["verdict"] == "supported"
     assert "exceeded in 0 of the 6 cells" in found[f"{name}(cap=1.0)"]["reason"]
     off = found["quadratic(examples=64, offset=1.0)/linear(bias=False) · sgd · autoscale(cap=1.0)"]
@@ -93,7 +111,9 @@ def test_convergence_where_the_premise_holds_and_where_it_does_not(tmp_path: Pat
     experiment = client.get_experiment_by_name("converging")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
-    tags = {key: value for key, value in parent.data.tags.items() if key.startswith("claim.autoscale-converges")}
+    tags = {
+        key: value for key, value in parent.data.tags.items() if key.startswith("claim.autoscale-converges")
+    }
     assert len(tags) == 4
     assert sorted(tags.values()) == ["refuted", "refuted", "refuted", "supported"]
     assert any(key.endswith("linear_bias_False_.sgd.autoscale_cap_1.0") for key in tags)

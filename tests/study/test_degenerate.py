@@ -16,7 +16,9 @@ from tests.study.fabricated import Score, fabricate, hill
 from tests.study.test_launch import answer, study
 
 WIDE = (
-    TINY.replace("[1e-3, 1e-2, 30]", "[1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]").replace("[1e-2, 10]", "[1e-3, 1e-2, 1e-1]").replace("[none, unit_norm]", "[none, unit_norm, autoscale]")
+    TINY.replace("[1e-3, 1e-2, 30]", "[1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]")
+    .replace("[1e-2, 10]", "[1e-3, 1e-2, 1e-1]")
+    .replace("[none, unit_norm]", "[none, unit_norm, autoscale]")
 )
 LRS, DECAYS = "[1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]", "[1e-3, 1e-2, 1e-1]"
 
@@ -33,18 +35,36 @@ class Case:
 
 
 CASES = {
-    "one seed": Case(WIDE.replace("seeds: 3", "seeds: 1"), words="1 of 1 seeds are complete and a verdict needs at least 3"),
+    "one seed": Case(
+        WIDE.replace("seeds: 3", "seeds: 1"), words="1 of 1 seeds are complete and a verdict needs at least 3"
+    ),
     "two seeds": Case(WIDE.replace("seeds: 3", "seeds: 2"), words="needs at least 3"),
-    "a single lr": Case(WIDE.replace(LRS, "[1e-2]"), words="takes at least two learning rates; the study has 1"),
-    "one weight decay": Case(WIDE.replace(DECAYS, "[1e-2]"), words="takes at least two weight decays above 0; the study has 1"),
-    "weight decay 0 only": Case(WIDE.replace(DECAYS, "[0]"), words="takes at least two weight decays above 0; the study has 0"),
+    "a single lr": Case(
+        WIDE.replace(LRS, "[1e-2]"), words="takes at least two learning rates; the study has 1"
+    ),
+    "one weight decay": Case(
+        WIDE.replace(DECAYS, "[1e-2]"), words="takes at least two weight decays above 0; the study has 1"
+    ),
+    "weight decay 0 only": Case(
+        WIDE.replace(DECAYS, "[0]"), words="takes at least two weight decays above 0; the study has 0"
+    ),
     "weight decay 0 beside others": Case(WIDE.replace(DECAYS, "[0, 1e-3, 1e-2, 1e-1]")),
-    "one cell": Case(WIDE.replace(DECAYS, "[1e-2]").replace(LRS, "[1e-2]").replace("seeds: 3", "seeds: 1"), words="takes at least two learning rates"),
-    "everything diverged": Case(WIDE, score=lambda cell: None, words="the region is empty at this weight decay at some seed"),
+    "one cell": Case(
+        WIDE.replace(DECAYS, "[1e-2]").replace(LRS, "[1e-2]").replace("seeds: 3", "seeds: 1"),
+        words="takes at least two learning rates",
+    ),
+    "everything diverged": Case(
+        WIDE, score=lambda cell: None, words="the region is empty at this weight decay at some seed"
+    ),
     "nothing diverged": Case(WIDE, score=lambda cell: 0.9, words="≥"),
-    "one transform diverged everywhere": Case(WIDE, score=lambda cell: None if cell.transform == "none" else hill(cell)),
+    "one transform diverged everywhere": Case(
+        WIDE, score=lambda cell: None if cell.transform == "none" else hill(cell)
+    ),
     "nothing learned": Case(WIDE, score=lambda cell: 0.1),
-    "the reference transform missing": Case(WIDE.replace("[none, unit_norm, autoscale]", "[clip_norm, unit_norm, autoscale]"), words="the baseline none"),
+    "the reference transform missing": Case(
+        WIDE.replace("[none, unit_norm, autoscale]", "[clip_norm, unit_norm, autoscale]"),
+        words="the baseline none",
+    ),
     "nothing stored": Case(WIDE, skip=lambda cell: True, code=3, words="nothing is stored"),
     "no seed complete": Case(WIDE, skip=lambda cell: cell.lr == 1, code=3, words="no seed is complete yet"),
     "a loss without a number": Case(WIDE, score=lambda cell: float("inf") if cell.lr > 0.05 else hill(cell)),
@@ -52,7 +72,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_answers_in_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_in_words(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Analysing, exporting and comparing end with 0 (or 3 where cells are missing), JSON without NaN, words where a number is missing, pictures with ink."""
     from matplotlib.image import imread
 
@@ -61,12 +83,19 @@ def test_answers_in_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     case, spec, home, out = CASES[name], tmp_path / "s.yaml", tmp_path / "home", tmp_path / "out"
     spec.write_text(case.text)
     score = case.score
-    fabricate(spec, home, lambda cell: None if (found := score(cell)) is None or not np.isfinite(found) else found, skip=case.skip)
+    fabricate(
+        spec,
+        home,
+        lambda cell: None if (found := score(cell)) is None or not np.isfinite(found) else found,
+        skip=case.skip,
+    )
     where = (str(spec), "--home", str(home))
     assert study("analyse", *where, "--measures") == case.code
     said = capsys.readouterr().out
     assert case.words in " ".join(said.split()) or case.words in claims_said(capsys, where)
-    assert not {"nan", "inf"} & set(said.lower().replace("[", " ").replace("]", " ").replace(",", " ").split())
+    assert not {"nan", "inf"} & set(
+        said.lower().replace("[", " ").replace("]", " ").replace(",", " ").split()
+    )
     code, analysed = answer(capsys, "analyse", *where)
     assert code == case.code
     assert isinstance(analysed, dict)
@@ -78,15 +107,23 @@ def test_answers_in_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     for file in ("regions.json", "claims.json", "provenance.json"):
         json.loads((out / file).read_text(), parse_constant=lambda value: pytest.fail(f"{value} in a file"))
     transforms = ("clip_norm" if "clip_norm" in case.text else "none", "unit_norm")
-    code, compared = answer(capsys, "compare", str(spec), *transforms, "--home", str(home), "--out", str(out / "compared"))
+    code, compared = answer(
+        capsys, "compare", str(spec), *transforms, "--home", str(home), "--out", str(out / "compared")
+    )
     assert code == case.code
     assert isinstance(compared, dict)
-    assert all(one["difference"]["estimate"] is not None or one["difference"]["reason"] for found in compared["comparisons"] for one in found["measures"].values())
+    assert all(
+        one["difference"]["estimate"] is not None or one["difference"]["reason"]
+        for found in compared["comparisons"]
+        for one in found["measures"].values()
+    )
     for picture in out.rglob("*.png"):
         pixels = imread(picture)
         assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20, picture
     assert list((out / "heatmaps").glob("*.png"))
-    assert bool(list((out / "compared").glob("*.png"))) == any(found["seeds"] for found in compared["comparisons"])
+    assert bool(list((out / "compared").glob("*.png"))) == any(
+        found["seeds"] for found in compared["comparisons"]
+    )
 
 
 def claims_said(capsys: pytest.CaptureFixture[str], where: tuple[str, ...]) -> str:

@@ -74,7 +74,10 @@ def test_classes_are_those_of_the_whole_grid(sought: tuple[Home, Launch]) -> Non
     """With the missing cells trained too, the whole grid gives nineteen cells in twenty the class that the design gave them."""
     _, ended = sought
     spec = SPEC.replace("design: edges", "design: grid")
-    prints = {name: json.loads(meaning)["fingerprint"] for name, meaning in zip(["digits/mlp"], ended.analysis.plan.meanings.values(), strict=True)}
+    prints = {
+        name: json.loads(meaning)["fingerprint"]
+        for name, meaning in zip(["digits/mlp"], ended.analysis.plan.meanings.values(), strict=True)
+    }
     plan = make_plan(parse_spec(spec), prints)
     stored = dict(ended.analysis.stored)
     for job in plan.jobs(plan.missing(stored.keys()), dict.fromkeys(plan.settings, 300)):
@@ -109,27 +112,47 @@ def test_claims_say_what_is_missing(sought: tuple[Home, Launch]) -> None:
     """Claims that need every cell's score are not decided from a part of them."""
     _, ended = sought
     assert {claim.verdict for claim in ended.analysis.claims} == {"inconclusive"}
-    assert any("edge-seeking" in claim.reason for claim in ended.analysis.claims) or all("no transform" in claim.reason for claim in ended.analysis.claims)
+    assert any("edge-seeking" in claim.reason for claim in ended.analysis.claims) or all(
+        "no transform" in claim.reason for claim in ended.analysis.claims
+    )
 
 
 @pytest.mark.parametrize("verb", ["plan", "status", "analyse", "compare"])
 @pytest.mark.parametrize("as_json", [True, False])
-def test_every_reading_verb_answers(verb: str, as_json: bool, sought: tuple[Home, Launch], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_reading_verb_answers(
+    verb: str, as_json: bool, sought: tuple[Home, Launch], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command line reads an edge-seeking study as it reads a grid: exit code 0, words or JSON without NaN, and inferred cells named."""
     home, _ = sought
     (tmp_path / "seeking.yaml").write_text(SPEC)
     more = ["none", "unit_norm", "--out", str(tmp_path / "out")] if verb == "compare" else []
-    assert study(verb, str(tmp_path / "seeking.yaml"), *more, "--home", str(home.root), *(["--json"] if as_json else [])) == 0
+    assert (
+        study(
+            verb,
+            str(tmp_path / "seeking.yaml"),
+            *more,
+            "--home",
+            str(home.root),
+            *(["--json"] if as_json else []),
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "nan" not in said.lower()
     if as_json:
         json.loads(said)
-    assert {"plan": "edges", "status": "inferred", "analyse": "competitive", "compare": "edge-seeking"}[verb] in said
+    assert {"plan": "edges", "status": "inferred", "analyse": "competitive", "compare": "edge-seeking"}[
+        verb
+    ] in said
 
 
 def rounds(spec: str, fail: str = "") -> tuple[dict[str, CellRecord], int]:
     """Train the rounds of a spec without a store; cells of one transform can be made to fail. Returns the records, and how many rounds there were."""
-    plan, stored, count = make_plan(parse_spec(spec), fingerprints_of_data(parse_spec(spec))), dict[str, CellRecord](), 0
+    plan, stored, count = (
+        make_plan(parse_spec(spec), fingerprints_of_data(parse_spec(spec))),
+        dict[str, CellRecord](),
+        0,
+    )
 
     def known(keys: Iterable[str]) -> dict[str, CellRecord]:
         return {key: stored[key] for key in keys if key in stored}

@@ -27,7 +27,9 @@ def test_a_worker_that_no_machine_holds_is_refused() -> None:
         check_room(Workers(), 1.0, [{"CPU": 8.0}])
 
 
-def test_a_tile_that_was_ended_for_memory_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tile_that_was_ended_for_memory_is_halved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A worker that the machine ends for want of memory says nothing: its tile is tried again in halves, and every cell is trained once."""
     real, sizes = dispatch.HerePool.train, []
 
@@ -35,7 +37,8 @@ def test_a_tile_that_was_ended_for_memory_is_halved(tmp_path: Path, monkeypatch:
         sizes.extend(len(job.tile.cells) for job in jobs)
         large = [job for job in jobs if len(job.tile.cells) > 2]
         return real(self, [job for job in jobs if job not in large], done) + [
-            Failure(job, "OutOfMemoryError: Task was killed due to the node running low on memory") for job in large
+            Failure(job, "OutOfMemoryError: Task was killed due to the node running low on memory")
+            for job in large
         ]
 
     monkeypatch.setattr(dispatch.HerePool, "train", small)
@@ -59,11 +62,15 @@ def test_other_data_of_the_same_name_are_refused() -> None:
     plan = make_plan(spec, fingerprints_of_data(spec))
     (job, *_) = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 5))
     assert len(run_job(job)) == len(job.tile.cells)
-    with pytest.raises(ValueError, match=r"of digits/mlp on .* those of the launch abc; give every machine the same files"):
+    with pytest.raises(
+        ValueError, match=r"of digits/mlp on .* those of the launch abc; give every machine the same files"
+    ):
         run_job(replace(job, fingerprint="abc"))
 
 
-def test_a_width_that_cannot_be_measured_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_width_that_cannot_be_measured_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where the measurement breaks, a small width is taken and not remembered."""
 
     def broken(self: dispatch.HerePool, job: launch.Job) -> int:

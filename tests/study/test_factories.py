@@ -22,7 +22,9 @@ from tests.study import malformed
 from tests.study.test_launch import answer, study
 from tests.test_readme import BLOCKS
 
-OWN = {text.splitlines()[0].removeprefix("# "): text for _, text in BLOCKS if text.startswith(("# my_", "# own"))}
+OWN = {
+    text.splitlines()[0].removeprefix("# "): text for _, text in BLOCKS if text.startswith(("# my_", "# own"))
+}
 MODULES = [name for name in OWN if name.endswith(".py")]
 
 
@@ -37,8 +39,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def spec_of(transforms: str, **more: str) -> StudySpec:
-    lines = [line for line in TINY.strip().splitlines() if not line.startswith(("transforms:", *(f"{key}:" for key in more)))]
-    return parse_spec("\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())]))
+    lines = [
+        line
+        for line in TINY.strip().splitlines()
+        if not line.startswith(("transforms:", *(f"{key}:" for key in more)))
+    ]
+    return parse_spec(
+        "\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())])
+    )
 
 
 def with_files(folder: Path) -> None:
@@ -65,7 +73,11 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     transform, workload, claim = "my_methods:soft_clip", "my_workloads:sine", "my_claims:diverges_less"
     assert claim in shown
     exports = Home(home).exports("own")
-    entry = next(one for one in json.loads((exports / "regions.json").read_text()) if one["transform"].startswith(transform))
+    entry = next(
+        one
+        for one in json.loads((exports / "regions.json").read_text())
+        if one["transform"].startswith(transform)
+    )
     assert entry["transform"] == f"{transform}(bound=0.5)"
     assert entry["workload"].startswith(workload)
     assert entry["metric"] == "mse"
@@ -91,7 +103,9 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     assert run.data.params["workload"].startswith(workload)
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
     assert parent.data.tags[f"claim.{claim}"] == judged["verdict"]
-    assert any(transform in name for name in optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('own')}"))
+    assert any(
+        transform in name for name in optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('own')}")
+    )
     assert not (folder / "__pycache__").exists()
     (folder / "my_methods.py").write_text(OWN["my_methods.py"].replace("tanh", "atan"))
     assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 30  # type: ignore[index]
@@ -108,9 +122,20 @@ def test_rays_workers_find_the_modules(folder: Path) -> None:
     x, y = rng.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8), rng.integers(0, 2, 80)
     np.savez(folder / "own.npz", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:])
     both = '[{factory: "my_workloads:sine", noise: 0.2}, {name: arrays, file: own.npz, crop: 0}]'
-    (folder / "own.yaml").write_text(OWN["own.yaml"].replace("seeds: 3", "seeds: 1").replace('{factory: "my_workloads:sine", noise: 0.2}', both))
+    (folder / "own.yaml").write_text(
+        OWN["own.yaml"]
+        .replace("seeds: 3", "seeds: 1")
+        .replace('{factory: "my_workloads:sine", noise: 0.2}', both)
+    )
     # -P keeps the current folder off the driver's path, as the installed command has it
-    done = subprocess.run([sys.executable, "-P", "-m", "study.cli", "launch", "own.yaml", "--json"], env=os.environ, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "study.cli", "launch", "own.yaml", "--json"],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
     assert (ended["trained_now"], ended["failed"], ended["failures"]) == (40, 0, [])
@@ -119,11 +144,15 @@ def test_rays_workers_find_the_modules(folder: Path) -> None:
 def test_keys_know_the_code(folder: Path) -> None:
     """Keys of cells change with the code behind a factory, also with that of a file it imports, and only there."""
     (folder / "beside.py").write_text("SHARE = 1.0\n")
-    (folder / "mine.py").write_text("from trainers import make_transform\n\ndef halve():\n    import beside\n    return make_transform('clip_value')\n")
+    (folder / "mine.py").write_text(
+        "from trainers import make_transform\n\ndef halve():\n    import beside\n    return make_transform('clip_value')\n"
+    )
 
     def keys() -> tuple[set[str], set[str]]:
         cells = make_plan(spec_of("[none, {factory: 'mine:halve'}]"), {}).cells
-        return {cell.key for cell in cells if cell.transform == "none"}, {cell.key for cell in cells if cell.transform != "none"}
+        return {cell.key for cell in cells if cell.transform == "none"}, {
+            cell.key for cell in cells if cell.transform != "none"
+        }
 
     none, own = keys()
     assert len(none) == len(own) == 18
@@ -156,19 +185,34 @@ def test_other_code_than_at_the_launch_is_not_trained(folder: Path) -> None:
 
 def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
     """A list for a constant that is a number makes one transform of each value; for one that is a list it stays a list."""
-    (folder / "mine.py").write_text("from trainers import make_transform\n\ndef clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n")
+    (folder / "mine.py").write_text(
+        "from trainers import make_transform\n\ndef clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n"
+    )
     spec = spec_of("[{factory: 'mine:clip', at: [0.5, 2.0], layers: [3]}]")
-    assert [choice.label for choice in spec.transforms] == ["mine:clip(at=0.5, layers=(3,))", "mine:clip(at=2.0, layers=(3,))"]
+    assert [choice.label for choice in spec.transforms] == [
+        "mine:clip(at=0.5, layers=(3,))",
+        "mine:clip(at=2.0, layers=(3,))",
+    ]
 
 
 def test_every_part_of_the_users_own_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of several optimizers with the same workload and model each one takes its step before anything is written."""
     rule = "def {}():\n    return Optimizer('x', lambda params: {{}}, lambda grads, state, params, lr, wd: ({}, state), lambda params, lr, wd: None)\n"
-    (folder / "rules.py").write_text("from trainers import Optimizer\n" + rule.format("good", "params") + rule.format("bad", "params['lost']"))
-    for own in ("[{factory: 'rules:bad'}, {factory: 'rules:good'}]", "[{factory: 'rules:good'}, {factory: 'rules:bad'}]"):
+    (folder / "rules.py").write_text(
+        "from trainers import Optimizer\n"
+        + rule.format("good", "params")
+        + rule.format("bad", "params['lost']")
+    )
+    for own in (
+        "[{factory: 'rules:bad'}, {factory: 'rules:good'}]",
+        "[{factory: 'rules:good'}, {factory: 'rules:bad'}]",
+    ):
         (folder / "s.yaml").write_text(TINY.replace("optimizer: adamw", f"optimizer: {own}"))
         assert study("launch", "s.yaml", "--home", "home", "--here") == 2
-        assert "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 5)" in capsys.readouterr().err
+        assert (
+            "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 5)"
+            in capsys.readouterr().err
+        )
         assert not Path("home").exists()
 
 
@@ -180,51 +224,113 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
         "def plain(boost: float):\n    step = lambda grads, state, params, lr, wd: ({k: p - boost * lr * (grads[k] + wd * p) for k, p in params.items()}, state)\n"
         "    return Optimizer('plain', lambda params: {}, step, lambda params, lr, wd: optim.SGD(params, boost * lr, weight_decay=wd))\n"
     )
-    text = TINY.replace("model: mlp", "model: [mlp, {factory: 'nets:line', bias: false}]").replace("optimizer: adamw", "optimizer: {factory: 'nets:plain', boost: 1}")
-    (folder / "nets.yaml").write_text(text.replace("[none, unit_norm]", "[none]").replace("seeds: 3", "seeds: 1"))
+    text = TINY.replace("model: mlp", "model: [mlp, {factory: 'nets:line', bias: false}]").replace(
+        "optimizer: adamw", "optimizer: {factory: 'nets:plain', boost: 1}"
+    )
+    (folder / "nets.yaml").write_text(
+        text.replace("[none, unit_norm]", "[none]").replace("seeds: 3", "seeds: 1")
+    )
     code, ended = answer(capsys, "launch", "nets.yaml", "--home", "home", "--here")
     assert code == 0
     assert ended["trained_now"] == 12  # type: ignore[index]
-    labels = {(entry["workload"], entry["optimizer"]) for entry in json.loads((Home(Path("home")).exports("tiny") / "regions.json").read_text())}
-    assert labels == {("digits/mlp", "nets:plain(boost=1)"), ("digits/nets:line(bias=False)", "nets:plain(boost=1)")}
+    labels = {
+        (entry["workload"], entry["optimizer"])
+        for entry in json.loads((Home(Path("home")).exports("tiny") / "regions.json").read_text())
+    }
+    assert labels == {
+        ("digits/mlp", "nets:plain(boost=1)"),
+        ("digits/nets:line(bias=False)", "nets:plain(boost=1)"),
+    }
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("transforms: [{factory: 'my_method:soft_clip'}]", ["transforms[0]", "no module 'my_method'", "the current folder", "did you mean 'my_methods'?"]),
-        ("transforms: [{factory: 'my_methods:softclip'}]", ["transforms[0]", "has no 'softclip'", "my_methods.py", "did you mean 'soft_clip'?"]),
-        ("transforms: [{factory: 'own:constant'}]", ["own:constant is 3", "wanted a function that returns a Transform"]),
-        ("transforms: [{factory: 'my_methods:soft_clip', bond: 1}]", ["has no constant 'bond'", "its constants: bound", "did you mean 'bound'?"]),
+        (
+            "transforms: [{factory: 'my_method:soft_clip'}]",
+            ["transforms[0]", "no module 'my_method'", "the current folder", "did you mean 'my_methods'?"],
+        ),
+        (
+            "transforms: [{factory: 'my_methods:softclip'}]",
+            ["transforms[0]", "has no 'softclip'", "my_methods.py", "did you mean 'soft_clip'?"],
+        ),
+        (
+            "transforms: [{factory: 'own:constant'}]",
+            ["own:constant is 3", "wanted a function that returns a Transform"],
+        ),
+        (
+            "transforms: [{factory: 'my_methods:soft_clip', bond: 1}]",
+            ["has no constant 'bond'", "its constants: bound", "did you mean 'bound'?"],
+        ),
         ("transforms: [{factory: 'own:needs'}]", ["lacks its constant 'factor'", "give it a value"]),
         ("transforms: [{factory: 'own:number'}]", ["own:number returned 3.5; wanted a trainers.Transform"]),
         ("transforms: [{factory: 'own:raises'}]", ["own:raises raised KeyError: 'lost' (own.py, line 10)"]),
-        ("transforms: [{factory: 'raising:f'}]", ["cannot be imported: ZeroDivisionError", "raising.py, line 1"]),
+        (
+            "transforms: [{factory: 'raising:f'}]",
+            ["cannot be imported: ZeroDivisionError", "raising.py, line 1"],
+        ),
         ("transforms: [{factory: 'broken:f'}]", ["SyntaxError", "broken.py, line 1"]),
         ("transforms: [{factory: 'lacking:f'}]", ["No module named 'no_such_library_at_all'"]),
-        ("transforms: ['own:good']", ["transforms[0]", "a factory of your own is written {factory: own:good}"]),
+        (
+            "transforms: ['own:good']",
+            ["transforms[0]", "a factory of your own is written {factory: own:good}"],
+        ),
         ("transforms: [{factory: 'own'}]", ["wanted 'package.module:name'"]),
         ("transforms: [{factory: 'own:good', name: none}]", ["both 'name' and 'factory'"]),
-        ("transforms: [{factory: 'own:looks'}]", ["own:looks cannot train digits/mlp", "torch.where instead of if"]),
-        ("transforms: [{factory: 'own:reshapes'}]", ["returns gradients['1.weight'] as torch.float32 of shape []; wanted torch.float32 of shape [64, 64]"]),
+        (
+            "transforms: [{factory: 'own:looks'}]",
+            ["own:looks cannot train digits/mlp", "torch.where instead of if"],
+        ),
+        (
+            "transforms: [{factory: 'own:reshapes'}]",
+            [
+                "returns gradients['1.weight'] as torch.float32 of shape []; wanted torch.float32 of shape [64, 64]"
+            ],
+        ),
         ("transforms: [{factory: 'own:forgets'}]", ["returns gradients named nothing; wanted 1.weight"]),
         ("transforms: [{factory: 'own:in_place'}]", ["changes the gradients that it is given"]),
-        ("workload: {factory: 'own:no_workload'}", ["own:no_workload returned {'x': 1}; wanted a trainers.Workload"]),
+        (
+            "workload: {factory: 'own:no_workload'}",
+            ["own:no_workload returned {'x': 1}; wanted a trainers.Workload"],
+        ),
         ("workload: {factory: 'own:flat_workload'}", ["its score of 2 examples has shape []; wanted [2]"]),
-        ("workload: {factory: 'own:nan_workload'}", ["the untrained network's loss is nan; wanted a finite number"]),
-        ("workload: {factory: 'own:array_workload'}", ["own:array_workload raised TypeError: workload 'w': train_x is a ndarray; wanted a tensor"]),
-        ("workload: {factory: 'own:loss_workload'}", ["its metric_name is 'loss'", "not one of loss, grad_std, scale"]),
-        ("transforms: [{factory: 'os:system', command: 'touch pwned'}]", ["'os' is Python's own; wanted a module of yours"]),
-        ("workload: {factory: 'own:no_arguments'}", ["takes 0 arguments; wanted 2", "(model, model_name, …)"]),
+        (
+            "workload: {factory: 'own:nan_workload'}",
+            ["the untrained network's loss is nan; wanted a finite number"],
+        ),
+        (
+            "workload: {factory: 'own:array_workload'}",
+            ["own:array_workload raised TypeError: workload 'w': train_x is a ndarray; wanted a tensor"],
+        ),
+        (
+            "workload: {factory: 'own:loss_workload'}",
+            ["its metric_name is 'loss'", "not one of loss, grad_std, scale"],
+        ),
+        (
+            "transforms: [{factory: 'os:system', command: 'touch pwned'}]",
+            ["'os' is Python's own; wanted a module of yours"],
+        ),
+        (
+            "workload: {factory: 'own:no_arguments'}",
+            ["takes 0 arguments; wanted 2", "(model, model_name, …)"],
+        ),
         ("model: {factory: 'own:no_model'}", ["own:no_model returned 'net'; wanted a torch.Module"]),
         ("optimizer: {factory: 'own:good'}", ["own:good returned Transform(", "wanted a trainers.Optimizer"]),
-        ("claims: ['own:no_rule']", ["claims[0]: own:no_rule is <function", "wanted a Rule(sentence, source, method, decide)"]),
+        (
+            "claims: ['own:no_rule']",
+            ["claims[0]: own:no_rule is <function", "wanted a Rule(sentence, source, method, decide)"],
+        ),
         ("claims: ['my_claims:diverges_more']", ["claims[0]", "did you mean 'diverges_less'?"]),
-        ("claims: ['own:wide_rule']", ["its across is ('seed',); wanted a tuple of some of condition, optimizer"]),
+        (
+            "claims: ['own:wide_rule']",
+            ["its across is ('seed',); wanted a tuple of some of condition, optimizer"],
+        ),
         ("claims: ['own:bad_rule']", ["its decide is 'not a function'"]),
     ],
 )
-def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_fit_is_said_before_anything_is_written(
+    line: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each error of the user's code is one line with found, wanted and do, exit 2, and no trace on the disk."""
     with_files(folder)
     kept = [one for one in TINY.strip().splitlines() if not one.startswith(line.split(":")[0])]
@@ -240,17 +346,28 @@ def test_what_does_not_fit_is_said_before_anything_is_written(line: str, words: 
 
 def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A claim whose function raises, returns something else or not a number is undecided with that reason; the others are judged."""
-    decides = {"lost": "{}['x']", "none": "None", "empty": "Finding('m', 'u')", "nan": "Finding('m', 'u', (Comparison('none', Estimate((float('nan'),) * 3), 0.0, True),))"}
+    decides = {
+        "lost": "{}['x']",
+        "none": "None",
+        "empty": "Finding('m', 'u')",
+        "nan": "Finding('m', 'u', (Comparison('none', Estimate((float('nan'),) * 3), 0.0, True),))",
+    }
     decides |= {
         "odd": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0), 'wide'), 0.0, True),))",
         "keys": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0)), 0.0, True),), keys=(b'x',))",
     }
-    rules = "\n".join(f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})" for name, body in decides.items())
+    rules = "\n".join(
+        f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})"
+        for name, body in decides.items()
+    )
     imports = "from study.claims import Rule\nfrom study.statistics import Estimate\nfrom study.verdicts import Comparison, Finding\n"
     (folder / "rules.py").write_text(imports + rules + "\n")
     (folder / "s.yaml").write_text(TINY + f"claims: [{', '.join(f'rules:{name}' for name in decides)}]")
     assert study("launch", "s.yaml", "--home", "home", "--here") == 0
-    claims = {claim["id"]: claim for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())}
+    claims = {
+        claim["id"]: claim
+        for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())
+    }
     for name, words in {
         "lost": "raised KeyError: 'x' (rules.py, line 4)",
         "none": "returned None",
@@ -264,7 +381,9 @@ def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.Captur
     assert set(claims) == {*CLAIMS, *(f"rules:{name}" for name in decides)}
 
 
-def test_a_changed_folder_is_seen(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_folder_is_seen(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A module of the same name in another folder is not taken for the one that was imported before."""
     first = spec_of("[{factory: 'my_methods:soft_clip'}]").transforms[0]
     other = tmp_path_factory.mktemp("other")
@@ -279,7 +398,9 @@ def test_a_changed_folder_is_seen(folder: Path, tmp_path_factory: pytest.TempPat
 def test_malformed_specs_of_every_kind_are_refused(folder: Path) -> None:
     """Two of each kind go through the command line: an error in words, exit 2, in seconds, nothing written."""
     with_files(folder)
-    assert malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"  # what is changed was right before
+    assert (
+        malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"
+    )  # what is changed was right before
     n = 2 * len(malformed.KINDS)
     said: list[str] = []
     assert malformed.run(n, 3, said.append)["refused"] == n, "\n".join(said)

@@ -35,7 +35,11 @@ weight_decay: [1e-2, 1]
 seeds: 3
 budget: {steps: 100, batch_size: 32, dynamics: 20}
 """
-PAPER = TEXT.replace("workload: digits", "workload: {name: cifar100, label_smoothing: 0.1}").replace("model: mlp", "model: resnet20").replace("[1e-2, 1]", "[5e-5, 1e-2]")
+PAPER = (
+    TEXT.replace("workload: digits", "workload: {name: cifar100, label_smoothing: 0.1}")
+    .replace("model: mlp", "model: resnet20")
+    .replace("[1e-2, 1]", "[5e-5, 1e-2]")
+)
 STEPS = [1, 21, 41, 61, 81]
 Seen = Callable[[Cell], dict[str, Any]]
 
@@ -45,10 +49,23 @@ def seen(cell: Cell) -> dict[str, Any]:
     std: list[float | None] = [float(np.exp(-(2 + cell.seed) - j)) for j in range(len(STEPS))]
     if hill(cell) is None:
         std[2:] = [None] * 3
-    return {"step": STEPS, "grad_std": std, "scale": [0.5] * 5, "update_ratio": [1e-3] * 5, "layer_std": {"a": std, "b": std}, "gain": {"a": [1.0] * 5, "b": [1.0] * 5}}
+    return {
+        "step": STEPS,
+        "grad_std": std,
+        "scale": [0.5] * 5,
+        "update_ratio": [1e-3] * 5,
+        "layer_std": {"a": std, "b": std},
+        "gain": {"a": [1.0] * 5, "b": [1.0] * 5},
+    }
 
 
-def store(text: str, folder: Path, score: Score = hill, dynamics: Seen = seen, skip: Callable[[Cell], bool] = lambda cell: False) -> tuple[str, str]:
+def store(
+    text: str,
+    folder: Path,
+    score: Score = hill,
+    dynamics: Seen = seen,
+    skip: Callable[[Cell], bool] = lambda cell: False,
+) -> tuple[str, str]:
     """A study whose records are made up: its spec and home."""
     path, home = folder / "figs.yaml", folder / "home"
     path.write_text(text)
@@ -58,7 +75,14 @@ def store(text: str, folder: Path, score: Score = hill, dynamics: Seen = seen, s
         prints = {setting.name: "made up" for setting in settings(spec)}
         ledger.note_fingerprints(spec.name, prints)
         cells = [cell for cell in make_plan(spec, prints).cells if not skip(cell)]
-        ledger.add(replace(record_of(cell, score(cell)), constants=json.dumps(dict(cell.constants)), dynamics=json.dumps(dynamics(cell))) for cell in cells)
+        ledger.add(
+            replace(
+                record_of(cell, score(cell)),
+                constants=json.dumps(dict(cell.constants)),
+                dynamics=json.dumps(dynamics(cell)),
+            )
+            for cell in cells
+        )
     return str(path), str(home)
 
 
@@ -86,13 +110,25 @@ def test_bands_are_what_was_recorded(tmp_path: Path) -> None:
     assert squared.high_J[0] == pytest.approx((4 / 2) ** 2)
     metric = group[0].metric()
     assert metric is not None
-    assert (metric.at_J[-1], metric.mean_J[-1]) == (100, pytest.approx(np.mean([hill(replace_seed(group[0], s)) for s in range(3)])))
+    assert (metric.at_J[-1], metric.mean_J[-1]) == (
+        100,
+        pytest.approx(np.mean([hill(replace_seed(group[0], s)) for s in range(3)])),
+    )
 
 
 def replace_seed(track: Any, seed: int) -> Cell:
     """The cell of a track at a seed."""
     landscape = track.landscape
-    return Cell("w", "adamw", landscape.method, landscape.constants, landscape.lr[track.column], landscape.weight_decay[track.row], seed, "")
+    return Cell(
+        "w",
+        "adamw",
+        landscape.method,
+        landscape.constants,
+        landscape.lr[track.column],
+        landscape.weight_decay[track.row],
+        seed,
+        "",
+    )
 
 
 def test_the_cell_that_is_drawn(tmp_path: Path) -> None:
@@ -100,11 +136,18 @@ def test_the_cell_that_is_drawn(tmp_path: Path) -> None:
     (tmp_path / "paper").mkdir()
     spec, home = store(PAPER, tmp_path / "paper")
     (group,) = tracks(read(read_spec(spec), Home(Path(home))))
-    assert {(track.place, track.chosen, track.unit) for track in group} == {("lr 0.001, weight decay 5e-05", "the published setting", "epoch")}
+    assert {(track.place, track.chosen, track.unit) for track in group} == {
+        ("lr 0.001, weight decay 5e-05", "the published setting", "epoch")
+    }
     spec, home = store(TEXT, tmp_path)
     analysis = read(read_spec(spec), Home(Path(home)))
     (group,) = tracks(analysis)
-    assert all(track.place.startswith("lr 0.01,") and track.chosen == "each transform's best cell" and track.unit == "step" for track in group)
+    assert all(
+        track.place.startswith("lr 0.01,")
+        and track.chosen == "each transform's best cell"
+        and track.unit == "step"
+        for track in group
+    )
     assert tracks(analysis, 1e-3)[0][0].place.startswith("lr 0.001,")
     with pytest.raises(SpecError, match=r"--lr 0.5 is not on the study's grid; wanted one of 0.001, 0.01, 1"):
         tracks(analysis, 0.5)
@@ -127,17 +170,36 @@ CASES = {
     "ordinary": Case(),
     "one seed": Case(text=TEXT.replace("seeds: 3", "seeds: 1")),
     "everything diverged": Case(score=lambda cell: None),
-    "diverged in the first step": Case(score=lambda cell: None, dynamics=lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")}, figures=2),
-    "no dynamics": Case(text=TEXT.replace(", dynamics: 20", ""), dynamics=lambda cell: {}, figures=1, words="takes recorded dynamics (budget: dynamics)"),
-    "deviations of zero": Case(dynamics=lambda cell: seen(cell) | {"grad_std": [0.0] * 5, "layer_std": {"a": [0.0] * 5, "b": [0.0] * 5}}),
-    "without autoscale": Case(text=TEXT.replace(", autoscale, {name: autoscale, exponent: 1.0}", ", zscore"), figures=3, words="takes the transform autoscale"),
+    "diverged in the first step": Case(
+        score=lambda cell: None,
+        dynamics=lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")},
+        figures=2,
+    ),
+    "no dynamics": Case(
+        text=TEXT.replace(", dynamics: 20", ""),
+        dynamics=lambda cell: {},
+        figures=1,
+        words="takes recorded dynamics (budget: dynamics)",
+    ),
+    "deviations of zero": Case(
+        dynamics=lambda cell: (
+            seen(cell) | {"grad_std": [0.0] * 5, "layer_std": {"a": [0.0] * 5, "b": [0.0] * 5}}
+        )
+    ),
+    "without autoscale": Case(
+        text=TEXT.replace(", autoscale, {name: autoscale, exponent: 1.0}", ", zscore"),
+        figures=3,
+        words="takes the transform autoscale",
+    ),
     "a seed is missing": Case(skip=lambda cell: cell.seed == 2, code=3),
     "nothing stored": Case(skip=lambda cell: True, figures=0, words="takes trained cells", code=3),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_figures_are_drawn_or_their_lack_is_said(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_are_drawn_or_their_lack_is_said(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However little is stored: pictures with ink, or words, never a crash; nothing is both drawn and missing."""
     monkeypatch.setattr("study.heatmaps.FORMATS", ("png",))
     case = CASES[name]
@@ -178,7 +240,12 @@ def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
     assert set(found[1].values()) == {"takes trained cells"}
     ended = tmp_path / "ended"
     ended.mkdir()
-    spec, home = store(TEXT, ended, lambda cell: None, lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")})
+    spec, home = store(
+        TEXT,
+        ended,
+        lambda cell: None,
+        lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")},
+    )
     found = draw_figures(read(read_spec(spec), Home(Path(home))), ended / "out")
     assert set(found[1].values()) == {"takes finite numbers: the cells ended before one was recorded"}
 
@@ -212,20 +279,29 @@ def test_networks_with_long_names_have_figures_each(tmp_path: Path, monkeypatch:
         assert max(map(len, names)) <= 184
 
 
-def test_exports_have_figures_where_dynamics_were_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_have_figures_where_dynamics_were_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A study that records dynamics exports its figures beside its heatmaps; another does not."""
     monkeypatch.setattr("study.heatmaps.FORMATS", ("png",))
     spec, home = store(TEXT, tmp_path)
     written = export(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
-    assert {path.name.split("-digits")[0] for path in written if path.parent.name == "figures"} == set(FIGURES)
+    assert {path.name.split("-digits")[0] for path in written if path.parent.name == "figures"} == set(
+        FIGURES
+    )
     plain = tmp_path / "plain"
     plain.mkdir()
     spec, home = store(TEXT.replace(", dynamics: 20", ""), plain, dynamics=lambda cell: {})
-    assert not any(path.parent.name == "figures" for path in export(read(read_spec(spec), Home(Path(home))), plain / "out"))
+    assert not any(
+        path.parent.name == "figures"
+        for path in export(read(read_spec(spec), Home(Path(home))), plain / "out")
+    )
 
 
 def test_a_place_off_the_grid_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the weight decays that there are."""
     spec, home = store(TEXT, tmp_path)
     assert study("figures", spec, "--home", home, "--weight-decay", "3") == 2
-    assert "--weight-decay 3 is not on the study's grid; wanted one of 0.01, 1" in " ".join(capsys.readouterr().err.split())
+    assert "--weight-decay 3 is not on the study's grid; wanted one of 0.01, 1" in " ".join(
+        capsys.readouterr().err.split()
+    )

@@ -53,7 +53,11 @@ def test_a_transform_that_learns_nothing_has_no_region_of_its_own() -> None:
     """Noise around the untrained score is near its own best everywhere; that is not a wide stable region."""
     rng = np.random.default_rng(0)
     nothing = stabilizer(-0.9)
-    nothing = replace(nothing, metric_SWL=0.1 + rng.uniform(0, 0.004, nothing.metric_SWL.shape), outcome_SWL=np.ones_like(nothing.outcome_SWL))  # type: ignore[type-var, attr-defined]
+    nothing = replace(
+        nothing,
+        metric_SWL=0.1 + rng.uniform(0, 0.004, nothing.metric_SWL.shape),
+        outcome_SWL=np.ones_like(nothing.outcome_SWL),
+    )  # type: ignore[type-var, attr-defined]
     found = evidence(BASE, CLIP, nothing)  # type: ignore[arg-type]
     assert found.regions["gradient_stabilizer", "trained", "own"].area.mean == 0
     assert judge_claims([found])[7].verdict != "supported"
@@ -73,7 +77,9 @@ def test_a_border_that_one_seed_touches_makes_a_bound() -> None:
 
 def test_bounds_are_printed() -> None:
     """A ratio to a region that touches the border carries its sign, in the table and in the reason."""
-    claim = verdicts(planted(-9, -0.9, seeds=5), planted(-9, -0.9, seeds=5, method="clip_norm"), stabilizer(0.6))["stabilizer-widens-lr"]
+    claim = verdicts(
+        planted(-9, -0.9, seeds=5), planted(-9, -0.9, seeds=5, method="clip_norm"), stabilizer(0.6)
+    )["stabilizer-widens-lr"]
     assert claim.upper_bound
     assert shown_estimate(claim).startswith("≤ ")
     assert "≤" in claim.reason
@@ -83,7 +89,11 @@ def test_bounds_are_printed() -> None:
 def test_each_variant_is_asked() -> None:
     """Two variants of a method are two questions, and their labels are told apart to the last digit."""
     good, bad = stabilizer(0.6), replace(stabilizer(-2.4), transform="gradient_stabilizer(gamma2=0.9)")  # type: ignore[type-var]
-    found = [claim.verdict for claim in judge_claims([evidence(BASE, CLIP, good, bad)]) if claim.id == "stabilizer-widens-lr"]  # type: ignore[arg-type]
+    found = [
+        claim.verdict
+        for claim in judge_claims([evidence(BASE, CLIP, good, bad)])
+        if claim.id == "stabilizer-widens-lr"
+    ]  # type: ignore[arg-type]
     assert found == ["supported", "refuted"]
     assert label("clip_norm", (("max_norm", 0.5),)) != label("clip_norm", (("max_norm", 0.50000001),))
 
@@ -104,10 +114,16 @@ def test_uneven_axes_have_windows_in_decades() -> None:
     ("text", "word"),
     [
         (TINY.replace("unit_norm", "{name: autoscale, center: 'no'}"), "wanted true or false"),
-        (TINY.replace("optimizer: adamw", "optimizer: {name: sgd, nesterov: 'false'}"), "wanted true or false"),
+        (
+            TINY.replace("optimizer: adamw", "optimizer: {name: sgd, nesterov: 'false'}"),
+            "wanted true or false",
+        ),
         (TINY.replace("steps: 20", "steps: 20, explosion_factor: .inf"), "explosion_factor is inf"),
         (TINY.replace("seeds: 3", "seeds: [99999999999999999999]"), "seeds[0]"),
-        (TINY.replace("[1e-3, 1e-2, 30]", "{low: 1, high: 1" + "0" * 400 + ", points_per_decade: 1}"), "too large"),
+        (
+            TINY.replace("[1e-3, 1e-2, 30]", "{low: 1, high: 1" + "0" * 400 + ", points_per_decade: 1}"),
+            "too large",
+        ),
     ],
 )
 def test_refused_before_anything_is_trained(text: str, word: str) -> None:
@@ -117,7 +133,9 @@ def test_refused_before_anything_is_trained(text: str, word: str) -> None:
     assert word in str(caught.value)
 
 
-def test_homes_that_databases_cannot_name(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_homes_that_databases_cannot_name(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A home with # in its path is refused, instead of writing beside it."""
     assert study("launch", str(tiny), "--home", str(tmp_path / "a#b"), "--here") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
@@ -144,7 +162,11 @@ def test_a_ledger_that_is_none(tiny: Path, tmp_path: Path, capsys: pytest.Captur
 def test_status_of_a_launched_study_needs_no_torch(tmp_path: Path) -> None:
     """Constants that a study was launched with are not checked by their factories again, which would load torch and take a second."""
     spec, home = tmp_path / "s.yaml", Home(tmp_path / "home")
-    spec.write_text(TINY.replace("unit_norm", "{name: clip_norm, max_norm: [0.5, 2]}").replace("model: mlp", "model: {name: mlp, hidden: [8]}"))
+    spec.write_text(
+        TINY.replace("unit_norm", "{name: clip_norm, max_norm: [0.5, 2]}").replace(
+            "model: mlp", "model: {name: mlp, hidden: [8]}"
+        )
+    )
     program = f"""
 import sys
 from study.cli import main
@@ -156,7 +178,11 @@ except SystemExit as ended:
 """
     ran = []
     for _ in range(2):
-        ran.append(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.splitlines())
+        ran.append(
+            subprocess.run(
+                [sys.executable, "-c", program], capture_output=True, text=True, check=True
+            ).stdout.splitlines()
+        )
         home.prepare()
         with closing(home.open_ledger()) as ledger:
             plan = make_plan(read_spec(str(spec)), {})
@@ -192,7 +218,11 @@ def test_a_remembered_width_is_measured_again_when_more_cells_fit(tmp_path: Path
 def test_numbers_of_an_export_are_finite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everything diverged, two seeds, one weight decay of 0: every file is written and holds no NaN."""
     spec, home = tmp_path / "s.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("seeds: 3", "seeds: 2").replace("[1e-3, 1e-2, 30]", "[1e3, 1e4]").replace("[1e-2, 10]", "[0]"))
+    spec.write_text(
+        TINY.replace("seeds: 3", "seeds: 2")
+        .replace("[1e-3, 1e-2, 30]", "[1e3, 1e4]")
+        .replace("[1e-2, 10]", "[0]")
+    )
     assert study("launch", str(spec), "--home", str(home), "--here") == 0
     folder = Home(home).exports("tiny")
     for name in ("regions.json", "claims.json", "provenance.json"):

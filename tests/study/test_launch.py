@@ -66,7 +66,9 @@ def runs(home: Path) -> dict[str, str]:
     return {run.data.tags["cell_key"]: run.info.status for run in found}
 
 
-def test_everything_is_stored_and_shown(launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_stored_and_shown(
+    launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """36 cells in the ledger, 36 finished runs in MLflow, pictures on the parent run, an Optuna study per transform."""
     import optuna
     from mlflow.tracking import MlflowClient
@@ -85,13 +87,19 @@ def test_everything_is_stored_and_shown(launched: tuple[Path, Path], capsys: pyt
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
     assert parent.info.status == "FINISHED"
-    assert {Path(file.path).suffix for file in client.list_artifacts(parent.info.run_id, "heatmaps")} == {".png", ".svg", ".pdf"}
+    assert {Path(file.path).suffix for file in client.list_artifacts(parent.info.run_id, "heatmaps")} == {
+        ".png",
+        ".svg",
+        ".pdf",
+    }
     assert parent.data.tags["claim.stabilizer-widens-lr"] == "inconclusive"
     names = optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('tiny')}")
     assert sorted(names) == ["digits/mlp · adamw · none", "digits/mlp · adamw · unit_norm"]
 
 
-def test_launching_again_trains_nothing(launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_launching_again_trains_nothing(
+    launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same command on a finished study trains no cell and adds no run."""
     spec, home = launched
     before = runs(home)
@@ -103,7 +111,9 @@ def test_launching_again_trains_nothing(launched: tuple[Path, Path], capsys: pyt
     assert runs(home) == before
 
 
-def test_export_and_analyse(launched: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_and_analyse(
+    launched: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every file is there, has the agreed columns and fields, and the heatmap is a picture with ink in it."""
     import numpy as np
     import pandas as pd
@@ -123,7 +133,21 @@ def test_export_and_analyse(launched: tuple[Path, Path], tmp_path: Path, capsys:
     assert set(cells.outcome) == {"finished", "diverged"}
     assert cells.key.is_unique
     claims = json.loads((out / "claims.json").read_text())
-    assert {"id", "claim", "source", "measure", "unit", "estimate", "interval", "confidence", "n_seeds", "threshold", "verdict", "reason", "cells"} <= set(claims[0])
+    assert {
+        "id",
+        "claim",
+        "source",
+        "measure",
+        "unit",
+        "estimate",
+        "interval",
+        "confidence",
+        "n_seeds",
+        "threshold",
+        "verdict",
+        "reason",
+        "cells",
+    } <= set(claims[0])
     regions = json.loads((out / "regions.json").read_text())
     assert [entry["transform"] for entry in regions] == ["none", "unit_norm"]
     picture = imread(next((out / "heatmaps").glob("*.png")))
@@ -140,7 +164,9 @@ def test_dynamics_reach_the_table(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     spec, home = tmp_path / "dynamics.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("steps: 20", "steps: 20, dynamics: 5").replace("[none, unit_norm]", "[none, autoscale]"))
+    spec.write_text(
+        TINY.replace("steps: 20", "steps: 20, dynamics: 5").replace("[none, unit_norm]", "[none, autoscale]")
+    )
     assert study("launch", str(spec), "--home", str(home), "--here") == 0
     cells = pd.read_parquet(Home(home).exports("tiny") / "cells.parquet")
     seen = cells[cells.outcome == "finished"]
@@ -148,10 +174,14 @@ def test_dynamics_reach_the_table(tmp_path: Path) -> None:
     assert (seen[seen["transform"] == "autoscale"].scale_max != 1).all()
     assert seen.scale_above_one.between(0, 1).all()
     run_id = next(iter(Ledger(Home(home).ledger).runs("tiny", Home(home).mlflow_uri).values()))
-    assert [m.step for m in MlflowClient(Home(home).mlflow_uri).get_metric_history(run_id, "grad_std")][:2] == [1, 6]
+    assert [m.step for m in MlflowClient(Home(home).mlflow_uri).get_metric_history(run_id, "grad_std")][
+        :2
+    ] == [1, 6]
 
 
-def test_one_lr_from_the_spec_to_the_picture(launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_lr_from_the_spec_to_the_picture(
+    launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """The cell at lr 0.01 has the same number in the ledger, in MLflow, in the table and in the landscape that is drawn."""
     from mlflow.tracking import MlflowClient
 
@@ -160,27 +190,42 @@ def test_one_lr_from_the_spec_to_the_picture(launched: tuple[Path, Path], capsys
 
     spec, home = launched
     analysis = read(read_spec(str(spec)), Home(home))
-    cell = next(c for c in analysis.plan.cells if c.lr == 0.01 and c.weight_decay == 0.01 and c.seed == 1 and c.transform == "unit_norm")
+    cell = next(
+        c
+        for c in analysis.plan.cells
+        if c.lr == 0.01 and c.weight_decay == 0.01 and c.seed == 1 and c.transform == "unit_norm"
+    )
     value = analysis.stored[cell.key].metric_final
     ledger = Ledger(Home(home).ledger, create=False)
     client = MlflowClient(Home(home).mlflow_uri)
-    assert client.get_run(ledger.runs("tiny", Home(home).mlflow_uri)[cell.key]).data.metrics["accuracy_final"] == value
+    assert (
+        client.get_run(ledger.runs("tiny", Home(home).mlflow_uri)[cell.key]).data.metrics["accuracy_final"]
+        == value
+    )
     landscape = analysis.landscapes[1]
     assert landscape.metric_SWL[1, landscape.weight_decay.index(0.01), landscape.lr.index(0.01)] == value
 
 
-def test_a_new_seed_trains_only_itself(launched: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_seed_trains_only_itself(
+    launched: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Adding a transform to a spec trains that transform's cells alone."""
     spec, home = launched
     wider = tmp_path / "wider.yaml"
-    wider.write_text(spec.read_text().replace("[none, unit_norm]", "[none, unit_norm, zscore]").replace("name: tiny", "name: wider"))
+    wider.write_text(
+        spec.read_text()
+        .replace("[none, unit_norm]", "[none, unit_norm, zscore]")
+        .replace("name: tiny", "name: wider")
+    )
     code, planned = answer(capsys, "plan", str(wider), "--home", str(home))
     assert isinstance(planned, dict)
     assert (code, planned["cells"], planned["stored"], planned["to_train"]) == (0, 54, 36, 18)
     assert planned["estimate_is_measured"]
 
 
-def test_through_ray(tiny: Path, tmp_path: Path, launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_through_ray(
+    tiny: Path, tmp_path: Path, launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ray's workers give bitwise the numbers of this process, and listen on the loopback interface alone."""
     home = tmp_path / "home"
     command = [sys.executable, "-m", "study.cli", "launch", str(tiny), "--home", str(home), "--json"]
@@ -288,7 +333,11 @@ def test_two_launches_at_once(tmp_path: Path) -> None:
     """The second holder of a study is told who the first is; the lock of a process that died is free."""
     home = Home(tmp_path / "home")
     home.prepare()
-    with home.hold("s"), pytest.raises(SpecError, match=f"process {os.getpid()}"), Home(tmp_path / "home").hold("s"):
+    with (
+        home.hold("s"),
+        pytest.raises(SpecError, match=f"process {os.getpid()}"),
+        Home(tmp_path / "home").hold("s"),
+    ):
         pass
     code = f"import os, pathlib; from study.home import Home; h = Home(pathlib.Path({str(home.root)!r})); c = h.hold('s'); c.__enter__(); os._exit(0)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -299,7 +348,9 @@ def test_two_launches_at_once(tmp_path: Path) -> None:
 def test_mlflow_away(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With an unreachable server the study is trained and analysed all the same; the next launch sends every run."""
     home = tmp_path / "home"
-    code, ended = answer(capsys, "launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9")
+    code, ended = answer(
+        capsys, "launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9"
+    )
     assert code == 0
     assert isinstance(ended, dict)
     assert ended["trained_now"] == 36
@@ -314,7 +365,9 @@ def test_specs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """`study specs` names what ships, with its size."""
     code, listed = answer(capsys, "specs")
     assert code == 0
-    assert {"name": "quickstart", "cells": 1764} in [{"name": one["name"], "cells": one["cells"]} for one in listed]  # type: ignore[attr-defined]
+    assert {"name": "quickstart", "cells": 1764} in [
+        {"name": one["name"], "cells": one["cells"]} for one in listed
+    ]  # type: ignore[attr-defined]
 
 
 def test_ui_serves_on_loopback_and_ends_with_its_process(launched: tuple[Path, Path]) -> None:

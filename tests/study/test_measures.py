@@ -31,7 +31,10 @@ def test_best_of_k_is_what_drawing_gives() -> None:
 def test_chances_of_being_best_add_up() -> None:
     """With ties shared, the transforms' chances of being best sum to 1; equal ones have equal chances; a better one has more."""
     one, two, worse = planted(-3.1, -0.9), planted(-3.1, -0.9, method="a"), planted(-2.1, -1.9, method="b")
-    chances = [wins(own, [other for other in (one, two, worse) if other is not own], 3).mean for own in (one, two, worse)]
+    chances = [
+        wins(own, [other for other in (one, two, worse) if other is not own], 3).mean
+        for own in (one, two, worse)
+    ]
     assert sum(chances) == pytest.approx(1)
     assert chances[0] > chances[2]
     twin = dataclasses.replace(one, transform="twin")
@@ -103,7 +106,9 @@ def test_late_spikes_are_counted() -> None:
     record = record_of(Cell("w", "adamw", "none", (), 0.1, 0.1, 0, "s"), 0.9)
 
     def with_curve(values: list[float]) -> int | None:
-        return spikes_of(dataclasses.replace(record, curve=tuple((k, value, None) for k, value in enumerate(values))))
+        return spikes_of(
+            dataclasses.replace(record, curve=tuple((k, value, None) for k, value in enumerate(values)))
+        )
 
     noise = list(1 + 0.01 * np.random.default_rng(0).normal(size=30))
     assert with_curve(noise) == 0
@@ -113,10 +118,16 @@ def test_late_spikes_are_counted() -> None:
 
 
 def several_workloads() -> list[Landscape]:
-    return [dataclasses.replace(planted(-3.1, high, method=method), workload=name) for name, high in (("w", -0.9), ("v", -1.9)) for method in ("none", "a")]
+    return [
+        dataclasses.replace(planted(-3.1, high, method=method), workload=name)
+        for name, high in (("w", -0.9), ("v", -1.9))
+        for method in ("none", "a")
+    ]
 
 
-@pytest.mark.parametrize("landscapes", [[planted(-3.1, -0.9)], several_workloads()], ids=["one workload", "two workloads"])
+@pytest.mark.parametrize(
+    "landscapes", [[planted(-3.1, -0.9)], several_workloads()], ids=["one workload", "two workloads"]
+)
 def test_every_measure_has_a_number_or_a_reason(landscapes: list[Landscape]) -> None:
     """Each row of the table gives finite values with one per seed, or words; regret and dimension take several workloads."""
     pieces = gather(landscapes, Tolerances())
@@ -124,7 +135,11 @@ def test_every_measure_has_a_number_or_a_reason(landscapes: list[Landscape]) -> 
     for case in cases(pieces, keys):
         for name in MEASURES:
             found = measured(case, name)
-            assert found if isinstance(found, str) else len(found.values_S) == 3 and np.isfinite(found.values_S).all(), name
+            assert (
+                found
+                if isinstance(found, str)
+                else len(found.values_S) == 3 and np.isfinite(found.values_S).all()
+            ), name
         assert isinstance(measured(case, "shared-default regret"), str) == (len(pieces) == 1)
         assert isinstance(measured(case, "effective dimension"), str) == (len(pieces) == 1)
 
@@ -144,7 +159,10 @@ def surface(value_WL: np.ndarray, method: str = "a") -> Landscape:
 def test_interaction_of_lr_and_weight_decay() -> None:
     """fANOVA's interaction is nearly all of a product's variance and nearly none of a sum's, on axes that count in decades."""
     x, y = np.linspace(-1, 1, 25)[None], np.linspace(-1, 1, 4)[:, None]
-    share = {name: next(one for one in importances(surface(value)) if one.evaluator == "fanova") for name, value in (("product", x * y), ("sum", x + y))}
+    share = {
+        name: next(one for one in importances(surface(value)) if one.evaluator == "fanova")
+        for name, value in (("product", x * y), ("sum", x + y))
+    }
     assert (share["product"].interaction or 0) > 0.85
     assert (share["sum"].interaction or 1) < 0.05
     assert share["sum"].shares["lr"] + share["sum"].shares["weight_decay"] == pytest.approx(1)

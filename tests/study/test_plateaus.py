@@ -49,7 +49,9 @@ def test_a_part_of_the_grid_leads_to_the_best(seeds: int) -> None:
             assert np.isnan(part_SWL[0, row, column])
             part_SWL[:, row, column] = whole_SWL[:, row, column]
     assert np.isfinite(part_SWL).sum() - start <= 8 * ENOUGH
-    assert reference_scores([around.scores(part_SWL)]) == pytest.approx(reference_scores([around.scores(whole_SWL)]), abs=NOISE / 2)
+    assert reference_scores([around.scores(part_SWL)]) == pytest.approx(
+        reference_scores([around.scores(whole_SWL)]), abs=NOISE / 2
+    )
 
 
 def test_nothing_trained_is_no_score() -> None:

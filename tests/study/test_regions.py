@@ -16,7 +16,16 @@ LR = LogAxis(1e-5, 10, 4).values
 WD = LogAxis(1e-3, 1, 1).values
 
 
-def planted(low: float, high: float, *, seeds: int = 3, method: str = "none", shift: float = 0.0, rng: np.random.Generator | None = None, lr: tuple[float, ...] = LR) -> Landscape:
+def planted(
+    low: float,
+    high: float,
+    *,
+    seeds: int = 3,
+    method: str = "none",
+    shift: float = 0.0,
+    rng: np.random.Generator | None = None,
+    lr: tuple[float, ...] = LR,
+) -> Landscape:
     """Accuracy 0.9 between two learning rates (in decades), 0.1 below, diverged above; edges move by `shift` per seed."""
     rng = rng or np.random.default_rng(0)
     position = np.log10(lr)
@@ -28,7 +37,23 @@ def planted(low: float, high: float, *, seeds: int = 3, method: str = "none", sh
     metric = np.where(above, np.nan, np.where(inside, 0.9, 0.1) + rng.normal(0, 0.002, shape))
     loss = np.where(above, np.nan, np.where(inside, 0.2, 2.3))
     keys = np.array([f"{method}{k}" for k in range(np.prod(shape))]).reshape(shape)
-    return Landscape("w", "adamw", method, method, lr, WD, tuple(range(seeds)), "accuracy", True, outcome, metric, np.full(seeds, 0.1), loss, np.full(seeds, 2.3), keys)
+    return Landscape(
+        "w",
+        "adamw",
+        method,
+        method,
+        lr,
+        WD,
+        tuple(range(seeds)),
+        "accuracy",
+        True,
+        outcome,
+        metric,
+        np.full(seeds, 0.1),
+        loss,
+        np.full(seeds, 2.3),
+        keys,
+    )
 
 
 def evidence(*landscapes: Landscape) -> Evidence:
@@ -60,7 +85,9 @@ def test_width_interval_covers(seeds: int) -> None:
     covered = 0
     for _ in range(200):
         low, high = -3 + rng.uniform(-0.5, 0.5), -1 + rng.uniform(-0.5, 0.5)
-        region = evidence(planted(low, high, seeds=seeds, shift=0.15, rng=rng)).regions["none", "trained", "own"]
+        region = evidence(planted(low, high, seeds=seeds, shift=0.15, rng=rng)).regions[
+            "none", "trained", "own"
+        ]
         left, right = region.lr_width.interval(0.95) or (0, 0)
         covered += left <= high - low <= right
     assert covered / 200 >= 0.93
@@ -93,7 +120,11 @@ def test_wider_band_supports_and_equal_band_does_not() -> None:
     """A stabilizer planted 1.5 decades wider is supported; one planted equal is not; one planted narrower is refuted."""
     verdicts = {}
     for name, high in {"wider": 0.6, "equal": -0.9, "narrower": -2.4}.items():
-        piece = evidence(planted(-3.1, -0.9, seeds=5), planted(-3.1, -0.9, seeds=5, method="clip_norm"), planted(-3.1, high, seeds=5, method="gradient_stabilizer"))
+        piece = evidence(
+            planted(-3.1, -0.9, seeds=5),
+            planted(-3.1, -0.9, seeds=5, method="clip_norm"),
+            planted(-3.1, high, seeds=5, method="gradient_stabilizer"),
+        )
         verdicts[name] = {claim.id: claim.verdict for claim in judge_claims([piece])}["stabilizer-widens-lr"]
     assert verdicts == {"wider": "supported", "equal": "inconclusive", "narrower": "refuted"}
 
@@ -116,7 +147,13 @@ def test_degenerate_landscapes_give_words(outcome: int, seeds: int, columns: int
     both = []
     for method in ("none", "gradient_stabilizer", "clip_norm", "unit_norm", "autoscale"):
         base = planted(-9, 9, seeds=seeds, method=method, lr=LR[:columns])
-        both.append(replace(base, outcome_SWL=np.full_like(base.outcome_SWL, outcome), metric_SWL=np.where(outcome == FINISHED, base.metric_SWL, np.nan)))
+        both.append(
+            replace(
+                base,
+                outcome_SWL=np.full_like(base.outcome_SWL, outcome),
+                metric_SWL=np.where(outcome == FINISHED, base.metric_SWL, np.nan),
+            )
+        )
     claims = judge_claims([evidence(*both)])
     assert all(claim.reason and "nan" not in claim.reason for claim in claims)
     assert all(claim.estimate is None or np.isfinite(claim.estimate) for claim in claims)

@@ -73,7 +73,12 @@ def test_no_cell_twice_and_batches_are_whole() -> None:
 def test_stored_study_goes_on() -> None:
     """A new sampler on the trials of an older one asks for nothing that is there."""
     storage = optuna.storages.InMemoryStorage()
-    first = optuna.create_study(study_name="s", storage=storage, direction="maximize", sampler=EdgeSampler(AXES, within(0.5, start=0.0)))
+    first = optuna.create_study(
+        study_name="s",
+        storage=storage,
+        direction="maximize",
+        sampler=EdgeSampler(AXES, within(0.5, start=0.0)),
+    )
     first.optimize(objective, n_trials=60)
     second = EdgeSampler(AXES, within(0.5, start=0.0))
     again = optuna.load_study(study_name="s", storage=storage, sampler=second)
@@ -98,7 +103,11 @@ def test_what_is_not_a_number_is_outside() -> None:
     found = optuna.create_study(direction="maximize", sampler=sampler)
     with warnings.catch_warnings(action="ignore"):
         found.optimize(fragile)
-    assert {trial.state for trial in found.trials} == {TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED}
+    assert {trial.state for trial in found.trials} == {
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.PRUNED,
+    }
     assert all(inside == (truth(x, y) and x <= 0.05) for (x, y), inside in sampler.regions().items())
 
 
@@ -114,7 +123,13 @@ def test_more_workers_than_cells_and_further_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axes", "words"), [({"x": (1.0,)}, "wanted two"), ({"x": (1.0, 0.1), "y": (1.0,)}, "rising"), ({"x": (0.0, 1.0), "y": (1.0,)}, "positive"), ({"x": (), "y": (1.0,)}, "'x'")]
+    ("axes", "words"),
+    [
+        ({"x": (1.0,)}, "wanted two"),
+        ({"x": (1.0, 0.1), "y": (1.0,)}, "rising"),
+        ({"x": (0.0, 1.0), "y": (1.0,)}, "positive"),
+        ({"x": (), "y": (1.0,)}, "'x'"),
+    ],
 )
 def test_wrong_axes_are_named(axes: dict[str, tuple[float, ...]], words: str) -> None:
     """Too few axes, unsorted ones, zeros and empty ones are refused with what is wanted."""
@@ -124,6 +139,8 @@ def test_wrong_axes_are_named(axes: dict[str, tuple[float, ...]], words: str) ->
 
 def test_several_objectives_are_refused() -> None:
     """A study with two directions has no single region."""
-    found = optuna.create_study(directions=["maximize", "minimize"], sampler=EdgeSampler(AXES, within(0.5, start=0.0)))
+    found = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=EdgeSampler(AXES, within(0.5, start=0.0))
+    )
     with pytest.raises(ValueError, match="multi-objective"):
         found.ask().suggest_float("x", 1e-4, 1, log=True)

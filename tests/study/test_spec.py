@@ -35,7 +35,12 @@ def changed(key: str, value: str) -> str:
 
 def test_names_are_those_of_the_tables() -> None:
     """What is read without importing torch is what the tables hold."""
-    for kind, table in {"transform": TRANSFORMS, "optimizer": OPTIMIZERS, "model": MODELS, "workload": WORKLOADS}.items():
+    for kind, table in {
+        "transform": TRANSFORMS,
+        "optimizer": OPTIMIZERS,
+        "model": MODELS,
+        "workload": WORKLOADS,
+    }.items():
         assert known(kind) == tuple(table)
 
 
@@ -74,7 +79,11 @@ def test_constants_are_kept_and_named() -> None:
         ("transforms", "[none, clipnorm]", ["transforms[1]", "'clipnorm'", "did you mean 'clip_norm'?"]),
         ("transforms", "[none, none]", ["transforms", "stands twice"]),
         ("transforms", "[]", ["transforms", "empty"]),
-        ("transforms", "[{name: clip_norm, max_nrm: 1}]", ["transforms[0]", "max_nrm", "did you mean 'max_norm'?"]),
+        (
+            "transforms",
+            "[{name: clip_norm, max_nrm: 1}]",
+            ["transforms[0]", "max_nrm", "did you mean 'max_norm'?"],
+        ),
         ("transforms", "[{name: clip_norm, max_norm: -1}]", ["transforms[0]", "-1", "[0, inf]"]),
         ("transforms", "[{name: clip_norm, max_norm: {a: 1}}]", ["transforms[0]", "wanted a number"]),
         ("transforms", "[{max_norm: 1}]", ["transforms[0]", "without 'name'"]),
@@ -98,13 +107,33 @@ def test_constants_are_kept_and_named() -> None:
         ("budget", "{steps: 0, batch_size: 3}", ["budget", "steps is 0"]),
         ("budget", "{steps: 10}", ["budget.batch_size", "missing"]),
         ("budget", "{steps: 10, batch_size: 3, schedul: cosine}", ["budget", "did you mean 'schedule'?"]),
-        ("budget", "{steps: 10, batch_size: 3, schedule: cosinus}", ["unknown schedule 'cosinus'", "did you mean 'cosine'?"]),
+        (
+            "budget",
+            "{steps: 10, batch_size: 3, schedule: cosinus}",
+            ["unknown schedule 'cosinus'", "did you mean 'cosine'?"],
+        ),
         ("budget", "{steps: true, batch_size: 3}", ["budget.steps", "found True", "wanted a whole number"]),
         ("budget", "{steps: '4', batch_size: 3}", ["budget.steps", "found '4'", "wanted a whole number"]),
-        ("budget", "{steps: 4, batch_size: 3, spike_steps: [true]}", ["budget.spike_steps", "found True", "wanted a whole number"]),
-        ("budget", "{steps: 4, batch_size: 3, loss_scale: yes}", ["budget.loss_scale", "found True", "wanted a number"]),
-        ("budget", "{steps: 99999999, batch_size: 3}", ["budget.steps", "found 99,999,999", "at most 10,000,000"]),
-        ("budget", "{steps: 99999999999999999999, batch_size: 3}", ["budget.steps", "found 99999999999999999999", "wanted a whole number"]),
+        (
+            "budget",
+            "{steps: 4, batch_size: 3, spike_steps: [true]}",
+            ["budget.spike_steps", "found True", "wanted a whole number"],
+        ),
+        (
+            "budget",
+            "{steps: 4, batch_size: 3, loss_scale: yes}",
+            ["budget.loss_scale", "found True", "wanted a number"],
+        ),
+        (
+            "budget",
+            "{steps: 99999999, batch_size: 3}",
+            ["budget.steps", "found 99,999,999", "at most 10,000,000"],
+        ),
+        (
+            "budget",
+            "{steps: 99999999999999999999, batch_size: 3}",
+            ["budget.steps", "found 99999999999999999999", "wanted a whole number"],
+        ),
         ("region", "{share: '0.5'}", ["region.share", "found '0.5'", "wanted a number"]),
         ("region", "{least_seeds: true}", ["region.least_seeds", "found True", "wanted a whole number"]),
         ("workers", "{tile: true}", ["workers.tile", "found True", "wanted a whole number"]),
@@ -120,7 +149,9 @@ def test_constants_are_kept_and_named() -> None:
 )
 def test_errors_say_where_what_and_what_instead(key: str, value: str, words: list[str]) -> None:
     """Each error names the key's path, what was found, and what is accepted or nearest."""
-    message = wrong(changed(key, value) if "3000" not in value else changed(key, value).replace("seeds: 3", "seeds: 100"))
+    message = wrong(
+        changed(key, value) if "3000" not in value else changed(key, value).replace("seeds: 3", "seeds: 100")
+    )
     for word in words:
         assert word in message
     assert len(message.splitlines()) == 1
@@ -128,7 +159,13 @@ def test_errors_say_where_what_and_what_instead(key: str, value: str, words: lis
 
 def test_all_errors_come_at_once() -> None:
     """Five mistakes give five lines."""
-    text = changed("lr", "[-1]").replace("digits", "digit").replace("unit_norm", "unitnorm").replace("seeds: 3", "seeds: 0") + "\nfoo: 1"
+    text = (
+        changed("lr", "[-1]")
+        .replace("digits", "digit")
+        .replace("unit_norm", "unitnorm")
+        .replace("seeds: 3", "seeds: 0")
+        + "\nfoo: 1"
+    )
     assert len(wrong(text).splitlines()) == 5
 
 
@@ -146,16 +183,34 @@ def test_a_thousand_equal_mistakes_are_twenty_lines() -> None:
 
 def test_anchors_may_be_used_and_not_abused() -> None:
     """An anchor stands for its value; a few lines of them that stand for millions of values, or for themselves, are refused."""
-    assert parse_spec(TINY.replace("[1e-2, 10]", "&axis [0.1, 1]").replace("[1e-3, 1e-2, 30]", "&other [0.1, 1]") + "\n").lr == (0.1, 1.0)
-    shared = TINY.replace("lr: [1e-3, 1e-2, 30]", "lr: &axis [0.1, 1]").replace("weight_decay: [1e-2, 10]", "weight_decay: *axis")
+    assert parse_spec(
+        TINY.replace("[1e-2, 10]", "&axis [0.1, 1]").replace("[1e-3, 1e-2, 30]", "&other [0.1, 1]") + "\n"
+    ).lr == (0.1, 1.0)
+    shared = TINY.replace("lr: [1e-3, 1e-2, 30]", "lr: &axis [0.1, 1]").replace(
+        "weight_decay: [1e-2, 10]", "weight_decay: *axis"
+    )
     assert parse_spec(shared).weight_decay == (0.1, 1.0)
-    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 30))
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 30)
+    )
     assert "with every anchor written out" in wrong(bomb)
     assert "with every anchor written out" in wrong("lr: &ring [*ring]")
     assert "nested too deeply" in wrong("lr: " + "[" * 5000)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "", "just words", "name: a\nname: b", "\x00", "? [a]\n: 1", "!!python/object/apply:os.system ['true']"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "- 1",
+        "",
+        "just words",
+        "name: a\nname: b",
+        "\x00",
+        "? [a]\n: 1",
+        "!!python/object/apply:os.system ['true']",
+    ],
+)
 def test_not_a_spec(text: str) -> None:
     """What is not YAML, or not a mapping, or says a key twice, or calls for Python, is refused in a sentence."""
     assert wrong(text)
@@ -175,9 +230,27 @@ VALUES = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from(["digits", "none", "adamw", "clip_norm", "absent:f", "math:sqrt", "json:dumps", "trainers.transforms.clip_norm:clip_norm"]),
+    | st.sampled_from(
+        [
+            "digits",
+            "none",
+            "adamw",
+            "clip_norm",
+            "absent:f",
+            "math:sqrt",
+            "json:dumps",
+            "trainers.transforms.clip_norm:clip_norm",
+        ]
+    ),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "factory", "low", "high", "steps", "points_per_decade", "max_norm", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "factory", "low", "high", "steps", "points_per_decade", "max_norm", "x"]
+            ),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=6,
 )
@@ -193,38 +266,69 @@ def test_malformed_specs_are_errors_in_words(content: dict[str, object]) -> None
 
 def json_ready() -> dict[str, object]:
     ready: dict[str, object] = json.loads(parse_spec(TINY).canonical())
-    return {key: value for key, value in ready.items() if key in ("name", "lr", "weight_decay", "seeds")} | {"budget": {"steps": 1, "batch_size": 1}}
+    return {key: value for key, value in ready.items() if key in ("name", "lr", "weight_decay", "seeds")} | {
+        "budget": {"steps": 1, "batch_size": 1}
+    }
 
 
 def test_defaults_of_methods_stand_in_the_factories() -> None:
     """Every constant of every transform has a default, so that a name alone is a complete choice."""
     for factory in TRANSFORMS.values():
-        assert all(p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values())
+        assert all(
+            p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values()
+        )
 
 
 def test_lists_of_constants_are_axes() -> None:
     """A constant that takes no list may be given one: every combination is a choice of its own; lists that a constant takes stay lists."""
-    spec = parse_spec(changed("transforms", "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]"))
-    assert [choice.label for choice in spec.transforms][1:] == [*(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)), "clip_norm(max_norm=0.5)"]
-    assert parse_spec(changed("model", "{name: mlp, hidden: [8, 8]}")).model[0].keywords() == {"hidden": (8, 8)}
-    assert [choice.label for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
+    spec = parse_spec(
+        changed(
+            "transforms",
+            "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]",
+        )
+    )
+    assert [choice.label for choice in spec.transforms][1:] == [
+        *(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)),
+        "clip_norm(max_norm=0.5)",
+    ]
+    assert parse_spec(changed("model", "{name: mlp, hidden: [8, 8]}")).model[0].keywords() == {
+        "hidden": (8, 8)
+    }
+    assert [
+        choice.label
+        for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer
+    ] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
     assert "numerator is an empty list" in wrong(changed("transforms", "[{name: autoscale, numerator: []}]"))
     assert "numerator is -1" in wrong(changed("transforms", "[{name: autoscale, numerator: [2, -1]}]"))
 
 
 def test_conditions_are_settings_of_their_own() -> None:
     """Varied keys of the budget multiply the cells; each combination has its own setting, a budget with its value, and a name."""
-    plain, varied = parse_spec(TINY), parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n")
+    plain, varied = (
+        parse_spec(TINY),
+        parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n"),
+    )
     assert varied.size == 4 * plain.size
     assert (
         parse_spec(
-            json.dumps(json.loads(varied.canonical()) | {key: [choice.name for choice in getattr(plain, key)] for key in ("workload", "model", "optimizer", "transforms")})
+            json.dumps(
+                json.loads(varied.canonical())
+                | {
+                    key: [choice.name for choice in getattr(plain, key)]
+                    for key in ("workload", "model", "optimizer", "transforms")
+                }
+            )
         ).conditions
         == varied.conditions
     )
     plans = [make_plan(spec, {"digits/mlp": "x"}) for spec in (plain, varied)]
-    assert set(plans[0].keys) < set(plans[1].keys)  # the budget itself is one of the conditions, and its cells are the same cells
-    found = [(setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size) for setting in plans[1].settings.values()]
+    assert set(plans[0].keys) < set(
+        plans[1].keys
+    )  # the budget itself is one of the conditions, and its cells are the same cells
+    found = [
+        (setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size)
+        for setting in plans[1].settings.values()
+    ]
     assert found == [(f"loss_scale={c:g}, spike_size={k:g}", c, k) for c in (1, 0.01) for k in (1, 1e8)]
 
 
@@ -241,10 +345,14 @@ def test_bad_conditions(value: str, word: str) -> None:
 
 def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same spec comes out without a factory being looked at; whatever was not launched with is checked as ever, its types included."""
-    text = changed("transforms", "[none, {name: clip_norm, max_norm: [1, 2.5]}, {name: zscore, eps: 1e-6}]").replace("model: mlp", "model: {name: mlp, hidden: [8, 8]}")
+    text = changed(
+        "transforms", "[none, {name: clip_norm, max_norm: [1, 2.5]}, {name: zscore, eps: 1e-6}]"
+    ).replace("model: mlp", "model: {name: mlp, hidden: [8, 8]}")
     spec = parse_spec(text)
     launched = marks(spec.canonical())
-    other = [text.replace("[1, 2.5]", found) for found in ("[1, 3]", "[1, -2.5]", "[true, 2.5]", "[1, 2.5, two]")]
+    other = [
+        text.replace("[1, 2.5]", found) for found in ("[1, 3]", "[1, -2.5]", "[true, 2.5]", "[1, 2.5, two]")
+    ]
     expected = [problem_of(one) for one in other]
     assert [problem_of(one, launched) for one in other] == expected
     assert expected[0] is None

@@ -65,7 +65,9 @@ def test_holm() -> None:
     assert holm([0.5, 0.9]) == [1.0, 1.0]
 
 
-def question(values: tuple[float, ...], *, above: bool = True, n_seeds: int = 5, **estimate: object) -> Question:
+def question(
+    values: tuple[float, ...], *, above: bool = True, n_seeds: int = 5, **estimate: object
+) -> Question:
     comparison = Comparison("none", Estimate(values, **estimate), 0.0, above)  # type: ignore[arg-type]
     return Question("id", "sentence", "source", "w", n_seeds, n_seeds, Finding("m", "u", (comparison,)))
 
@@ -105,7 +107,10 @@ def test_identical_twins_are_inconclusive() -> None:
 
 def test_every_comparison_must_hold() -> None:
     """One comparison on the wrong side is enough to keep a claim from being supported."""
-    good, bad = Comparison("a", Estimate(CLEAR), 0.0, True), Comparison("b", Estimate((0.1, -0.1, 0.2, -0.2, 0.0)), 0.0, True)
+    good, bad = (
+        Comparison("a", Estimate(CLEAR), 0.0, True),
+        Comparison("b", Estimate((0.1, -0.1, 0.2, -0.2, 0.0)), 0.0, True),
+    )
     (claim,) = judge([Question("id", "s", "s", "w", 5, 5, Finding("m", "u", (good, bad)))], 0.95, 3)
     assert claim.verdict == INCONCLUSIVE
     assert claim.against == "against b"

@@ -21,19 +21,33 @@ def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
-    assert study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+    assert (
+        study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+    )
     code, (synced,) = answer(capsys, "sync", str(tiny), "--home", str(home))
     assert code == 0
-    assert synced == {"study": "tiny", "stored": 36, "mlflow_runs": 36, "mlflow_trouble": None, "complete": True}
+    assert synced == {
+        "study": "tiny",
+        "stored": 36,
+        "mlflow_runs": 36,
+        "mlflow_trouble": None,
+        "complete": True,
+    }
     client, before = MlflowClient(Home(home).mlflow_uri), runs(home)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
     assert any(file.path == "claims.md" for file in client.list_artifacts(parent.info.run_id))
-    first, second, third = client.search_runs([experiment.experiment_id], "tags.stability_study = 'cell'", max_results=3)
+    first, second, third = client.search_runs(
+        [experiment.experiment_id], "tags.stability_study = 'cell'", max_results=3
+    )
     client.delete_run(first.info.run_id)
-    client.create_run(experiment.experiment_id, tags={"stability_study": "cell", "cell_key": second.data.tags["cell_key"]})
-    double = client.create_run(experiment.experiment_id, tags={"stability_study": "cell", "cell_key": third.data.tags["cell_key"]})
+    client.create_run(
+        experiment.experiment_id, tags={"stability_study": "cell", "cell_key": second.data.tags["cell_key"]}
+    )
+    double = client.create_run(
+        experiment.experiment_id, tags={"stability_study": "cell", "cell_key": third.data.tags["cell_key"]}
+    )
     client.set_terminated(double.info.run_id)
     code, found = answer(capsys, "sync", "--home", str(home))
     assert (code, len(found)) == (0, 1)
@@ -45,22 +59,35 @@ def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest
 def test_sync_of_several_studies(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a spec every study of the home is brought up, as it was last launched."""
     home, other = tmp_path / "home", tmp_path / "other.yaml"
-    other.write_text(TINY.replace("name: tiny", "name: other").replace("[none, unit_norm]", "[none, {name: clip_norm, max_norm: 0.5}]"))
+    other.write_text(
+        TINY.replace("name: tiny", "name: other").replace(
+            "[none, unit_norm]", "[none, {name: clip_norm, max_norm: 0.5}]"
+        )
+    )
     for spec in (tiny, other):
-        assert study("launch", str(spec), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+        assert (
+            study("launch", str(spec), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9")
+            == 0
+        )
     code, found = answer(capsys, "sync", "--home", str(home))
     assert code == 0
     assert [(one["study"], one["mlflow_runs"]) for one in found] == [("tiny", 36), ("other", 36)]
 
 
-def test_sync_without_a_tracker_or_a_home(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sync_without_a_tracker_or_a_home(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A tracker that is away is said, with exit 3; a home that is not there is wrong input, and is not made."""
     home = tmp_path / "home"
     assert study("sync", str(tiny), "--home", str(home)) == 2
     assert "launch a study first" in capsys.readouterr().err
     assert not home.exists()
-    assert study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
-    code, (synced,) = answer(capsys, "sync", str(tiny), "--home", str(home), "--tracking-uri", "http://127.0.0.1:9")
+    assert (
+        study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+    )
+    code, (synced,) = answer(
+        capsys, "sync", str(tiny), "--home", str(home), "--tracking-uri", "http://127.0.0.1:9"
+    )
     assert (code, synced["mlflow_runs"], synced["complete"]) == (3, 0, False)
     assert synced["mlflow_trouble"]
 

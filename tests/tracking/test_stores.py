@@ -81,7 +81,19 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
         mirror.finish()
         assert mirror.trouble is None
 
-    mirrored([*records(2), replace(RECORD, key="d", outcome="diverged", reason="nonfinite_loss", diverged_step=7, metric_final=None)])
+    mirrored(
+        [
+            *records(2),
+            replace(
+                RECORD,
+                key="d",
+                outcome="diverged",
+                reason="nonfinite_loss",
+                diverged_step=7,
+                metric_final=None,
+            ),
+        ]
+    )
     store = MlflowStore(uri, "s")
     client = MlflowClient(uri)
     client.create_run(store.experiment_id, tags={"stability_study": "cell", "cell_key": "k2"})
@@ -97,7 +109,10 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     assert diverged.data.metrics["diverged_step"] == 7
     assert "accuracy_final" not in diverged.data.metrics
     assert diverged.data.params["lr"] == "0.1"
-    assert [(m.step, m.value) for m in client.get_metric_history(diverged.info.run_id, "accuracy")] == [(0, 0.1), (10, 0.9)]
+    assert [(m.step, m.value) for m in client.get_metric_history(diverged.info.run_id, "accuracy")] == [
+        (0, 0.1),
+        (10, 0.9),
+    ]
 
 
 DYNAMICS = '{"step": [0, 5, 10], "grad_std": [0.5, null, 0.25], "scale": [1.0, 1.5, 2.0]}'
@@ -107,33 +122,57 @@ def left_behind(path: Path, names: dict[str, str]) -> dict[str, list[str]]:
     """Every row that belongs to a run, by table, without what differs from run to run: ids (named instead) and times of day."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        start = {row["run_uuid"]: row["start_time"] for row in connection.execute("SELECT run_uuid, start_time FROM runs")}
+        start = {
+            row["run_uuid"]: row["start_time"]
+            for row in connection.execute("SELECT run_uuid, start_time FROM runs")
+        }
 
         def plain(row: sqlite3.Row) -> str:
             values = dict(row)
-            values |= {key: values[key] - start[row["run_uuid"]] for key in ("start_time", "end_time", "timestamp") if values.get(key) is not None}
+            values |= {
+                key: values[key] - start[row["run_uuid"]]
+                for key in ("start_time", "end_time", "timestamp")
+                if values.get(key) is not None
+            }
             text = json.dumps(values, sort_keys=True)
             for run_id, name in names.items():
                 text = text.replace(run_id, name)
             return text
 
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         content = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
-    return {name: sorted(map(plain, rows)) for name, rows in content.items() if rows and "run_uuid" in rows[0].keys()}  # noqa: SIM118  # a row is no mapping
+    return {
+        name: sorted(map(plain, rows))
+        for name, rows in content.items()
+        if rows and "run_uuid" in rows[0].keys()  # noqa: SIM118  # a row is no mapping
+    }
 
 
 def test_both_roads_leave_the_same(tmp_path: Path) -> None:
     """What a batch leaves in each table of MLflow's database is what MLflow's own client leaves there."""
     kinds = [
         RECORD,
-        replace(RECORD, key="d", outcome="diverged", reason="nonfinite_loss", diverged_step=7, loss_final=None, metric_final=None, constants='{"numerator": 2}'),
+        replace(
+            RECORD,
+            key="d",
+            outcome="diverged",
+            reason="nonfinite_loss",
+            diverged_step=7,
+            loss_final=None,
+            metric_final=None,
+            constants='{"numerator": 2}',
+        ),
         replace(RECORD, key="c", dynamics=DYNAMICS, curve=((0, 2.3, 0.1), (5, 1.0, 0.1), (10, 0.5, None))),
     ]
     left = {}
     for road in ("batch", "client"):
         path = tmp_path / road / "mlflow.db"
         path.parent.mkdir()
-        store = MlflowStore(f"sqlite:///{path}", "s", tmp_path / "artifacts", {"s": {"batch_size": 64, "loss_scale": 0.1}})
+        store = MlflowStore(
+            f"sqlite:///{path}", "s", tmp_path / "artifacts", {"s": {"batch_size": 64, "loss_scale": 0.1}}
+        )
         assert isinstance(store._runs, DatabaseRuns)
         if road == "client":
             store._runs = ClientRuns(store._client, store.experiment_id)
@@ -141,7 +180,9 @@ def test_both_roads_leave_the_same(tmp_path: Path) -> None:
             store._runs._one_by_one = None  # type: ignore[assignment]  # must not be needed
         found = dict(store.write(kinds))
         assert store.complete_runs() == found
-        left[road] = left_behind(path, {str(run_id): key for key, run_id in found.items()} | {store.parent_id: "parent"})
+        left[road] = left_behind(
+            path, {str(run_id): key for key, run_id in found.items()} | {store.parent_id: "parent"}
+        )
     assert left["batch"] == left["client"]
     assert set(left["batch"]) == {"runs", "tags", "params", "metrics", "latest_metrics"}
     assert sum("loss_scale" in row for row in left["batch"]["params"]) == len(kinds)
@@ -226,7 +267,9 @@ def test_a_record_that_cannot_be_shown_stops_no_other(tmp_path: Path, ledger: Le
     mirror.add(f"k{k}" for k in range(5))
     mirror.finish()
     assert (mirror.waiting, mirror.trouble) == (1, "KeyError: 'grad_std'")
-    assert set(ledger.runs("s", "t")) == set(MlflowStore(uri, "s").complete_runs()) == {"k0", "k1", "k3", "k4"}
+    assert (
+        set(ledger.runs("s", "t")) == set(MlflowStore(uri, "s").complete_runs()) == {"k0", "k1", "k3", "k4"}
+    )
 
 
 def test_a_tracker_that_takes_nothing_is_not_asked_cell_by_cell(ledger: Ledger) -> None:
@@ -255,7 +298,9 @@ def test_a_tracker_that_takes_nothing_is_not_asked_cell_by_cell(ledger: Ledger) 
 def test_giving_up_notes_what_was_written(tmp_path: Path, ledger: Ledger, kind: type) -> None:
     """Left in haste, the mirror writes no more than what is on its way, and the ledger knows of every run there is."""
     store = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", "s")
-    store._runs = store._runs if kind is DatabaseRuns else ClientRuns(store._client, store.experiment_id, threads=2)
+    store._runs = (
+        store._runs if kind is DatabaseRuns else ClientRuns(store._client, store.experiment_id, threads=2)
+    )
     begun = threading.Event()
 
     class Watched:
@@ -286,7 +331,11 @@ class TestRunStores:
 
     @pytest.fixture(params=["embedded", "server"])
     def uri(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path / 'mlflow.db'}" if request.param == "embedded" else str(request.getfixturevalue("server"))
+        return (
+            f"sqlite:///{tmp_path / 'mlflow.db'}"
+            if request.param == "embedded"
+            else str(request.getfixturevalue("server"))
+        )
 
     def test_what_is_written_is_complete(self, uri: str) -> None:
         """A written cell is known by its key to whoever opens the tracker next; writing is the only thing that adds runs."""
@@ -320,8 +369,14 @@ class TestRunStores:
         found = dict(store.write([sent[0], replace(sent[1], metric_name="no/name?"), sent[2]]))
         assert isinstance(found["k1"], Exception)
         assert "no/name?" in str(found["k1"])
-        assert len(MlflowClient(uri).search_runs([store.experiment_id], "tags.stability_study = 'cell'")) == 2, "a run was left open"
-        assert set(store.complete_runs()) == {"k0", "k2"} == {key for key, run in found.items() if isinstance(run, str)}
+        assert (
+            len(MlflowClient(uri).search_runs([store.experiment_id], "tags.stability_study = 'cell'")) == 2
+        ), "a run was left open"
+        assert (
+            set(store.complete_runs())
+            == {"k0", "k2"}
+            == {key for key, run in found.items() if isinstance(run, str)}
+        )
 
     def test_the_end_can_be_told_again(self, uri: str, tmp_path: Path) -> None:
         """Figures, tags and files of the study are on one finished parent run, however often they are sent."""
@@ -331,7 +386,11 @@ class TestRunStores:
             store.finish({"cells": 3.0}, {"claim.x": verdict}, [tmp_path / "page.md"])
         client = MlflowClient(uri)
         (parent,) = client.search_runs([store.experiment_id], "tags.stability_study = 'parent'")
-        assert (parent.info.status, parent.data.tags["claim.x"], parent.data.metrics["cells"]) == ("FINISHED", "supported", 3.0)
+        assert (parent.info.status, parent.data.tags["claim.x"], parent.data.metrics["cells"]) == (
+            "FINISHED",
+            "supported",
+            3.0,
+        )
         assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["page.md"]
 
 

@@ -12,7 +12,18 @@ import torch
 from torch import Tensor, nn, optim
 
 import trainers
-from trainers import OPTIMIZERS, Budget, Optimizer, Transform, Workload, attach, make_optimizer, make_transform, make_workload, train_serial
+from trainers import (
+    OPTIMIZERS,
+    Budget,
+    Optimizer,
+    Transform,
+    Workload,
+    attach,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_serial,
+)
 from trainers.attachment import KEY, MOMENTS, Attachment
 from trainers.optimizers.lion import Lion
 from trainers.transforms.base import Signal, State, Tensors
@@ -31,7 +42,10 @@ def spiky(keep_count: bool = True) -> Transform:
     """Invented: adds the gradient before to this one; restarts the optimizer every fifth step and halves lr every third."""
 
     def init(params: Tensors) -> State:
-        return {"step": torch.zeros((), dtype=torch.float64), **{f"last.{name}": torch.zeros_like(p) for name, p in params.items()}}
+        return {
+            "step": torch.zeros((), dtype=torch.float64),
+            **{f"last.{name}": torch.zeros_like(p) for name, p in params.items()},
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         out = {name: g + 0.5 * state[f"last.{name}"] for name, g in grads.items()}
@@ -71,7 +85,9 @@ def digits() -> Workload:
 class Loop:
     """A user's own loop: a plain module, `torch.optim` and a scheduler."""
 
-    def __init__(self, optimizer: Optimizer, name: str, budget: Budget, weight_decay: float = 0.1, **options: Any) -> None:
+    def __init__(
+        self, optimizer: Optimizer, name: str, budget: Budget, weight_decay: float = 0.1, **options: Any
+    ) -> None:
         self.model = digits().initial_model(SEED).double()
         self.rule = optimizer.reference(self.model.parameters(), LR[name], weight_decay)
         self.scheduler = optim.lr_scheduler.LambdaLR(self.rule, budget.lr_factor)
@@ -98,7 +114,11 @@ def budget() -> Budget:
 def test_equals_the_serial_trainer(name: str, transform: str) -> None:
     """Losses of the user's loop are bitwise those of `train_serial`, under a scheduler, with restarts and scaled lr."""
     optimizer = make_optimizer(name, **({"momentum": 0.9} if name in ("sgd", "rmsprop") else {}))
-    cell = {"lr_C": torch.tensor([LR[name]], dtype=torch.float64), "weight_decay_C": torch.tensor([0.1], dtype=torch.float64), "seed": SEED}
+    cell = {
+        "lr_C": torch.tensor([LR[name]], dtype=torch.float64),
+        "weight_decay_C": torch.tensor([0.1], dtype=torch.float64),
+        "seed": SEED,
+    }
     wanted = train_serial(digits(), TRANSFORMS[transform](), optimizer, budget(), **cell).loss_KC[1:, 0]  # type: ignore[arg-type]
     loop = Loop(optimizer, name, budget())
     attach(loop.rule, TRANSFORMS[transform]())
@@ -116,7 +136,14 @@ def test_resume_is_bitwise(transform: str) -> None:
     attach(first.rule, TRANSFORMS[transform]())
     first.run(7)
     file = io.BytesIO()
-    torch.save({"model": first.model.state_dict(), "optimizer": first.rule.state_dict(), "scheduler": first.scheduler.state_dict()}, file)
+    torch.save(
+        {
+            "model": first.model.state_dict(),
+            "optimizer": first.rule.state_dict(),
+            "scheduler": first.scheduler.state_dict(),
+        },
+        file,
+    )
     first.run(3)  # what was saved does not change behind its back
     file.seek(0)
     saved = torch.load(file, weights_only=True)
@@ -178,7 +205,12 @@ def test_scheduler_sees_its_own_lr() -> None:
             raise RuntimeError("out of memory")
 
     p = nn.Parameter(torch.ones(2))
-    halved = Transform(lambda params: {}, lambda grads, state, params: (grads, state), "halved", signal=lambda state: Signal(torch.tensor(False), torch.tensor(0.5)))
+    halved = Transform(
+        lambda params: {},
+        lambda grads, state, params: (grads, state),
+        "halved",
+        signal=lambda state: Signal(torch.tensor(False), torch.tensor(0.5)),
+    )
     for kind in (optim.SGD, Fails):
         rule = kind([p], lr=0.8)
         attach(rule, halved)
@@ -281,7 +313,11 @@ def test_restart_forgets_every_moment(kind: type[optim.Optimizer], keep_count: b
         def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
             return grads, {"step": state["step"] + 1}
 
-        return Transform(lambda params: {"step": torch.zeros(())}, update, signal=lambda state: Signal(state["step"] == count, torch.tensor(1.0), keep_count))
+        return Transform(
+            lambda params: {"step": torch.zeros(())},
+            update,
+            signal=lambda state: Signal(state["step"] == count, torch.tensor(1.0), keep_count),
+        )
 
     p = nn.Parameter(torch.linspace(1, 2, 5))
     rule = settings(p)
@@ -302,7 +338,13 @@ def test_restart_forgets_every_moment(kind: type[optim.Optimizer], keep_count: b
 
 def test_moments_agree_with_the_optimizers() -> None:
     """What the serial trainer restarts is what `attach` restarts."""
-    for name, constants in (("sgd", {"momentum": 0.9}), ("adam", {}), ("adamw", {}), ("rmsprop", {"momentum": 0.9, "centered": True}), ("lion", {})):
+    for name, constants in (
+        ("sgd", {"momentum": 0.9}),
+        ("adam", {}),
+        ("adamw", {}),
+        ("rmsprop", {"momentum": 0.9, "centered": True}),
+        ("lion", {}),
+    ):
         optimizer = make_optimizer(name, **constants)
         declared = MOMENTS[type(optimizer.reference([nn.Parameter(torch.zeros(1))], 0.1, 0.0))]
         assert set(declared) - {"max_exp_avg_sq"} == set(optimizer.moments.values())

@@ -12,7 +12,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.trainers.test_checkpoint import Dying, same
-from trainers import Budget, Checkpoint, Workload, feed, make_optimizer, make_transform, train_fused, train_serial
+from trainers import (
+    Budget,
+    Checkpoint,
+    Workload,
+    feed,
+    make_optimizer,
+    make_transform,
+    train_fused,
+    train_serial,
+)
 from trainers.feed import Feed
 from trainers.models import model_factory
 from trainers.workloads.augmentation import Augmentation
@@ -24,12 +33,26 @@ RELATIVE = 1e-9
 EVERYTHING = Augmentation(crop=2, flip=True, cutmix_alpha=1.0, cutmix_probability=0.5, classes=5)
 X = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(40) % 5
-CELLS: dict[str, Any] = {"lr_C": torch.tensor([1e-3, 1e-2]), "weight_decay_C": torch.tensor([0.1, 0.0]), "seed": 2}
+CELLS: dict[str, Any] = {
+    "lr_C": torch.tensor([1e-3, 1e-2]),
+    "weight_decay_C": torch.tensor([0.1, 0.0]),
+    "seed": 2,
+}
 
 
 def pictures(augmentation: Augmentation = EVERYTHING, x: Tensor | Stored = X) -> Workload:
     """Forty pictures of noise in five classes."""
-    return pixel_workload("noise", model_factory("convnet"), (x, Y), (X[:7], Y[:7]), (3, 8, 8), 5, augmentation, 0.1, *statistics(X))
+    return pixel_workload(
+        "noise",
+        model_factory("convnet"),
+        (x, Y),
+        (X[:7], Y[:7]),
+        (3, 8, 8),
+        5,
+        augmentation,
+        0.1,
+        *statistics(X),
+    )
 
 
 def windows(image: Tensor, crop: int) -> dict[bytes, tuple[int, int, bool]]:
@@ -39,7 +62,11 @@ def windows(image: Tensor, crop: int) -> dict[bytes, tuple[int, int, bool]]:
         padded = functional.pad(image.flip(2) if mirrored else image, (crop,) * 4)
         for top in range(2 * crop + 1):
             for left in range(2 * crop + 1):
-                found[padded[:, top : top + 8, left : left + 8].contiguous().numpy().tobytes()] = (top, left, mirrored)
+                found[padded[:, top : top + 8, left : left + 8].contiguous().numpy().tobytes()] = (
+                    top,
+                    left,
+                    mirrored,
+                )
     return found
 
 
@@ -50,14 +77,20 @@ def test_crop_and_flip_are_windows_and_mirror_images() -> None:
     for seed in range(20):
         out, y = augment(X, Y, seed)
         assert torch.equal(y, Y)
-        seen |= {windows(before, 2)[after.contiguous().numpy().tobytes()] for before, after in zip(X, out, strict=True)}
+        seen |= {
+            windows(before, 2)[after.contiguous().numpy().tobytes()]
+            for before, after in zip(X, out, strict=True)
+        }
     assert len(seen) == 50
 
 
 def test_without_flip_nothing_is_mirrored() -> None:
     """Crop alone moves images, flip alone mirrors them."""
     moved, mirrored = Augmentation(crop=1)(X, Y, 3)[0], Augmentation(flip=True)(X, Y, 3)[0]
-    assert not any(windows(before, 1)[after.contiguous().numpy().tobytes()][2] for before, after in zip(X, moved, strict=True))
+    assert not any(
+        windows(before, 1)[after.contiguous().numpy().tobytes()][2]
+        for before, after in zip(X, moved, strict=True)
+    )
     alike = [(torch.equal(a, b), torch.equal(a, b.flip(2))) for a, b in zip(X, mirrored, strict=True)]
     assert all(one != other for one, other in alike)
     assert 8 < sum(one for one, _ in alike) < 32
@@ -71,7 +104,10 @@ def test_cutmix_mixes_targets_as_it_mixes_pixels() -> None:
     for seed in range(200):
         x, y = augment(flat, torch.arange(40), seed)
         assert torch.equal(flat[:, 0, 0, 0], torch.arange(1, 41, dtype=torch.uint8))
-        counted = torch.stack([torch.bincount(image[0].flatten().int() - 1, minlength=40) for image in x]).double() / 64
+        counted = (
+            torch.stack([torch.bincount(image[0].flatten().int() - 1, minlength=40) for image in x]).double()
+            / 64
+        )
         torch.testing.assert_close(y, counted)
         mixed += not torch.equal(x, flat)
         shares.append(float(1 - y.diagonal().min()))
@@ -112,14 +148,23 @@ def test_constants_out_of_range(constants: dict[str, Any], words: str) -> None:
         Augmentation(**constants)
 
 
-def batches_of(workload: Workload, seed: int = 0, first: int = 0, **changes: Any) -> list[tuple[Tensor, Tensor]]:
+def batches_of(
+    workload: Workload, seed: int = 0, first: int = 0, **changes: Any
+) -> list[tuple[Tensor, Tensor]]:
     """What networks are given, step by step."""
     budget = Budget(steps=9, batch_size=12, **changes)
-    return [(torch.cat([x for x, _, _ in micro]), torch.cat([y for _, y, _ in micro])) for _, micro in Feed(workload, budget, seed, "cpu").steps(first)]
+    return [
+        (torch.cat([x for x, _, _ in micro]), torch.cat([y for _, y, _ in micro]))
+        for _, micro in Feed(workload, budget, seed, "cpu").steps(first)
+    ]
 
 
 def equal(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> bool:
-    return len(one) == len(other) and all(torch.equal(a, b) for pair, also in zip(one, other, strict=True) for a, b in zip(pair, also, strict=True))
+    return len(one) == len(other) and all(
+        torch.equal(a, b)
+        for pair, also in zip(one, other, strict=True)
+        for a, b in zip(pair, also, strict=True)
+    )
 
 
 def test_batches_do_not_depend_on_how_they_are_asked_for() -> None:
@@ -154,20 +199,41 @@ def test_fused_equals_serial() -> None:
 
 def test_half_precision_and_augmentation() -> None:
     """Normalised and mixed batches train in bfloat16 too."""
-    parts = pictures(), make_transform("none"), make_optimizer("adamw"), Budget(steps=3, batch_size=8, points=1, precision="bfloat16")
-    torch.testing.assert_close(train_fused(*parts, **CELLS).loss_KC, train_serial(*parts, **CELLS).loss_KC, rtol=0.05, atol=0)
+    parts = (
+        pictures(),
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=3, batch_size=8, points=1, precision="bfloat16"),
+    )
+    torch.testing.assert_close(
+        train_fused(*parts, **CELLS).loss_KC, train_serial(*parts, **CELLS).loss_KC, rtol=0.05, atol=0
+    )
 
 
 def test_a_cell_does_not_depend_on_the_tile() -> None:
     """A cell alone sees the batches that it sees beside others."""
-    parts = pictures(), make_transform("none"), make_optimizer("adamw"), Budget(steps=6, batch_size=8, points=3, precision="float64")
-    alone = train_fused(*parts, **{**CELLS, "lr_C": CELLS["lr_C"][:1], "weight_decay_C": CELLS["weight_decay_C"][:1]})
-    torch.testing.assert_close(alone.loss_KC[:, 0], train_fused(*parts, **CELLS).loss_KC[:, 0], rtol=RELATIVE, atol=0)
+    parts = (
+        pictures(),
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=6, batch_size=8, points=3, precision="float64"),
+    )
+    alone = train_fused(
+        *parts, **{**CELLS, "lr_C": CELLS["lr_C"][:1], "weight_decay_C": CELLS["weight_decay_C"][:1]}
+    )
+    torch.testing.assert_close(
+        alone.loss_KC[:, 0], train_fused(*parts, **CELLS).loss_KC[:, 0], rtol=RELATIVE, atol=0
+    )
 
 
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     """A run that died between two steps goes on with the augmentation that it would have had."""
-    parts = pictures(), make_transform("none"), make_optimizer("adamw"), Budget(steps=9, batch_size=8, points=3)
+    parts = (
+        pictures(),
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=9, batch_size=8, points=3),
+    )
     undisturbed = train_fused(*parts, **CELLS)
     with pytest.raises(KeyboardInterrupt):
         train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 5))
@@ -199,10 +265,18 @@ def test_examples_on_disk_train_as_those_in_memory(held: bool, monkeypatch: pyte
     monkeypatch.setattr(feed, "HELD_BYTES", 100 if held else 99)
     images = OnDisk()
     run: Callable[[Workload], Any] = lambda workload: train_fused(  # noqa: E731  # said once
-        workload, make_transform("none"), make_optimizer("adamw"), Budget(steps=5, batch_size=8, points=2), **CELLS
+        workload,
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=5, batch_size=8, points=2),
+        **CELLS,
     )
     assert same(run(pictures(x=images)), run(pictures()))
     assert max(images.read) == (40 if held else 8)
     other = OnDisk()
     other.identity = "forty others"
-    assert pictures(x=images).fingerprint() == pictures(x=OnDisk()).fingerprint() != pictures(x=other).fingerprint()
+    assert (
+        pictures(x=images).fingerprint()
+        == pictures(x=OnDisk()).fingerprint()
+        != pictures(x=other).fingerprint()
+    )

@@ -16,7 +16,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_json_has_what_a_reader_needs() -> None:
     """One JSON object with machine, versions, n, and for each width rates, ratio and share; a width too slow to try carries its reason."""
-    command = [sys.executable, "-m", "trainers.bench", "--json", "--models", "mlp", "--widths", "1", "4", "100000", "--seconds", "0.2", "--rounds", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "trainers.bench",
+        "--json",
+        "--models",
+        "mlp",
+        "--widths",
+        "1",
+        "4",
+        "100000",
+        "--seconds",
+        "0.2",
+        "--rounds",
+        "1",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -26,12 +41,16 @@ def test_json_has_what_a_reader_needs() -> None:
     assert set(result["matrix_product_flop_per_s"]) == {"float32", "bfloat16"}
     (found,) = result["models"]
     assert found["difference"] <= result["tolerance"]
-    assert found["flop_per_step"] == 2 * 64 * (3 * (64 * 64 + 64 * 64 + 64 * 10) - 64 * 64)  # the first layer needs no gradient by its input
+    assert found["flop_per_step"] == 2 * 64 * (
+        3 * (64 * 64 + 64 * 64 + 64 * 10) - 64 * 64
+    )  # the first layer needs no gradient by its input
     assert [row["width"] for row in found["rows"]] == [1, 4]
     assert [each["width"] for each in found["skipped"]] == [100_000]
     for row in found["rows"]:
         plain, fused = row["plain"], row["fused"]
-        assert row["ratio"]["rounds"] == pytest.approx([fused["cells_per_s"]["rounds"][0] / plain["cells_per_s"]["rounds"][0]])
+        assert row["ratio"]["rounds"] == pytest.approx(
+            [fused["cells_per_s"]["rounds"][0] / plain["cells_per_s"]["rounds"][0]]
+        )
         for kind in (plain, fused):
             assert kind["images_per_s"]["median"] == pytest.approx(kind["cells_per_s"]["median"] * 200 * 64)
             assert 0 < kind["share"]["median"] < 1.5
@@ -48,7 +67,14 @@ def test_no_speed_for_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         rates.checked("mlp", "cpu")
 
 
-@pytest.mark.parametrize(("arguments", "word"), [(["--models", "mlpp"], "invalid choice"), (["--widths", "0"], "at least 1"), (["--seconds", "0"], "more than 0")])
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--models", "mlpp"], "invalid choice"),
+        (["--widths", "0"], "at least 1"),
+        (["--seconds", "0"], "more than 0"),
+    ],
+)
 def test_wrong_input(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong argument ends with exit code 2 and says what is wanted."""
     with pytest.raises(SystemExit) as end:

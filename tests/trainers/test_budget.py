@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from tests.trainers.test_twins import RELATIVE, assert_twins
-from trainers import Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import (
+    Budget,
+    Curves,
+    Workload,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    train_serial,
+)
 from trainers.dynamics import Dynamics, measured
 from trainers.precision import GROWTH_INTERVAL, LossScale
 from trainers.spikes import spike_factors
@@ -22,14 +31,33 @@ HALF = 0.02
 
 @cache
 def workload(model: str = "mlp", dropout: float = 0.0, label_smoothing: float = 0.0) -> Workload:
-    return make_workload("digits", model, {"dropout": dropout} if dropout else {}, **({"label_smoothing": label_smoothing} if label_smoothing else {}))
+    return make_workload(
+        "digits",
+        model,
+        {"dropout": dropout} if dropout else {},
+        **({"label_smoothing": label_smoothing} if label_smoothing else {}),
+    )
 
 
 def run(
-    trainer: Any, budget: Budget, transform: str = "none", problem: Workload | None = None, lr: tuple[float, ...] = (1e-3, 1e-2), seed: int = 0, optimizer: str = "adamw"
+    trainer: Any,
+    budget: Budget,
+    transform: str = "none",
+    problem: Workload | None = None,
+    lr: tuple[float, ...] = (1e-3, 1e-2),
+    seed: int = 0,
+    optimizer: str = "adamw",
 ) -> Curves:
     lr_C = torch.tensor(lr, dtype=torch.float64)
-    curves: Curves = trainer(problem or workload(), make_transform(transform), make_optimizer(optimizer), budget, lr_C=lr_C, weight_decay_C=torch.full_like(lr_C, 0.1), seed=seed)
+    curves: Curves = trainer(
+        problem or workload(),
+        make_transform(transform),
+        make_optimizer(optimizer),
+        budget,
+        lr_C=lr_C,
+        weight_decay_C=torch.full_like(lr_C, 0.1),
+        seed=seed,
+    )
     return curves
 
 
@@ -52,7 +80,9 @@ def run(
 def test_fused_equals_serial(changes: dict[str, Any], model: str, transform: str) -> None:
     """Accumulation, loss scale, spikes, schedules and dynamics agree to rounding."""
     budget = replace(BASE, **changes)
-    fused, serial = (run(trainer, budget, transform, workload(model)) for trainer in (train_fused, train_serial))
+    fused, serial = (
+        run(trainer, budget, transform, workload(model)) for trainer in (train_fused, train_serial)
+    )
     assert_twins(fused, serial)
     if budget.dynamics:
         assert fused.dynamics is not None
@@ -60,14 +90,20 @@ def test_fused_equals_serial(changes: dict[str, Any], model: str, transform: str
         assert fused.dynamics.step_J == serial.dynamics.step_J
         assert fused.dynamics.layers == serial.dynamics.layers
         for name in (field.name for field in fields(Dynamics) if field.name not in ("step_J", "layers")):
-            torch.testing.assert_close(getattr(fused.dynamics, name), getattr(serial.dynamics, name), rtol=1e-6, atol=1e-12)
+            torch.testing.assert_close(
+                getattr(fused.dynamics, name), getattr(serial.dynamics, name), rtol=1e-6, atol=1e-12
+            )
 
 
-@pytest.mark.parametrize("problem", [{"dropout": 0.3}, {"label_smoothing": 0.1}, {"dropout": 0.5, "label_smoothing": 0.2}])
+@pytest.mark.parametrize(
+    "problem", [{"dropout": 0.3}, {"label_smoothing": 0.1}, {"dropout": 0.5, "label_smoothing": 0.2}]
+)
 def test_dropout_and_smoothing_are_twins(problem: dict[str, float]) -> None:
     """Masks are the same in fused and serial, with accumulation too, and the same whatever the tile's width."""
     budget = replace(BASE, accumulation=2)
-    fused, serial = (run(trainer, budget, "none", workload(**problem)) for trainer in (train_fused, train_serial))
+    fused, serial = (
+        run(trainer, budget, "none", workload(**problem)) for trainer in (train_fused, train_serial)
+    )
     assert_twins(fused, serial)
     alone = run(train_fused, budget, "none", workload(**problem), lr=(1e-2,))
     torch.testing.assert_close(alone.loss_KC[:, 0], fused.loss_KC[:, 1], rtol=RELATIVE, atol=0)
@@ -77,7 +113,12 @@ def test_dropout_and_smoothing_are_twins(problem: dict[str, float]) -> None:
 
 def test_accumulated_equals_whole_batch() -> None:
     """Without batch statistics, micro-batches give the gradient of the whole batch."""
-    torch.testing.assert_close(run(train_fused, BASE).loss_KC, run(train_fused, replace(BASE, accumulation=8)).loss_KC, rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        run(train_fused, BASE).loss_KC,
+        run(train_fused, replace(BASE, accumulation=8)).loss_KC,
+        rtol=1e-9,
+        atol=0,
+    )
 
 
 def test_spikes_are_per_seed_and_reach_the_gradient() -> None:
@@ -85,7 +126,10 @@ def test_spikes_are_per_seed_and_reach_the_gradient() -> None:
     budget = replace(BASE, spike_size=1000.0, spike_probability=0.3)
     assert spike_factors(budget, 1) == spike_factors(budget, 1) != spike_factors(budget, 2)
     planted = replace(BASE, spike_size=1000.0, spike_steps=(1,), dynamics=1)
-    calm, spiked = run(train_fused, replace(planted, spike_size=1.0)).dynamics, run(train_fused, planted).dynamics
+    calm, spiked = (
+        run(train_fused, replace(planted, spike_size=1.0)).dynamics,
+        run(train_fused, planted).dynamics,
+    )
     assert calm is not None
     assert spiked is not None
     torch.testing.assert_close(spiked.grad_norm_JC[0], 1000 * calm.grad_norm_JC[0])
@@ -93,7 +137,10 @@ def test_spikes_are_per_seed_and_reach_the_gradient() -> None:
 
 def test_loss_scale_scales_gradients_and_not_losses() -> None:
     """Recorded losses are unscaled; the gradient norm is multiplied by c."""
-    plain, scaled = run(train_fused, replace(BASE, dynamics=1)), run(train_fused, replace(BASE, dynamics=1, loss_scale=100.0))
+    plain, scaled = (
+        run(train_fused, replace(BASE, dynamics=1)),
+        run(train_fused, replace(BASE, dynamics=1, loss_scale=100.0)),
+    )
     assert plain.loss_initial == scaled.loss_initial
     assert plain.dynamics is not None
     assert scaled.dynamics is not None
@@ -130,25 +177,36 @@ def test_dynamics_know_directions_and_gains() -> None:
     budget = replace(BASE, dynamics=6, steps=12)
     kept = run(train_fused, budget, "gradient_stabilizer").dynamics
     assert kept is not None
-    torch.testing.assert_close(kept.least_cosine_JC, torch.ones_like(kept.least_cosine_JC), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        kept.least_cosine_JC, torch.ones_like(kept.least_cosine_JC), rtol=0, atol=1e-12
+    )
     assert (kept.cosine_JC < 0.999).all()
     assert (kept.tensor_norm_JC <= kept.out_norm_JC).all()
-    torch.testing.assert_close(kept.out_norm_JC[0], torch.full_like(kept.out_norm_JC[0], 6**0.5))  # six tensors, each of norm one at the first step
+    torch.testing.assert_close(
+        kept.out_norm_JC[0], torch.full_like(kept.out_norm_JC[0], 6**0.5)
+    )  # six tensors, each of norm one at the first step
     scored = run(train_fused, budget, "zscore").dynamics
     assert scored is not None
     assert (scored.gain_JCN <= 1 / scored.layer_std_JCN * (1 + 1e-9)).all()
-    torch.testing.assert_close(scored.gain_JCN, 1 / scored.layer_std_JCN, rtol=0.1, atol=0)  # the mean that is removed takes a few percent of the norm
+    torch.testing.assert_close(
+        scored.gain_JCN, 1 / scored.layer_std_JCN, rtol=0.1, atol=0
+    )  # the mean that is removed takes a few percent of the norm
 
 
 def test_spikes_are_recorded_between_the_regular_moments() -> None:
     """A spike's step is a moment of its own, with the same moments at every size, and its outgoing norm is that step's."""
     planted = replace(BASE, spike_size=1e6, spike_steps=(9,), dynamics=5)
-    spiked, calm = run(train_fused, planted, "clip_norm").dynamics, run(train_fused, replace(planted, spike_size=1.0), "clip_norm").dynamics
+    spiked, calm = (
+        run(train_fused, planted, "clip_norm").dynamics,
+        run(train_fused, replace(planted, spike_size=1.0), "clip_norm").dynamics,
+    )
     assert spiked is not None
     assert calm is not None
     assert spiked.step_J == calm.step_J == (1, 6, 9, 11, 16, 21)
     assert (spiked.grad_norm_JC[2] > 1e4).all()
-    torch.testing.assert_close(spiked.out_norm_JC[2], torch.ones_like(spiked.out_norm_JC[2]), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        spiked.out_norm_JC[2], torch.ones_like(spiked.out_norm_JC[2]), rtol=1e-4, atol=0
+    )
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -156,10 +214,18 @@ def test_spikes_are_recorded_between_the_regular_moments() -> None:
 def test_half_precision_is_twins(precision: str, model: str) -> None:
     """In half precision fused and serial agree to half precision's rounding, and differ from float32."""
     budget = replace(BASE, precision=precision, points=2, steps=16)
-    fused, serial = (run(trainer, budget, "none", workload(model), lr=(1e-4, 1e-3)) for trainer in (train_fused, train_serial))
+    fused, serial = (
+        run(trainer, budget, "none", workload(model), lr=(1e-4, 1e-3))
+        for trainer in (train_fused, train_serial)
+    )
     assert fused.outcome_C == serial.outcome_C
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=HALF, atol=0)
-    assert not torch.equal(fused.loss_KC, run(train_fused, replace(budget, precision="float32"), "none", workload(model), lr=(1e-4, 1e-3)).loss_KC)
+    assert not torch.equal(
+        fused.loss_KC,
+        run(
+            train_fused, replace(budget, precision="float32"), "none", workload(model), lr=(1e-4, 1e-3)
+        ).loss_KC,
+    )
 
 
 def test_overflow_in_one_cell_skips_that_cell_alone() -> None:

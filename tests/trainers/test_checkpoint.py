@@ -14,7 +14,11 @@ from trainers import Budget, Checkpoint, Curves, make_optimizer, make_transform,
 from trainers.width import train_within_memory
 
 BUDGET = Budget(steps=24, batch_size=32, points=4, dynamics=5, spike_steps=(9,), spike_size=50.0)
-CELLS = {"lr_C": torch.tensor([1e-3, 1e-2, 30.0, 1e8, 3e-3]), "weight_decay_C": torch.tensor([0.0, 0.1, 0.0, 1e3, 0.01]), "seed": 3}
+CELLS = {
+    "lr_C": torch.tensor([1e-3, 1e-2, 30.0, 1e8, 3e-3]),
+    "weight_decay_C": torch.tensor([0.0, 0.1, 0.0, 1e3, 0.01]),
+    "seed": 3,
+}
 
 
 class Dying(Checkpoint):
@@ -41,9 +45,13 @@ def same(a: Curves, b: Curves) -> bool:
     """Equal to the last bit, missing numbers included, save for the time taken."""
     tensors = ("loss_KC", "metric_KC", "loss_final_C", "metric_best_C")
     plain = ("outcome_C", "reason_C", "diverged_step_C", "loss_initial")
-    alike = all(torch.equal(getattr(a, name).nan_to_num(-1.0), getattr(b, name).nan_to_num(-1.0)) for name in tensors)
+    alike = all(
+        torch.equal(getattr(a, name).nan_to_num(-1.0), getattr(b, name).nan_to_num(-1.0)) for name in tensors
+    )
     seen = (a.dynamics is None and b.dynamics is None) or (
-        a.dynamics is not None and b.dynamics is not None and torch.equal(a.dynamics.grad_std_JC.nan_to_num(-1.0), b.dynamics.grad_std_JC.nan_to_num(-1.0))
+        a.dynamics is not None
+        and b.dynamics is not None
+        and torch.equal(a.dynamics.grad_std_JC.nan_to_num(-1.0), b.dynamics.grad_std_JC.nan_to_num(-1.0))
     )
     return alike and seen and all(getattr(a, name) == getattr(b, name) for name in plain)
 
@@ -51,12 +59,24 @@ def same(a: Curves, b: Curves) -> bool:
 @pytest.mark.parametrize("last", [1, 8, 9, 13, 18, 23])
 @pytest.mark.parametrize(
     ("model", "transform", "optimizer", "precision"),
-    [("mlp", "gradient_stabilizer", "adamw", "float32"), ("convnet", "zclip", "sgd", "float32"), ("mlp", "spam", "adam", "float16"), ("convnet", "autoscale", "lion", "float64")],
+    [
+        ("mlp", "gradient_stabilizer", "adamw", "float32"),
+        ("convnet", "zclip", "sgd", "float32"),
+        ("mlp", "spam", "adam", "float16"),
+        ("convnet", "autoscale", "lion", "float64"),
+    ],
 )
-def test_a_resumed_run_ends_with_the_same_bits(model: str, transform: str, optimizer: str, precision: str, last: int, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_same_bits(
+    model: str, transform: str, optimizer: str, precision: str, last: int, tmp_path: Path
+) -> None:
     """Model, buffers, optimizer, transform, loss scale, dropped cells, dynamics and the order of the data all go on."""
     constants = {"dropout": 0.1} if model == "mlp" else {}
-    parts = make_workload("digits", model, constants), make_transform(transform), make_optimizer(optimizer), replace(BUDGET, precision=precision)
+    parts = (
+        make_workload("digits", model, constants),
+        make_transform(transform),
+        make_optimizer(optimizer),
+        replace(BUDGET, precision=precision),
+    )
     undisturbed = train_fused(*parts, **CELLS)
     with pytest.raises(KeyboardInterrupt):
         train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", last))
@@ -133,10 +153,15 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing(tmp_path: Path) -> No
     """Where the folder is a file, the run goes on without."""
     (tmp_path / "file").write_text("")
     parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
-    assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "file" / "run", every=0.0)), train_fused(*parts, **CELLS))
+    assert same(
+        train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "file" / "run", every=0.0)),
+        train_fused(*parts, **CELLS),
+    )
 
 
-def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where memory holds two cells at a time, the run dies in its second part and goes on there."""
     from trainers import width
 

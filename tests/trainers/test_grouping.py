@@ -18,12 +18,22 @@ TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 CELLS = [(lr, wd) for wd in WEIGHT_DECAY for lr in LR]
 
 
-def losses(model: str, transform: str, precision: str, groups: list[list[int]]) -> tuple[dict[int, float], dict[int, str]]:
+def losses(
+    model: str, transform: str, precision: str, groups: list[list[int]]
+) -> tuple[dict[int, float], dict[int, str]]:
     """Final losses and outcomes by cell, trained in these groups."""
-    parts = make_workload("digits", model), make_transform(transform), make_optimizer("adamw"), replace(BUDGET, precision=precision)
+    parts = (
+        make_workload("digits", model),
+        make_transform(transform),
+        make_optimizer("adamw"),
+        replace(BUDGET, precision=precision),
+    )
     found, ended = {}, {}
     for group in groups:
-        lr, wd = (torch.tensor(values, dtype=torch.float64) for values in zip(*(CELLS[k] for k in group), strict=True))
+        lr, wd = (
+            torch.tensor(values, dtype=torch.float64)
+            for values in zip(*(CELLS[k] for k in group), strict=True)
+        )
         curves = train_fused(*parts, lr_C=lr, weight_decay_C=wd, seed=1)
         for k, loss, outcome in zip(group, curves.loss_final_C.tolist(), curves.outcome_C, strict=True):
             found[k], ended[k] = loss / curves.loss_initial, outcome
@@ -31,7 +41,9 @@ def losses(model: str, transform: str, precision: str, groups: list[list[int]]) 
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
-@pytest.mark.parametrize(("model", "transform"), [("mlp", "none"), ("mlp", "autoscale"), ("convnet", "gradient_stabilizer")])
+@pytest.mark.parametrize(
+    ("model", "transform"), [("mlp", "none"), ("mlp", "autoscale"), ("convnet", "gradient_stabilizer")]
+)
 def test_grouping_changes_rounding_alone(model: str, transform: str, precision: str) -> None:
     """One tile, tiles of five, and shuffled tiles of eight give every cell the same outcome, and the same loss within the tolerance."""
     everything = list(range(len(CELLS)))
@@ -39,7 +51,10 @@ def test_grouping_changes_rounding_alone(model: str, transform: str, precision: 
     whole, ended = losses(model, transform, precision, [everything])
     learned = [k for k in everything if ended[k] == "finished" and whole[k] < 0.5]
     assert len(learned) >= 6
-    for groups in ([everything[k : k + 5] for k in range(0, len(everything), 5)], [shuffled[k : k + 8] for k in range(0, len(everything), 8)]):
+    for groups in (
+        [everything[k : k + 5] for k in range(0, len(everything), 5)],
+        [shuffled[k : k + 8] for k in range(0, len(everything), 8)],
+    ):
         found, also = losses(model, transform, precision, groups)
         assert also == ended
         worst = max(abs(found[k] - whole[k]) / whole[k] for k in learned)

@@ -11,7 +11,18 @@ import pytorch_optimizer
 import torch
 from torch import Tensor
 
-from trainers import OPTIMIZERS, Budget, Optimizer, Transform, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import (
+    OPTIMIZERS,
+    Budget,
+    Optimizer,
+    Transform,
+    Workload,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    train_serial,
+)
 from trainers.transforms.base import Signal, State
 
 RELATIVE = 1e-12
@@ -50,26 +61,46 @@ def _one_thread() -> None:
 
 def parameters() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()}
+    return {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()
+    }
 
 
 def slopes(params: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     """A noisy pull towards 1, different at each step."""
     generator = torch.Generator().manual_seed(step)
-    return {name: 0.3 * (p.detach() - 1) + torch.randn(p.shape, generator=generator, dtype=p.dtype) for name, p in params.items()}
+    return {
+        name: 0.3 * (p.detach() - 1) + torch.randn(p.shape, generator=generator, dtype=p.dtype)
+        for name, p in params.items()
+    }
 
 
-def run_pure(rule: Optimizer, lr: float, weight_decay: float, restarts: tuple[int, ...] = (), keep_count: bool = False) -> Iterator[tuple[dict[str, Tensor], Any]]:
+def run_pure(
+    rule: Optimizer, lr: float, weight_decay: float, restarts: tuple[int, ...] = (), keep_count: bool = False
+) -> Iterator[tuple[dict[str, Tensor], Any]]:
     params = parameters()
     state = rule.init(params)
     for step in range(STEPS):
         grads = slopes(params, step)
         state = rule.restart(state, torch.tensor(step in restarts), keep_count)
-        params, state = rule.update(grads, state, params, torch.tensor(lr, dtype=torch.float64), torch.tensor(weight_decay, dtype=torch.float64))
+        params, state = rule.update(
+            grads,
+            state,
+            params,
+            torch.tensor(lr, dtype=torch.float64),
+            torch.tensor(weight_decay, dtype=torch.float64),
+        )
         yield params, state
 
 
-def run_torch(build: Any, lr: float, weight_decay: float, rule: Optimizer | None = None, restarts: tuple[int, ...] = (), keep_count: bool = False) -> Iterator[dict[str, Tensor]]:
+def run_torch(
+    build: Any,
+    lr: float,
+    weight_decay: float,
+    rule: Optimizer | None = None,
+    restarts: tuple[int, ...] = (),
+    keep_count: bool = False,
+) -> Iterator[dict[str, Tensor]]:
     params = {name: torch.nn.Parameter(p) for name, p in parameters().items()}
     reference = build(params.values(), lr, weight_decay)
     for step in range(STEPS):
@@ -81,9 +112,14 @@ def run_torch(build: Any, lr: float, weight_decay: float, rule: Optimizer | None
         yield {name: p.detach().clone() for name, p in params.items()}
 
 
-def assert_close(pure: Iterator[tuple[dict[str, Tensor], Any]], reference: Iterator[dict[str, Tensor]]) -> None:
+def assert_close(
+    pure: Iterator[tuple[dict[str, Tensor], Any]], reference: Iterator[dict[str, Tensor]]
+) -> None:
     """Equal at every step; an entry that passes zero is compared with the size of the others."""
-    found, wanted = torch.stack([flat(params) for params, _ in pure]), torch.stack([flat(params) for params in reference])
+    found, wanted = (
+        torch.stack([flat(params) for params, _ in pure]),
+        torch.stack([flat(params) for params in reference]),
+    )
     assert found.shape == (STEPS, 19)
     assert torch.isfinite(wanted).all()
     torch.testing.assert_close(found, wanted, rtol=RELATIVE, atol=RELATIVE * float(wanted.abs().mean()))
@@ -118,12 +154,17 @@ def test_lion_equals_pytorch_optimizer(lr: float, weight_decay: float) -> None:
 def test_restart_means_the_same_on_both_sides(name: str, constants: dict[str, Any], keep_count: bool) -> None:
     """A restart before steps 0, 50 and 51 leaves both sides equal to the end."""
     rule, restarts = make_optimizer(name, **constants), (0, 50, 51)
-    assert_close(run_pure(rule, 0.01, 0.1, restarts, keep_count), run_torch(rule.reference, 0.01, 0.1, rule, restarts, keep_count))
+    assert_close(
+        run_pure(rule, 0.01, 0.1, restarts, keep_count),
+        run_torch(rule.reference, 0.01, 0.1, rule, restarts, keep_count),
+    )
 
 
 @variants
 @pytest.mark.parametrize("keep_count", [False, True])
-def test_restart_zeroes_the_moments_and_nothing_else(name: str, constants: dict[str, Any], keep_count: bool) -> None:
+def test_restart_zeroes_the_moments_and_nothing_else(
+    name: str, constants: dict[str, Any], keep_count: bool
+) -> None:
     """Every moment is zero after a restart on both sides; the counter only if it is not kept; no restart changes nothing."""
     rule = make_optimizer(name, **constants)
     *_, (params, state) = run_pure(rule, 0.01, 0.1)
@@ -145,7 +186,9 @@ def test_restart_zeroes_the_moments_and_nothing_else(name: str, constants: dict[
     reference.step()
     rule.restart_reference(reference, keep_count)
     for memory in reference.state.values():
-        assert {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)} == set(rule.moments.values())
+        assert {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)} == set(
+            rule.moments.values()
+        )
         assert all(bool((memory[key] == 0).all()) for key in rule.moments.values())
         assert "step" not in memory or float(memory["step"]) == (1 if keep_count else 0)
 
@@ -184,7 +227,10 @@ def test_pure_and_dtype_kept(name: str, constants: dict[str, Any]) -> None:
     params = {k: p.float() for k, p in parameters().items()}
     grads, state = slopes(params, 0), rule.init(params)
     _, state = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
-    before = {key: {k: t.clone() for k, t in value.items()} if isinstance(value, dict) else value.clone() for key, value in state.items()}
+    before = {
+        key: {k: t.clone() for k, t in value.items()} if isinstance(value, dict) else value.clone()
+        for key, value in state.items()
+    }
     copies = {k: p.clone() for k, p in params.items()}, {k: g.clone() for k, g in grads.items()}
     new, after = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
     torch.testing.assert_close((params, grads, state), (*copies, before), rtol=0, atol=0)
@@ -197,15 +243,27 @@ def workload(model: str) -> Workload:
     return make_workload("digits", model)
 
 
-SANE = {"sgd": [0.01, 0.05, 0.2], "adam": [1e-4, 1e-3, 1e-2], "adamw": [1e-4, 1e-3, 1e-2], "rmsprop": [1e-5, 1e-4, 3e-4], "lion": [1e-5, 1e-4, 1e-3]}
+SANE = {
+    "sgd": [0.01, 0.05, 0.2],
+    "adam": [1e-4, 1e-3, 1e-2],
+    "adamw": [1e-4, 1e-3, 1e-2],
+    "rmsprop": [1e-5, 1e-4, 3e-4],
+    "lion": [1e-5, 1e-4, 1e-3],
+}
 
 
 @variants
 @pytest.mark.parametrize("model", ["mlp", "convnet"])
 def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -> None:
     """Three cells that train agree with the serial trainer: losses to rounding, accuracies exactly."""
-    budget = Budget(steps=20, batch_size=32, points=4, schedule="step", decay_every=6, warmup=3, precision="float64")
-    cells = {"lr_C": torch.tensor(SANE[name], dtype=torch.float64), "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64), "seed": 1}
+    budget = Budget(
+        steps=20, batch_size=32, points=4, schedule="step", decay_every=6, warmup=3, precision="float64"
+    )
+    cells = {
+        "lr_C": torch.tensor(SANE[name], dtype=torch.float64),
+        "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64),
+        "seed": 1,
+    }
     parts = (workload(model), make_transform("clip_norm"), make_optimizer(name, **constants), budget)
     fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
     assert fused.outcome_C == serial.outcome_C == ("finished",) * 3
@@ -221,9 +279,17 @@ def test_fused_equals_serial_through_restarts(name: str, constants: dict[str, An
     def signal(state: State) -> Signal:
         return Signal(state["step"] % 4 == 0, torch.where(state["step"] % 3 == 0, 0.5, 1.0), keep_count)
 
-    restarting = Transform(lambda params: {"step": torch.zeros(())}, lambda grads, state, params: (grads, {"step": state["step"] + 1}), signal=signal)
+    restarting = Transform(
+        lambda params: {"step": torch.zeros(())},
+        lambda grads, state, params: (grads, {"step": state["step"] + 1}),
+        signal=signal,
+    )
     budget = Budget(steps=10, batch_size=32, points=10, precision="float64")
-    cells = {"lr_C": torch.tensor(SANE[name], dtype=torch.float64) / 3, "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64), "seed": 2}
+    cells = {
+        "lr_C": torch.tensor(SANE[name], dtype=torch.float64) / 3,
+        "weight_decay_C": torch.tensor([0.0, 1e-2, 1.0], dtype=torch.float64),
+        "seed": 2,
+    }
     parts = (workload("mlp"), restarting, make_optimizer(name, **constants), budget)
     fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)

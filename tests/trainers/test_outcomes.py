@@ -14,9 +14,17 @@ NAN, INF = float("nan"), float("inf")
 
 def test_reasons_and_steps() -> None:
     """Non-finite losses and parameters count from where they were seen, an exploded loss from where it stayed above."""
-    loss_TC = torch.tensor([[2.0] * 5, [1.5, 2.5, INF, 1.0, 1.0], [1.0, 9.0, NAN, 1.0, 1.0], [0.5, 9.0, NAN, 1.0, 3.0]])
+    loss_TC = torch.tensor(
+        [[2.0] * 5, [1.5, 2.5, INF, 1.0, 1.0], [1.0, 9.0, NAN, 1.0, 1.0], [0.5, 9.0, NAN, 1.0, 3.0]]
+    )
     found = diverged_at(loss_TC, [None, None, None, 4, None], loss_initial=2.0, tail=1, factor=1.0)
-    assert found == [None, ("loss_exploded", 2), ("nonfinite_loss", 2), ("nonfinite_parameters", 4), ("loss_exploded", 4)]
+    assert found == [
+        None,
+        ("loss_exploded", 2),
+        ("nonfinite_loss", 2),
+        ("nonfinite_parameters", 4),
+        ("loss_exploded", 4),
+    ]
 
 
 def test_explosion_factor_moves_the_limit() -> None:

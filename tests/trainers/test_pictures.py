@@ -19,12 +19,25 @@ import torch
 from study.rehearsal import check_workload
 from study.worker import workload_of
 from tests.conftest import TINY
-from trainers import Budget, Workload, feed, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import (
+    Budget,
+    Workload,
+    feed,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    train_serial,
+)
 from trainers.vision import vision
 from trainers.workloads.pixels import DATA, place, statistics, subset
 
 RANDOM = np.random.default_rng(0)
-CELLS: dict[str, Any] = {"lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64), "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64), "seed": 0}
+CELLS: dict[str, Any] = {
+    "lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64),
+    "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64),
+    "seed": 0,
+}
 RELATIVE = 1e-9
 """Float64 rounding, amplified by a few steps of training."""
 
@@ -35,8 +48,15 @@ def noise(n: int, side: int = 32) -> np.ndarray:
 
 def assert_trains(workload: Workload) -> None:
     """Two cells, fused as alone."""
-    parts = workload, make_transform("none"), make_optimizer("adamw"), Budget(steps=2, batch_size=4, points=1, precision="float64")
-    torch.testing.assert_close(train_fused(*parts, **CELLS).loss_KC, train_serial(*parts, **CELLS).loss_KC, rtol=RELATIVE, atol=0)
+    parts = (
+        workload,
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(steps=2, batch_size=4, points=1, precision="float64"),
+    )
+    torch.testing.assert_close(
+        train_fused(*parts, **CELLS).loss_KC, train_serial(*parts, **CELLS).loss_KC, rtol=RELATIVE, atol=0
+    )
 
 
 class Archive:
@@ -50,15 +70,24 @@ class Archive:
         self.images, self.classes = noise(6 * len(files)), RANDOM.integers(0, 10, 6 * len(files))
         for k, (file, _) in enumerate(files):
             part = slice(6 * k, 6 * k + 6)
-            entry = {"data": self.images[part].transpose(0, 3, 1, 2).reshape(6, -1), self.labels: self.classes[part].tolist()}
+            entry = {
+                "data": self.images[part].transpose(0, 3, 1, 2).reshape(6, -1),
+                self.labels: self.classes[part].tolist(),
+            }
             (built / file).write_bytes(pickle.dumps(entry))
-        (built / self.kind.meta["filename"]).write_bytes(pickle.dumps({self.kind.meta["key"]: [str(k) for k in range(10)]}))
+        (built / self.kind.meta["filename"]).write_bytes(
+            pickle.dumps({self.kind.meta["key"]: [str(k) for k in range(10)]})
+        )
         self.packed = folder / self.kind.filename
         with tarfile.open(self.packed, "w:gz") as tar:
             tar.add(built, arcname=self.kind.base_folder)
-        md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in (*built.iterdir(), self.packed)}
+        md5 = {
+            path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in (*built.iterdir(), self.packed)
+        }
         for attribute in ("train_list", "test_list"):
-            monkeypatch.setattr(self.kind, attribute, [[file, md5[file]] for file, _ in getattr(self.kind, attribute)])
+            monkeypatch.setattr(
+                self.kind, attribute, [[file, md5[file]] for file, _ in getattr(self.kind, attribute)]
+            )
         monkeypatch.setattr(self.kind, "meta", {**self.kind.meta, "md5": md5[self.kind.meta["filename"]]})
         monkeypatch.setattr(self.kind, "tgz_md5", md5[self.kind.filename])
         monkeypatch.setattr(self.kind, "url", "http://nowhere.invalid/archive")
@@ -100,7 +129,13 @@ def test_an_archive_is_read_whole(archive: Archive) -> None:
 def test_a_missing_archive_is_told(archive: Archive) -> None:
     """Which file is missing, its checksum, where it is to be had, and the switch that gets it."""
     said = archive.refused()
-    for part in ("is missing", str(archive.root / archive.kind.base_folder), archive.kind.tgz_md5, archive.kind.url, "set download: true"):
+    for part in (
+        "is missing",
+        str(archive.root / archive.kind.base_folder),
+        archive.kind.tgz_md5,
+        archive.kind.url,
+        "set download: true",
+    ):
         assert part in said
 
 
@@ -111,11 +146,22 @@ def test_a_damaged_file_is_told(archive: Archive, which: Any, harm: str) -> None
     files = [file for file, _ in (*archive.kind.train_list, *archive.kind.test_list)]
     path = archive.unpack() / (archive.kind.meta["filename"] if which == "meta" else files[which])
     content = path.read_bytes()
-    path.write_bytes({"flipped": content[:50] + bytes([content[50] ^ 1]) + content[51:], "short": content[:-7], "empty": b"", "gone": b""}[harm])
+    path.write_bytes(
+        {
+            "flipped": content[:50] + bytes([content[50] ^ 1]) + content[51:],
+            "short": content[:-7],
+            "empty": b"",
+            "gone": b"",
+        }[harm]
+    )
     if harm == "gone":
         path.unlink()
     said = archive.refused()
-    assert f"{path} is missing" in said if harm == "gone" else f"{path} is damaged: its MD5 is {hashlib.md5(path.read_bytes()).hexdigest()}, wanted" in said
+    assert (
+        f"{path} is missing" in said
+        if harm == "gone"
+        else f"{path} is damaged: its MD5 is {hashlib.md5(path.read_bytes()).hexdigest()}, wanted" in said
+    )
 
 
 def test_a_packed_archive_is_unpacked_by_itself(archive: Archive) -> None:
@@ -148,7 +194,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
-def test_download(archive: Archive, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_download(
+    archive: Archive, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With `download: true` it is fetched once; where that fails, the error says from where, why, and how else."""
     monkeypatch.setattr(archive.kind, "url", f"{server}/{archive.packed.name}")
     assert len(archive.load(download=True).eval_x) == 6
@@ -165,10 +213,17 @@ def test_download(archive: Archive, server: str, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def content() -> dict[str, np.ndarray]:
     """Arrays of an .npz file: 3 classes, 12 and 6 images of 8 x 8."""
-    return {"train_x": noise(12, 8), "train_y": np.arange(12, dtype=np.uint8) % 3, "test_x": noise(6, 8), "test_y": np.arange(6) % 3}
+    return {
+        "train_x": noise(12, 8),
+        "train_y": np.arange(12, dtype=np.uint8) % 3,
+        "test_x": noise(6, 8),
+        "test_y": np.arange(6) % 3,
+    }
 
 
-def test_arrays_are_read_whole(content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_are_read_whole(
+    content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the folder that the environment names; normalised by the training part's statistics; fused equals serial on them."""
     np.savez_compressed(tmp_path / "own.npz", **content)
     monkeypatch.setenv(DATA, str(tmp_path))
@@ -187,7 +242,11 @@ def test_arrays_are_read_whole(content: dict[str, np.ndarray], tmp_path: Path, m
     [
         ("train_x", None, "has no train_x; it has train_y, test_x, test_y"),
         ("train_x", np.zeros((12, 8, 8, 3)), r"train_x is float64 of shape \[12, 8, 8, 3\]; wanted uint8"),
-        ("test_x", np.zeros((6, 8, 8), np.uint8), r"test_x is uint8 of shape \[6, 8, 8\]; wanted uint8 \[N, height, width, channels\]"),
+        (
+            "test_x",
+            np.zeros((6, 8, 8), np.uint8),
+            r"test_x is uint8 of shape \[6, 8, 8\]; wanted uint8 \[N, height, width, channels\]",
+        ),
         ("test_x", np.zeros((6, 9, 8, 3), np.uint8), "they must be equal"),
         ("test_x", np.zeros((0, 8, 8, 3), np.uint8), "wanted at least one example"),
         ("train_y", np.zeros(11, np.int64), "train_x has 12 examples and train_y has 11"),
@@ -196,24 +255,44 @@ def test_arrays_are_read_whole(content: dict[str, np.ndarray], tmp_path: Path, m
         ("test_y", np.array([None] * 6), "damaged or no .npz file"),
     ],
 )
-def test_arrays_of_another_form_are_refused(key: str, value: np.ndarray | None, words: str, content: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_arrays_of_another_form_are_refused(
+    key: str, value: np.ndarray | None, words: str, content: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     """The array, its type and shape, and what is wanted."""
-    np.savez(tmp_path / "own.npz", **{name: array for name, array in {**content, key: value}.items() if array is not None})
+    np.savez(
+        tmp_path / "own.npz",
+        **{name: array for name, array in {**content, key: value}.items() if array is not None},
+    )
     with pytest.raises(ValueError, match=words):
         make_workload("arrays", "convnet", file=str(tmp_path / "own.npz"))
 
 
 @pytest.mark.parametrize("harm", ["short", "flipped", "text", "empty", "gone"])
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_damaged_array_file_is_told(harm: str, packed: bool, content: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_a_damaged_array_file_is_told(
+    harm: str, packed: bool, content: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     """The file is named, with what it should hold."""
     path = tmp_path / "own.npz"
     (np.savez_compressed if packed else np.savez)(path, **content)
     whole = path.read_bytes()
-    path.write_bytes({"short": whole[:-100], "flipped": whole[:900] + bytes(b ^ 255 for b in whole[900:950]) + whole[950:], "text": b"x,y\n1,2\n", "empty": b"", "gone": b""}[harm])
+    path.write_bytes(
+        {
+            "short": whole[:-100],
+            "flipped": whole[:900] + bytes(b ^ 255 for b in whole[900:950]) + whole[950:],
+            "text": b"x,y\n1,2\n",
+            "empty": b"",
+            "gone": b"",
+        }[harm]
+    )
     if harm == "gone":
         path.unlink()
-    with pytest.raises(ValueError, match="own.npz is missing; wanted" if harm == "gone" else "own.npz is damaged or no .npz file .*; wanted an .npz file with train_x"):
+    with pytest.raises(
+        ValueError,
+        match="own.npz is missing; wanted"
+        if harm == "gone"
+        else "own.npz is damaged or no .npz file .*; wanted an .npz file with train_x",
+    ):
         make_workload("arrays", "convnet", file=str(path))
 
 
@@ -226,12 +305,16 @@ def tree(tmp_path: Path) -> Path:
         for label in ("cat", "dog"):
             (tmp_path / part / label).mkdir(parents=True)
             for k in range(n):
-                Image.fromarray(RANDOM.integers(0, 256, (20 + k, 24, 3), dtype=np.uint8)).save(tmp_path / part / label / f"{k}.{'png' if k else 'jpeg'}")
+                Image.fromarray(RANDOM.integers(0, 256, (20 + k, 24, 3), dtype=np.uint8)).save(
+                    tmp_path / part / label / f"{k}.{'png' if k else 'jpeg'}"
+                )
     return tmp_path
 
 
 def folder(tree: Path, **constants: Any) -> Workload:
-    return make_workload("image_folder", "convnet", folder=str(tree), **{"size": 8, "resize": 10, **constants})
+    return make_workload(
+        "image_folder", "convnet", folder=str(tree), **{"size": 8, "resize": 10, **constants}
+    )
 
 
 def test_a_folder_trains_held_or_read_by_batches(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +327,9 @@ def test_a_folder_trains_held_or_read_by_batches(tree: Path, monkeypatch: pytest
     parts = make_transform("none"), make_optimizer("adamw"), Budget(steps=3, batch_size=4, points=1)
     held = train_fused(workload, *parts, **CELLS)
     monkeypatch.setattr(feed, "HELD_BYTES", 0)
-    assert torch.equal(train_fused(folder(tree, crop=1, cutmix_probability=0.5), *parts, **CELLS).loss_KC, held.loss_KC)
+    assert torch.equal(
+        train_fused(folder(tree, crop=1, cutmix_probability=0.5), *parts, **CELLS).loss_KC, held.loss_KC
+    )
 
 
 def test_a_folders_fingerprint_is_that_of_its_files(tree: Path) -> None:
@@ -254,7 +339,9 @@ def test_a_folders_fingerprint_is_that_of_its_files(tree: Path) -> None:
     for part in ("train", "val"):
         (tree / part).rename(moved / part)
     assert folder(moved).fingerprint() == before
-    assert len({before, folder(moved, size=9).fingerprint(), folder(moved, train_examples=4).fingerprint()}) == 3
+    assert (
+        len({before, folder(moved, size=9).fingerprint(), folder(moved, train_examples=4).fingerprint()}) == 3
+    )
     (moved / "train" / "cat" / "1.png").write_bytes((moved / "train" / "cat" / "2.png").read_bytes())
     assert folder(moved).fingerprint() != before
 
@@ -271,7 +358,9 @@ def test_a_folder_that_is_not_whole_is_told(tree: Path) -> None:
     with pytest.raises(ValueError, match=r"emu.*; wanted one folder per class, each with at least one image"):
         folder(tree)
     (tree / "train" / "dog" / "2.png").rename(tree / "train" / "emu" / "2.png")
-    with pytest.raises(ValueError, match="train has 3 classes and val has 2; wanted the same; only one part has emu"):
+    with pytest.raises(
+        ValueError, match="train has 3 classes and val has 2; wanted the same; only one part has emu"
+    ):
         folder(tree)
 
 
@@ -298,7 +387,12 @@ def test_subsets_are_nested_and_the_same_for_everybody() -> None:
     assert len(set(more.tolist())) == 30
     assert torch.equal(few, subset("w", "train_examples", 10, 100))
     assert torch.equal(subset("w", "train_examples", None, 100), torch.arange(100))
-    for wanted, words in ((0, "train_examples is 0"), (101, "101"), (2.5, "whole number"), (True, "whole number")):
+    for wanted, words in (
+        (0, "train_examples is 0"),
+        (101, "101"),
+        (2.5, "whole number"),
+        (True, "whole number"),
+    ):
         with pytest.raises(ValueError, match=words):
             subset("w", "train_examples", wanted, 100)  # type: ignore[arg-type]  # on purpose
 
@@ -313,7 +407,9 @@ def test_statistics_are_those_of_all_pixels() -> None:
     assert std == pytest.approx([*plain.std((0, 2, 3), correction=0).tolist()[:2], 1.0])
 
 
-def test_a_spec_names_them(content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_names_them(
+    content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Constants in a spec reach the workload; a relative path begins in the named folder, or in the current one."""
     from study.spec import parse_spec
 
@@ -321,7 +417,10 @@ def test_a_spec_names_them(content: dict[str, np.ndarray], tmp_path: Path, monke
     monkeypatch.delenv(DATA, raising=False)
     assert place("own.npz") == Path("own.npz")
     monkeypatch.chdir(tmp_path)
-    text = TINY.replace("workload: digits", "workload: {name: arrays, file: own.npz, train_examples: 9, label_smoothing: 0.1, cutmix_probability: 0.5}")
+    text = TINY.replace(
+        "workload: digits",
+        "workload: {name: arrays, file: own.npz, train_examples: 9, label_smoothing: 0.1, cutmix_probability: 0.5}",
+    )
     spec = parse_spec(text.replace("batch_size: 32", "batch_size: 8"))
     workload = workload_of(spec.workload[0], spec.model[0])
     assert len(workload.train_x) == 9

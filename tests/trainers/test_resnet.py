@@ -13,7 +13,9 @@ RELATIVE = 1e-9
 """Float64 rounding, amplified by 57 layers and three steps of training."""
 
 
-@pytest.mark.parametrize(("name", "parameters", "convolutions"), [("resnet20", 278_324, 21), ("resnet56", 861_620, 57)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "convolutions"), [("resnet20", 278_324, 21), ("resnet56", 861_620, 57)]
+)
 def test_size(name: str, parameters: int, convolutions: int) -> None:
     """With 100 classes the nets have 0.28 and 0.86 million parameters, two of the convolutions being shortcuts."""
     model = model_factory(name)((3, 32, 32), 100)
@@ -25,7 +27,11 @@ def test_size(name: str, parameters: int, convolutions: int) -> None:
 def test_width_is_that_of_the_first_stage() -> None:
     """A narrower net has fewer channels everywhere."""
     model = model_factory("resnet20", width=4)((3, 8, 8), 5)
-    assert {layer.out_channels for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)} == {4, 8, 16}
+    assert {layer.out_channels for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)} == {
+        4,
+        8,
+        16,
+    }
 
 
 def test_initial_weights_keep_the_size_of_gradients() -> None:
@@ -36,13 +42,19 @@ def test_initial_weights_keep_the_size_of_gradients() -> None:
             assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.05)
 
 
-@pytest.mark.parametrize(("name", "side", "looped"), [("resnet20", 8, False), ("resnet56", 8, False), ("resnet20", 16, True)])
+@pytest.mark.parametrize(
+    ("name", "side", "looped"), [("resnet20", 8, False), ("resnet56", 8, False), ("resnet20", 16, True)]
+)
 def test_fused_equals_serial(name: str, side: int, looped: bool) -> None:
     """Losses agree to rounding, and accuracies exactly, whether cells are vectorised or looped over; BatchNorm's statistics included."""
     workload = make_workload("synthetic", name, shape=[3, side, side], examples=64)
     assert fills_processor(workload.initial_model(0), workload.train_x[:1]) == looped
     budget = Budget(steps=3, batch_size=8, points=3, precision="float64")
-    cells = {"lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64), "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64), "seed": 0}
+    cells = {
+        "lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64),
+        "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64),
+        "seed": 0,
+    }
     parts = (workload, make_transform("none"), make_optimizer("adamw"), budget)
     fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=RELATIVE, atol=0)

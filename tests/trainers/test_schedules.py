@@ -19,11 +19,23 @@ RELATIVE = 1e-12
 STEPS = 90
 TORCH: dict[str, tuple[dict[str, Any], Callable[[Any, int], LRScheduler]]] = {
     "cosine": ({"schedule": "cosine"}, lambda o, n: CosineAnnealingLR(o, T_max=n)),
-    "cosine to a floor": ({"schedule": "cosine", "floor": 0.1}, lambda o, n: CosineAnnealingLR(o, T_max=n, eta_min=0.1)),
-    "linear": ({"schedule": "linear"}, lambda o, n: LinearLR(o, start_factor=1.0, end_factor=0.0, total_iters=n)),
-    "linear to a floor": ({"schedule": "linear", "floor": 0.2}, lambda o, n: LinearLR(o, start_factor=1.0, end_factor=0.2, total_iters=n)),
+    "cosine to a floor": (
+        {"schedule": "cosine", "floor": 0.1},
+        lambda o, n: CosineAnnealingLR(o, T_max=n, eta_min=0.1),
+    ),
+    "linear": (
+        {"schedule": "linear"},
+        lambda o, n: LinearLR(o, start_factor=1.0, end_factor=0.0, total_iters=n),
+    ),
+    "linear to a floor": (
+        {"schedule": "linear", "floor": 0.2},
+        lambda o, n: LinearLR(o, start_factor=1.0, end_factor=0.2, total_iters=n),
+    ),
     "step": ({"schedule": "step", "decay_every": 30}, lambda o, n: StepLR(o, step_size=30, gamma=0.75)),
-    "step by half": ({"schedule": "step", "decay_every": 7, "decay_factor": 0.5}, lambda o, n: StepLR(o, step_size=7, gamma=0.5)),
+    "step by half": (
+        {"schedule": "step", "decay_every": 7, "decay_factor": 0.5},
+        lambda o, n: StepLR(o, step_size=7, gamma=0.5),
+    ),
     "constant": ({"schedule": "constant"}, lambda o, n: StepLR(o, step_size=n, gamma=1.0)),
 }
 
@@ -45,10 +57,14 @@ def test_equals_torch(case: str) -> None:
     """Each rule gives torch's learning rate at each step."""
     constants, build = TORCH[case]
     budget = Budget(STEPS, 1, **constants)
-    assert [budget.lr_factor(t) for t in range(STEPS)] == pytest.approx(rates(lambda o: build(o, STEPS)), rel=RELATIVE, abs=RELATIVE)
+    assert [budget.lr_factor(t) for t in range(STEPS)] == pytest.approx(
+        rates(lambda o: build(o, STEPS)), rel=RELATIVE, abs=RELATIVE
+    )
 
 
-@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")  # torch's SequentialLR uses what torch deprecates
+@pytest.mark.filterwarnings(
+    "ignore:The epoch parameter in `scheduler.step"
+)  # torch's SequentialLR uses what torch deprecates
 @pytest.mark.parametrize("case", list(TORCH))
 def test_warmup_goes_before_any_rule(case: str) -> None:
     """The first ten steps rise linearly to 1, then the rule runs over the remaining eighty from its own beginning."""
@@ -59,7 +75,9 @@ def test_warmup_goes_before_any_rule(case: str) -> None:
         warmup = LinearLR(optimizer, start_factor=0.1, end_factor=1.0, total_iters=9)
         return SequentialLR(optimizer, [warmup, build(optimizer, STEPS - 10)], milestones=[10])
 
-    assert [budget.lr_factor(t) for t in range(STEPS)] == pytest.approx(rates(sequence), rel=RELATIVE, abs=RELATIVE)
+    assert [budget.lr_factor(t) for t in range(STEPS)] == pytest.approx(
+        rates(sequence), rel=RELATIVE, abs=RELATIVE
+    )
 
 
 def test_every_schedule_is_tested() -> None:
@@ -70,7 +88,14 @@ def test_every_schedule_is_tested() -> None:
 def test_the_recipe_of_three_quarters() -> None:
     """Times 0.75 every 30 epochs of 10 steps."""
     budget = Budget(900, 1, schedule="step", decay_every=300)
-    assert [budget.lr_factor(t) for t in (0, 299, 300, 599, 600, 899)] == [1.0, 1.0, 0.75, 0.75, 0.5625, 0.5625]
+    assert [budget.lr_factor(t) for t in (0, 299, 300, 599, 600, 899)] == [
+        1.0,
+        1.0,
+        0.75,
+        0.75,
+        0.5625,
+        0.5625,
+    ]
 
 
 def test_constants_are_written_out() -> None:

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from tests.trainers.test_twins import RELATIVE, assert_twins
-from trainers import Budget, Curves, Workload, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import (
+    Budget,
+    Curves,
+    Workload,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    train_serial,
+)
 from trainers.workloads.base import Smooth
 
 EVERY = Budget(steps=60, batch_size=32, points=60, precision="float64", dynamics=1)
@@ -49,7 +58,10 @@ def test_constants_are_those_of_the_problem(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     everything = torch.arange(len(made.train_x))
     shapes = [p.shape for p in made.initial_model(0).parameters()]
-    points = [[scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes] for scale in (0.01, 0.3, 3.0)]
+    points = [
+        [scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+        for scale in (0.01, 0.3, 3.0)
+    ]
     full = [gradient(made, point, everything) for point in points]
     for a, b in itertools.combinations(range(3), 2):
         change, distance = ([p - q for p, q in zip(of[a], of[b], strict=True)] for of in (full, points))
@@ -63,7 +75,9 @@ def test_constants_are_those_of_the_problem(name: str) -> None:
         model = made.initial_model(0).double().eval()
         for p, value in zip(model.parameters(), point, strict=True):
             p.data = value.clone()
-        assert float(made.score(model(made.eval_x), made.eval_y).detach()) == pytest.approx(norm(whole) ** 2, rel=1e-9)
+        assert float(made.score(model(made.eval_x), made.eval_y).detach()) == pytest.approx(
+            norm(whole) ** 2, rel=1e-9
+        )
 
 
 @pytest.mark.parametrize("name", ["quadratic", "logistic"])
@@ -72,8 +86,18 @@ def test_the_bound_holds_for_plain_descent(name: str) -> None:
     made, smooth = problem(name)
     for share in (0.05, 1.0):
         lr = share / smooth.beta
-        found = train_fused(made, make_transform("none"), make_optimizer("sgd"), EVERY, lr_C=torch.tensor([lr]), weight_decay_C=torch.zeros(1), seed=1)
-        bound = 2 * smooth.excess(made.initial_model(1)) / (lr * EVERY.steps) + lr * smooth.beta * smooth.variance(32)
+        found = train_fused(
+            made,
+            make_transform("none"),
+            make_optimizer("sgd"),
+            EVERY,
+            lr_C=torch.tensor([lr]),
+            weight_decay_C=torch.zeros(1),
+            seed=1,
+        )
+        bound = 2 * smooth.excess(made.initial_model(1)) / (
+            lr * EVERY.steps
+        ) + lr * smooth.beta * smooth.variance(32)
         assert 0 < float(found.metric_KC[:-1].mean()) < bound
 
 
@@ -81,7 +105,11 @@ def test_the_quadratics_variance_is_exact() -> None:
     """The noise of a batch has the stated variance, not only at most it, and no mean."""
     made, smooth = problem("quadratic")
     assert float(made.train_x.mean(0).abs().max()) < 1e-12
-    one_epoch = made.train_x[torch.randperm(1024, generator=torch.Generator().manual_seed(0))].view(32, 32, -1).mean(1)
+    one_epoch = (
+        made.train_x[torch.randperm(1024, generator=torch.Generator().manual_seed(0))]
+        .view(32, 32, -1)
+        .mean(1)
+    )
     assert float(one_epoch.square().sum(1).mean()) == pytest.approx(smooth.variance(32), rel=0.1)
 
 
@@ -89,11 +117,17 @@ def test_the_quadratics_variance_is_exact() -> None:
 @pytest.mark.parametrize("transform", ["autoscale", "gradient_stabilizer"])
 def test_smooth_problems_are_twins(name: str, transform: str) -> None:
     """Fused equals serial on them too."""
-    cells = {"lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64), "weight_decay_C": torch.zeros(2, dtype=torch.float64), "seed": 0}
+    cells = {
+        "lr_C": torch.tensor([1e-3, 1e-2], dtype=torch.float64),
+        "weight_decay_C": torch.zeros(2, dtype=torch.float64),
+        "seed": 0,
+    }
     parts = (problem(name)[0], make_transform(transform), make_optimizer("sgd"), EVERY)
     fused, serial = (trainer(*parts, **cells) for trainer in (train_fused, train_serial))  # type: ignore[operator]
     assert isinstance(fused, Curves)
-    torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=RELATIVE, atol=0)  # a sum of squares, which rounds; accuracies would be equal
+    torch.testing.assert_close(
+        fused.metric_KC, serial.metric_KC, rtol=RELATIVE, atol=0
+    )  # a sum of squares, which rounds; accuracies would be equal
     assert_twins(replace(fused, metric_KC=serial.metric_KC, metric_best_C=serial.metric_best_C), serial)
 
 

@@ -42,13 +42,18 @@ MEANING = {
     "spot": lambda x, g: bool(x[0, 0].isnan()) and int((x == 0).sum()) == x.numel() - 1,
     "hole": lambda x, g: bool(x[0, 0].isnan()) and int(x.isfinite().sum()) == x.numel() - 1,
     "unit": lambda x, g: not bool(x[0].isfinite().any()) and bool(x[1:].isfinite().all()),
-    "unit_spot": lambda x, g: bool(x[0, 0].isnan()) and bool((x[0, 1:] == 0).all()) and bool(x[1:].isfinite().all()),
+    "unit_spot": lambda x, g: (
+        bool(x[0, 0].isnan()) and bool((x[0, 1:] == 0).all()) and bool(x[1:].isfinite().all())
+    ),
 }
 PARAMS = {"weight": torch.linspace(-1, 1, 12).view(3, 4), "bias": torch.full((3,), 0.1)}
 
 
 def gradients(scale: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    return {key: scale * (0.5 + torch.rand(p.shape, generator=generator)) * (-1) ** torch.arange(p.shape[-1]) for key, p in PARAMS.items()}
+    return {
+        key: scale * (0.5 + torch.rand(p.shape, generator=generator)) * (-1) ** torch.arange(p.shape[-1])
+        for key, p in PARAMS.items()
+    }
 
 
 def settled(name):
@@ -64,7 +69,9 @@ def test_the_table_covers_all_transforms():
     assert TABLE.keys() == TRANSFORMS.keys()
 
 
-@pytest.mark.parametrize(("column", "scale"), [(0, 1e-30), (1, 1e-40), (2, 1e30)], ids=["tiny", "subnormal", "huge"])
+@pytest.mark.parametrize(
+    ("column", "scale"), [(0, 1e-30), (1, 1e-40), (2, 1e30)], ids=["tiny", "subnormal", "huge"]
+)
 @pytest.mark.parametrize("name", TABLE)
 def test_tiny_subnormal_and_huge_gradients(name, column, scale):
     """Gradients of 1e-30, 1e-40 and 1e30 in float32 give what the table says, and never raise."""

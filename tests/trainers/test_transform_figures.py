@@ -40,7 +40,15 @@ def test_gradient_stabilizer_after_a_spike(spike):
         assert f"{out[CALM - 1 + after]:.{decimals}f}" == shown, f"{after} steps after the spike"
 
 
-@pytest.mark.parametrize(("gamma1", "gamma2", "ceiling", "bound"), [(0.6, 0.999, 12.65, 15.82), (0.7, 0.9, 0.949, 1.406), (0.85, 0.99999, 47.4, 90.0), (0.5, 0.95, 2.24, 2.61)])
+@pytest.mark.parametrize(
+    ("gamma1", "gamma2", "ceiling", "bound"),
+    [
+        (0.6, 0.999, 12.65, 15.82),
+        (0.7, 0.9, 0.949, 1.406),
+        (0.85, 0.99999, 47.4, 90.0),
+        (0.5, 0.95, 2.24, 2.61),
+    ],
+)
 @pytest.mark.parametrize("spike", [10.0**k for k in range(1, 9)])
 def test_gradient_stabilizer_is_bounded_without_bias_correction(gamma1, gamma2, ceiling, bound, spike):
     """As printed: a spike step stays below (1-γ1)/√(1-γ2) + γ1/(κ√(1-γ2)), every step below ρ̄; both figures as in the table."""
@@ -49,7 +57,10 @@ def test_gradient_stabilizer_is_bounded_without_bias_correction(gamma1, gamma2, 
     assert exact_ceiling == pytest.approx(ceiling, rel=2e-3)  # three figures are shown
     assert exact_bound == pytest.approx(bound, rel=2e-3)
     calm = 300
-    out = norms_after(make_transform("gradient_stabilizer", gamma1=gamma1, gamma2=gamma2, bias_correction=False), [1.0] * calm + [spike] * 2 + [1.0] * 30)
+    out = norms_after(
+        make_transform("gradient_stabilizer", gamma1=gamma1, gamma2=gamma2, bias_correction=False),
+        [1.0] * calm + [spike] * 2 + [1.0] * 30,
+    )
     kappa = spike / (1 - gamma1**calm)  # the average norm before the spike
     assert out[calm] <= exact_ceiling + gamma1 / (kappa * root) + 1e-9
     assert max(out) <= exact_bound
@@ -58,13 +69,25 @@ def test_gradient_stabilizer_is_bounded_without_bias_correction(gamma1, gamma2, 
 def test_gradient_stabilizer_at_constant_norm():
     """Without bias correction the first steps are 12.65, 14.3, 9.96 (t = 10), 3.24 (100) and 1.26 (1000) times a unit step; with it, 1."""
     out = norms_after(make_transform("gradient_stabilizer", bias_correction=False), [0.37] * 1000)
-    assert [out[t - 1] for t in (1, 2, 10, 100, 1000)] == pytest.approx([12.65, 14.3, 9.96, 3.24, 1.26], rel=4e-3)
-    assert norms_after(make_transform("gradient_stabilizer"), [0.37] * 100) == pytest.approx([1.0] * 100, rel=1e-9)
+    assert [out[t - 1] for t in (1, 2, 10, 100, 1000)] == pytest.approx(
+        [12.65, 14.3, 9.96, 3.24, 1.26], rel=4e-3
+    )
+    assert norms_after(make_transform("gradient_stabilizer"), [0.37] * 100) == pytest.approx(
+        [1.0] * 100, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
     ("s", "first", "second"),
-    [(1e-5, ".347", ".121"), (1e-4, ".434", ".189"), (1e-3, ".579", ".335"), (1e-2, ".869", ".754"), (0.1, "1.74", "3.02"), (0.5, "5.77", "33"), (0.9, "38", "1441")],
+    [
+        (1e-5, ".347", ".121"),
+        (1e-4, ".434", ".189"),
+        (1e-3, ".579", ".335"),
+        (1e-2, ".869", ".754"),
+        (0.1, "1.74", "3.02"),
+        (0.5, "5.77", "33"),
+        (0.9, "38", "1441"),
+    ],
 )
 def test_autoscale_factors(s, first, second):
     """a(s) for p = 1 and p = 2, to the figures shown."""
@@ -85,7 +108,9 @@ def test_autoscale_chooses_its_exponent_at_the_first_step(first, exponent):
     _, state = transform.update({"w": g * first}, transform.init({"w": g}), {"w": g})
     for s in (0.1, 1e-4, 0.01):
         out, state = transform.update({"w": g * s}, state, {"w": g})
-        assert (out["w"] / (g * s)).mean().item() == pytest.approx((4 / abs(math.log(s))) ** exponent, rel=1e-6)
+        assert (out["w"] / (g * s)).mean().item() == pytest.approx(
+            (4 / abs(math.log(s))) ** exponent, rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("cap", [0.25, 3.0])

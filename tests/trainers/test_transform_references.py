@@ -16,8 +16,14 @@ from trainers.transforms import make_transform
 
 torch.set_num_threads(1)
 
-SAME = {"rtol": 1e-10, "atol": 1e-14}  # float64: the same sums, added in another order and carried through 60 steps
-FLOAT32_NORM = {"rtol": 1e-5, "atol": 1e-8}  # pytorch_optimizer's global norm, and so AdaGC's warm-up, is always float32
+SAME = {
+    "rtol": 1e-10,
+    "atol": 1e-14,
+}  # float64: the same sums, added in another order and carried through 60 steps
+FLOAT32_NORM = {
+    "rtol": 1e-5,
+    "atol": 1e-8,
+}  # pytorch_optimizer's global norm, and so AdaGC's warm-up, is always float32
 SHAPES = {"conv": (4, 3, 2, 2), "weight": (5, 4), "bias": (5,)}
 STEPS = 60
 LR = 1e-2
@@ -29,7 +35,10 @@ def gradients(steps: int = STEPS, spikes: bool = True) -> list[dict[str, torch.T
     out = []
     for t in range(steps):
         scale = (2 + math.sin(t / 5)) * (50.0 if spikes and t % 13 == 12 else 1.0)
-        grads = {name: scale * torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()}
+        grads = {
+            name: scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+            for name, shape in SHAPES.items()
+        }
         if spikes and t % 7 == 6:
             grads["bias"][1], grads["weight"][0, 2] = 300.0, -300.0
         out.append(grads)
@@ -38,7 +47,10 @@ def gradients(steps: int = STEPS, spikes: bool = True) -> list[dict[str, torch.T
 
 def parameters() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(4)
-    return {name: 0.3 * torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()}
+    return {
+        name: 0.3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+        for name, shape in SHAPES.items()
+    }
 
 
 def transformed(transform, grads_T, params=None) -> list[dict[str, torch.Tensor]]:
@@ -82,23 +94,37 @@ def assert_same(found_T, expected_T, tolerance=SAME):
     assert len(found_T) == len(expected_T) > 0
     for t, (found, expected) in enumerate(zip(found_T, expected_T, strict=True)):
         for name in expected:
-            torch.testing.assert_close(found[name], expected[name], **tolerance, msg=lambda text, at=(t, name): f"step {at[0]}, {at[1]}: {text}")
+            torch.testing.assert_close(
+                found[name],
+                expected[name],
+                **tolerance,
+                msg=lambda text, at=(t, name): f"step {at[0]}, {at[1]}: {text}",
+            )
 
 
 def by_global_norm(factor_of, grads_T):
     """The transcription of a method that multiplies everything by one factor, decided from the global norm."""
     norms = [math.sqrt(sum(float((g**2).sum()) for g in grads.values())) for grads in grads_T]
-    return [{name: g * factor for name, g in grads.items()} for grads, factor in zip(grads_T, (factor_of(n) for n in norms), strict=True)]
+    return [
+        {name: g * factor for name, g in grads.items()}
+        for grads, factor in zip(grads_T, (factor_of(n) for n in norms), strict=True)
+    ]
 
 
 def by_tensor(update_of, grads_T):
     """The transcription of a method that treats each tensor alone: `update_of()` gives a function with a memory of its own."""
     updates = {name: update_of() for name in SHAPES}
-    return [{name: torch.as_tensor(updates[name](g.numpy().copy())) for name, g in grads.items()} for grads in grads_T]
+    return [
+        {name: torch.as_tensor(updates[name](g.numpy().copy())) for name, g in grads.items()}
+        for grads in grads_T
+    ]
 
 
 @pytest.mark.parametrize("limit", [0.01, 1.0, 20.0])
-@pytest.mark.parametrize(("name", "constant", "rule"), [("clip_norm", "max_norm", "clip_grad_norm_"), ("clip_value", "max_value", "clip_grad_value_")])
+@pytest.mark.parametrize(
+    ("name", "constant", "rule"),
+    [("clip_norm", "max_norm", "clip_grad_norm_"), ("clip_value", "max_value", "clip_grad_value_")],
+)
 def test_clipping_equals_torch(name, constant, rule, limit):
     """clip_norm and clip_value equal torch.nn.utils."""
     grads_T, expected_T = gradients(), []
@@ -115,7 +141,10 @@ def test_clipping_equals_torch(name, constant, rule, limit):
 def test_agc_equals_pytorch_optimizer(clip_factor):
     """AGC equals pytorch_optimizer's, for tensors of one, two and four dimensions."""
     params, grads_T = parameters(), gradients()
-    expected_T = [{name: their_agc(params[name], g, agc_clip_val=clip_factor) for name, g in grads.items()} for grads in grads_T]
+    expected_T = [
+        {name: their_agc(params[name], g, agc_clip_val=clip_factor) for name, g in grads.items()}
+        for grads in grads_T
+    ]
     assert_same(transformed(make_transform("agc", clip_factor=clip_factor), grads_T, params), expected_T)
 
 
@@ -123,7 +152,12 @@ def test_agc_takes_a_unit_to_be_an_index_of_the_first_dimension_in_three_dimensi
     """As timm: norms over all dimensions but the first. (pytorch_optimizer's unit of a 3-d tensor leaves the last one out.)"""
     generator = torch.Generator().manual_seed(5)
     weight, g = torch.randn(2, 4, 3, 5, generator=generator, dtype=torch.float64).unbind()
-    expected = torch.stack([row if row.norm() < 0.5 * w.norm() else row * 0.5 * w.norm() / row.norm() for row, w in zip(g, weight, strict=True)])
+    expected = torch.stack(
+        [
+            row if row.norm() < 0.5 * w.norm() else row * 0.5 * w.norm() / row.norm()
+            for row, w in zip(g, weight, strict=True)
+        ]
+    )
     out, _ = make_transform("agc", clip_factor=0.5).update({"w": g}, {}, {"w": weight})
     torch.testing.assert_close(out["w"], expected, **SAME)
 
@@ -141,7 +175,9 @@ def test_centralization_equals_pytorch_optimizer(conv_only):
 
 def test_zscore_equals_its_formula():
     """(g - mean) / (unbiased std + eps) of each weight tensor; biases unchanged."""
-    expected_T = by_tensor(lambda: lambda g: (g - g.mean()) / (g.std(ddof=1) + 1e-8) if g.ndim > 1 else g, gradients())
+    expected_T = by_tensor(
+        lambda: lambda g: (g - g.mean()) / (g.std(ddof=1) + 1e-8) if g.ndim > 1 else g, gradients()
+    )
     assert_same(transformed(make_transform("zscore"), gradients()), expected_T)
 
 
@@ -176,10 +212,15 @@ def test_zclip_equals_its_official_rule(max_grad_norm):
         limit = kept if max_grad_norm is None else min(kept, max_grad_norm)
         return limit / (norm + 1e-6) if norm > limit else 1.0
 
-    grads_T = gradients(spikes=False)  # norms of 8 to 28; 22 clips some of them, but not what a spike is clipped to
+    grads_T = gradients(
+        spikes=False
+    )  # norms of 8 to 28; 22 clips some of them, but not what a spike is clipped to
     for t in (30, 31, 45):
         grads_T[t] = {name: 10 * g for name, g in grads_T[t].items()}
-    assert_same(transformed(make_transform("zclip", max_grad_norm=max_grad_norm), grads_T), by_global_norm(factor, grads_T))
+    assert_same(
+        transformed(make_transform("zclip", max_grad_norm=max_grad_norm), grads_T),
+        by_global_norm(factor, grads_T),
+    )
 
 
 @pytest.mark.parametrize("history", [10_000, STEPS, 17, 1])
@@ -194,7 +235,10 @@ def test_autoclip_equals_numpy_percentile(percentile, history):
 
     grads_T = gradients()
     grads_T[20] = grads_T[10]  # equal norms must leave the window one at a time
-    assert_same(transformed(make_transform("autoclip", percentile=percentile, history=history), grads_T), by_global_norm(factor, grads_T))
+    assert_same(
+        transformed(make_transform("autoclip", percentile=percentile, history=history), grads_T),
+        by_global_norm(factor, grads_T),
+    )
 
 
 @pytest.mark.parametrize("bias_correction", [True, False])
@@ -208,7 +252,11 @@ def test_gradient_stabilizer_equals_its_official_rule(bias_correction):
             norm = np.linalg.norm(g)
             if norm == 0 or not np.isfinite(norm):
                 return g
-            memory.update(k=memory["k"] + 1, m=gamma1 * memory["m"] + (1 - gamma1) * norm, v=gamma2 * memory["v"] + (1 - gamma2) * norm**2)
+            memory.update(
+                k=memory["k"] + 1,
+                m=gamma1 * memory["m"] + (1 - gamma1) * norm,
+                v=gamma2 * memory["v"] + (1 - gamma2) * norm**2,
+            )
             m = memory["m"] / (1 - gamma1 ** memory["k"]) if bias_correction else memory["m"]
             v = memory["v"] / (1 - gamma2 ** memory["k"]) if bias_correction else memory["v"]
             return g * m / (math.sqrt(v) + eps) / max(norm, eps)
@@ -218,7 +266,10 @@ def test_gradient_stabilizer_equals_its_official_rule(bias_correction):
     grads_T = gradients()
     for t in (0, 5, 6):
         grads_T[t]["bias"] *= 0
-    assert_same(transformed(make_transform("gradient_stabilizer", bias_correction=bias_correction), grads_T), by_tensor(update_of, grads_T))
+    assert_same(
+        transformed(make_transform("gradient_stabilizer", bias_correction=bias_correction), grads_T),
+        by_tensor(update_of, grads_T),
+    )
 
 
 def spike_shrinker(count, gamma3=0.999):
@@ -267,13 +318,19 @@ def test_stable_spam_equals_its_official_rule(total_steps, shared_count):
         return t if not shared_count or t <= interval else (t - 1) % interval + 2
 
     def c(t):
-        return 1.0 if total_steps is None else 0.5 + 0.5 * (1 + math.cos(math.pi * min(t / (total_steps + 1), 1))) / 2
+        return (
+            1.0
+            if total_steps is None
+            else 0.5 + 0.5 * (1 + math.cos(math.pi * min(t / (total_steps + 1), 1))) / 2
+        )
 
     def update_of():
         first, second = spike_shrinker(count), norm_averager(count, c=c)
         return lambda g: second(first(g))
 
-    method = make_transform("stable_spam", reset_interval=20, total_steps=total_steps, shared_count=shared_count)
+    method = make_transform(
+        "stable_spam", reset_interval=20, total_steps=total_steps, shared_count=shared_count
+    )
     assert_same(transformed(method, gradients()), by_tensor(update_of, gradients()))
 
 
@@ -298,7 +355,9 @@ def test_spam_with_adamw_trains_as_pytorch_optimizers_does():
     method = make_transform("spam", threshold=30, reset_interval=25, settle_steps=5, warmup_steps=0)
     assert_same(trained(method, adamw(eps=0.0), gradients()), expected_T)
     unclipped = make_transform("spam", threshold=math.inf, reset_interval=25, settle_steps=5, warmup_steps=0)
-    assert not torch.allclose(trained(unclipped, adamw(eps=0.0), gradients())[-1]["bias"], expected_T[-1]["bias"])
+    assert not torch.allclose(
+        trained(unclipped, adamw(eps=0.0), gradients())[-1]["bias"], expected_T[-1]["bias"]
+    )
 
 
 def test_spam_signals_restarts_and_the_official_warmup():
@@ -317,8 +376,12 @@ def test_spam_signals_restarts_and_the_official_warmup():
 
 def test_adagc_with_adamw_trains_as_pytorch_optimizers_does():
     """Transform and AdamW together give the parameters of pytorch_optimizer's AdaGC, in its warm-up and after it."""
-    expected_T = trained_by(lambda params: AdaGC(params, lr=LR, warmup_steps=20, weight_decay=0.0), gradients())
-    assert_same(trained(make_transform("adagc", warmup_steps=20), adamw(), gradients()), expected_T, FLOAT32_NORM)
+    expected_T = trained_by(
+        lambda params: AdaGC(params, lr=LR, warmup_steps=20, weight_decay=0.0), gradients()
+    )
+    assert_same(
+        trained(make_transform("adagc", warmup_steps=20), adamw(), gradients()), expected_T, FLOAT32_NORM
+    )
 
 
 @pytest.mark.parametrize("warmup_steps", [0, 20])

@@ -32,7 +32,11 @@ ALL = sorted(TRANSFORMS)
 def numbers(name: str) -> dict[str, float]:
     """The numeric constants of a transform, at values that are not its limits."""
     defaults = {key: p.default for key, p in inspect.signature(TRANSFORMS[name]).parameters.items()}
-    plain = {key: value for key, value in defaults.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    plain = {
+        key: value
+        for key, value in defaults.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
     return {**plain, **SHORT.get(name, {}), **EXTRA.get(name, {})}
 
 
@@ -40,12 +44,20 @@ CONSTANTS = [(name, constant) for name in ALL for constant in numbers(name)]
 VARIABLE = [pair for pair in CONSTANTS if pair not in STRUCTURE]
 
 
-def gradients_C(dtype: torch.dtype = torch.float64, cells: int = CELLS, steps: int = STEPS) -> list[dict[str, torch.Tensor]]:
+def gradients_C(
+    dtype: torch.dtype = torch.float64, cells: int = CELLS, steps: int = STEPS
+) -> list[dict[str, torch.Tensor]]:
     """Random gradients of all cells, whose scale varies over four decades from step to step."""
     generator = torch.Generator().manual_seed(1)
     scale_TC = 10 ** (4 * torch.rand(steps, cells, generator=generator, dtype=torch.float64) - 2)
     return [
-        {name: (torch.randn(cells, *shape, generator=generator, dtype=torch.float64) * scale_C.view(-1, *[1] * len(shape))).to(dtype) for name, shape in SHAPES.items()}
+        {
+            name: (
+                torch.randn(cells, *shape, generator=generator, dtype=torch.float64)
+                * scale_C.view(-1, *[1] * len(shape))
+            ).to(dtype)
+            for name, shape in SHAPES.items()
+        }
         for scale_C in scale_TC
     ]
 
@@ -88,13 +100,20 @@ def test_update_is_pure(name):
 @pytest.mark.parametrize("name", ALL)
 def test_dtypes_and_shapes_are_kept(name, dtype):
     """Gradients keep dtype, shape and order; the state keeps its own from step to step, with statistics in at least float32."""
-    transform, params = make_transform(name, **SHORT.get(name, {})), {k: t[0].to(dtype) for k, t in PARAMS_C.items()}
+    transform, params = (
+        make_transform(name, **SHORT.get(name, {})),
+        {k: t[0].to(dtype) for k, t in PARAMS_C.items()},
+    )
     state = first = transform.init(params)
     for grads_C in gradients_C(dtype):
         grads = cell(grads_C, 0)
         out, state = transform.update(grads, state, params)
-        assert [(k, t.dtype, t.shape) for k, t in out.items()] == [(k, t.dtype, t.shape) for k, t in grads.items()]
-        assert {k: (t.dtype, t.shape) for k, t in state.items()} == {k: (t.dtype, t.shape) for k, t in first.items()}
+        assert [(k, t.dtype, t.shape) for k, t in out.items()] == [
+            (k, t.dtype, t.shape) for k, t in grads.items()
+        ]
+        assert {k: (t.dtype, t.shape) for k, t in state.items()} == {
+            k: (t.dtype, t.shape) for k, t in first.items()
+        }
         assert all(t.dtype in (torch.float32, torch.float64) for t in state.values())
         assert all(torch.isfinite(t).all() for t in out.values())
 
@@ -103,7 +122,10 @@ def test_dtypes_and_shapes_are_kept(name, dtype):
 @pytest.mark.parametrize("name", ALL)
 def test_zero_gradients_stay_zero(name, dtype):
     """Zero gradients give zero gradients, from the first step on and after ordinary ones; the next ordinary one is finite."""
-    transform, params = make_transform(name, **SHORT.get(name, {})), {k: t[0].to(dtype) for k, t in PARAMS_C.items()}
+    transform, params = (
+        make_transform(name, **SHORT.get(name, {})),
+        {k: t[0].to(dtype) for k, t in PARAMS_C.items()},
+    )
     zeros, state = {k: torch.zeros_like(p) for k, p in params.items()}, transform.init(params)
     ordinary = [cell(g, 0) for g in gradients_C(dtype, steps=12)]
     for grads in [zeros] * 3 + ordinary + [zeros] * 3 + ordinary[:1]:
@@ -152,7 +174,9 @@ def test_a_constant_per_cell_equals_plain_numbers(name, constant):
     plain = [base.with_constants(**{constant: v}) for v in values_C.tolist()]
     states = [method.init(cell(params_C, c)) for c, method in enumerate(plain)]
     for grads_C in grads_TC:
-        out_C, state_C = torch.vmap(lambda v, g, s, p: base.with_constants(**{constant: v}).update(g, s, p))(values_C, grads_C, state_C, params_C)
+        out_C, state_C = torch.vmap(lambda v, g, s, p: base.with_constants(**{constant: v}).update(g, s, p))(
+            values_C, grads_C, state_C, params_C
+        )
         for c, method in enumerate(plain):
             out, states[c] = method.update(cell(grads_C, c), states[c], cell(params_C, c))
             for key, expected in out.items():
@@ -173,7 +197,9 @@ def test_an_unknown_constant_is_refused(name):
 def test_a_constant_out_of_range_is_refused(name, constant, value):
     """A constant that is not a number, or lies outside of its range, is a ValueError that names it."""
     if constant == "exponent" and value == -1.0:
-        assert make_transform(name, exponent=value).constants["exponent"] == value  # any finite exponent is meant to work
+        assert (
+            make_transform(name, exponent=value).constants["exponent"] == value
+        )  # any finite exponent is meant to work
         return
     with pytest.raises(ValueError, match=rf"{name}: {constant}\b"):
         make_transform(name, **{constant: value})

@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import Budget, Curves, Workload, fused, make_optimizer, make_transform, make_workload, train_fused, train_serial
+from trainers import (
+    Budget,
+    Curves,
+    Workload,
+    fused,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    train_serial,
+)
 from trainers.fusion import fills_processor
 from trainers.models import model_factory
 from trainers.models.attention import SelfAttention, plain
@@ -47,7 +57,11 @@ def test_size(name: str, side: int, outputs: int, parameters: int) -> None:
 
 
 def twins(workload: Workload, budget: Budget) -> tuple[Curves, Curves]:
-    cells = {"lr_C": torch.tensor([1e-3, 1e-4], dtype=torch.float64), "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64), "seed": 0}
+    cells = {
+        "lr_C": torch.tensor([1e-3, 1e-4], dtype=torch.float64),
+        "weight_decay_C": torch.tensor([0.1, 0.0], dtype=torch.float64),
+        "seed": 0,
+    }
     parts = (workload, make_transform("none"), make_optimizer("adamw"), budget)
     return train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
 
@@ -75,7 +89,13 @@ def test_resnet50_fused_equals_serial(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_attention_looped_over_cells_equals_serial() -> None:
     """Where patches are cut by a large convolution the cells are looped over, and evaluated together."""
-    workload = make_workload("synthetic", "vit", {"width": 64, "heads": 2, "layers": 1, "dropout": 0.1}, shape=[3, 64, 64], examples=16)
+    workload = make_workload(
+        "synthetic",
+        "vit",
+        {"width": 64, "heads": 2, "layers": 1, "dropout": 0.1},
+        shape=[3, 64, 64],
+        examples=16,
+    )
     assert fills_processor(workload.initial_model(0), workload.train_x[:1])
     assert_twins(*twins(workload, Budget(steps=2, batch_size=2, points=1, precision="float64")))
 
@@ -84,8 +104,17 @@ def test_attention_looped_over_cells_equals_serial() -> None:
 @pytest.mark.parametrize("name", ["vit", "convnext_tiny"])
 def test_half_precision(name: str, precision: str) -> None:
     """With LayerNorm in float32 and the rest in half precision, fused and serial losses are near each other and near the exact ones."""
-    workload = make_workload("synthetic", name, {**SMALL[name], **({"width": 32} if name == "vit" else {})}, shape=[3, 32, 32], examples=24)
-    half, exact = (twins(workload, Budget(steps=2, batch_size=4, points=1, precision=one)) for one in (precision, "float64"))
+    workload = make_workload(
+        "synthetic",
+        name,
+        {**SMALL[name], **({"width": 32} if name == "vit" else {})},
+        shape=[3, 32, 32],
+        examples=24,
+    )
+    half, exact = (
+        twins(workload, Budget(steps=2, batch_size=4, points=1, precision=one))
+        for one in (precision, "float64")
+    )
     for curves in half:
         torch.testing.assert_close(curves.loss_KC.double(), exact[0].loss_KC, rtol=0.05, atol=0)
 
@@ -96,7 +125,10 @@ def test_networks_are_torchvisions(name: str) -> None:
     models = vision().models
     made = {
         "vit_b_16": lambda: models.VisionTransformer(32, 8, 2, 2, 12, 48, num_classes=7),
-        "convnext_tiny": lambda: models.ConvNeXt([models.convnext.CNBlockConfig(8, 16, 1), models.convnext.CNBlockConfig(16, None, 2)], num_classes=7),
+        "convnext_tiny": lambda: models.ConvNeXt(
+            [models.convnext.CNBlockConfig(8, 16, 1), models.convnext.CNBlockConfig(16, None, 2)],
+            num_classes=7,
+        ),
         "resnet50": lambda: models.ResNet(models.resnet.Bottleneck, [1, 1, 1, 1], num_classes=7),
     }
     torch.manual_seed(1)
@@ -104,7 +136,9 @@ def test_networks_are_torchvisions(name: str) -> None:
     torch.manual_seed(1)
     ours = plain(made[name]())
     for p in [*theirs.parameters(), *ours.parameters()]:
-        nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))  # a last layer of zeros would hide everything
+        nn.init.normal_(
+            p, std=0.1, generator=torch.Generator().manual_seed(p.numel())
+        )  # a last layer of zeros would hide everything
     assert list(ours.state_dict()) == list(theirs.state_dict())
     x = torch.randn(2, 3, 32, 32)
     for mode in (True, False):
@@ -149,7 +183,9 @@ def test_torchvisions_stochastic_depth_is_paired() -> None:
         ("resnet50", {"blocks": [1, 1]}, (3, 32, 32), "four stages"),
     ],
 )
-def test_what_does_not_fit_is_refused(name: str, constants: dict[str, Any], shape: tuple[int, ...], words: str) -> None:
+def test_what_does_not_fit_is_refused(
+    name: str, constants: dict[str, Any], shape: tuple[int, ...], words: str
+) -> None:
     """Constants and examples that a network cannot take are named, with what is wanted."""
     with pytest.raises(ValueError, match=words):
         model_factory(name, **constants)(shape, 10)

@@ -44,7 +44,11 @@ def test_memory_ends_the_doubling_and_other_errors_do_not_pass_for_it() -> None:
 
     with pytest.raises(RuntimeError, match="shape"):
         widest(broken, 10)
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"))
+    assert is_out_of_memory(
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+        )
+    )
 
 
 def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +62,17 @@ def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
         return train_fused(*parts, lr_C=lr_C, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(width, "train_fused", small)
-    arguments = (make_workload("digits", "mlp"), make_transform("clip_norm"), make_optimizer("adamw"), Budget(steps=10, batch_size=32, points=2, precision="float64", dynamics=4))
-    cells = {"lr_C": torch.logspace(-4, 9, 10, dtype=torch.float64), "weight_decay_C": torch.full((10,), 0.1), "seed": 0}
+    arguments = (
+        make_workload("digits", "mlp"),
+        make_transform("clip_norm"),
+        make_optimizer("adamw"),
+        Budget(steps=10, batch_size=32, points=2, precision="float64", dynamics=4),
+    )
+    cells = {
+        "lr_C": torch.logspace(-4, 9, 10, dtype=torch.float64),
+        "weight_decay_C": torch.full((10,), 0.1),
+        "seed": 0,
+    }
     cells["constants_C"] = {"max_norm": torch.linspace(0.1, 2, 10, dtype=torch.float64)}
     halved, whole = train_within_memory(*arguments, **cells), train_fused(*arguments, **cells)  # type: ignore[arg-type]
     assert max(size for size in sizes if size <= 3) == 3
@@ -68,7 +81,9 @@ def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(halved.loss_KC, whole.loss_KC, rtol=1e-9, atol=0, equal_nan=True)
     assert halved.dynamics is not None
     assert whole.dynamics is not None
-    torch.testing.assert_close(halved.dynamics.grad_norm_JC, whole.dynamics.grad_norm_JC, rtol=1e-6, atol=0, equal_nan=True)
+    torch.testing.assert_close(
+        halved.dynamics.grad_norm_JC, whole.dynamics.grad_norm_JC, rtol=1e-6, atol=0, equal_nan=True
+    )
 
 
 def test_one_cell_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,10 +94,24 @@ def test_one_cell_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(width, "train_fused", never)
     with pytest.raises(MemoryError):
-        train_within_memory(make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), Budget(2, 8), lr_C=torch.ones(4), weight_decay_C=torch.ones(4), seed=0)
+        train_within_memory(
+            make_workload("digits", "mlp"),
+            make_transform("none"),
+            make_optimizer("adamw"),
+            Budget(2, 8),
+            lr_C=torch.ones(4),
+            weight_decay_C=torch.ones(4),
+            seed=0,
+        )
 
 
 def test_measures_a_real_workload() -> None:
     """A measured width is between one and the number of cells there are."""
-    found = best_width(make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), Budget(50, 16, warmup=10), limit=24)
+    found = best_width(
+        make_workload("digits", "mlp"),
+        make_transform("none"),
+        make_optimizer("adamw"),
+        Budget(50, 16, warmup=10),
+        limit=24,
+    )
     assert 1 <= found <= 24

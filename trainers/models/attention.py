@@ -23,8 +23,13 @@ class SelfAttention(nn.MultiheadAttention):
     Reference: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
     """
 
-    def forward(self, query: Tensor, *_: Tensor, need_weights: bool = False, **__: Any) -> tuple[Tensor, None]:  # type: ignore[override]  # callers give the sequence three times
-        heads = functional.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, self.head_dim))
+    # callers give the sequence three times
+    def forward(  # type: ignore[override]
+        self, query: Tensor, *_: Tensor, need_weights: bool = False, **__: Any
+    ) -> tuple[Tensor, None]:
+        heads = functional.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(
+            -1, (3, self.num_heads, self.head_dim)
+        )
         q, k, v = heads.movedim(-3, 0).transpose(-2, -3).unbind(0)
         mixed = attend(q, k, v).transpose(-2, -3).flatten(-2)
         out: Tensor = self.out_proj(mixed)
@@ -51,7 +56,10 @@ class Attend(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
-        q, k, v = ((t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1) for t, d in zip(args, in_dims, strict=True))
+        q, k, v = (
+            (t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1)
+            for t, d in zip(args, in_dims, strict=True)
+        )
         return functional.scaled_dot_product_attention(q, k, v).unflatten(0, (info.batch_size, -1)), 0
 
 
@@ -59,7 +67,9 @@ class WideLayerNorm(nn.LayerNorm):
     """LayerNorm that computes in its parameters' precision, which stays float32 where the network's is half, and gives back its input's."""
 
     def forward(self, input: Tensor) -> Tensor:  # the name that callers of nn.LayerNorm may use
-        return functional.layer_norm(input.to(self.weight.dtype), self.normalized_shape, self.weight, self.bias, self.eps).to(input.dtype)
+        return functional.layer_norm(
+            input.to(self.weight.dtype), self.normalized_shape, self.weight, self.bias, self.eps
+        ).to(input.dtype)
 
 
 class WideLayerNorm2d(WideLayerNorm):
@@ -69,7 +79,11 @@ class WideLayerNorm2d(WideLayerNorm):
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-KINDS: dict[str, type[nn.Module]] = {"MultiheadAttention": SelfAttention, "LayerNorm": WideLayerNorm, "LayerNorm2d": WideLayerNorm2d}
+KINDS: dict[str, type[nn.Module]] = {
+    "MultiheadAttention": SelfAttention,
+    "LayerNorm": WideLayerNorm,
+    "LayerNorm2d": WideLayerNorm2d,
+}
 """Classes of torch and torchvision by name, and what stands in for them."""
 
 

@@ -7,7 +7,9 @@ import itertools
 from torch import nn
 
 
-def convnet(shape: tuple[int, ...], outputs: int, channels: tuple[int, ...] | list[int] = (8, 16, 32)) -> nn.Module:
+def convnet(
+    shape: tuple[int, ...], outputs: int, channels: tuple[int, ...] | list[int] = (8, 16, 32)
+) -> nn.Module:
     """Blocks of 3x3 convolution, BatchNorm and ReLU, halving the map between blocks; global mean; one linear layer.
 
     Args:
@@ -18,5 +20,9 @@ def convnet(shape: tuple[int, ...], outputs: int, channels: tuple[int, ...] | li
     widths = [shape[0], *channels]
     layers: list[nn.Module] = []
     for k, (before, after) in enumerate(itertools.pairwise(widths)):
-        layers += [nn.Conv2d(before, after, 3, stride=1 if k == 0 else 2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        layers += [
+            nn.Conv2d(before, after, 3, stride=1 if k == 0 else 2, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], outputs))

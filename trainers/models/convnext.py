@@ -13,7 +13,12 @@ from trainers.vision import check_images, vision
 
 
 def convnext_tiny(
-    shape: tuple[int, ...], outputs: int, stochastic_depth: float = 0.1, width: int = 96, blocks: tuple[int, ...] | list[int] = (3, 3, 9, 3), layer_scale: float = 1e-6
+    shape: tuple[int, ...],
+    outputs: int,
+    stochastic_depth: float = 0.1,
+    width: int = 96,
+    blocks: tuple[int, ...] | list[int] = (3, 3, 9, 3),
+    layer_scale: float = 1e-6,
 ) -> nn.Module:
     """torchvision's ConvNeXt-T, with the same parameter names; 28.6 million parameters with 1,000 classes.
 
@@ -32,10 +37,22 @@ def convnext_tiny(
     Differs from the reference: nothing.
     """
     check_range("convnext_tiny", 0.0, 1.0, stochastic_depth=stochastic_depth)
-    check_range("convnext_tiny", 1, width=width, **dict[str, Any]((f"blocks[{k}]", count) for k, count in enumerate(blocks)))
+    check_range(
+        "convnext_tiny",
+        1,
+        width=width,
+        **dict[str, Any]((f"blocks[{k}]", count) for k, count in enumerate(blocks)),
+    )
     check_range("convnext_tiny", 2, **dict[str, Any]({"sum of blocks": sum(blocks)}))
     check_images("convnext_tiny", shape, least=4 * 2 ** (len(blocks) - 1))
     models = vision().models
     widths = [*(width * 2**k for k in range(len(blocks))), None]
-    stages = [models.convnext.CNBlockConfig(before, after, count) for (before, after), count in zip(itertools.pairwise(widths), blocks, strict=True)]
-    return plain(models.ConvNeXt(stages, stochastic_depth_prob=stochastic_depth, layer_scale=layer_scale, num_classes=outputs))
+    stages = [
+        models.convnext.CNBlockConfig(before, after, count)
+        for (before, after), count in zip(itertools.pairwise(widths), blocks, strict=True)
+    ]
+    return plain(
+        models.ConvNeXt(
+            stages, stochastic_depth_prob=stochastic_depth, layer_scale=layer_scale, num_classes=outputs
+        )
+    )

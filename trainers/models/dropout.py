@@ -56,10 +56,16 @@ def pair_dropout(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = PairedDropout
-        elif type(module).__name__ == "StochasticDepth" and type(module).__module__.startswith("torchvision."):
+        elif type(module).__name__ == "StochasticDepth" and type(module).__module__.startswith(
+            "torchvision."
+        ):
             module.__class__ = PairedDepth
         elif isinstance(module, nn.modules.dropout._DropoutNd) and not isinstance(module, PAIRED):
-            raise ValueError(f"{type(module).__name__} draws masks that differ between cells and trainers; use nn.Dropout")
+            raise ValueError(
+                f"{type(module).__name__} draws masks that differ between cells and trainers; use nn.Dropout"
+            )
         elif isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
-            raise ValueError(f"{type(module).__name__} with dropout={module.dropout:g} draws masks that differ between cells and trainers; use dropout=0, and nn.Dropout behind it")
+            raise ValueError(
+                f"{type(module).__name__} with dropout={module.dropout:g} draws masks that differ between cells and trainers; use dropout=0, and nn.Dropout behind it"
+            )
     return model

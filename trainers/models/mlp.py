@@ -10,7 +10,9 @@ from torch import nn
 from trainers.naming import check_range
 
 
-def mlp(shape: tuple[int, ...], outputs: int, hidden: tuple[int, ...] | list[int] = (64, 64), dropout: float = 0.0) -> nn.Module:
+def mlp(
+    shape: tuple[int, ...], outputs: int, hidden: tuple[int, ...] | list[int] = (64, 64), dropout: float = 0.0
+) -> nn.Module:
     """Flatten, then linear layers with ReLU between them, initialised as PyTorch does.
 
     Args:

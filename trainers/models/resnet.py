@@ -10,8 +10,14 @@ class BasicBlock(nn.Module):
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*convolution(before, after, 3, stride), nn.ReLU(), *convolution(after, after, 3, 1))
-        self.shortcut = nn.Identity() if stride == 1 and before == after else nn.Sequential(*convolution(before, after, 1, stride))
+        self.body = nn.Sequential(
+            *convolution(before, after, 3, stride), nn.ReLU(), *convolution(after, after, 3, 1)
+        )
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and before == after
+            else nn.Sequential(*convolution(before, after, 1, stride))
+        )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

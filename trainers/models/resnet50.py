@@ -11,7 +11,9 @@ from trainers.naming import check_range
 from trainers.vision import check_images, vision
 
 
-def resnet50(shape: tuple[int, ...], outputs: int, blocks: tuple[int, ...] | list[int] = (3, 4, 6, 3)) -> nn.Module:
+def resnet50(
+    shape: tuple[int, ...], outputs: int, blocks: tuple[int, ...] | list[int] = (3, 4, 6, 3)
+) -> nn.Module:
     """torchvision's ResNet-50, with the same parameter names; 25.6 million parameters with 1,000 classes.
 
     Args:
@@ -26,7 +28,9 @@ def resnet50(shape: tuple[int, ...], outputs: int, blocks: tuple[int, ...] | lis
     Differs from the reference: where the map is halved the 3x3 convolution has the stride, not the 1x1 before it (as in torchvision, "V1.5").
     """
     if len(blocks) != 4:
-        raise ValueError(f"resnet50: blocks has {len(blocks)} entries; wanted one for each of its four stages")
+        raise ValueError(
+            f"resnet50: blocks has {len(blocks)} entries; wanted one for each of its four stages"
+        )
     check_range("resnet50", 1, **dict[str, Any]((f"blocks[{k}]", count) for k, count in enumerate(blocks)))
     check_images("resnet50", shape, least=32)
     models = vision().models

@@ -32,7 +32,9 @@ def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: flo
     check_range("vgg16_bn", 1, width=width)
     check_range("vgg16_bn", 0.0, 1.0, dropout=dropout)
     if len(shape) != 3 or min(shape[1:]) < 32:
-        raise ValueError(f"vgg16_bn was given examples of shape {list(shape)}; wanted [channels, height, width] of at least 32 pixels a side, because it halves them five times")
+        raise ValueError(
+            f"vgg16_bn was given examples of shape {list(shape)}; wanted [channels, height, width] of at least 32 pixels a side, because it halves them five times"
+        )
     layers: list[nn.Module] = []
     before, last = shape[0], 8 * width
     for stage in STAGES:
@@ -44,7 +46,15 @@ def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: flo
         nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]  # there is one
         before = stage * width
         layers += [convolution, nn.BatchNorm2d(before), nn.ReLU()]
-    head = [nn.Linear(last, last), nn.ReLU(), nn.Dropout(dropout), nn.Linear(last, last), nn.ReLU(), nn.Dropout(dropout), nn.Linear(last, outputs)]
+    head = [
+        nn.Linear(last, last),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(last, last),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(last, outputs),
+    ]
     for layer in head:
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=0.01)

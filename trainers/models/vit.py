@@ -17,7 +17,9 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = WideLayerNorm(width, eps=1e-6), WideLayerNorm(width, eps=1e-6)
         self.attention = SelfAttention(width, heads, batch_first=True)
-        self.mlp = nn.Sequential(nn.Linear(width, ratio * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(ratio * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, ratio * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(ratio * width, width)
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,14 +31,28 @@ class Block(nn.Module):
 class SmallTransformer(nn.Module):
     """Patches, learned positions, a class token, blocks, LayerNorm, and one linear layer on the token."""
 
-    def __init__(self, shape: tuple[int, ...], outputs: int, patch: int, width: int, layers: int, heads: int, ratio: int, dropout: float) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        patch: int,
+        width: int,
+        layers: int,
+        heads: int,
+        ratio: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
         channels, height, side = shape
         self.patches = nn.Conv2d(channels, width, patch, stride=patch)
         self.token = nn.Parameter(torch.zeros(1, 1, width))
-        self.positions = nn.Parameter(torch.empty(1, 1 + height // patch * (side // patch), width).normal_(std=0.02))
+        self.positions = nn.Parameter(
+            torch.empty(1, 1 + height // patch * (side // patch), width).normal_(std=0.02)
+        )
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.Sequential(*(Block(width, heads, ratio, dropout) for _ in range(layers)), WideLayerNorm(width, eps=1e-6))
+        self.blocks = nn.Sequential(
+            *(Block(width, heads, ratio, dropout) for _ in range(layers)), WideLayerNorm(width, eps=1e-6)
+        )
         self.head = nn.Linear(width, outputs)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
 
@@ -47,7 +63,16 @@ class SmallTransformer(nn.Module):
         return out
 
 
-def vit(shape: tuple[int, ...], outputs: int, patch: int = 4, width: int = 192, layers: int = 6, heads: int = 3, ratio: int = 4, dropout: float = 0.0) -> nn.Module:
+def vit(
+    shape: tuple[int, ...],
+    outputs: int,
+    patch: int = 4,
+    width: int = 192,
+    layers: int = 6,
+    heads: int = 3,
+    ratio: int = 4,
+    dropout: float = 0.0,
+) -> nn.Module:
     """A small vision transformer.
 
     Args:
@@ -69,13 +94,23 @@ def vit(shape: tuple[int, ...], outputs: int, patch: int = 4, width: int = 192, 
     check_range("vit", 1, patch=patch, width=width, layers=layers, heads=heads, ratio=ratio)
     check_range("vit", 0.0, 1.0, dropout=dropout)
     if len(shape) != 3 or shape[1] % patch or shape[2] % patch:
-        raise ValueError(f"vit: patch is {patch} and examples have shape {list(shape)}; wanted [channels, height, width] with sides that are multiples of patch")
+        raise ValueError(
+            f"vit: patch is {patch} and examples have shape {list(shape)}; wanted [channels, height, width] with sides that are multiples of patch"
+        )
     if width % heads:
         raise ValueError(f"vit: width is {width} and heads is {heads}; wanted a multiple of heads")
     return SmallTransformer(shape, outputs, patch, width, layers, heads, ratio, dropout)
 
 
-def vit_b_16(shape: tuple[int, ...], outputs: int, dropout: float = 0.0, patch: int = 16, width: int = 768, layers: int = 12, heads: int = 12) -> nn.Module:
+def vit_b_16(
+    shape: tuple[int, ...],
+    outputs: int,
+    dropout: float = 0.0,
+    patch: int = 16,
+    width: int = 768,
+    layers: int = 12,
+    heads: int = 12,
+) -> nn.Module:
     """torchvision's ViT-B/16, with the same parameter names; 86.6 million parameters at 224 pixels and 1,000 classes.
 
     Args:
@@ -98,5 +133,7 @@ def vit_b_16(shape: tuple[int, ...], outputs: int, dropout: float = 0.0, patch: 
     check_images("vit_b_16", shape, least=patch, multiple=patch, square=True)
     if width % heads:
         raise ValueError(f"vit_b_16: width is {width} and heads is {heads}; wanted a multiple of heads")
-    transformer = vision().models.VisionTransformer(shape[1], patch, layers, heads, width, 4 * width, dropout=dropout, num_classes=outputs)
+    transformer = vision().models.VisionTransformer(
+        shape[1], patch, layers, heads, width, 4 * width, dropout=dropout, num_classes=outputs
+    )
     return plain(transformer)

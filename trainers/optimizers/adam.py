@@ -34,7 +34,9 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
     check_range("adam", 0.0, eps=eps)
     undecayed = adamw(beta1, beta2, eps)
 
-    def update(grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor) -> tuple[Tensors, OptimizerState]:
+    def update(
+        grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
+    ) -> tuple[Tensors, OptimizerState]:
         decayed = {k: g + weight_decay * params[k] for k, g in grads.items()}
         return undecayed.update(decayed, state, params, lr, torch.zeros_like(weight_decay))
 

@@ -33,18 +33,29 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
     def init(params: Tensors) -> OptimizerState:
         return {"mean": zeros_like(params), "square": zeros_like(params), "step": step_zero(params)}
 
-    def update(grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor) -> tuple[Tensors, OptimizerState]:
+    def update(
+        grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
+    ) -> tuple[Tensors, OptimizerState]:
         step = state["step"] + 1
         dtype = lr.dtype
         rate = lr / (1 - beta1**step).to(dtype)
         root = torch.sqrt(1 - beta2**step).to(dtype)
         keep = 1 - lr * weight_decay
         mean = {k: torch.lerp(state["mean"][k], g, 1 - beta1) for k, g in grads.items()}
-        square = {k: torch.addcmul(beta2 * state["square"][k], g, g, value=1 - beta2) for k, g in grads.items()}
+        square = {
+            k: torch.addcmul(beta2 * state["square"][k], g, g, value=1 - beta2) for k, g in grads.items()
+        }
         new = {k: p * keep - rate * mean[k] / (square[k].sqrt() / root + eps) for k, p in params.items()}
         return new, {"mean": mean, "square": square, "step": step}
 
     def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
         return torch.optim.AdamW(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
-    return Optimizer("adamw", init, update, reference, {"mean": "exp_avg", "square": "exp_avg_sq"}, {"beta1": beta1, "beta2": beta2, "eps": eps})
+    return Optimizer(
+        "adamw",
+        init,
+        update,
+        reference,
+        {"mean": "exp_avg", "square": "exp_avg_sq"},
+        {"beta1": beta1, "beta2": beta2, "eps": eps},
+    )

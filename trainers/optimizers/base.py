@@ -34,7 +34,10 @@ class Optimizer:
 
     def restart(self, state: OptimizerState, when: Tensor, keep_count: bool) -> OptimizerState:
         """The state with its moments (and its step counter, unless kept) set to zero where `when` is True."""
-        fresh: OptimizerState = {key: {name: torch.where(when, torch.zeros_like(t), t) for name, t in state[key].items()} for key in self.moments}
+        fresh: OptimizerState = {
+            key: {name: torch.where(when, torch.zeros_like(t), t) for name, t in state[key].items()}
+            for key in self.moments
+        }
         if "step" in state and not keep_count:
             fresh["step"] = torch.where(when, torch.zeros_like(state["step"]), state["step"])
         return {**state, **fresh}

@@ -38,13 +38,17 @@ def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
     def init(params: Tensors) -> OptimizerState:
         return {"mean": zeros_like(params)}
 
-    def update(grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor) -> tuple[Tensors, OptimizerState]:
+    def update(
+        grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
+    ) -> tuple[Tensors, OptimizerState]:
         keep = 1 - lr * weight_decay
         signs = {k: torch.sign(torch.lerp(state["mean"][k], g, 1 - beta1)) for k, g in grads.items()}
         new = {k: p * keep - lr * signs[k] for k, p in params.items()}
         return new, {"mean": {k: torch.lerp(state["mean"][k], g, 1 - beta2) for k, g in grads.items()}}
 
-    def reference(params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(
+        params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
         return Lion(params, lr, beta1, beta2, weight_decay)
 
     return Optimizer("lion", init, update, reference, {"mean": "exp_avg"}, {"beta1": beta1, "beta2": beta2})
@@ -59,7 +63,14 @@ class Lion(torch.optim.Optimizer):
         beta1, beta2, weight_decay: as in `lion`.
     """
 
-    def __init__(self, params: Any, lr: float = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-4,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+    ) -> None:
         super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay})
 
     @torch.no_grad()

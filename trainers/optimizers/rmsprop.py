@@ -9,7 +9,9 @@ from trainers.naming import check_range
 from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
 
 
-def rmsprop(alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False) -> Optimizer:
+def rmsprop(
+    alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False
+) -> Optimizer:
     """Divide each entry's gradient by its running root mean square; weight decay is added to the gradient.
 
         g <- g + weight_decay · θ
@@ -45,9 +47,13 @@ def rmsprop(alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, cente
     def init(params: Tensors) -> OptimizerState:
         return {key: zeros_like(params) for key in moments}
 
-    def update(grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor) -> tuple[Tensors, OptimizerState]:
+    def update(
+        grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
+    ) -> tuple[Tensors, OptimizerState]:
         grads = {k: g + weight_decay * params[k] for k, g in grads.items()}
-        spread = square = {k: torch.addcmul(alpha * state["square"][k], g, g, value=1 - alpha) for k, g in grads.items()}
+        spread = square = {
+            k: torch.addcmul(alpha * state["square"][k], g, g, value=1 - alpha) for k, g in grads.items()
+        }
         new: OptimizerState = {"square": square}
         if centered:
             new["mean"] = mean = {k: torch.lerp(state["mean"][k], g, 1 - alpha) for k, g in grads.items()}
@@ -58,6 +64,21 @@ def rmsprop(alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, cente
         return {k: p - lr * steps[k] for k, p in params.items()}, new
 
     def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
-        return torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered)
+        return torch.optim.RMSprop(
+            params,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+        )
 
-    return Optimizer("rmsprop", init, update, reference, moments, {"alpha": alpha, "eps": eps, "momentum": momentum, "centered": centered})
+    return Optimizer(
+        "rmsprop",
+        init,
+        update,
+        reference,
+        moments,
+        {"alpha": alpha, "eps": eps, "momentum": momentum, "centered": centered},
+    )

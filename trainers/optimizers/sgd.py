@@ -35,7 +35,9 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -
     check_range("sgd", 0.0, 1.0, open_high=True, momentum=momentum)
     check_range("sgd", 0.0, 1.0, dampening=dampening)
     if nesterov and (momentum == 0 or dampening != 0):
-        raise ValueError(f"sgd: nesterov with momentum {momentum:g} and dampening {dampening:g}; wanted momentum > 0 and dampening 0")
+        raise ValueError(
+            f"sgd: nesterov with momentum {momentum:g} and dampening {dampening:g}; wanted momentum > 0 and dampening 0"
+        )
 
     def init(params: Tensors) -> OptimizerState:
         state: OptimizerState = {"sum": zeros_like(params)} if momentum else {}
@@ -43,19 +45,37 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -
             state["begun"] = torch.zeros((), dtype=torch.bool, device=next(iter(params.values())).device)
         return state
 
-    def update(grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor) -> tuple[Tensors, OptimizerState]:
+    def update(
+        grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
+    ) -> tuple[Tensors, OptimizerState]:
         direction = {k: g + weight_decay * params[k] for k, g in grads.items()}
         if momentum:
             total = {k: momentum * state["sum"][k] + (1 - dampening) * g for k, g in direction.items()}
             state = {**state, "sum": total}
             if dampening:
-                state["sum"] = total = {k: torch.where(state["begun"], b, direction[k]) for k, b in total.items()}
+                state["sum"] = total = {
+                    k: torch.where(state["begun"], b, direction[k]) for k, b in total.items()
+                }
                 state["begun"] = torch.ones_like(state["begun"])
             direction = {k: direction[k] + momentum * b if nesterov else b for k, b in total.items()}
         return {k: p - lr * direction[k] for k, p in params.items()}, state
 
     def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
-        return torch.optim.SGD(params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov)
+        return torch.optim.SGD(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
 
     moments = {"sum": "momentum_buffer"} if momentum else {}
-    return Optimizer("sgd", init, update, reference, moments, {"momentum": momentum, "dampening": dampening, "nesterov": nesterov})
+    return Optimizer(
+        "sgd",
+        init,
+        update,
+        reference,
+        moments,
+        {"momentum": momentum, "dampening": dampening, "nesterov": nesterov},
+    )

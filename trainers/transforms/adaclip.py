@@ -48,10 +48,15 @@ def largest_entries(grads: Tensors) -> Tensor:
     return torch.stack([widened(g).abs().amax() for g in grads.values()])
 
 
-def with_spikes_shrunk(grads: Tensors, average: Tensor, gamma3: Number, count: Tensor) -> tuple[Tensors, Tensor]:
+def with_spikes_shrunk(
+    grads: Tensors, average: Tensor, gamma3: Number, count: Tensor
+) -> tuple[Tensors, Tensor]:
     """One step of AdaClip: the gradients, and the average largest entries of all tensors."""
     largest = largest_entries(grads)
     average = gamma3 * average + (1 - gamma3) * largest
     limits = average / (1 - gamma3**count).to(average.dtype)
     per_tensor = zip(grads.items(), limits.unbind(), (limits / largest).unbind(), strict=True)
-    return {name: torch.where(widened(g).abs() > limit, g * ratio.to(g.dtype), g) for (name, g), limit, ratio in per_tensor}, average
+    return {
+        name: torch.where(widened(g).abs() > limit, g * ratio.to(g.dtype), g)
+        for (name, g), limit, ratio in per_tensor
+    }, average

@@ -47,7 +47,10 @@ def adagc(
 
     def init(params: Tensors) -> State:
         norms = tensor_norms(params)
-        return {"average": torch.full_like(norms, torch.inf), "step": torch.zeros_like(norms[0], dtype=torch.float64)}
+        return {
+            "average": torch.full_like(norms, torch.inf),
+            "step": torch.zeros_like(norms[0], dtype=torch.float64),
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         step, average, norms = state["step"] + 1, state["average"], tensor_norms(grads)
@@ -57,7 +60,9 @@ def adagc(
         factors = torch.clamp(torch.where(is_warmup, early, late), max=1.0)
         out = scaled(grads, factors)
         clipped = tensor_norms(out)
-        average = torch.where(is_warmup, torch.minimum(average, clipped), beta * average + (1 - beta) * clipped)
+        average = torch.where(
+            is_warmup, torch.minimum(average, clipped), beta * average + (1 - beta) * clipped
+        )
         return out, {"average": average, "step": step}
 
     return Transform(init=init, update=update)

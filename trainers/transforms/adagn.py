@@ -38,17 +38,25 @@ def adagn(gamma1: Number = 0.7, gamma2: Number = 0.9, eps: Number = 1e-8) -> Tra
 
     def init(params: Tensors) -> State:
         zeros = torch.zeros_like(tensor_norms(params))
-        return {"mean": zeros, "square": zeros.clone(), "count": torch.zeros_like(zeros[0], dtype=torch.float64)}
+        return {
+            "mean": zeros,
+            "square": zeros.clone(),
+            "count": torch.zeros_like(zeros[0], dtype=torch.float64),
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         count = state["count"] + 1
-        out, mean, square = with_average_norms(grads, state["mean"], state["square"], gamma1, gamma2, eps, count)
+        out, mean, square = with_average_norms(
+            grads, state["mean"], state["square"], gamma1, gamma2, eps, count
+        )
         return out, {"mean": mean, "square": square, "count": count}
 
     return Transform(init=init, update=update)
 
 
-def with_average_norms(grads: Tensors, mean: Tensor, square: Tensor, gamma1: Number, gamma2: Number, eps: Number, count: Tensor) -> tuple[Tensors, Tensor, Tensor]:
+def with_average_norms(
+    grads: Tensors, mean: Tensor, square: Tensor, gamma1: Number, gamma2: Number, eps: Number, count: Tensor
+) -> tuple[Tensors, Tensor, Tensor]:
     """One step of AdaGN: the gradients, the average norms and the average squared norms of all tensors."""
     norms = tensor_norms(grads)
     mean = gamma1 * mean + (1 - gamma1) * norms

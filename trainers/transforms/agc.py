@@ -52,5 +52,9 @@ def agc(clip_factor: Number = 0.01, eps: Number = 1e-3, grad_eps: Number = 1e-6)
 def unit_norms(tensor: Tensor) -> Tensor:
     """Euclidean norm over all dimensions but the first, which can be multiplied with the tensor; in at least float32."""
     wide = widened(tensor)
-    norms: Tensor = torch.linalg.vector_norm(wide, dim=tuple(range(1, wide.dim())), keepdim=True) if wide.dim() > 1 else torch.linalg.vector_norm(wide)
+    norms: Tensor = (
+        torch.linalg.vector_norm(wide, dim=tuple(range(1, wide.dim())), keepdim=True)
+        if wide.dim() > 1
+        else torch.linalg.vector_norm(wide)
+    )
     return norms

@@ -33,13 +33,21 @@ def autoclip(percentile: Number = 10.0, history: int = 10_000) -> Transform:
     """
     check_range("autoclip", 0.0, 100.0, percentile=percentile)
     if not isinstance(history, int) or isinstance(history, bool) or history < 1:
-        raise ValueError(f"autoclip: history is {history!r}; wanted a plain whole number >= 1, the same for all cells")
+        raise ValueError(
+            f"autoclip: history is {history!r}; wanted a plain whole number >= 1, the same for all cells"
+        )
 
     def init(params: Tensors) -> State:
         norm = global_norm(params)
         # a free place is a norm of infinity; the sum makes every cell's memory its own where vmap would only repeat one
-        empty = torch.full((history,), torch.inf, dtype=norm.dtype, device=norm.device) + torch.zeros_like(norm)
-        return {"arrived": empty, "ascending": empty.clone(), "count": torch.zeros_like(norm, dtype=torch.float64)}
+        empty = torch.full((history,), torch.inf, dtype=norm.dtype, device=norm.device) + torch.zeros_like(
+            norm
+        )
+        return {
+            "arrived": empty,
+            "ascending": empty.clone(),
+            "count": torch.zeros_like(norm, dtype=torch.float64),
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         norm, count = global_norm(grads), state["count"] + 1
@@ -48,7 +56,11 @@ def autoclip(percentile: Number = 10.0, history: int = 10_000) -> Transform:
         ascending = exchanged(state["ascending"], leaving=state["arrived"].gather(0, place), coming=newest)
         limit = interpolated(ascending, percentile / 100 * (torch.clamp(count, max=history) - 1))
         factor = torch.clamp(limit / (norm + 1e-6), max=1.0)
-        return scaled(grads, factor), {"arrived": state["arrived"].scatter(0, place, newest), "ascending": ascending, "count": count}
+        return scaled(grads, factor), {
+            "arrived": state["arrived"].scatter(0, place, newest),
+            "ascending": ascending,
+            "count": count,
+        }
 
     return Transform(init=init, update=update)
 
@@ -56,7 +68,9 @@ def autoclip(percentile: Number = 10.0, history: int = 10_000) -> Transform:
 def exchanged(ascending: Tensor, leaving: Tensor, coming: Tensor) -> Tensor:
     """A sorted vector with one of its values replaced, still sorted: two shifts, much cheaper than sorting every step."""
     end, place = torch.full_like(leaving, torch.inf), torch.arange(len(ascending), device=ascending.device)
-    without = torch.where(place < torch.searchsorted(ascending, leaving), ascending, torch.cat([ascending[1:], end]))
+    without = torch.where(
+        place < torch.searchsorted(ascending, leaving), ascending, torch.cat([ascending[1:], end])
+    )
     at = torch.searchsorted(without, coming)
     return torch.where(place < at, without, torch.where(place == at, coming, torch.cat([end, without[:-1]])))
 

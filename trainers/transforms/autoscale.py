@@ -53,21 +53,33 @@ def autoscale(
 
     def init(params: Tensors) -> State:
         first = next(iter(params.values()))
-        return {name: torch.full((), value, device=first.device) for name, value in {"exponent": 2.0, "step": 0.0, "factor": 1.0}.items()}
+        return {
+            name: torch.full((), value, device=first.device)
+            for name, value in {"exponent": 2.0, "step": 0.0, "factor": 1.0}.items()
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         weights = matrices(grads)
         if not weights:
             return dict(grads), state
         if not scale:
-            return {name: g - g.mean() if center and name in weights else g for name, g in grads.items()}, state
+            return {
+                name: g - g.mean() if center and name in weights else g for name, g in grads.items()
+            }, state
         p = state["exponent"] if exponent is None else exponent
         factor = (numerator / (torch.log(global_std(weights)).abs() + eps)) ** p
         factor = torch.clamp(factor, max=cap)
         is_first = state["step"] == 0
         later = torch.where(factor < switch, 1.0, 2.0).to(state["exponent"].dtype)
-        state = {"exponent": torch.where(is_first, later, state["exponent"]), "step": state["step"] + 1, "factor": factor.to(state["factor"].dtype)}
-        out = {name: (g - g.mean() if center else g) * factor.to(g.dtype) if name in weights else g for name, g in grads.items()}
+        state = {
+            "exponent": torch.where(is_first, later, state["exponent"]),
+            "step": state["step"] + 1,
+            "factor": factor.to(state["factor"].dtype),
+        }
+        out = {
+            name: (g - g.mean() if center else g) * factor.to(g.dtype) if name in weights else g
+            for name, g in grads.items()
+        }
         return out, state
 
     return Transform(init=init, update=update)

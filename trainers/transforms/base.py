@@ -63,7 +63,9 @@ class Transform:
             TypeError: the transform was written by hand, without a factory, or the factory has no such constant.
         """
         if self.factory is None:
-            raise TypeError(f"transform {self.name!r} has no factory, so its constants cannot be varied; build it with a factory")
+            raise TypeError(
+                f"transform {self.name!r} has no factory, so its constants cannot be varied; build it with a factory"
+            )
         return build(self.name, self.factory, **{**self.constants, **constants})
 
 
@@ -75,7 +77,11 @@ def build(name: str, factory: Callable[..., Transform], **constants: Any) -> Tra
     """
     signature = inspect.signature(factory)
     check_keywords(f"transform {name!r}", constants, signature)
-    defaults = {key: parameter.default for key, parameter in signature.parameters.items() if parameter.default is not parameter.empty}
+    defaults = {
+        key: parameter.default
+        for key, parameter in signature.parameters.items()
+        if parameter.default is not parameter.empty
+    }
     return replace(factory(**constants), name=name, constants={**defaults, **constants}, factory=factory)
 
 
@@ -98,7 +104,9 @@ def widened(tensor: Tensor) -> Tensor:
 def scaled(grads: Tensors, factors: Tensor) -> Tensors:
     """Multiply tensor i by factors[i] (or all by one 0-d factor), keeping dtypes."""
     each = factors.expand(len(grads)) if factors.dim() == 0 else factors
-    return {name: g * factor.to(g.dtype) for (name, g), factor in zip(grads.items(), each.unbind(), strict=True)}
+    return {
+        name: g * factor.to(g.dtype) for (name, g), factor in zip(grads.items(), each.unbind(), strict=True)
+    }
 
 
 def matrices(grads: Tensors) -> Tensors:

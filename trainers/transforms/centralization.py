@@ -21,6 +21,9 @@ def centralization(conv_only: bool = False) -> Transform:
     least = 4 if conv_only else 2
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
-        return {name: g - g.mean(dim=tuple(range(1, g.dim())), keepdim=True) if g.dim() >= least else g for name, g in grads.items()}, state
+        return {
+            name: g - g.mean(dim=tuple(range(1, g.dim())), keepdim=True) if g.dim() >= least else g
+            for name, g in grads.items()
+        }, state
 
     return Transform(init=stateless, update=update)

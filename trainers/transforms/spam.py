@@ -59,7 +59,10 @@ def spam(
 
     def init(params: Tensors) -> State:
         squares = {f"square.{name}": torch.zeros_like(widened(p)) for name, p in params.items()}
-        return {"step": torch.zeros((), dtype=torch.float64, device=next(iter(params.values())).device), **squares}
+        return {
+            "step": torch.zeros((), dtype=torch.float64, device=next(iter(params.values())).device),
+            **squares,
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         step = state["step"] + 1
@@ -80,7 +83,9 @@ def spam(
         decay = (1 - lr_start) * (1 + torch.cos(math.pi * since / (warmup_steps + 1))) / 2
         is_warmup = (step >= reset_interval) & (since < warmup_steps)
         scale = torch.where(is_warmup, 1 - decay, torch.ones_like(decay))
-        dtype = next(value.dtype for key, value in state.items() if key != "step")  # float64 would widen lr, and with it the parameters
+        dtype = next(
+            value.dtype for key, value in state.items() if key != "step"
+        )  # float64 would widen lr, and with it the parameters
         return Signal(restart=since == 0, lr_scale=scale.to(dtype), keep_count=True)
 
     return Transform(init=init, update=update, signal=signal)

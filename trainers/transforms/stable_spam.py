@@ -67,16 +67,26 @@ def stable_spam(
     def init(params: Tensors) -> State:
         zeros = torch.zeros_like(largest_entries(params))
         step = torch.zeros_like(zeros[0], dtype=torch.float64)
-        return {"largest": zeros, "mean": zeros.clone(), "square": zeros.clone(), "step": step, "count": step.clone()}
+        return {
+            "largest": zeros,
+            "mean": zeros.clone(),
+            "square": zeros.clone(),
+            "step": step,
+            "count": step.clone(),
+        }
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
         step, count = state["step"] + 1, state["count"] + 1
         gamma1_t: Number = gamma1
         if total_steps is not None:
             angle = math.pi * torch.clamp(step / (total_steps + 1), max=1.0)
-            gamma1_t = (gamma1 * (eta_min + (1 - eta_min) * (1 + torch.cos(angle)) / 2)).to(state["mean"].dtype)
+            gamma1_t = (gamma1 * (eta_min + (1 - eta_min) * (1 + torch.cos(angle)) / 2)).to(
+                state["mean"].dtype
+            )
         clipped, largest = with_spikes_shrunk(grads, state["largest"], gamma3, count)
-        out, mean, square = with_average_norms(clipped, state["mean"], state["square"], gamma1_t, gamma2, eps, count)
+        out, mean, square = with_average_norms(
+            clipped, state["mean"], state["square"], gamma1_t, gamma2, eps, count
+        )
         if shared_count:
             count = torch.where(is_restart(step), torch.ones_like(count), count)
         return out, {"largest": largest, "mean": mean, "square": square, "step": step, "count": count}

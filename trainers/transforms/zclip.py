@@ -68,7 +68,9 @@ def zclip(
 
         limit = kept if max_grad_norm is None else torch.clamp(kept, max=max_grad_norm)
         factor = torch.where(norm > limit, limit / (norm + 1e-6), torch.ones_like(norm))
-        if max_grad_norm is not None:  # the warm-up clips as torch does, which differs within 1e-6 of the limit and for NaN
+        if (
+            max_grad_norm is not None
+        ):  # the warm-up clips as torch does, which differs within 1e-6 of the limit and for NaN
             factor = torch.where(is_warmup, torch.clamp(max_grad_norm / (norm + 1e-6), max=1.0), factor)
 
         seen = count.to(norm.dtype)

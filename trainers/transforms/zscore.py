@@ -38,6 +38,8 @@ def zscore(eps: Number = 1e-8) -> Transform:
         return (centred / (std + eps)).to(g.dtype)
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
-        return {name: normalised(g) if g.dim() > 1 and g.numel() > 1 else g for name, g in grads.items()}, state
+        return {
+            name: normalised(g) if g.dim() > 1 and g.numel() > 1 else g for name, g in grads.items()
+        }, state
 
     return Transform(init=stateless, update=update)

@@ -28,7 +28,9 @@ WORKLOADS: dict[str, Callable[..., Workload]] = {
 }
 
 
-def make_workload(name: str, model: str, model_constants: Mapping[str, Any] | None = None, **constants: Any) -> Workload:
+def make_workload(
+    name: str, model: str, model_constants: Mapping[str, Any] | None = None, **constants: Any
+) -> Workload:
     """The workload of that name with a model of that name; its own name is `name/model`.
 
     Raises:

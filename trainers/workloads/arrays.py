@@ -49,14 +49,23 @@ def arrays(
     """
     path = place(file)
     found = read(path)
-    train_x, train_y, test_x, test_y = (check(path, name, found[name]) for name in ("train_x", "train_y", "test_x", "test_y"))
+    train_x, train_y, test_x, test_y = (
+        check(path, name, found[name]) for name in ("train_x", "train_y", "test_x", "test_y")
+    )
     for part, x, y in (("train", train_x, train_y), ("test", test_x, test_y)):
         if len(x) != len(y):
-            raise ValueError(f"{path}: {part}_x has {len(x)} examples and {part}_y has {len(y)}; they must be equal")
+            raise ValueError(
+                f"{path}: {part}_x has {len(x)} examples and {part}_y has {len(y)}; they must be equal"
+            )
     if train_x.shape[1:] != test_x.shape[1:]:
-        raise ValueError(f"{path}: images of train_x and test_x have shapes {list(found['train_x'].shape[1:])} and {list(found['test_x'].shape[1:])}; they must be equal")
+        raise ValueError(
+            f"{path}: images of train_x and test_x have shapes {list(found['train_x'].shape[1:])} and {list(found['test_x'].shape[1:])}; they must be equal"
+        )
     classes = max(2, 1 + int(max(train_y.max(), test_y.max())))
-    few, held = subset("arrays", "train_examples", train_examples, len(train_x)), subset("arrays", "test_examples", test_examples, len(test_x))
+    few, held = (
+        subset("arrays", "train_examples", train_examples, len(train_x)),
+        subset("arrays", "test_examples", test_examples, len(test_x)),
+    )
     return pixel_workload(
         f"arrays/{model_name}",
         model,
@@ -83,12 +92,27 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             there = list(archive.files)
-            found = {name: archive[name] for name in ("train_x", "train_y", "test_x", "test_y") if name in there}
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or no .npz file ({type(error).__name__}: {error}); wanted {FORM}; write or fetch it again") from None
+            found = {
+                name: archive[name] for name in ("train_x", "train_y", "test_x", "test_y") if name in there
+            }
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        AttributeError,
+        TypeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(
+            f"{path} is damaged or no .npz file ({type(error).__name__}: {error}); wanted {FORM}; write or fetch it again"
+        ) from None
     absent = [name for name in ("train_x", "train_y", "test_x", "test_y") if name not in found]
     if absent:
-        raise ValueError(f"{path} has no {', '.join(absent)}; it has {', '.join(there) or 'nothing'}; wanted {FORM}")
+        raise ValueError(
+            f"{path} has no {', '.join(absent)}; it has {', '.join(there) or 'nothing'}; wanted {FORM}"
+        )
     return found
 
 

@@ -73,9 +73,16 @@ class Augmentation:
         row_BH = (torch.arange(height) + shift_2B[0]).to(x.device)
         column_BW = (torch.where(mirrored_B, columns.flip(0), columns) + shift_2B[1]).to(x.device)
         padded = functional.pad(x, (self.crop,) * 4)
-        return padded[torch.arange(examples, device=x.device)[:, None, None], :, row_BH[:, :, None], column_BW[:, None, :]].permute(0, 3, 1, 2)
+        return padded[
+            torch.arange(examples, device=x.device)[:, None, None],
+            :,
+            row_BH[:, :, None],
+            column_BW[:, None, :],
+        ].permute(0, 3, 1, 2)
 
-    def mixed(self, x: Tensor, y: Tensor, generator: torch.Generator, chance: random.Random) -> tuple[Tensor, Tensor]:
+    def mixed(
+        self, x: Tensor, y: Tensor, generator: torch.Generator, chance: random.Random
+    ) -> tuple[Tensor, Tensor]:
         """CutMix; targets are shares of the classes [B, classes] in float64, of unmixed batches too."""
         shares = functional.one_hot(y, self.classes).double()
         if chance.random() >= self.cutmix_probability:

@@ -84,13 +84,19 @@ class Workload:
     def __post_init__(self) -> None:
         for part in ("train_x", "train_y", "eval_x", "eval_y"):
             if not isinstance(getattr(self, part), (Tensor, Stored) if part.endswith("x") else Tensor):
-                raise TypeError(f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; wanted a tensor, the first dimension being examples")
+                raise TypeError(
+                    f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; wanted a tensor, the first dimension being examples"
+                )
         if len(self.eval_x) == 0:
-            raise ValueError(f"workload {self.name!r} has an evaluation set of 0 examples; give it at least one")
+            raise ValueError(
+                f"workload {self.name!r} has an evaluation set of 0 examples; give it at least one"
+            )
         for part in ("train", "eval"):
             n_x, n_y = len(getattr(self, f"{part}_x")), len(getattr(self, f"{part}_y"))
             if n_x != n_y:
-                raise ValueError(f"workload {self.name!r}: {part}_x has {n_x} examples, {part}_y has {n_y}; they must be equal")
+                raise ValueError(
+                    f"workload {self.name!r}: {part}_x has {n_x} examples, {part}_y has {n_y}; they must be equal"
+                )
 
     def initial_model(self, seed: int) -> nn.Module:
         """The untrained network of a seed; the global generator is left as it was."""
@@ -123,7 +129,9 @@ def batches(n: int, batch_size: int, seed: int, device: str | torch.device = "cp
         ValueError: the batch is larger than the data.
     """
     if batch_size > n:
-        raise ValueError(f"batch_size is {batch_size}, but the training set has {n} examples; lower it to at most {n}")
+        raise ValueError(
+            f"batch_size is {batch_size}, but the training set has {n} examples; lower it to at most {n}"
+        )
     generator = torch.Generator().manual_seed(derived_seed(seed, "batches"))
     while True:
         order = torch.randperm(n, generator=generator).to(device)  # one transfer per epoch, none per step

@@ -53,7 +53,16 @@ def cifar10(
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, classes=10)
-    return cifar("cifar10", model, model_name, root, download, (train_examples, test_examples), label_smoothing, augmentation)
+    return cifar(
+        "cifar10",
+        model,
+        model_name,
+        root,
+        download,
+        (train_examples, test_examples),
+        label_smoothing,
+        augmentation,
+    )
 
 
 def cifar100(
@@ -74,7 +83,16 @@ def cifar100(
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, classes=100)
-    return cifar("cifar100", model, model_name, root, download, (train_examples, test_examples), label_smoothing, augmentation)
+    return cifar(
+        "cifar100",
+        model,
+        model_name,
+        root,
+        download,
+        (train_examples, test_examples),
+        label_smoothing,
+        augmentation,
+    )
 
 
 def cifar(
@@ -90,9 +108,22 @@ def cifar(
     """Either of them."""
     kind = getattr(vision().datasets, name.upper())
     (train_x, train_y), (test_x, test_y) = load(kind, place(root), download)
-    few, held = subset(name, "train_examples", examples[0], len(train_x)), subset(name, "test_examples", examples[1], len(test_x))
+    few, held = (
+        subset(name, "train_examples", examples[0], len(train_x)),
+        subset(name, "test_examples", examples[1], len(test_x)),
+    )
     train, test = (train_x[few], train_y[few]), (test_x[held], test_y[held])
-    return pixel_workload(f"{name}/{model_name}", model, train, test, tuple(train_x.shape[1:]), augmentation.classes, augmentation, label_smoothing, *statistics(train_x))
+    return pixel_workload(
+        f"{name}/{model_name}",
+        model,
+        train,
+        test,
+        tuple(train_x.shape[1:]),
+        augmentation.classes,
+        augmentation,
+        label_smoothing,
+        *statistics(train_x),
+    )
 
 
 def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -114,14 +145,26 @@ def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], 
                 if isinstance(error, HTTPError):
                     error.close()  # it is the server's answer, too
                 doing = f"unpacking {archive}" if whole else f"downloading {kind.url}"
-                raise ValueError(f"{doing} failed ({type(error).__name__}: {error}); {advice(kind, root, download)}") from None
-        found = damage(archive, kind.tgz_md5) if archive.is_file() and not whole and not download else problem(kind, root)
+                raise ValueError(
+                    f"{doing} failed ({type(error).__name__}: {error}); {advice(kind, root, download)}"
+                ) from None
+        found = (
+            damage(archive, kind.tgz_md5)
+            if archive.is_file() and not whole and not download
+            else problem(kind, root)
+        )
         if found:
             raise ValueError(f"{found}; {advice(kind, root, download)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the files are pickles of an old numpy, about which a new one warns
         parts = [kind(root, train=train) for train in (True, False)]
-    train, test = ((torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets, dtype=torch.int64)) for part in parts)
+    train, test = (
+        (
+            torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(),
+            torch.tensor(part.targets, dtype=torch.int64),
+        )
+        for part in parts
+    )
     return train, test
 
 
@@ -144,10 +187,18 @@ def damage(path: Path, md5: str) -> str:
     utils = vision().datasets.utils
     if not path.is_file():
         return f"{path} is missing"
-    return "" if utils.check_integrity(path, md5) else f"{path} is damaged: its MD5 is {utils.calculate_md5(path)}, wanted {md5}"
+    return (
+        ""
+        if utils.check_integrity(path, md5)
+        else f"{path} is damaged: its MD5 is {utils.calculate_md5(path)}, wanted {md5}"
+    )
 
 
 def advice(kind: Any, root: Path, download: bool) -> str:
     """How to get the data."""
     hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) from {kind.url} into {root}, where it is unpacked by itself"
-    return hand if download else f"set download: true, or {hand}, or let root name the folder that holds {kind.base_folder}"
+    return (
+        hand
+        if download
+        else f"set download: true, or {hand}, or let root name the folder that holds {kind.base_folder}"
+    )

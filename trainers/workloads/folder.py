@@ -71,12 +71,17 @@ def image_folder(
     check_range("image_folder", size, resize=resize)
     for k in range(3):
         if len(mean) != 3 or len(std) != 3:
-            raise ValueError(f"image_folder: mean and std have {len(mean)} and {len(std)} entries; wanted 3 each, one per channel")
+            raise ValueError(
+                f"image_folder: mean and std have {len(mean)} and {len(std)} entries; wanted 3 each, one per channel"
+            )
         check_range("image_folder", **dict[str, Any]({f"mean[{k}]": mean[k]}))
         check_range("image_folder", 0.0, open_low=True, **dict[str, Any]({f"std[{k}]": std[k]}))
     parts: list[tuple[ImageFiles, Tensor]] = []
     classes: list[list[str]] = []
-    for part, key, wanted in ((train, "train_examples", train_examples), (test, "test_examples", test_examples)):
+    for part, key, wanted in (
+        (train, "train_examples", train_examples),
+        (test, "test_examples", test_examples),
+    ):
         found = listed(place(folder) / part)
         chosen = [found.samples[k] for k in subset("image_folder", key, wanted, len(found.samples)).tolist()]
         images = ImageFiles(place(folder) / part, [path for path, _ in chosen], size, resize)
@@ -84,9 +89,22 @@ def image_folder(
         classes.append(found.classes)
     if classes[0] != classes[1]:
         odd = sorted(set(classes[0]) ^ set(classes[1]))
-        raise ValueError(f"{place(folder)}: {train} has {len(classes[0])} classes and {test} has {len(classes[1])}; wanted the same; only one part has {', '.join(odd[:5])}")
+        raise ValueError(
+            f"{place(folder)}: {train} has {len(classes[0])} classes and {test} has {len(classes[1])}; wanted the same; only one part has {', '.join(odd[:5])}"
+        )
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, len(classes[0]))
-    return pixel_workload(f"image_folder/{model_name}", model, parts[0], parts[1], (3, size, size), len(classes[0]), augmentation, label_smoothing, mean, std)
+    return pixel_workload(
+        f"image_folder/{model_name}",
+        model,
+        parts[0],
+        parts[1],
+        (3, size, size),
+        len(classes[0]),
+        augmentation,
+        label_smoothing,
+        mean,
+        std,
+    )
 
 
 def listed(folder: Path) -> Any:
@@ -96,11 +114,15 @@ def listed(folder: Path) -> Any:
         ValueError: the folder is missing, or a class in it has no image.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is missing; wanted one folder per class with images in it; give the folder that holds it as `folder`, and its name as `train` or `test`")
+        raise ValueError(
+            f"{folder} is missing; wanted one folder per class with images in it; give the folder that holds it as `folder`, and its name as `train` or `test`"
+        )
     try:
         return vision().datasets.ImageFolder(folder)
     except FileNotFoundError as error:
-        raise ValueError(f"{folder}: {error}; wanted one folder per class, each with at least one image") from None
+        raise ValueError(
+            f"{folder}: {error}; wanted one folder per class, each with at least one image"
+        ) from None
 
 
 class ImageFiles(Stored):
@@ -109,7 +131,9 @@ class ImageFiles(Stored):
     def __init__(self, folder: Path, paths: Sequence[str], size: int, resize: int) -> None:
         self.paths, self.size, self.resize = list(paths), size, resize
         self.nbytes = len(self.paths) * 3 * size * size
-        lines = [f"{Path(path).relative_to(folder).as_posix()}|{Path(path).stat().st_size}" for path in self.paths]
+        lines = [
+            f"{Path(path).relative_to(folder).as_posix()}|{Path(path).stat().st_size}" for path in self.paths
+        ]
         self.identity = hashlib.sha256("\n".join([f"{size}|{resize}", *lines]).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -138,6 +162,10 @@ class ImageFiles(Stored):
         try:
             image = package.datasets.folder.pil_loader(path)
         except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{path} cannot be decoded ({type(error).__name__}: {error}); wanted an image; fetch it again, or take it out") from None
-        pixels: Tensor = change.pil_to_tensor(change.center_crop(change.resize(image, self.resize), [self.size, self.size]))
+            raise ValueError(
+                f"{path} cannot be decoded ({type(error).__name__}: {error}); wanted an image; fetch it again, or take it out"
+            ) from None
+        pixels: Tensor = change.pil_to_tensor(
+            change.center_crop(change.resize(image, self.resize), [self.size, self.size])
+        )
         return pixels

@@ -13,7 +13,9 @@ from trainers.naming import check_range
 from trainers.workloads.base import Workload
 
 
-def digits(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, label_smoothing: float = 0.0) -> Workload:
+def digits(
+    model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, label_smoothing: float = 0.0
+) -> Workload:
     """The 1,797 scanned digits (8 x 8, ten classes) that come with scikit-learn; every fourth one is for evaluation.
 
     Args:

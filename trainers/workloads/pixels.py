@@ -35,15 +35,25 @@ def subset(owner: str, key: str, wanted: int | None, there: int) -> Tensor:
     if wanted is None:
         return torch.arange(there)
     if isinstance(wanted, bool) or not isinstance(wanted, int):
-        raise ValueError(f"{owner}: {key} is {short(wanted)}; wanted a whole number, or nothing for all {there}")
+        raise ValueError(
+            f"{owner}: {key} is {short(wanted)}; wanted a whole number, or nothing for all {there}"
+        )
     check_range(owner, 1, there, **dict[str, Any]({key: wanted}))
-    return torch.randperm(there, generator=torch.Generator().manual_seed(derived_seed(0, f"subset of {there}")))[:wanted].sort().values
+    return (
+        torch.randperm(there, generator=torch.Generator().manual_seed(derived_seed(0, f"subset of {there}")))[
+            :wanted
+        ]
+        .sort()
+        .values
+    )
 
 
 def statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of bytes [N, channels, H, W], in [0, 1]; of a channel without any deviation it is 1."""
     level = torch.arange(256, dtype=torch.float64) / 255
-    count = torch.stack([torch.bincount(x[:, c].flatten(), minlength=256) for c in range(x.shape[1])]).double()
+    count = torch.stack(
+        [torch.bincount(x[:, c].flatten(), minlength=256) for c in range(x.shape[1])]
+    ).double()
     share = count / count.sum(1, keepdim=True)
     mean = share @ level
     deviation = ((level - mean[:, None]).square() * share).sum(1).sqrt()
@@ -58,7 +68,9 @@ def normalised(x: Tensor, dtype: torch.dtype, mean: tuple[float, ...], std: tupl
 
 
 @cache
-def constants_on(mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def constants_on(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """Both as [2, 1, channels, 1, 1]; once per device, so that no step waits for them."""
     return torch.tensor([mean, std], dtype=dtype, device=device)[:, None, :, None, None]
 

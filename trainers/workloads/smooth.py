@@ -34,7 +34,9 @@ class Quadratic(nn.Module):
                 p.add_(offset)
         n = sum(p.numel() for p in inner.parameters())
         order = torch.randperm(n, generator=torch.Generator().manual_seed(derived_seed(0, "curvatures")))
-        self.register_buffer("curvature", beta * condition ** -torch.linspace(0, 1, n, dtype=torch.float64)[order])
+        self.register_buffer(
+            "curvature", beta * condition ** -torch.linspace(0, 1, n, dtype=torch.float64)[order]
+        )
 
     def extra_repr(self) -> str:
         return self._said
@@ -94,7 +96,12 @@ def quadratic(
 
     with torch.random.fork_rng(devices=[]):
         n = sum(p.numel() for p in build().parameters())
-    z = noise * torch.randn(examples, n, generator=torch.Generator().manual_seed(derived_seed(seed, "gradient noise")), dtype=torch.float64)
+    z = noise * torch.randn(
+        examples,
+        n,
+        generator=torch.Generator().manual_seed(derived_seed(seed, "gradient noise")),
+        dtype=torch.float64,
+    )
     z -= z.mean(0)
     spread = float(z.square().sum(1).mean())
 
@@ -130,7 +137,9 @@ class Regression(nn.Module):
         if self.training:
             logits: Tensor = self.inner(x)
             return logits
-        return torch.stack([self.gradient_norm(rows[:, : self._inputs], rows[:, self._inputs :]) for rows in x])
+        return torch.stack(
+            [self.gradient_norm(rows[:, : self._inputs], rows[:, self._inputs :]) for rows in x]
+        )
 
     def gradient_norm(self, x: Tensor, onehot: Tensor) -> Tensor:
         """|∇|² of the mean cross-entropy: residuals p - y, times inputs and times 1."""
@@ -159,9 +168,15 @@ def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str
     """
     data = digits(model, model_name)
     with torch.random.fork_rng(devices=[]):
-        parts = [part for part in model((1, 8, 8), 10).modules() if next(iter(part.parameters(recurse=False)), None) is not None]
+        parts = [
+            part
+            for part in model((1, 8, 8), 10).modules()
+            if next(iter(part.parameters(recurse=False)), None) is not None
+        ]
     if [type(part) for part in parts] != [nn.Linear]:
-        raise ValueError(f"workload 'logistic' with model {model_name!r}: the constants of the bound hold for one linear layer alone; take model: linear")
+        raise ValueError(
+            f"workload 'logistic' with model {model_name!r}: the constants of the bound hold for one linear layer alone; take model: linear"
+        )
     x, y = data.train_x[:].flatten(1).double(), data.train_y
     wide = torch.cat([x, torch.ones(len(x), 1)], 1) if parts[0].bias is not None else x
     beta = 0.5 * float(torch.linalg.eigvalsh(wide.T @ wide / len(wide))[-1])

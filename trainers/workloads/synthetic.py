@@ -19,7 +19,12 @@ DISTANCE = 4.0
 
 
 def synthetic(
-    model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, shape: tuple[int, ...] | list[int] = (1, 8, 8), classes: int = 10, examples: int = 2048, seed: int = 0
+    model: Callable[[tuple[int, ...], int], nn.Module],
+    model_name: str,
+    shape: tuple[int, ...] | list[int] = (1, 8, 8),
+    classes: int = 10,
+    examples: int = 2048,
+    seed: int = 0,
 ) -> Workload:
     """Gaussian clusters, one per class, with the shape of images; every fourth example is for evaluation.
 
