@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from study.errors import UserError
 from study.plan import Plan
-from study.spec import SpecError
 
 FINGERPRINT = "data, network or arithmetic of this version"
 
@@ -24,7 +24,7 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
         remembered: what the stored settings of the study meant when it was last launched, by `Cell.setting`.
 
     Raises:
-        SpecError: one line per difference.
+        UserError: one line per difference.
     """
     before, now = (list(map(json.loads, meanings.values())) for meanings in (remembered, plan.meanings))
     gone, fresh = [one for one in before if one not in now], [one for one in now if one not in before]
@@ -32,7 +32,7 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
         return
     old, new = min(product(gone, fresh), key=lambda pair: sum(1 for _ in differences(*pair)))
     name = plan.spec.name
-    raise SpecError(
+    raise UserError(
         f"study {name!r} has stored cells of another meaning; they would stand beside the new ones under one name. What differs:\n"
         + "\n".join(f"  {where}: stored {a}, now {b}" for where, a, b in differences(old, new))
         + "\ngive the changed spec another name, or take the change back (seeds, lr, weight_decay, transforms, region and workers may change freely)"

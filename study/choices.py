@@ -1,4 +1,4 @@
-"""Methods that a spec chooses: a name, and the constants that are given for it."""
+"""How the methods of a spec are read: names, constants, and lists of constants as axes."""
 
 from __future__ import annotations
 
@@ -7,68 +7,20 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from typing import Any
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from study.choice import Choice
 from study.factories import load, source_of
+from study.methods import CHECKS
 from study.names import TABLES, known
 from trainers.naming import nearest, short
 
 MOST_VARIANTS = 1_000
 """Most combinations of one method's listed constants: more is a slip, and would fill the memory before it failed."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A method and its constants, sorted by name.
-
-    Attributes:
-        name: of one of the trainers' tables, or `package.module:name` of the user's own factory.
-        source: hash of the factory's source; empty for the trainers' own.
-    """
-
-    name: str
-    constants: tuple[tuple[str, Any], ...] = ()
-    source: str = ""
-
-    @property
-    def label(self) -> str:
-        """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
-        return label(self.name, self.constants)
-
-    @property
-    def written(self) -> str | dict[str, Any]:
-        """As a spec has it."""
-        return (
-            {"factory" if self.source else "name": self.name, **dict(self.constants)}
-            if self.constants or self.source
-            else self.name
-        )
-
-    def keywords(self) -> dict[str, Any]:
-        return dict(self.constants)
-
-    def identity(self) -> dict[str, Any]:
-        """What stands for it in the keys of cells: the code of a user's factory too, because other code gives other numbers."""
-        return {"name": self.name, "constants": self.constants} | (
-            {"source": self.source} if self.source else {}
-        )
-
-
-def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
-    """`name`, or `name(constant=value, …)` where constants differ from the defaults."""
-    inside = ", ".join(f"{key}={value!r}" for key, value in constants)
-    return f"{name}({inside})" if inside else name
-
-
-def _check(kind: str, choice: Choice) -> None:
-    from study.methods import CHECKS
-
-    CHECKS[kind](choice)
 
 
 def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
@@ -181,7 +133,7 @@ def _choice(kind: str, item: Any, launched: Collection[str]) -> Choice:
         source_of(name) if own else "",
     )
     if own or (content and mark(kind, item) not in launched):
-        _check(kind, choice)
+        CHECKS[kind](choice)
     return choice
 
 

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from study.errors import PoolError, UserError
 from study.home import DEFAULT_HOME, Home
-from study.spec import PoolError, SpecError, read_spec, shipped
+from study.spec import read_spec, shipped
 from tracking import LedgerError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def main() -> None:
     except (LedgerError, PoolError) as error:
         complain(error)
         sys.exit(1)
-    except SpecError as error:
+    except UserError as error:
         complain(error)
         sys.exit(WRONG_INPUT)
 
@@ -218,11 +219,11 @@ def export(
 
     analysis = read(spec_of(spec, Home(home)), Home(home))
     if folder.exists() and not folder.is_dir():
-        raise SpecError(f"--out {folder} is a file; give a folder")
+        raise UserError(f"--out {folder} is a file; give a folder")
     try:
         written = write(analysis, folder)
     except OSError as error:
-        raise SpecError(
+        raise UserError(
             f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     if as_json:
@@ -291,7 +292,7 @@ def compare(
     try:
         pictures = [path for one in found if one.seeds for path in save_difference(one, place)]
     except OSError as error:
-        raise SpecError(
+        raise UserError(
             f"--out {place}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     if as_json:
@@ -363,7 +364,7 @@ def figures(
     try:
         written, missing = draw_figures(analysis, place, lr, weight_decay)
     except OSError as error:
-        raise SpecError(
+        raise UserError(
             f"--out {place}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     if as_json:
@@ -386,7 +387,7 @@ def ui(
     """Serve the MLflow UI of a home until Ctrl-C."""
     place = Home(home)
     if not place.mlflow_database.exists():
-        raise SpecError(
+        raise UserError(
             f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home"
         )
     out.print(f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)

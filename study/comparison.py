@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from study.analysis import Analysis, plain
+from study.errors import UserError
 from study.landscape import Landscape
 from study.measures import MEASURES, Case, measured, unit_of
-from study.spec import SpecError
 from study.statistics import Estimate, difference, exponential, ratio
 from trainers.naming import nearest
 
@@ -57,12 +57,12 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Compariso
     """Every setting that both studies have, compared.
 
     Raises:
-        SpecError: a study has no such transform, both are the same, or the studies share no workload with one optimizer.
+        UserError: a study has no such transform, both are the same, or the studies share no workload with one optimizer.
     """
     same = first.plan.keys == second.plan.keys
     a, b = label_in(first, a), label_in(second, b)
     if a == b and same:
-        raise SpecError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
+        raise UserError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
     pairs = [
         (one, other)
         for one in first.cases
@@ -74,7 +74,7 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Compariso
         settings = [
             " and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)
         ]
-        raise SpecError(
+        raise UserError(
             f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}"
         )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
@@ -85,17 +85,17 @@ def label_in(analysis: Analysis, name: str) -> str:
     """The label of a study's transform, which may be given by its method's name alone where the study has one variant of it.
 
     Raises:
-        SpecError: there is no such transform, or there are several variants.
+        UserError: there is no such transform, or there are several variants.
     """
     labels = {case.landscape.transform: case.landscape.method for case in analysis.cases}
     variants = [label for label, method in labels.items() if method == name]
     if name in labels or len(variants) == 1:
         return name if name in labels else variants[0]
     if variants:
-        raise SpecError(
+        raise UserError(
             f"{name!r} stands for {len(variants)} transforms of {analysis.plan.spec.name}; give one of: {', '.join(variants)}"
         )
-    raise SpecError(
+    raise UserError(
         f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(labels)}{nearest(name, list(labels))}"
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces import Cell, EdgeDesign, Place, Point
-from study.choices import Choice
+from study.choice import Choice
 from study.landscape import FAILED, INFERRED, PENDING, Floats, Landscape
 from study.plan import Plan
 from study.plateaus import Surroundings

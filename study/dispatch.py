@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from study.spec import PoolError, SpecError
+from study.errors import PoolError, UserError
+from study.job import Job
 from study.tolerances import Workers
-from study.worker import Job, Kept, default_device, measure_width, run_job
+from study.worker import Kept, default_device, measure_width, run_job
 from tracking import CellRecord, LedgerError
 
 LOOK_EVERY = 5.0
@@ -141,14 +142,14 @@ def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, fl
     """Refuse workers that no machine can hold: Ray would wait for one for ever.
 
     Raises:
-        SpecError: found, wanted, do.
+        UserError: found, wanted, do.
     """
     if not any(
         machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1)
         for machine in machines
     ):
         largest = max((machine.get("CPU", 0) for machine in machines), default=0)
-        raise SpecError(
+        raise UserError(
             f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them"
         )
 

@@ -121,7 +121,7 @@ def draw_figures(
     """Every figure of every network as files, and in words why some are missing.
 
     Raises:
-        SpecError: the learning rate or weight decay is not on the grid. OSError: the folder cannot be written.
+        UserError: the learning rate or weight decay is not on the grid. OSError: the folder cannot be written.
     """
     written: list[Path] = []
     missing: dict[str, str] = {}

@@ -75,7 +75,7 @@ def foresee(spec: StudySpec, home: Home) -> Foresight:
     """Count what is stored and what is missing; nothing is written.
 
     Raises:
-        SpecError: a launch would be refused, because stored cells of the study have another meaning.
+        UserError: a launch would be refused, because stored cells of the study have another meaning.
     """
     plan = make_plan(spec, {})
     stored: set[str] = set()

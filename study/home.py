@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from study.spec import SpecError
+from study.errors import UserError
 from tracking import Ledger
 
 DEFAULT_HOME = Path("stability-study-home")
@@ -52,10 +52,10 @@ class Home:
         """Make the folder.
 
         Raises:
-            SpecError: it cannot be made or written.
+            UserError: it cannot be made or written.
         """
         if set("?#%") & set(str(self.root.resolve())):
-            raise SpecError(
+            raise UserError(
                 f"home {self.root}: database addresses cannot hold ?, # or %; choose another with --home"
             )
         try:
@@ -65,7 +65,7 @@ class Home:
             probe.write_bytes(bytes(65_536))  # a disk may be full, too
             probe.unlink()
         except OSError as error:
-            raise SpecError(
+            raise UserError(
                 f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
             ) from None
 
@@ -79,7 +79,7 @@ class Home:
         """Be the only one who launches this study; the lock of a dead process is free.
 
         Raises:
-            SpecError: another process holds it.
+            UserError: another process holds it.
         """
         owner = self.root / "locks" / f"{study}.pid"
         lock = FileLock(self.root / "locks" / f"{study}.lock")
@@ -90,11 +90,11 @@ class Home:
                 pid = owner.read_text()
             except OSError:
                 pid = "unknown"
-            raise SpecError(
+            raise UserError(
                 f"study {study!r} is being launched by process {pid}; wait for it, or stop it first"
             ) from None
         except OSError as error:
-            raise SpecError(
+            raise UserError(
                 f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
             ) from None
         try:

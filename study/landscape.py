@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from study.choices import Choice
+from study.choice import Choice
 from study.plan import Plan, Setting
 from study.plateaus import Surroundings
 from study.series import Records, Series, series

@@ -21,14 +21,17 @@ from study.analysis import Analysis
 from study.changes import refuse_other_meaning
 from study.designs import Rounds
 from study.dispatch import Failure
+from study.errors import UserError
 from study.factories import told
 from study.home import Home
+from study.job import Job
+from study.methods import fingerprint_of, workload_of
 from study.plan import Plan, make_plan, settings
 from study.progress import Display
 from study.rehearsal import rehearse
-from study.spec import SpecError, StudySpec
+from study.spec import StudySpec
 from study.sync import EVIDENCE, conclude, mirrored, runs_of
-from study.worker import Job, Kept, failed_records, fingerprint_of, halves, workload_of
+from study.worker import Kept, failed_records
 from tracking import CellRecord, Ledger
 
 FALLBACK = 8
@@ -54,7 +57,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     """Load every workload and return what stands for it in the keys of cells.
 
     Raises:
-        SpecError: a workload cannot be loaded, a model not be built, the batch is larger than the data, or a user's own code fails.
+        UserError: a workload cannot be loaded, a model not be built, the batch is larger than the data, or a user's own code fails.
     """
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
@@ -62,11 +65,11 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             workload = workload_of(setting.workload, setting.model)
             found[setting.name] = fingerprint_of(setting.workload, setting.model)
         except Exception as error:  # a user's own workload may raise anything
-            raise SpecError(
+            raise UserError(
                 f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}"
             ) from None
         if spec.budget.batch_size > len(workload.train_x):
-            raise SpecError(
+            raise UserError(
                 f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that"
             )
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
@@ -91,7 +94,7 @@ def launch(
         tracking_uri: an MLflow server, or the home's own database.
 
     Raises:
-        SpecError: the spec cannot be run, stored cells of the study have another meaning, somebody else launches it, or the
+        UserError: the spec cannot be run, stored cells of the study have another meaning, somebody else launches it, or the
             home cannot be used, and nothing was changed then; or no machine can hold a worker, and no cell was trained.
         LedgerError: the home can no longer be written, for want of room, say; what was stored is whole.
     """
@@ -141,7 +144,7 @@ def _run(
             rest = [failure for failure in failed if failure not in large]
             ledger.add(record for failure in rest for record in failed_records(failure.job, failure.reason))
             return rest + (
-                train([half for failure in large for half in halves(failure.job)], pool) if large else []
+                train([half for failure in large for half in failure.job.halves()], pool) if large else []
             )
 
         kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)

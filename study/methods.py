@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from study.choices import Choice
+from study.choice import Choice
 from study.factories import check_source, returns
 from trainers.naming import check_keywords, look_up
 
@@ -50,6 +51,18 @@ def workload_with(workload: Choice, model: Choice) -> Workload:
         model_of(model), model.name, **workload.keywords()
     )
     return made
+
+
+@cache
+def workload_of(workload: Choice, model: Choice) -> Workload:
+    """The workload, loaded once per process."""
+    return workload_with(workload, model)
+
+
+@cache
+def fingerprint_of(workload: Choice, model: Choice) -> str:
+    """What stands for its data and network in the keys of cells; hashed once per process."""
+    return workload_of(workload, model).fingerprint()
 
 
 def _check_workload(choice: Choice) -> None:

@@ -11,10 +11,10 @@ from itertools import product
 from typing import Any
 
 from search_spaces import Cell, Grid, Tile, digest, tiles
-from study.choices import Choice
+from study.choice import Choice
 from study.conditions import Condition
+from study.job import Job
 from study.spec import StudySpec
-from study.worker import Job
 
 REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
 """Seconds per example and cell in a fused run on one core of a two-core machine, per model; only for a first estimate."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from study.choices import Choice
+from study.choice import Choice
 from study.papers import EXAMPLES, Recipe
 from study.plan import Setting
 from trainers.budget import Budget

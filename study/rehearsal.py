@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from study.errors import UserError
 from study.factories import told
 from study.methods import optimizer_of, transform_of
 from study.plan import Setting
-from study.spec import SpecError, StudySpec
+from study.spec import StudySpec
 from trainers.naming import short
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
     """One step of two cells, with every transform of the user's own, or with any one where another part is the user's own.
 
     Raises:
-        SpecError: it fails, or a part does not keep its promises.
+        UserError: it fails, or a part does not keep its promises.
     """
     import torch
 
@@ -59,10 +60,10 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
         except Exception as error:  # whatever the user's code raises is about the user's code
             words = str(error) if isinstance(error, PromiseError) else told(error)
             hint = HINT if any(word in str(error) for word in ("vmap", "data-dependent", "functorch")) else ""
-            raise SpecError(f"{names} cannot train {setting.name}: {words}{hint}") from None
+            raise UserError(f"{names} cannot train {setting.name}: {words}{hint}") from None
         for name, value in start.items():
             if not abs(value) < float("inf"):
-                raise SpecError(
+                raise UserError(
                     f"{names} cannot train {setting.name}: the untrained network's {name} is {value}; wanted a finite number"
                 )
 

@@ -20,11 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from study.choices import Choice, choices_of, mark
+from study.choice import Choice
+from study.choices import choices_of, mark
 from study.conditions import Axes, Condition, conditions, read_axes
+from study.errors import UserError
 from study.explain import explain
 from study.readers import read_axis, read_seeds, rising, settings_of
-from study.rules import CLAIMS
+from study.rule import CLAIMS
 from study.tolerances import Tolerances, Workers
 from study.yaml import MOST_BYTES, load_yaml
 from trainers.budget import Budget
@@ -37,14 +39,6 @@ SPECS = files("study") / "specs"
 
 METHODS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
 """Each kind of method, and the key of a spec that lists them."""
-
-
-class SpecError(ValueError):
-    """The user's spec is wrong; the message has one line per error."""
-
-
-class PoolError(RuntimeError):
-    """The workers that a spec asks for cannot be had, or gave out; what finished is stored, and the message says what to do."""
 
 
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
@@ -176,7 +170,7 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
         launched: marks of methods whose constants need no check, because a study was launched with them.
 
     Raises:
-        SpecError: no such spec or file, or its content is wrong; the message names every error.
+        UserError: no such spec or file, or its content is wrong; the message names every error.
     """
     specs = shipped()
     if source in specs:
@@ -187,22 +181,22 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     except OSError:  # longer than a path may be, say
         exists = False
     if not exists:
-        raise SpecError(
+        raise UserError(
             f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}"
         )
     if not path.is_file():
-        raise SpecError(
+        raise UserError(
             f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}"
         )
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise SpecError(f"{source}: has {path.stat().st_size:,} bytes; a spec has at most {MOST_BYTES:,}")
+            raise UserError(f"{source}: has {path.stat().st_size:,} bytes; a spec has at most {MOST_BYTES:,}")
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise SpecError(f"{source}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{source}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise SpecError(
+        raise UserError(
             f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8"
         ) from None
     return parse_spec(text, source, launched)
@@ -212,15 +206,15 @@ def parse_spec(text: str, source: str = "spec", launched: Collection[str] = ()) 
     """The spec written in a YAML text.
 
     Raises:
-        SpecError: the message has one line per error: key, found, wanted, nearest.
+        UserError: the message has one line per error: key, found, wanted, nearest.
     """
     try:
         content = load_yaml(text)
     except ValueError as error:
-        raise SpecError(f"{source}: {error}") from None
+        raise UserError(f"{source}: {error}") from None
     try:
         return StudySpec.model_validate(content, context={"launched": launched})
     except ValidationError as error:
-        raise SpecError(
+        raise UserError(
             "\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))
         ) from None

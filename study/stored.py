@@ -36,7 +36,7 @@ def spec_of(source: str, home: Home) -> StudySpec:
     """The spec of that name or file, to read what is stored of it: constants that were launched with are taken without loading torch.
 
     Raises:
-        SpecError: no such spec or file, or its content is wrong.
+        UserError: no such spec or file, or its content is wrong.
     """
     launched: set[str] = set()
     with suppress(LedgerError):  # whoever reads what is stored tells of it, once the spec is right

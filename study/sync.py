@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from study.analysis import Analysis
+from study.errors import UserError
 from study.home import Home
 from study.plan import Plan, make_plan
 from study.progress import EVERY
-from study.spec import SpecError, StudySpec, marks, parse_spec
+from study.spec import StudySpec, marks, parse_spec
 from tracking import Ledger, LedgerError, Mirror
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
     """Bring MLflow up to what the ledger has: missing runs written, unfinished and doubled ones mended, files and tags renewed.
 
     Raises:
-        SpecError: there is nothing stored, or somebody is launching the study.
+        UserError: there is nothing stored, or somebody is launching the study.
     """
     uri = tracking_uri or home.mlflow_uri
     with closing(_existing(home)) as ledger, home.hold(spec.name):
@@ -110,7 +111,7 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
     """`sync` of every study that the home has seen, as it was last launched; one that cannot be brought up does not stop the others.
 
     Raises:
-        SpecError: there is no ledger.
+        UserError: there is no ledger.
     """
     with closing(_existing(home)) as ledger:
         specs = ledger.studies()
@@ -118,14 +119,14 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
     for name, text in specs.items():
         try:
             found.append(sync(parse_spec(text, name, marks(text)), home, console, tracking_uri))
-        except SpecError as error:
+        except UserError as error:
             found.append(Shown(name, 0, 0, str(error)))
     return found
 
 
 def _existing(home: Home) -> Ledger:
     if not home.ledger.exists():
-        raise SpecError(
+        raise UserError(
             f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
         )
     return home.open_ledger()

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from study.agreement import tables_of
 from study.choices import factories, parameters
 from study.claims import stress
+from study.errors import UserError
 from study.landscape import DIVERGED, FINISHED, PENDING, Flags, Floats, Landscape
 from study.recipes import epochs_of
 from study.series import Series, curve, series
-from study.spec import SpecError
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -174,7 +174,7 @@ def tracks(
     the two numbers is given, the other is that of the best cell with it.
 
     Raises:
-        SpecError: a number is not on the grid.
+        UserError: a number is not on the grid.
     """
     spec = analysis.plan.spec
     wanted = (position("lr", lr, spec.lr), position("weight-decay", weight_decay, spec.weight_decay))
@@ -199,7 +199,7 @@ def position(name: str, value: float | None, axis: tuple[float, ...]) -> int | N
     """Where a number stands on an axis; None for none."""
     found = [k for k, one in enumerate(axis) if value is not None and math.isclose(one, value, rel_tol=1e-6)]
     if value is not None and not found:
-        raise SpecError(
+        raise UserError(
             f"--{name} {value:g} is not on the study's grid; wanted one of {', '.join(f'{one:g}' for one in axis)}"
         )
     return found[0] if found else None

@@ -8,16 +8,15 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import Tile, digest
-from study.choices import Choice
-from study.methods import optimizer_of, transform_of, workload_with
+from search_spaces import digest
+from study.job import Job
+from study.methods import fingerprint_of, optimizer_of, transform_of, workload_of
 from tracking import CellRecord
-from trainers.budget import Budget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,19 +36,6 @@ SERIES = (
 )
 LAYERS = ("layer_std", "gain")
 """What a record keeps of the dynamics: one number per step, and one per step and layer. A record of before may lack some."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A tile and all that decides its numbers; `fingerprint` is that of the data which the launch saw."""
-
-    tile: Tile
-    workload: Choice
-    model: Choice
-    optimizer: Choice
-    transform: Choice
-    budget: Budget
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -94,12 +80,6 @@ def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> li
     return records(job, workload, curves, json.dumps(provenance(device)))
 
 
-def halves(job: Job) -> list[Job]:
-    """The tile in two, for workers that were ended for want of memory before they could say so."""
-    middle = len(job.tile.cells) // 2
-    return [replace(job, tile=Tile(cells)) for cells in (job.tile.cells[:middle], job.tile.cells[middle:])]
-
-
 def measure_width(job: Job, device: str | None = None) -> int:
     """How many cells like these are best trained together, at most as many as the tile has."""
     from trainers.width import best_width
@@ -126,18 +106,6 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@cache
-def workload_of(workload: Choice, model: Choice) -> Workload:
-    """The workload, loaded once per process."""
-    return workload_with(workload, model)
-
-
-@cache
-def fingerprint_of(workload: Choice, model: Choice) -> str:
-    """What stands for its data and network in the keys of cells; hashed once per process."""
-    return workload_of(workload, model).fingerprint()
 
 
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:

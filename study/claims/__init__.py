@@ -9,10 +9,11 @@ from study.claims.convergence import converges
 from study.claims.freedom import hyperparameter_free
 from study.claims.recorded import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
-from study.claims.rule import GS, MAINTAINED, Decide, Rule, keys_of
+from study.claims.rule import GS, MAINTAINED, keys_of
 from study.claims.spikes import bounded_on_spikes
 from study.conditions import VARIABLE
 from study.evidence import ONLY_EDGES, Evidence
+from study.rule import Decide, Rule
 from study.verdicts import Claim, Finding, Question, judge
 from trainers.budget import Budget
 

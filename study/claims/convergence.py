@@ -50,7 +50,7 @@ def converges(evidence: Evidence, own: Landscape) -> Finding:
             missing=UNRECORDED.format("scale factor")
             + ", and the gradient norm at every step (budget: dynamics: 1 and points equal to steps)",
         )
-    from study.worker import workload_of
+    from study.methods import workload_of
 
     workload = workload_of(origin.workload, origin.model)
     assert workload.smooth is not None

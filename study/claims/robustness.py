@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from study.claims.rule import MAINTAINED, Decide, keys_of, lacking, others
+from study.claims.rule import MAINTAINED, keys_of, lacking, others
 from study.evidence import Evidence, missing_seeds
 from study.landscape import Landscape
 from study.regions import divergence_share, tuned_score, wd_sensitivity
+from study.rule import Decide
 from study.statistics import difference, exponential, ratio
 from study.verdicts import Comparison, Finding
 

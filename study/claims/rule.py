@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from study.evidence import Evidence
 from study.landscape import Landscape
-from study.verdicts import Finding
 
 GS = "gradient_stabilizer"
 MAINTAINED = 0.005
 """Largest loss of accuracy that still counts as maintained [fraction; half a point]."""
-
-Decide = Callable[[Evidence, Landscape], Finding]
-"""Measures a claim about one landscape: that of the method, with whatever constants. The study's other settings are `evidence.study`."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A sentence, where it stands, the method that it is about, and how a study measures it.
-
-    Attributes:
-        across: what of a setting (`condition`, `optimizer`) the measurement itself compares, so that the claim is asked once for
-            all of them. Of several conditions a claim that does not compare them is asked of the one nearest to the ordinary.
-        each_variant: ask it of every variant of the method's constants, not of the first alone.
-    """
-
-    sentence: str
-    source: str
-    method: str
-    decide: Decide
-    across: tuple[str, ...] = ()
-    each_variant: bool = True
 
 
 def keys_of(landscapes: Sequence[Landscape]) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ import numpy as np
 
 from study.designs import Search, searches
 from study.evidence import gather
+from study.job import Job
 from study.landscape import Landscape, landscapes
 from study.launch import fingerprints_of_data
 from study.plan import Plan, make_plan
 from study.regions import measured_region, reference_scores
 from study.spec import StudySpec, read_spec
-from study.worker import Job, run_job
+from study.worker import run_job
 from tracking import CellRecord, Ledger
 
 TRANSFORMS = tuple(choice.name for choice in read_spec("quickstart").transforms)

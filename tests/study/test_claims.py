@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from study.choices import Choice
+from study.choice import Choice
 from study.claims import CLAIMS, judge_claims
 from study.claims.recorded import FEWEST, trend
 from study.claims.spikes import bound, recovery

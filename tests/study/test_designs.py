@@ -13,13 +13,15 @@ from rich.console import Console
 
 from study.analysis import Analysis
 from study.designs import Rounds
+from study.errors import UserError
 from study.home import Home
+from study.job import Job
 from study.landscape import INFERRED
 from study.launch import Launch, fingerprints_of_data, launch
 from study.plan import make_plan
-from study.spec import SpecError, parse_spec
+from study.spec import parse_spec
 from study.stored import read, status
-from study.worker import Job, failed_records, run_job
+from study.worker import failed_records, run_job
 from tests.conftest import TINY
 from tests.study.test_launch import study
 from tracking import CellRecord
@@ -46,7 +48,7 @@ def test_spec_has_a_design() -> None:
     """A spec trains its grid unless it says otherwise; an unknown design is named with what is known."""
     assert parse_spec(TINY).design == "grid"
     assert parse_spec(parse_spec(SPEC).canonical()).design == "edges"
-    with pytest.raises(SpecError, match=r"design.*grid.*edges"):
+    with pytest.raises(UserError, match=r"design.*grid.*edges"):
         parse_spec(SPEC.replace("design: edges", "design: edge"))
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from study import dispatch, launch
 from study.dispatch import Failure, check_room
+from study.errors import UserError
 from study.launch import fingerprints_of_data
 from study.plan import make_plan
-from study.spec import SpecError, parse_spec
+from study.spec import parse_spec
 from study.tolerances import Workers
-from study.worker import halves, run_job
+from study.worker import run_job
 from tests.conftest import TINY
 from tests.study.test_launch import answer, study
 
@@ -21,16 +22,16 @@ from tests.study.test_launch import answer, study
 def test_a_worker_that_no_machine_holds_is_refused() -> None:
     """Ray would wait for it for ever: the error says what was asked for and what there is."""
     check_room(Workers(cpus_per_worker=2), 0.0, [{"CPU": 2.0}])
-    with pytest.raises(SpecError, match=r"takes 3 cpus .*most cpus: 2"):
+    with pytest.raises(UserError, match=r"takes 3 cpus .*most cpus: 2"):
         check_room(Workers(cpus_per_worker=3), 0.0, [{"CPU": 2.0}, {"CPU": 1.0}])
-    with pytest.raises(SpecError, match="1 gpus"):
+    with pytest.raises(UserError, match="1 gpus"):
         check_room(Workers(), 1.0, [{"CPU": 8.0}])
 
 
 def test_a_tile_that_was_ended_for_memory_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker that the machine ends for want of memory says nothing: its tile is tried again in halves, and every cell is trained once."""
+    """A worker that the machine ends for want of memory says nothing: its tile is tried again in and every cell is trained once."""
     real, sizes = dispatch.HerePool.train, []
 
     def small(self: dispatch.HerePool, jobs: list[launch.Job], done: dispatch.Done) -> list[Failure]:
@@ -53,7 +54,7 @@ def test_halves_are_the_whole() -> None:
     """Both halves of a tile have its cells, in order."""
     plan = make_plan(parse_spec(TINY), {})
     (job, *_) = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 5))
-    assert [cell for half in halves(job) for cell in half.tile.cells] == list(job.tile.cells)
+    assert [cell for half in job.halves() for cell in half.tile.cells] == list(job.tile.cells)
 
 
 def test_other_data_of_the_same_name_are_refused() -> None:

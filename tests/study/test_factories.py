@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.choices import Choice
+from study.choice import Choice
 from study.claims import CLAIMS
+from study.errors import UserError
 from study.home import Home
 from study.methods import transform_of
 from study.plan import make_plan
-from study.spec import SpecError, StudySpec, parse_spec
+from study.spec import StudySpec, parse_spec
 from tests.conftest import TINY
 from tests.study import malformed
 from tests.study.test_launch import answer, study
@@ -389,7 +390,7 @@ def test_a_changed_folder_is_seen(
     other = tmp_path_factory.mktemp("other")
     monkeypatch.chdir(other)
     (other / "my_methods.py").write_text("hard_clip = 1\n")
-    with pytest.raises(SpecError, match="has no 'soft_clip'"):
+    with pytest.raises(UserError, match="has no 'soft_clip'"):
         spec_of("[{factory: 'my_methods:soft_clip'}]")
     (other / "my_methods.py").write_text(OWN["my_methods.py"] + "\n# another\n")
     assert spec_of("[{factory: 'my_methods:soft_clip'}]").transforms[0].source != first.source

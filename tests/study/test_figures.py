@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from search_spaces import Cell
+from study.errors import UserError
 from study.export import export
 from study.figures import FIGURES, draw_figures
 from study.home import Home
 from study.labels import file_name, tag_name
 from study.plan import make_plan, settings
-from study.spec import SpecError, read_spec
+from study.spec import read_spec
 from study.stored import read
 from study.trajectories import tracks
 from tests.study.fabricated import Score, hill, record_of
@@ -149,7 +150,7 @@ def test_the_cell_that_is_drawn(tmp_path: Path) -> None:
         for track in group
     )
     assert tracks(analysis, 1e-3)[0][0].place.startswith("lr 0.001,")
-    with pytest.raises(SpecError, match=r"--lr 0.5 is not on the study's grid; wanted one of 0.001, 0.01, 1"):
+    with pytest.raises(UserError, match=r"--lr 0.5 is not on the study's grid; wanted one of 0.001, 0.01, 1"):
         tracks(analysis, 0.5)
 
 

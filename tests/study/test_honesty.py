@@ -14,12 +14,13 @@ import pytest
 
 from study.choices import label
 from study.claims import judge_claims
+from study.errors import UserError
 from study.evidence import gather
 from study.home import Home
 from study.page import shown_estimate
 from study.plan import make_plan
 from study.regions import best_cell
-from study.spec import SpecError, parse_spec, read_spec
+from study.spec import parse_spec, read_spec
 from study.tolerances import Tolerances
 from study.verdicts import Claim
 from tests.conftest import TINY
@@ -128,7 +129,7 @@ def test_uneven_axes_have_windows_in_decades() -> None:
 )
 def test_refused_before_anything_is_trained(text: str, word: str) -> None:
     """What would fail, or mean something else, after hours of training is refused at the start."""
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         parse_spec(text)
     assert word in str(caught.value)
 

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from study.cli import main
+from study.errors import UserError
 from study.home import Home
-from study.spec import SpecError
 from tests.conftest import TINY
 from tracking import Ledger
 
@@ -335,7 +335,7 @@ def test_two_launches_at_once(tmp_path: Path) -> None:
     home.prepare()
     with (
         home.hold("s"),
-        pytest.raises(SpecError, match=f"process {os.getpid()}"),
+        pytest.raises(UserError, match=f"process {os.getpid()}"),
         Home(tmp_path / "home").hold("s"),
     ):
         pass

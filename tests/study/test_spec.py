@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from study.names import known
+from study.errors import UserError
+from study.names import TABLES, known
 from study.plan import make_plan
-from study.spec import SpecError, StudySpec, marks, parse_spec, read_spec, shipped
+from study.spec import StudySpec, marks, parse_spec, read_spec, shipped
 from tests.conftest import TINY
 from trainers.models import MODELS
 from trainers.optimizers import OPTIMIZERS
@@ -23,7 +24,7 @@ from trainers.workloads import WORKLOADS
 
 
 def wrong(text: str) -> str:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(UserError) as caught:
         parse_spec(text)
     return str(caught.value)
 
@@ -218,9 +219,9 @@ def test_not_a_spec(text: str) -> None:
 
 def test_no_such_file(tmp_path: Path) -> None:
     """A name that is neither shipped nor a file is answered with the shipped ones and the nearest."""
-    with pytest.raises(SpecError, match="did you mean 'quickstart'"):
+    with pytest.raises(UserError, match="did you mean 'quickstart'"):
         read_spec("quickstat")
-    with pytest.raises(SpecError, match="not a file"):
+    with pytest.raises(UserError, match="not a file"):
         read_spec(str(tmp_path))
 
 
@@ -260,7 +261,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.sampled_from([*StudySpec.model_fields, "other"]), VALUES, max_size=12))
 def test_malformed_specs_are_errors_in_words(content: dict[str, object]) -> None:
     """Whatever stands in a spec, the answer is a spec or an error message, never another exception."""
-    with contextlib.suppress(SpecError):
+    with contextlib.suppress(UserError):
         parse_spec(json.dumps({**json_ready(), **content}))
 
 
@@ -358,7 +359,8 @@ def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPa
     assert expected[0] is None
     assert all(expected[1:])
     assert marks("[]") == marks("{") == marks(spec.canonical().replace('"transforms"', '"other"')) == set()
-    monkeypatch.setattr("study.choices._check", lambda *_: pytest.fail("was checked again"))
+    refused = dict.fromkeys(TABLES, lambda *_: pytest.fail("was checked again"))
+    monkeypatch.setattr("study.choices.CHECKS", refused)
     monkeypatch.setattr("study.choices.factories", lambda *_: pytest.fail("was loaded"))
     assert parse_spec(text, launched=launched) == spec
 
@@ -367,6 +369,6 @@ def problem_of(text: str, launched: Collection[str] = ()) -> str | None:
     """What is wrong with a spec, or None."""
     try:
         parse_spec(text, launched=launched)
-    except SpecError as error:
+    except UserError as error:
         return str(error)
     return None

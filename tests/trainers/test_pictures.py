@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from study.methods import workload_of
 from study.rehearsal import check_workload
-from study.worker import workload_of
 from tests.conftest import TINY
 from trainers import (
     Budget,
