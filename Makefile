@@ -28,13 +28,13 @@ test: lint  ## install, lint, types and tests (two at a time: they start many pr
 bench: $(VENV)/.installed-dev  ## fused training beside plain loops, and ten thousand cells through the whole road beside Ray Tune, on this machine
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
-	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.tools.benchmarks.scale
 
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about half an hour
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.tools.faults
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err: 1,000 landscapes of each kind
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration --draws 1000 --jobs 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
 
 bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which are trained once and kept in bench-edges/
-	$(BIN)/python -m tests.benchmarks.edges --folder bench-edges
+	$(BIN)/python -m tests.tools.benchmarks.edges --folder bench-edges

@@ -9,9 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from study.claims import judge_claims
-from study.designs import Search, searches, with_classes
-from study.evidence import KINDS, REFERENCES, Evidence, gather
-from study.importance import (
+from study.claims.user_claims import rules_of
+from study.claims.verdicts import Claim
+from study.file_names import tag_name
+from study.measures.catalogue import MEASURES, Case, cases, measured, unit_of
+from study.measures.divergence import divergence_share
+from study.measures.edge_search import Search, searches, with_classes
+from study.measures.estimate import Estimate
+from study.measures.evidence import KINDS, REFERENCES, Evidence, gather
+from study.measures.importance import (
     DIFFERENCE,
     DIVERGED_ENTER,
     INTERACTION,
@@ -20,15 +26,11 @@ from study.importance import (
     Importance,
     importances,
 )
-from study.labels import tag_name
-from study.landscape import OUTCOMES, Landscape, landscapes
-from study.limits import EMPTY, decades_above, decades_below, largest_lr
-from study.measures import MEASURES, Case, cases, measured, unit_of
-from study.plan import Plan, counted
-from study.regions import best_cell, divergence_share, lr_sensitivity, wd_sensitivity
-from study.rules import rules_of
-from study.statistics import Estimate
-from study.verdicts import Claim
+from study.measures.landscape import OUTCOMES, Landscape, landscapes
+from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr
+from study.measures.regions import best_cell
+from study.measures.sensitivity import lr_sensitivity, wd_sensitivity
+from study.plan.cells import Plan, counted
 from tracking import CellRecord
 
 LIMITS = {

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from study.errors import PoolError, UserError
 from study.home import DEFAULT_HOME, Home
-from study.spec import read_spec, shipped
+from study.spec.read import read_spec, shipped
 from tracking import LedgerError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def emit(value: Any) -> None:
 @app.command()
 def specs(as_json: Json = False) -> None:
     """List the specs that ship with the package."""
-    from study.spec import parse_spec
+    from study.spec.read import parse_spec
 
     found = {name: parse_spec(text, name) for name, text in shipped().items()}
     if as_json:
@@ -99,9 +99,9 @@ def specs(as_json: Json = False) -> None:
 @app.command()
 def plan(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Say what a launch would train, and about how long; trains and writes nothing."""
-    from study.foresight import foresee
+    from study.plan.preview import preview
 
-    seen = foresee(read_spec(spec), Home(home))
+    seen = preview(read_spec(spec), Home(home))
     emit(seen.as_dict()) if as_json else out.print("\n".join(seen.lines()), highlight=False, soft_wrap=True)
 
 
@@ -117,15 +117,15 @@ def launch(
     as_json: Json = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
-    from study.launch import launch as run
-    from study.tables import claims_table, summary
+    from study.report.terminal import claims_table, summary
+    from study.run.launch import launch as run
 
     console = Console(stderr=True) if as_json else out
     ended = run(read_spec(spec), Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
     if as_json:
         emit(summary(ended) | {"claims": [] if ended.interrupted else claims_of(ended.analysis)})
     else:
-        from study.tables import closing_lines
+        from study.report.terminal import closing_lines
 
         if not ended.interrupted:
             out.print(claims_table(ended.analysis))
@@ -165,8 +165,14 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
+    from study.report.terminal import (
+        claims_table,
+        dashboard_lines,
+        importances_table,
+        measures_table,
+        regions_table,
+    )
     from study.stored import read, spec_of
-    from study.tables import claims_table, dashboard_lines, importances_table, measures_table, regions_table
 
     analysis = read(spec_of(spec, Home(home)), Home(home))
     if as_json:
@@ -214,7 +220,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
-    from study.export import export as write
+    from study.report.export import export as write
     from study.stored import read, spec_of
 
     analysis = read(spec_of(spec, Home(home)), Home(home))
@@ -246,8 +252,8 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
-    from study.sync import sync as run
-    from study.sync import sync_all
+    from study.run.sync import sync as run
+    from study.run.sync import sync_all
 
     console = Console(stderr=True) if as_json else out
     found = (
@@ -281,9 +287,9 @@ def compare(
     """Print the paired differences of every measure between two transforms, and draw the difference map."""
     from study.comparison import compare as compared
     from study.comparison import plain_values
-    from study.differences import save_difference
+    from study.report.difference_map import save_difference
+    from study.report.terminal import comparison_table
     from study.stored import read, spec_of
-    from study.tables import comparison_table
 
     first = read(spec_of(spec, Home(home)), Home(home))
     second = first if other is None else read(spec_of(other, Home(home)), Home(home))
@@ -316,10 +322,10 @@ def compare(
 @app.command()
 def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Print the published numbers of the spec's networks and methods beside this study's."""
-    from study.agreement import plain_values, tables_of
-    from study.papers import TABLES
+    from study.papers.agreement import plain_values, tables_of
+    from study.papers.tables import TABLES
+    from study.report.terminal import published_table
     from study.stored import read, spec_of
-    from study.tables import published_table
 
     analysis = read(spec_of(spec, Home(home)), Home(home))
     found = tables_of(analysis)
@@ -356,7 +362,7 @@ def figures(
     as_json: Json = False,
 ) -> None:
     """Draw what cells recorded while they trained: deviations of gradients, scale factors, scores; seeds as bands."""
-    from study.figures import draw_figures
+    from study.report.training_figures import draw_figures
     from study.stored import read, spec_of
 
     analysis = read(spec_of(spec, Home(home)), Home(home))

@@ -11,9 +11,9 @@ import numpy as np
 
 from study.analysis import Analysis, plain
 from study.errors import UserError
-from study.landscape import Landscape
-from study.measures import MEASURES, Case, measured, unit_of
-from study.statistics import Estimate, difference, exponential, ratio
+from study.measures.catalogue import MEASURES, Case, measured, unit_of
+from study.measures.estimate import Estimate, difference, exponential, ratio
+from study.measures.landscape import Landscape
 from trainers.naming import nearest
 
 
@@ -36,7 +36,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SideBySide:
     """Two transforms on one workload and optimizer.
 
     Attributes:
@@ -53,7 +53,7 @@ class Comparison:
     measures: tuple[Compared, ...]
 
 
-def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[Comparison]:
+def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySide]:
     """Every setting that both studies have, compared.
 
     Raises:
@@ -100,7 +100,7 @@ def label_in(analysis: Analysis, name: str) -> str:
     )
 
 
-def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Comparison:
+def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> SideBySide:
     seeds = tuple(seed for seed in one.landscape.seeds if seed in other.landscape.seeds)
     one, other = _at(one, seeds), _at(other, seeds)
     pairing = (
@@ -116,7 +116,7 @@ def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Com
     ):
         pairing += "; the grids differ, so that shares and sensitivities are over different windows"
     measures = tuple(_between(one, other, name) for name in MEASURES)
-    return Comparison(
+    return SideBySide(
         one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures
     )
 
@@ -157,7 +157,7 @@ def _between(one: Case, other: Case, name: str) -> Compared:
     return Compared(name, unit, a, b, difference(a, b), ratio(a, b) if MEASURES[name].ratio else None)
 
 
-def plain_values(comparison: Comparison, confidence: float) -> dict[str, Any]:
+def plain_values(comparison: SideBySide, confidence: float) -> dict[str, Any]:
     """A comparison as JSON holds it: what cannot be compared has a reason instead of numbers."""
     return {
         "setting": comparison.setting,

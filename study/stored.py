@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.home import Home
-from study.plan import counted, make_plan
-from study.spec import StudySpec, marks, read_spec
+from study.plan.cells import counted, make_plan
+from study.spec.model import StudySpec
+from study.spec.read import marks, read_spec
 from tracking import Ledger, LedgerError
 
 if TYPE_CHECKING:

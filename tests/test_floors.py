@@ -19,12 +19,12 @@ MAY_IMPORT = {
     "study": {"search_spaces", "trainers", "tracking"},
 }
 ONE_FILE = {
-    "ray": {"study/dispatch.py"},
-    "optuna": {"study/importance.py", "study/sampler.py"},
+    "ray": {"study/run/ray_pool.py"},
+    "optuna": {"study/measures/importance.py", "study/sampler.py"},
     "mlflow": {"tracking/mlflow_store.py", "tracking/mlflow_runs.py", "tracking/mlflow_database.py"},
-    "matplotlib": {"study/heatmaps.py", "study/figures.py"},
+    "matplotlib": {"study/report/heatmaps.py", "study/report/training_figures.py"},
     "sqlite3": {"tracking/ledger.py"},
-    "yaml": {"study/yaml.py"},
+    "yaml": {"study/spec/yaml.py"},
     "sklearn": {"trainers/workloads/images.py"},
     "torchvision": {"trainers/vision.py"},
 }

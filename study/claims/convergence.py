@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
+from study.claims.baselines import keys_of
 from study.claims.recorded import ROUNDING, UNRECORDED
-from study.claims.rule import keys_of
-from study.evidence import Evidence
-from study.landscape import Floats, Landscape
-from study.series import curve, over
-from study.statistics import Estimate
-from study.verdicts import Comparison, Finding
+from study.claims.verdicts import Comparison, Finding
+from study.measures.arrays import Floats
+from study.measures.dynamics import curve, over
+from study.measures.estimate import Estimate
+from study.measures.evidence import Evidence
+from study.measures.landscape import Landscape
 from trainers.budget import Budget
 
 METRIC = "squared_gradient_norm"
@@ -50,7 +51,7 @@ def converges(evidence: Evidence, own: Landscape) -> Finding:
             missing=UNRECORDED.format("scale factor")
             + ", and the gradient norm at every step (budget: dynamics: 1 and points equal to steps)",
         )
-    from study.methods import workload_of
+    from study.spec.build import workload_of
 
     workload = workload_of(origin.workload, origin.model)
     assert workload.smooth is not None

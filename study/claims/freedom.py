@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from study.claims.rule import keys_of, lacking
-from study.evidence import Evidence, along, missing_seeds
-from study.landscape import Landscape
-from study.measures import Case, over_workloads
-from study.regions import lr_sensitivity, wd_sensitivity
-from study.sensitivity import absolute, constant_axes, constant_sensitivity, scales, shift
-from study.statistics import difference
-from study.tuning import effective_dimension, shared_default_regret
-from study.verdicts import Comparison, Finding
+from study.claims.baselines import keys_of, lacking
+from study.claims.verdicts import Comparison, Finding
+from study.measures.catalogue import Case, over_workloads
+from study.measures.estimate import difference
+from study.measures.evidence import Evidence, along, missing_seeds
+from study.measures.landscape import Landscape
+from study.measures.sensitivity import (
+    absolute,
+    constant_axes,
+    constant_sensitivity,
+    lr_sensitivity,
+    scales,
+    shift,
+    wd_sensitivity,
+)
+from study.measures.tuning import effective_dimension, shared_default_regret
 
 MOVES = 0.5
 """Largest shift of the region that still counts as staying [decades]."""

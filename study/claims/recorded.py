@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
+from study.claims.baselines import keys_of, lacking, others
 from study.claims.robustness import fewer_divergences
-from study.claims.rule import keys_of, lacking, others
-from study.evidence import Evidence
-from study.landscape import Flags, Floats, Landscape
-from study.regions import tuned_score
-from study.series import over, ranks
-from study.statistics import Estimate, difference, worded
-from study.verdicts import Comparison, Finding, either
+from study.claims.verdicts import Comparison, Finding, either
+from study.measures.arrays import Flags, Floats
+from study.measures.dynamics import over, ranks
+from study.measures.estimate import Estimate, difference, worded
+from study.measures.evidence import Evidence
+from study.measures.landscape import Landscape
+from study.measures.tuning import tuned_score
 
 ROUNDING = 1e-5
 """Recorded numbers have seven digits and come from float32 arithmetic: what exceeds a limit by less than this does not [relative]."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from study.claims.rule import MAINTAINED, keys_of, lacking, others
-from study.evidence import Evidence, missing_seeds
-from study.landscape import Landscape
-from study.regions import divergence_share, tuned_score, wd_sensitivity
-from study.rule import Decide
-from study.statistics import difference, exponential, ratio
-from study.verdicts import Comparison, Finding
+from study.claims.baselines import MAINTAINED, keys_of, lacking, others
+from study.claims.verdicts import Comparison, Finding
+from study.measures.divergence import divergence_share
+from study.measures.estimate import difference, exponential, ratio
+from study.measures.evidence import Evidence, missing_seeds
+from study.measures.landscape import Landscape
+from study.measures.sensitivity import wd_sensitivity
+from study.measures.tuning import tuned_score
+from study.spec.rule import Decide
 
 CLIPPING = ("clip_norm", "clip_value", "agc", "zclip", "autoclip", "adagc")
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}

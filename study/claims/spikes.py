@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from study.claims.baselines import keys_of
 from study.claims.recorded import ROUNDING, UNRECORDED
-from study.claims.rule import keys_of
-from study.evidence import Evidence, along, missing_seeds
-from study.landscape import Floats, Landscape
-from study.series import Series, over
-from study.statistics import Estimate
-from study.verdicts import Comparison, Finding
+from study.claims.verdicts import Comparison, Finding
+from study.measures.arrays import Floats
+from study.measures.dynamics import Series, over
+from study.measures.estimate import Estimate
+from study.measures.evidence import Evidence, along, missing_seeds
+from study.measures.landscape import Landscape
 
 LEVEL, CALM = 20, 5
 """Recorded steps before a spike whose mean is the level before it; and as many whose median must be back, so that passing through it is not enough."""

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from study.comparison import compare
-from study.differences import classes, difference_of
 from study.home import Home
-from study.landscape import DIVERGED
-from study.spec import read_spec
+from study.measures.landscape import DIVERGED
+from study.report.difference_map import classes, difference_of
+from study.spec.read import read_spec
 from study.stored import read
-from tests.study.fabricated import fabricate, hill
-from tests.study.test_degenerate import WIDE
-from tests.study.test_launch import answer, study
+from tests.command import answer, study
+from tests.fabricated import WIDE, fabricate, hill
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.faults.drills import served
+from tests.tools.faults.drills import served
 from tracking import CellRecord, Ledger, LedgerError, Mirror
 from tracking.mlflow_database import DatabaseRuns
 from tracking.mlflow_runs import ClientRuns, Written

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from study.methods import workload_of
-from study.rehearsal import check_workload
+from study.run.dry_run import check_workload
+from study.spec.build import workload_of
 from tests.conftest import TINY
 from trainers import (
     Budget,
@@ -411,7 +411,7 @@ def test_a_spec_names_them(
     content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Constants in a spec reach the workload; a relative path begins in the named folder, or in the current one."""
-    from study.spec import parse_spec
+    from study.spec.read import parse_spec
 
     np.savez(tmp_path / "own.npz", **content)
     monkeypatch.delenv(DATA, raising=False)

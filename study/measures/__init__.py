@@ -1,0 +1,1 @@
+"""Numbers with intervals: from stored cells to landscapes, regions and measures."""

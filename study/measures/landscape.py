@@ -1,0 +1,188 @@
+"""The stored cells of one transform as arrays over seeds, weight decays and learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.measures.arrays import Flags, Floats, Records
+from study.measures.dynamics import Series, series
+from study.measures.plateaus import Surroundings
+from study.plan.cells import Plan, Setting
+from study.spec.choice import Choice
+from tracking import CellRecord
+
+OUTCOMES = ("pending", "finished", "diverged", "failed", "inferred")
+PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """One transform with one workload, optimizer and condition. Axes: S seeds, W weight decays, L learning rates.
+
+    Attributes:
+        method: name of the transform; `transform` is its label, with the constants that differ from its defaults.
+        outcome_SWL: index into `OUTCOMES`.
+        metric_SWL: final metric; NaN where the cell is not finished. untrained_S: the metric of the untrained network.
+        loss_SWL: final loss, NaN where it was not finite; loss_initial_S: of the untrained network [loss units].
+        key_SWL: keys of the cells.
+        constants: those of the transform that differ from its defaults.
+        condition: what is varied of the budget, `loss_scale=0.01`; empty where nothing is.
+        origin: the setting's choices and budget; None for a landscape that no study planned.
+        record_SWL: the stored cells themselves, None where there is none.
+        class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's competitive region against the
+            transform's own best, -1 nothing yet. None where the whole grid is trained.
+    """
+
+    workload: str
+    optimizer: str
+    method: str
+    transform: str
+    lr: tuple[float, ...]
+    weight_decay: tuple[float, ...]
+    seeds: tuple[int, ...]
+    metric_name: str
+    higher_is_better: bool
+    outcome_SWL: NDArray[np.int64]
+    metric_SWL: Floats
+    untrained_S: Floats
+    loss_SWL: Floats
+    loss_initial_S: Floats
+    key_SWL: NDArray[np.str_]
+    constants: tuple[tuple[str, object], ...] = ()
+    condition: str = ""
+    origin: Setting | None = None
+    record_SWL: Records | None = None
+    class_SWL: NDArray[np.int64] | None = None
+
+    @property
+    def setting(self) -> tuple[str, str, str]:
+        """Workload, optimizer and condition: landscapes with equal ones are compared with each other."""
+        return self.workload, self.optimizer, self.condition
+
+    @cached_property
+    def series(self) -> Series | None:
+        """What was recorded of gradients and steps; None where nothing was."""
+        return None if self.record_SWL is None else series(self.record_SWL)
+
+    @cached_property
+    def complete_S(self) -> Flags:
+        """The seeds of which every cell is finished or diverged, or has a class that an edge-seeking design inferred."""
+        if self.class_SWL is not None:
+            return np.asarray((self.class_SWL >= 0).all(axis=(1, 2)))
+        return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=(1, 2)))
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.higher_is_better else -1.0
+
+    @cached_property
+    def score_SWL(self) -> Floats:
+        """The metric turned so that higher is better; a diverged cell counts as untrained, nothing counts as worse."""
+        untrained = self.sign * self.untrained_S[:, None, None]
+        score = np.where(self.outcome_SWL == FINISHED, self.sign * self.metric_SWL, -np.inf)
+        return np.asarray(np.maximum(score, untrained))
+
+    @cached_property
+    def clamped_loss_SWL(self) -> Floats:
+        """min(final loss, initial loss), a diverged or non-finite one counted as the initial loss (Wortsman et al. 2023)."""
+        start = self.loss_initial_S[:, None, None]
+        known = np.isfinite(self.loss_SWL) & (self.outcome_SWL == FINISHED)
+        return np.asarray(np.minimum(np.where(known, self.loss_SWL, np.inf), start))
+
+    @property
+    def score_SN(self) -> Floats:
+        """The scores of the N places whose cells are trained at every seed."""
+        return np.asarray(self.score_SWL[:, np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=0)])
+
+    @cached_property
+    def plateau_SN(self) -> Floats:
+        """The mean scores around the N places of the grid (`study.measures.plateaus`)."""
+        return Surroundings.of(self.weight_decay, self.lr).scores(self.score_SWL)
+
+    def at_seeds(self, chosen_S: Flags) -> Landscape:
+        """The same landscape with these seeds only."""
+        arrays = {
+            name: getattr(self, name)[chosen_S]
+            for name in ("outcome_SWL", "metric_SWL", "untrained_S", "loss_SWL", "loss_initial_S", "key_SWL")
+        }
+        records = None if self.record_SWL is None else self.record_SWL[chosen_S]
+        classes = None if self.class_SWL is None else self.class_SWL[chosen_S]
+        return replace(
+            self,
+            seeds=tuple(np.asarray(self.seeds)[chosen_S].tolist()),
+            record_SWL=records,
+            class_SWL=classes,
+            **arrays,
+        )
+
+
+def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
+    """One landscape per workload, optimizer, condition and transform, in the spec's order."""
+    spec = plan.spec
+    shape = (len(spec.seeds), len(spec.weight_decay), len(spec.lr))
+    groups: dict[tuple[str, Choice], list[int]] = {}
+    for index, cell in enumerate(plan.cells):
+        groups.setdefault((cell.setting, Choice(cell.transform, cell.constants)), []).append(index)
+    result = []
+    for (key, transform), members in groups.items():
+        setting = plan.settings[key]
+        cells = [
+            plan.cells[index] for index in members
+        ]  # seed-major, then weight decay, then lr: the plan's own order
+        records = [stored.get(cell.key) for cell in cells]
+        some = next((record for record in records if record is not None and record.outcome != "failed"), None)
+        outcome = np.array(
+            [OUTCOMES.index(record.outcome) if record else PENDING for record in records]
+        ).reshape(shape)
+        initial = column(records, "metric_initial").reshape(shape)
+        start = column(records, "loss_initial").reshape(shape)
+        result.append(
+            Landscape(
+                workload=setting.name,
+                optimizer=setting.optimizer.label,
+                method=transform.name,
+                transform=transform.label,
+                lr=spec.lr,
+                weight_decay=spec.weight_decay,
+                seeds=spec.seeds,
+                metric_name=some.metric_name if some else "score",
+                higher_is_better=some is None or some.metric_direction == "max",
+                outcome_SWL=outcome,
+                metric_SWL=np.where(
+                    outcome == FINISHED, column(records, "metric_final").reshape(shape), np.nan
+                ),
+                untrained_S=first_known(initial),
+                loss_SWL=column(records, "loss_final").reshape(shape),
+                loss_initial_S=first_known(start),
+                key_SWL=np.array([cell.key for cell in cells]).reshape(shape),
+                constants=transform.constants,
+                condition=setting.condition.label,
+                origin=setting,
+                record_SWL=objects(records).reshape(shape),
+            )
+        )
+    return result
+
+
+def objects(records: list[CellRecord | None]) -> Records:
+    """The records as an array of objects, which numpy would otherwise take for numbers."""
+    array = np.empty(len(records), dtype=np.object_)
+    array[:] = records
+    return array
+
+
+def column(records: list[CellRecord | None], name: str) -> Floats:
+    """One field of each record; NaN where there is no record or no number."""
+    values = [getattr(record, name) if record is not None else None for record in records]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def first_known(values_SWL: Floats) -> Floats:
+    """Per seed the first number that is not NaN (equal for all cells of a seed), or NaN."""
+    flat = values_SWL.reshape(len(values_SWL), -1)
+    return np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in flat])

@@ -1,0 +1,73 @@
+"""Scores that cells are judged by: references found on other seeds, and how far a cell went towards them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from study.measures.arrays import Floats
+from study.measures.landscape import Landscape
+
+LEAST_WAY = 0.01
+"""Nearer than this to the untrained or the best score, differences are noise, and edges are not interpolated."""
+
+
+def reference_scores(scores: Sequence[Floats]) -> Floats:
+    """For each seed, the best score that was found without looking at that seed, shape [S].
+
+    For every other seed b the best place is chosen by the mean over the remaining seeds and scored on b; the median of these
+    scores is taken, because all seeds share it: one seed at which the chosen place diverged would move every region. With two
+    seeds the other seed's best is used, with one its own: both are optimistic.
+
+    The places are those of plateaus (`study.measures.plateaus`): the best single cell is as much luck as merit, a maximum over them grows
+    with their number, and no design that trains a part of them finds the same one.
+
+    Args:
+        scores: score_SN of everything that the best is taken over, or arrays of more axes behind the seeds.
+    """
+    score_SN = np.concatenate([score.reshape(len(score), -1) for score in scores], axis=1)
+    seeds = range(len(score_SN))
+    if len(score_SN) < 3:
+        best = score_SN.max(axis=1)
+        return np.asarray(best[::-1])
+    result = []
+    for s in seeds:
+        others = [b for b in seeds if b != s]
+        picks = [score_SN[b, score_SN[[o for o in others if o != b]].mean(axis=0).argmax()] for b in others]
+        result.append(float(np.median(picks)))
+    return np.array(result)
+
+
+def way(landscape: Landscape, reference_S: Floats) -> Floats:
+    """How far each cell went from the untrained score to the reference score: 0 untrained or diverged, 1 as good, shape [S, W, L]."""
+    start_S = landscape.sign * landscape.untrained_S
+    span_S = np.where(reference_S > start_S, reference_S - start_S, np.inf)
+    return np.asarray((landscape.score_SWL - start_S[:, None, None]) / span_S[:, None, None])
+
+
+def log_odds(way: Floats) -> Floats:
+    """ln(way / (1 - way)), between -4.6 and 4.6: on this scale scores rise and fall about straight along a logarithmic axis."""
+    inner = np.clip(way, LEAST_WAY, 1 - LEAST_WAY)
+    return np.asarray(np.log(inner / (1 - inner)))
+
+
+def pseudo_values(value_SN: Floats, statistic: Callable[[Floats], float]) -> Floats:
+    """One value per seed, whose mean and spread are those of a statistic of all seeds; two seeds differ as their mean cells do.
+
+    Reference: Tukey, "Bias and confidence in not-quite large samples", 1958. Differs from the reference: the values are shifted
+    so that their mean is the statistic itself, not its bias-corrected form.
+    """
+    whole, count = statistic(value_SN), len(value_SN)
+    if count < 3:
+        return np.asarray(whole + (value_SN - value_SN.mean(axis=0)).mean(axis=1))
+    without = np.array([statistic(np.delete(value_SN, s, axis=0)) for s in range(count)])
+    return np.asarray(whole - (count - 1) * (without - without.mean()))
+
+
+def held_out(score_SN: Floats) -> Floats:
+    """Each seed's score of the cell that is best on the others."""
+    if len(score_SN) < 2:
+        return np.asarray(score_SN.max(axis=1))
+    rest_SN = score_SN.sum(axis=0) - score_SN
+    return np.asarray(np.take_along_axis(score_SN, rest_SN.argmax(axis=1)[:, None], 1)[:, 0])

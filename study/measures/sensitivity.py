@@ -1,0 +1,131 @@
+"""What moves with something else than lr and weight decay: a method's own constants, and the scale of the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from study.measures.arrays import Floats
+from study.measures.divergence import jumps
+from study.measures.edges import Spacing, profile_spacing
+from study.measures.estimate import Estimate
+from study.measures.evidence import Evidence, along, missing_seeds
+from study.measures.landscape import DIVERGED, Landscape
+from study.measures.regions import Region, best_cell
+
+
+def constant_axes(evidence: Evidence, method: str) -> dict[str, list[Landscape]]:
+    """By constant: the variant with the fewest constants given, and all that differ from it in this one alone."""
+    variants = evidence.of(method)
+    plain = min(variants, key=lambda one: len(one.constants))
+    axes: dict[str, list[Landscape]] = {}
+    for one in variants:
+        changed = {name for name, _ in set(one.constants) ^ set(plain.constants)}
+        if len(changed) == 1:
+            axes.setdefault(changed.pop(), [plain]).append(one)
+    return axes
+
+
+def constant_sensitivity(members: Sequence[Landscape]) -> Estimate:
+    """Mean over a constant's values of loss - best loss, at the best cell of the first member [loss units]."""
+    row, column = best_cell(members[0])
+    loss_VS = np.stack([one.clamped_loss_SWL[:, row, column] for one in members])
+    return Estimate(tuple((loss_VS - loss_VS.min(axis=0)).mean(axis=0).tolist()), least=0.0)
+
+
+def scales(evidence: Evidence) -> dict[float, Evidence]:
+    """The settings that differ in the loss scale alone, by the scale."""
+    return {piece.budget.loss_scale: piece for piece in along(evidence, "loss_scale") if piece.budget}
+
+
+def shift(here: Evidence, there: Evidence, transform: str) -> Estimate | None:
+    """By how much the centre of the trained region lies higher along lr, paired by seed [decades]; None where there is no region.
+
+    A region that touches the border has its centre beyond what is seen: the shift may then be larger than it looks.
+    """
+    if transform not in here.landscapes or missing_seeds([here, there]):
+        return None
+    regions = [piece.regions[transform, "trained", "own"] for piece in (here, there)]
+    centres = [centre(found) for found in regions]
+    if not all(np.isfinite(found).all() for found in centres):
+        return None
+    cut = any(side.endswith(" lr") for found in regions for side in found.censored)
+    return Estimate(
+        tuple((centres[1] - centres[0]).tolist()),
+        math.hypot(*(found.lr_width.lattice_sd / 2 for found in regions)),
+        lower_bound=cut,
+    )
+
+
+def centre(found: Region) -> Floats:
+    """Mean log10 of the learning rates of a seed's region, per seed; NaN where it is empty."""
+    position = np.log10(found.landscape.lr)
+    inside = found.inside_SWL.sum(axis=1)
+    count = inside.sum(axis=1)
+    return np.where(count > 0, (inside * position).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+
+def absolute(moved: Estimate) -> Estimate:
+    """The same shift with the sign that makes its mean positive.
+
+    Staying within a band has two sides; the one that the mean lies on is the harder one, so that testing it is testing both.
+    """
+    return (
+        Estimate(tuple(-value for value in moved.values_S), moved.lattice_sd, moved.lower_bound)
+        if moved.mean < 0
+        else moved
+    )
+
+
+def lr_sensitivity(landscape: Landscape) -> Estimate:
+    """Mean over lr of min(loss, initial loss) - best loss of the row, averaged over weight decays [loss units].
+
+    The interval also holds what the spacing of the axis hides of the jump at the first diverged cell.
+
+    Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities", 2023, section 2.2.
+    """
+    loss, diverged = landscape.clamped_loss_SWL, landscape.outcome_SWL == DIVERGED
+    begins = np.diff(diverged.astype(int), axis=2) != 0
+    jump_W = np.divide(
+        (np.abs(np.diff(loss, axis=2)) * begins).sum(axis=(0, 2)),
+        begins.sum(axis=(0, 2)),
+        out=np.zeros(loss.shape[1]),
+        where=begins.any(axis=(0, 2)),
+    )
+    row_SW = (loss - loss.min(axis=2, keepdims=True)).mean(axis=2)
+    positive = np.array(landscape.weight_decay) > 0
+    spacing = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(
+        row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive])
+    )
+    return Estimate(
+        tuple(row_SW.mean(axis=1).tolist()),
+        spacing.sd,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )
+
+
+def mean_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
+    """The spacing's error of a mean along an axis."""
+    return (
+        profile_spacing(value_SX, at_X) * (1 / (len(at_X) * float(np.diff(at_X).mean())))
+        if len(at_X) > 1
+        else Spacing()
+    )
+
+
+def wd_sensitivity(landscape: Landscape, column: int | None = None) -> Estimate:
+    """The same along weight decay, at one learning rate: by default the one that is best on the seeds' mean [loss units]."""
+    loss_SW = landscape.clamped_loss_SWL[:, :, best_cell(landscape)[1] if column is None else column]
+    positive = np.array(landscape.weight_decay) > 0
+    spacing = mean_spacing(loss_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
+    return Estimate(
+        tuple((loss_SW - loss_SW.min(axis=1, keepdims=True)).mean(axis=1).tolist()),
+        spacing.sd,
+        least=0.0,
+        lattice_reach=spacing.reach,
+        lattice_own=spacing.own,
+    )

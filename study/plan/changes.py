@@ -1,0 +1,58 @@
+"""A spec that changed under its name: additions are welcome, other meanings of stored cells are refused with the difference shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from study.errors import UserError
+from study.plan.cells import Plan
+
+FINGERPRINT = "data, network or arithmetic of this version"
+
+
+def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
+    """Refuse a spec whose name stands for stored cells of another budget, workload, model, optimizer or data.
+
+    Seeds, learning rates, weight decays and transforms (with their code) may come and go, and settings be added or dropped, not
+    both at once, which looks like one that changed: stored cells keep their meaning, and only what is missing is trained.
+    Tolerances, workers and the description may change, too.
+
+    Args:
+        remembered: what the stored settings of the study meant when it was last launched, by `Cell.setting`.
+
+    Raises:
+        UserError: one line per difference.
+    """
+    before, now = (list(map(json.loads, meanings.values())) for meanings in (remembered, plan.meanings))
+    gone, fresh = [one for one in before if one not in now], [one for one in now if one not in before]
+    if not gone or not fresh:
+        return
+    old, new = min(product(gone, fresh), key=lambda pair: sum(1 for _ in differences(*pair)))
+    name = plan.spec.name
+    raise UserError(
+        f"study {name!r} has stored cells of another meaning; they would stand beside the new ones under one name. What differs:\n"
+        + "\n".join(f"  {where}: stored {a}, now {b}" for where, a, b in differences(old, new))
+        + "\ngive the changed spec another name, or take the change back (seeds, lr, weight_decay, transforms, region and workers may change freely)"
+    )
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], where: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """(place, stored, now) of everything that differs between two settings."""
+    for key in {**old, **new}:
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from differences(before, now, f"{where}{key}.")
+        elif before != now:
+            yield (FINGERPRINT if key == "fingerprint" else f"{where}{key}"), worded(before), worded(now)
+
+
+def worded(value: Any) -> str:
+    """Constants as `a=1, b=2`; anything else as it is written in a spec."""
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return ", ".join(f"{name}={content}" for name, content in value) or "defaults"
+    return json.dumps(value)

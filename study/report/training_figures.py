@@ -1,0 +1,270 @@
+"""Figures of training: deviations, scale factors and scores against epochs, seeds as bands. Only draws; add a figure by adding a row of `FIGURES`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from study.file_names import file_name
+from study.measures.landscape import PENDING
+from study.report.difference_map import say
+from study.report.heatmaps import canvas, save, wrapped
+from study.report.training_curves import Band, Track, tracks
+
+if TYPE_CHECKING:
+    from study.analysis import Analysis
+    from study.report.heatmaps import Axes, Figure
+
+COLUMNS = 3
+"""Most panels side by side."""
+NAMED_LAYERS = 8
+"""Up to so many layers are named; more are told by their colours, from the first to the last."""
+UNRECORDED = "takes recorded dynamics (budget: dynamics)"
+UNTRAINED = "takes trained cells"
+TITLE = 40
+"""Characters in a line above a panel."""
+LINE = 0.17
+"""Height of a legend's row [inches]."""
+FEW = 12
+"""Up to so many moments are marked on the line."""
+STYLES = ("-", "--", ":", "-.")
+Lines = Mapping[str, Band | None]
+Looks = Mapping[str, dict[str, Any]]
+"""How the line of each name looks."""
+
+
+def layer_std(group: Sequence[Track]) -> Figure | str:
+    """Standard deviation of each weight's gradient before the transform, one panel per transform."""
+    found = {track.label: track.layers("layer_std") for track in group}
+    panels = {label: lines for label, lines in found.items() if visible(lines)}
+    if not panels:
+        return lacking(group)
+    layers = list(next(iter(panels.values())))
+    looks = {layer: {"color": colour} for layer, colour in zip(layers, spread(len(layers)), strict=True)}
+    figure, axes = page(
+        group, len(found), "standard deviation of each weight's gradient, before the transform", alike=True
+    )
+    for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
+        panel.set_title(wrapped(label, TITLE), fontsize=8.5)
+        if not visible(lines):
+            say(panel, "nothing was recorded here")
+            continue
+        paint(panel, lines, looks, group[0].unit, "gradient deviation" if k % COLUMNS == 0 else "", log=True)
+    legend(figure, looks) if len(layers) <= NAMED_LAYERS else depth(figure, axes, layers)
+    return figure
+
+
+def global_std(group: Sequence[Track]) -> Figure | str:
+    """Standard deviation of all weights' gradients together, and the scale factor: the transform's own, or the ratio of norms after and before it."""
+    quantities = {"deviation of all gradients": "grad_std", "scale factor (after / before)": "scale"}
+    return beside(
+        group,
+        {title: {track.label: track.recorded(name) for track in group} for title, name in quantities.items()},
+        "gradients before the transform, and scale factors",
+    )
+
+
+def exponents(group: Sequence[Track]) -> Figure | str:
+    """Autoscale's scale factor, and that with exponents 1 and 2: as trained, or what they make of the deviations of autoscale's own run."""
+    own = next(
+        (track for track in group if track.landscape.method == "autoscale" and not track.landscape.constants),
+        None,
+    )
+    if own is None:
+        return "takes the transform autoscale with its default constants"
+    lines = {f"{own.label}, trained": own.recorded("scale")}
+    for p in (1.0, 2.0):
+        trained = next(
+            (
+                track
+                for track in group
+                if track.landscape.method == "autoscale" and track.landscape.constants == (("exponent", p),)
+            ),
+            None,
+        )
+        lines |= (
+            {f"{trained.label}, trained": trained.recorded("scale")}
+            if trained
+            else {f"exponent {p:g}, computed along that run": own.scale_with(p)}
+        )
+    return beside([own], {"scale factor a_t": lines}, "autoscale's scale factor with exponent 1 and 2")
+
+
+def score(group: Sequence[Track]) -> Figure | str:
+    """The metric on the evaluation images."""
+    name = group[0].landscape.metric_name
+    return beside(
+        group,
+        {f"{name} on the evaluation set": {track.label: track.metric() for track in group}},
+        name,
+        log=False,
+        nothing=UNTRAINED,
+    )
+
+
+FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {
+    "layer-std": layer_std,
+    "global-std": global_std,
+    "scale-exponents": exponents,
+    "score": score,
+}
+"""Each figure, and how it is drawn of the tracks of one network; or in words what it lacks."""
+
+
+def draw_figures(
+    analysis: Analysis, folder: Path, lr: float | None = None, weight_decay: float | None = None
+) -> tuple[list[Path], dict[str, str]]:
+    """Every figure of every network as files, and in words why some are missing.
+
+    Raises:
+        UserError: the learning rate or weight decay is not on the grid. OSError: the folder cannot be written.
+    """
+    written: list[Path] = []
+    missing: dict[str, str] = {}
+    for group in tracks(analysis, lr, weight_decay):
+        setting = "-".join(part for part in group[0].landscape.setting if part)
+        for name, draw in FIGURES.items():
+            found = draw(group)
+            if isinstance(found, str):
+                missing[f"{name} of {setting}"] = found
+            else:
+                written += save(found, folder, file_name(f"{name}-{setting}"))
+    return written, missing
+
+
+def lacking(group: Sequence[Track]) -> str:
+    """Why no number of gradients and steps is there: the spec asks for none, no cell is trained yet, or none was finite."""
+    origin = group[0].landscape.origin
+    if origin is not None and not origin.condition.budget.dynamics:
+        return UNRECORDED
+    if all((track.outcome_S == PENDING).all() for track in group):
+        return UNTRAINED
+    return (
+        "takes finite numbers: the cells ended before one was recorded"
+        if any(track.seen for track in group)
+        else UNRECORDED
+    )
+
+
+def page(
+    group: Sequence[Track], panels: int, title: str, *, alike: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with so many panels, which says what it is of; `alike` ones show one quantity on one axis."""
+    columns = min(panels, COLUMNS)
+    rows = math.ceil(panels / columns)
+    figure = canvas(max(columns * 3.6 + 0.4, 6.0), rows * 2.6 + 1.5)
+    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False, sharey=alike)).ravel())
+    for panel in axes[panels:]:
+        panel.remove()
+    places = list(dict.fromkeys(track.place for track in group))
+    seeds = len(group[0].landscape.seeds)
+    bands = (
+        f"means over {seeds} seeds, bands from the least to the greatest"
+        if seeds > 1
+        else "one seed: no bands"
+    )
+    where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
+    setting = " · ".join(part for part in group[0].landscape.setting if part)
+    lines = (setting, title, f"{where}; {bands}")
+    title = "\n".join(wrapped(line, int(figure.get_figwidth() * 12)) for line in lines)
+    figure.suptitle(title, fontsize=9)
+    figure.set_figheight(figure.get_figheight() + LINE * max(title.count("\n") - 2, 0))
+    return figure, axes[:panels]
+
+
+def beside(
+    group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = ""
+) -> Figure | str:
+    """One panel per quantity with a line per name, and one legend."""
+    if not any(visible(lines) for lines in panels.values()):
+        return nothing or lacking(group)
+    figure, axes = page(group, len(panels), title)
+    names = [
+        name
+        for name in dict.fromkeys(name for lines in panels.values() for name in lines)
+        if any((band := lines.get(name)) and band.known for lines in panels.values())
+    ]
+    looks = {name: look(k, len(names)) for k, name in enumerate(names)}
+    for panel, (quantity, lines) in zip(axes, panels.items(), strict=True):
+        paint(panel, lines, looks, group[0].unit, quantity, log=log) if visible(lines) else say(
+            panel, "nothing was recorded here"
+        )
+    legend(figure, looks)
+    return figure
+
+
+def visible(lines: Lines) -> bool:
+    return any(band is not None and band.known for band in lines.values())
+
+
+def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, log: bool) -> None:
+    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out, and where there are no others the axis is linear."""
+    known = {name: band for name, band in lines.items() if band is not None and band.known}
+    log = log and any((band.mean_J > 0).any() for band in known.values())
+    for name, band in known.items():
+        mean_J, low_J, high_J = (
+            (np.where(values > 0, values, np.nan) if log else values)
+            for values in (band.mean_J, band.low_J, band.high_J)
+        )
+        panel.plot(
+            band.at_J,
+            mean_J,
+            linewidth=1.2,
+            marker="o" if len(band.at_J) <= FEW else "",
+            markersize=2.5,
+            **looks[name],
+        )
+        panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
+    if log:
+        panel.set_yscale("log")
+    panel.set_xlabel(unit, fontsize=8.5)
+    panel.set_ylabel(quantity, fontsize=8.5)
+    panel.tick_params(which="both", labelsize=7.5)
+    panel.grid(alpha=0.25, linewidth=0.5)
+
+
+def look(k: int, count: int) -> dict[str, Any]:
+    """A colour and a dash pattern for the k-th of so many lines; colours begin again after ten or twenty."""
+    from matplotlib import colormaps
+
+    table = colormaps["tab10" if count <= 10 else "tab20"]
+    return {"color": table(k % table.N), "linestyle": STYLES[k % len(STYLES)]}
+
+
+def spread(count: int) -> list[Any]:
+    """Colours in order, from the first layer to the last."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
+
+
+def legend(figure: Figure, looks: Looks) -> None:
+    """Names and looks, below all panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
+    columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
+    figure.set_figheight(
+        figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0)
+    )  # a long legend takes nothing from the panels
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
+
+
+def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
+    """A bar of colours, from the first layer to the last."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(1, len(layers)), ListedColormap(spread(256))),
+        ax=list(axes),
+        fraction=0.03,
+        pad=0.01,
+    )
+    bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")), fontsize=8)
+    bar.set_ticks(sorted({round(1 + k * (len(layers) - 1) / NAMED_LAYERS) for k in range(NAMED_LAYERS + 1)}))
+    bar.ax.tick_params(labelsize=7.5)

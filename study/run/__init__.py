@@ -1,0 +1,1 @@
+"""Training: tiles sent to workers, records stored, and the result shown."""

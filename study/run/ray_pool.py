@@ -1,0 +1,237 @@
+"""Tiles sent to workers: through Ray Tune to a pool, or one after another in this process. The only file that imports Ray."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import pickle
+import platform
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from study.errors import PoolError, UserError
+from study.plan.job import Job
+from study.run.pool import Done, Failure, Pool, cause
+from study.run.tile import Kept, measure_width, run_job
+from study.spec.workers import Workers
+from tracking import LedgerError
+
+LOOK_EVERY = 5.0
+"""How often the driver makes sure that there is a cluster [s]."""
+
+
+@contextmanager
+def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterator[Pool]:
+    """A pool of Ray workers.
+
+    Args:
+        kept: where tiles are kept while they train; a folder that all workers see lets any of them go on with a lost tile.
+        address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
+    """
+    prepare(alone=address is None)
+    import ray
+
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is told with its tile, in words
+
+    started = not ray.is_initialized()
+    if started:
+        check_reachable(address)
+        own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
+        try:
+            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
+        except Exception as error:
+            raise PoolError(
+                f"Ray cannot be had at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here"
+            ) from error
+    gpus = workers.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
+    try:
+        check_room(workers, gpus, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        yield RayPool(workers, kept, gpus, address or platform.node())
+    finally:
+        if started:
+            # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
+            gc.collect()
+            ray.shutdown()
+
+
+def check_reachable(address: str | None) -> None:
+    """Ray tries for minutes to reach an address where nobody listens; a socket knows at once.
+
+    Raises:
+        PoolError: nobody listens there.
+    """
+    host, _, port = (address or "").rpartition("/")[2].rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except OSError as error:
+            raise PoolError(
+                f"Ray cannot be had at {address} ({error.strerror or error}); start it, name another --address, or train with --here"
+            ) from None
+
+
+def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
+    """Refuse workers that no machine can hold: Ray would wait for one for ever.
+
+    Raises:
+        UserError: found, wanted, do.
+    """
+    if not any(
+        machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1)
+        for machine in machines
+    ):
+        largest = max((machine.get("CPU", 0) for machine in machines), default=0)
+        raise UserError(
+            f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them"
+        )
+
+
+class RayPool:
+    """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
+
+    def __init__(self, workers: Workers, kept: Kept, gpus: float, where: str) -> None:
+        self._workers, self._kept, self._gpus = workers, kept, gpus
+        self.name = f"{where}, {workers.cpus_per_worker} cpus, {gpus:g} gpus"
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if self._gpus else "cpu"
+
+    def width(self, job: Job) -> int:
+        """How many cells like these one worker best trains together, measured on a worker."""
+        import ray
+
+        task = ray.remote(num_cpus=self._workers.cpus_per_worker, num_gpus=self._gpus)(measured_on_worker)
+        return int(ray.get(task.remote(job, self._workers.cpus_per_worker, self._device)))
+
+    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
+        import ray
+        from ray import tune
+        from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+
+        workers, kept, gpus, device = self._workers, self._kept, self._gpus, self._device
+        broken: list[LedgerError | PoolError] = []
+
+        class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
+            """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
+
+            def __init__(self) -> None:
+                self._looked = time.monotonic()
+
+            def on_trial_result(
+                self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+            ) -> None:
+                try:
+                    done(
+                        pickle.loads(bytes.fromhex(result.pop("records")))
+                    )  # written by our own worker, inside the cluster
+                except LedgerError as error:
+                    broken.append(error)  # what Tune raises of it no longer says what is wrong
+                    raise
+
+            def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+                """Tune waits for ever for a machine that does not come back; a cluster without any ends the run."""
+                if time.monotonic() - self._looked > LOOK_EVERY:
+                    self._looked = time.monotonic()
+                    if not any(node["Alive"] for node in ray.nodes()):
+                        broken.append(
+                            PoolError(
+                                "Ray gave out (no machine of the cluster is left); what finished is stored: run the same command again"
+                            )
+                        )
+                        raise broken[-1]
+
+            def __reduce__(self) -> Any:
+                """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
+                return Callback, ()
+
+        class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
+            """A worker: keeps torch and the data loaded, and trains one tile after another."""
+
+            def setup(self, config: dict[str, Any]) -> None:
+                import torch
+
+                torch.set_num_threads(workers.cpus_per_worker)
+                self.job = unpacked(config["tile"])
+
+            def reset_config(self, new_config: dict[str, Any]) -> bool:
+                self.job = unpacked(new_config["tile"])
+                return True
+
+            def step(self) -> dict[str, Any]:
+                return {"done": True, "records": pickle.dumps(run_job(self.job, device, kept)).hex()}
+
+            def save_checkpoint(self, checkpoint_dir: str) -> None:
+                """A tile is the unit of work; there is nothing to keep of half a tile."""
+
+        with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
+            tuner = Tuner(
+                tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
+                param_space={"tile": tune.grid_search([pickle.dumps(job).hex() for job in jobs])},
+                tune_config=TuneConfig(
+                    reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"
+                ),
+                run_config=RunConfig(
+                    name="tiles",
+                    storage_path=str(Path(scratch)),
+                    callbacks=[ToLedger()],
+                    failure_config=FailureConfig(max_failures=workers.retries),
+                    verbose=0,
+                ),
+            )
+            try:
+                results = tuner.fit()
+            except Exception as error:
+                if broken:
+                    raise broken[0] from None
+                raise PoolError(
+                    f"Ray gave out ({cause(error)}); what finished is stored: run the same command again"
+                ) from error
+        return [
+            Failure(unpacked(result.config["tile"]), cause(result.error))
+            for result in results
+            if result.error is not None
+        ]
+
+
+def measured_on_worker(job: Job, threads: int, device: str) -> int:
+    """The best width of a worker."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return measure_width(job, device)
+
+
+def unpacked(text: str) -> Job:
+    job: Job = pickle.loads(bytes.fromhex(text))  # made by `RayPool.train` in the same cluster
+    return job
+
+
+def prepare(alone: bool) -> None:
+    """Set what Ray reads from the environment when it is imported; what the user has set stays.
+
+    Args:
+        alone: Ray is started on this machine only.
+    """
+    settings = {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # one record per cell is enough
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches us
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of data begin where the launch began
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    if alone:
+        # Ray replaces the loopback address by the machine's own wherever clusters are enabled, and then listens on every
+        # interface, where an open port lets anybody run code.
+        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,115 @@
+"""What a tile's run says of each of its cells, as records."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from study.measures.dynamics import LAYERS, SERIES
+from study.plan.job import Job
+from tracking import CellRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainers import Curves, Workload
+
+
+def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
+    """What a fused run says of each of its cells."""
+    loss_CK, metric_CK = curves.loss_KC.T.tolist(), curves.metric_KC.T.tolist()
+    final_C, initial_C, last_C, best_C = (
+        t.tolist()
+        for t in (curves.loss_final_C, curves.metric_initial_C, curves.metric_final_C, curves.metric_best_C)
+    )
+    return [
+        CellRecord(
+            key=cell.key,
+            workload=cell.workload,
+            optimizer=cell.optimizer,
+            transform=cell.transform,
+            constants=json.dumps(dict(cell.constants)),
+            lr=cell.lr,
+            weight_decay=cell.weight_decay,
+            seed=cell.seed,
+            setting=cell.setting,
+            outcome=curves.outcome_C[c],
+            reason=curves.reason_C[c],
+            diverged_step=curves.diverged_step_C[c],
+            steps=job.budget.steps,
+            loss_initial=finite(curves.loss_initial),
+            loss_final=finite(final_C[c]),
+            metric_name=workload.metric_name,
+            metric_direction="max" if workload.higher_is_better else "min",
+            metric_initial=finite(initial_C[c]),
+            metric_final=finite(last_C[c]),
+            metric_best=finite(best_C[c]),
+            seconds=curves.seconds / len(job.tile.cells),
+            curve=tuple(
+                (step, finite(loss), finite(metric))
+                for step, loss, metric in zip(curves.step_K, loss_CK[c], metric_CK[c], strict=True)
+            ),
+            dynamics=json.dumps(dynamics_of(curves, c)),
+            provenance=provenance,
+        )
+        for c, cell in enumerate(job.tile.cells)
+    ]
+
+
+def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
+    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended or the number was not finite."""
+    found = curves.dynamics
+    if found is None:
+        return {}
+    series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
+    layers = {
+        name: {
+            layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)
+        }
+        for name in LAYERS
+    }
+    return {"step": list(found.step_J), **series, **layers}
+
+
+def column(values: Tensor) -> list[float | None]:
+    """Plain numbers of seven digits, which is what float32 has; None where they are not finite."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
+
+
+def failed_records(job: Job, reason: str) -> list[CellRecord]:
+    """Cells whose infrastructure gave out: stored with the reason, never as evidence, and trained again at the next launch."""
+    return [
+        CellRecord(
+            key=cell.key,
+            workload=cell.workload,
+            optimizer=cell.optimizer,
+            transform=cell.transform,
+            constants=json.dumps(dict(cell.constants)),
+            lr=cell.lr,
+            weight_decay=cell.weight_decay,
+            seed=cell.seed,
+            setting=cell.setting,
+            outcome="failed",
+            reason=reason,
+            diverged_step=None,
+            steps=0,
+            loss_initial=None,
+            loss_final=None,
+            metric_name="",
+            metric_direction="max",
+            metric_initial=None,
+            metric_final=None,
+            metric_best=None,
+            seconds=0.0,
+            curve=(),
+            dynamics="{}",
+            provenance="{}",
+        )
+        for cell in job.tile.cells
+    ]
+
+
+def finite(value: float) -> float | None:
+    """The number, or None when it is not finite: infinities do not survive the stores behind this."""
+    return value if math.isfinite(value) else None

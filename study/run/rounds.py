@@ -1,0 +1,46 @@
+"""The rounds of a launch: which cells are asked for together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from study.measures.edge_search import Known, searches
+from study.plan.cells import Plan
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What a launch trains, round after round: each round is a plan of the cells that are asked for together.
+
+    Iterating goes on when the cells of a round were tried; what could not be trained ends its own search, and no other.
+    """
+
+    plan: Plan
+    known: Known
+
+    def __iter__(self) -> Iterator[Plan]:
+        return {"grid": self._grid, "edges": self._edges}[self.plan.spec.design]()
+
+    def _grid(self) -> Iterator[Plan]:
+        yield self.plan
+
+    def _edges(self) -> Iterator[Plan]:
+        going = searches(self.plan)
+        tried: set[str] = set()
+        while True:
+            for search in going:
+                search.tell(self.known)
+            going = [
+                search
+                for search in going
+                if not search.design.done
+                and not any(search.cells[point].key in tried for point in search.design.ask())
+            ]
+            if not going:
+                return
+            tried |= {search.cells[point].key for search in going for point in search.design.ask()}
+            yield dataclasses.replace(
+                self.plan, cells=tuple(cell for search in going for cell in search.batch)
+            )

@@ -1,0 +1,204 @@
+"""What is stored of a study, shown: files, Optuna's storage, and runs in MLflow, at the end of a launch or later by `study sync`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from study.analysis import Analysis
+from study.errors import UserError
+from study.home import Home
+from study.plan.cells import Plan, make_plan
+from study.run.progress import EVERY
+from study.spec.model import StudySpec
+from study.spec.read import marks, parse_spec
+from tracking import Ledger, LedgerError, Mirror
+
+if TYPE_CHECKING:
+    from tracking.mlflow_store import MlflowStore
+
+EVIDENCE = ("finished", "diverged")
+"""Outcomes that are shown and never trained again; a failed cell is tried again."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How much of a study its tracker has: `runs` of `stored` cells, and what was wrong."""
+
+    study: str
+    stored: int
+    runs: int
+    trouble: str | None
+
+    @property
+    def complete(self) -> bool:
+        return self.runs == self.stored and self.trouble is None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "study": self.study,
+            "stored": self.stored,
+            "mlflow_runs": self.runs,
+            "mlflow_trouble": self.trouble,
+            "complete": self.complete,
+        }
+
+    def line(self) -> str:
+        """In words."""
+        return f"{self.study}: MLflow has {self.runs} of {self.stored} stored cells" + (
+            f"; {escape(self.trouble)}; run it again when MLflow is there" if self.trouble else ""
+        )
+
+
+@contextmanager
+def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str) -> Iterator[Mirror]:
+    """A mirror of the study's cells in MLflow, which first gets what is stored and not yet shown.
+
+    It is left in haste when something goes wrong inside of the block: the ledger has all that it lacks.
+    """
+    mirror = Mirror(partial(open_mlflow, uri, plan, home), home.ledger, plan.spec.name, uri)
+    shown = ledger.runs(plan.spec.name, uri)
+    mirror.add(key for key in stored if key not in shown)
+    try:
+        yield mirror
+    finally:
+        mirror.finish(give_up=True)
+
+
+def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None = None) -> Shown:
+    """Bring MLflow up to what the ledger has: missing runs written, unfinished and doubled ones mended, files and tags renewed.
+
+    Raises:
+        UserError: there is nothing stored, or somebody is launching the study.
+    """
+    uri = tracking_uri or home.mlflow_uri
+    with closing(_existing(home)) as ledger, home.hold(spec.name):
+        plan = make_plan(spec, ledger.fingerprints(spec.name))
+        outcomes = plan.own(ledger.outcomes(plan.settings))
+        stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
+        started = printed = time.monotonic()
+
+        def said() -> None:
+            nonlocal printed
+            if time.monotonic() - printed >= EVERY:
+                printed = time.monotonic()
+                console.print(
+                    f"{spec.name}: {mirror.waiting} runs on their way to MLflow, {printed - started:.0f} s",
+                    highlight=False,
+                )
+
+        with mirrored(plan, stored, ledger, home, uri) as mirror:
+            mirror.finish(said)
+        trouble = mirror.trouble
+        if not stored and ledger.meanings(spec.name):
+            trouble = (
+                "what is stored belongs to other data, code or settings than now; launch says what differs"
+            )
+        elif stored and trouble is None:
+            trouble = conclude(
+                Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console
+            )
+        return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
+
+
+def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> list[Shown]:
+    """`sync` of every study that the home has seen, as it was last launched; one that cannot be brought up does not stop the others.
+
+    Raises:
+        UserError: there is no ledger.
+    """
+    with closing(_existing(home)) as ledger:
+        specs = ledger.studies()
+    found = []
+    for name, text in specs.items():
+        try:
+            found.append(sync(parse_spec(text, name, marks(text)), home, console, tracking_uri))
+        except UserError as error:
+            found.append(Shown(name, 0, 0, str(error)))
+    return found
+
+
+def _existing(home: Home) -> Ledger:
+    if not home.ledger.exists():
+        raise UserError(
+            f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
+        )
+    return home.open_ledger()
+
+
+def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
+    """How many cells of a study its tracker has."""
+    return len(ledger.runs(plan.spec.name, uri).keys() & set(plan.keys))
+
+
+def conclude(
+    analysis: Analysis, home: Home, uri: str, console: Console, away: str | None = None
+) -> str | None:
+    """Regions, importances, claims and pictures: as files, in Optuna's storage, and on the study's MLflow run.
+
+    Args:
+        away: what is wrong with MLflow already, so that it is not waited for again.
+
+    Returns:
+        What was wrong with MLflow, which must not cost the study its result.
+
+    Raises:
+        LedgerError: the home cannot be written.
+    """
+    from study.measures.importance import store
+    from study.report.export import export
+
+    console.print("analysing", highlight=False)
+    folder = home.exports(analysis.plan.spec.name)
+    storage = home.optuna(analysis.plan.spec.name)
+    try:
+        written = export(analysis, folder)
+    except OSError as error:
+        raise LedgerError(
+            f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again"
+        ) from error
+    try:
+        store(
+            storage,
+            [
+                landscape
+                for piece in analysis.evidence
+                for landscape in piece.landscapes.values()
+                if landscape.seeds
+            ],
+        )
+    except Exception as error:  # derived from the cells: an unreadable file of another version, or a lock, must not cost the study its result
+        console.print(
+            f"{storage} could not be written ({type(error).__name__}); move it away and run the same command again",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if away:
+        return away
+    try:
+        open_mlflow(uri, analysis.plan, home).finish(
+            {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
+            analysis.tags,
+            [
+                *dict.fromkeys(path.parent for path in written if path.parent != folder),
+                *(path for path in written if path.parent == folder),
+            ],
+        )
+    except Exception as error:  # any fault of a tracker, its own or the network's
+        return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+    return None
+
+
+def open_mlflow(uri: str, plan: Plan, home: Home) -> MlflowStore:
+    """The study's runs in MLflow."""
+    from tracking.mlflow_store import MlflowStore
+
+    varied = {key: dict(setting.condition.varied) for key, setting in plan.settings.items()}
+    return MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied)

@@ -1,0 +1,130 @@
+"""One tile trained: from names and numbers to records. Runs in a worker's process, or in this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import digest
+from study.plan.job import Job
+from study.run.records import records
+from study.spec.build import fingerprint_of, optimizer_of, transform_of, workload_of
+from tracking import CellRecord
+
+if TYPE_CHECKING:
+    from trainers import Optimizer, Transform, Workload
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where tiles that take long are kept while they train, and how often [s]."""
+
+    folder: Path
+    every: float
+
+    def clear(self, records: Iterable[CellRecord]) -> None:
+        """These cells of one tile are stored: the tile need not be kept."""
+        key = digest([record.key for record in records])
+        for file in (*self.folder.glob(f"{key}*"), *self.folder.glob(f".{key}*")):
+            file.unlink(missing_ok=True)
+
+
+def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> list[CellRecord]:
+    """Train the cells of a tile together; where memory does not hold them, half of them at a time.
+
+    Args:
+        device: where; None takes a GPU if there is one.
+        kept: where a tile goes on if a process died that trained it before.
+    """
+    import torch
+
+    from trainers import Checkpoint
+    from trainers.width import train_within_memory
+
+    device = device or default_device()
+    workload, transform, optimizer = parts(job)
+    curves = train_within_memory(
+        workload,
+        transform,
+        optimizer,
+        job.budget,
+        lr_C=torch.tensor([cell.lr for cell in job.tile.cells], dtype=torch.float64),
+        weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
+        seed=job.tile.cells[0].seed,
+        device=device,
+        checkpoint=Checkpoint(kept.folder / job.tile.key, kept.every) if kept else None,
+    )
+    return records(job, workload, curves, json.dumps(provenance(device)))
+
+
+def measure_width(job: Job, device: str | None = None) -> int:
+    """How many cells like these are best trained together, at most as many as the tile has."""
+    from trainers.width import best_width
+
+    return best_width(*parts(job), job.budget, limit=len(job.tile.cells), device=device or default_device())
+
+
+def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
+    """What a job's names stand for.
+
+    Raises:
+        ValueError: data of that name lie here, but they are not those of the launch.
+    """
+    workload, here = workload_of(job.workload, job.model), fingerprint_of(job.workload, job.model)
+    if here != job.fingerprint:
+        raise ValueError(
+            f"the data or network of {workload.name} on {platform.node()} have fingerprint {here}, those of the launch {job.fingerprint}; give every machine the same files"
+        )
+    return workload, transform_of(job.transform), optimizer_of(job.optimizer)
+
+
+def default_device() -> str:
+    """A GPU if there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Versions, device and commit behind a number."""
+    import torch
+
+    name = (
+        torch.cuda.get_device_name()
+        if device.startswith("cuda")
+        else f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    )
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": name,
+        "commit": commit(),
+    }
+
+
+@cache
+def commit() -> str:
+    """The commit of this package's source, or `release` where there is no repository."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return "release"
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+        return found.stdout.strip()[:12]
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"

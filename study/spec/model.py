@@ -1,0 +1,138 @@
+"""What a study is: a validated YAML file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    field_serializer,
+    model_validator,
+)
+
+from study.spec.choice import Choice
+from study.spec.conditions import Axes, Condition, conditions, read_axes
+from study.spec.fields import read_axis, read_seeds, rising, settings_of
+from study.spec.methods import choices_of
+from study.spec.rule import CLAIMS
+from study.spec.tolerances import Tolerances
+from study.spec.workers import Workers
+from trainers.budget import Budget
+
+MOST_STEPS, MOST_CELLS = 10_000_000, 2_000_000
+"""More than this is a slip of the keyboard, and would fill the memory before it failed."""
+
+
+METHODS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
+"""Each kind of method, and the key of a spec that lists them."""
+
+
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+Design = Literal["grid", "edges"]
+"""Which cells are trained: all of them, or those that lead to the edges of every transform's competitive region."""
+
+
+class StudySpec(BaseModel):
+    """A study: which cells are trained, how, and how they are judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    description: str = ""
+    workload: Annotated[tuple[Choice, ...], choices_of("workload")]
+    model: Annotated[tuple[Choice, ...], choices_of("model")]
+    optimizer: Annotated[tuple[Choice, ...], choices_of("optimizer")]
+    transforms: Annotated[tuple[Choice, ...], choices_of("transform")]
+    lr: Annotated[tuple[LearningRate, ...], BeforeValidator(read_axis)]
+    weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(read_axis)]
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(read_seeds)
+    ]
+    budget: Annotated[Budget, settings_of(Budget)]
+    conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
+    claims: Annotated[tuple[str, ...], CLAIMS] = ()
+    region: Annotated[Tolerances, settings_of(Tolerances)] = Tolerances()
+    workers: Annotated[Workers, settings_of(Workers)] = Workers()
+    design: Design = "grid"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(
+                f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _rising_axes(self) -> StudySpec:
+        for axis in ("lr", "weight_decay"):
+            try:
+                object.__setattr__(self, axis, rising(getattr(self, axis)))
+            except ValueError as error:
+                raise ValueError(f"{axis}: {error}") from None
+        if self.budget.steps > MOST_STEPS:
+            raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
+        if self.size > MOST_CELLS:
+            raise ValueError(
+                f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies"
+            )
+        try:
+            self.all_conditions  # noqa: B018  # refuses what is out of range
+        except ValueError as error:
+            raise ValueError(f"conditions: {error}") from None
+        return self
+
+    @property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """The budget under every combination of what is varied; the budget alone where nothing is."""
+        return conditions(self.budget, self.conditions)
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        varied = [values for _, values in self.conditions]
+        return math.prod(
+            map(
+                len,
+                (
+                    self.workload,
+                    self.model,
+                    self.optimizer,
+                    self.transforms,
+                    self.lr,
+                    self.weight_decay,
+                    self.seeds,
+                    *varied,
+                ),
+            )
+        )
+
+    @field_serializer("conditions")
+    def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
+        return {key: list(values) for key, values in axes}
+
+    @property
+    def methods(self) -> tuple[Choice, ...]:
+        """Every method of the spec, of all kinds."""
+        return (*self.workload, *self.model, *self.optimizer, *self.transforms)
+
+    def canonical(self) -> str:
+        """The spec as JSON with every default written out; `parse_spec` reads it."""
+        chosen = {key: [choice.written for choice in getattr(self, key)] for key in METHODS.values()}
+        return json.dumps(
+            self.model_dump(mode="json")
+            | chosen
+            | {"conditions": {key: list(values) for key, values in self.conditions}},
+            sort_keys=True,
+        )

@@ -1,0 +1,83 @@
+"""A claim as a spec names it: a sentence, where it stands, the method that it is about, and the function that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BeforeValidator
+
+from study.spec.user_code import load
+from trainers.naming import short
+
+ACROSS = ("condition", "optimizer")
+FORM = "Rule(sentence, source, method, decide), made with study.claims.Rule"
+
+
+Decide = Callable[[Any, Any], Any]
+"""Measures a claim about one landscape: that of the method, with whatever constants. The study's other settings are `evidence.study`."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sentence, where it stands, the method that it is about, and how a study measures it.
+
+    Attributes:
+        across: what of a setting (`condition`, `optimizer`) the measurement itself compares, so that the claim is asked once for
+            all of them. Of several conditions a claim that does not compare them is asked of the one nearest to the ordinary.
+        each_variant: ask it of every variant of the method's constants, not of the first alone.
+    """
+
+    sentence: str
+    source: str
+    method: str
+    decide: Decide
+    across: tuple[str, ...] = ()
+    each_variant: bool = True
+
+
+def rule_of(reference: str) -> Rule:
+    """A user's rule.
+
+    Raises:
+        ValueError: there is none of that name, or it is something else.
+    """
+    found = load(reference)
+    if not isinstance(found, Rule):
+        raise ValueError(f"{reference} is {short(found)}; wanted a {FORM}")
+    for name in ("sentence", "source", "method"):
+        if not isinstance(getattr(found, name), str):
+            raise ValueError(
+                f"{reference}: its {name} is {short(getattr(found, name))}; wanted words: {FORM}"
+            )
+    if not isinstance(found.across, tuple) or not set(found.across) <= set(ACROSS):
+        raise ValueError(
+            f"{reference}: its across is {short(found.across)}; wanted a tuple of some of {', '.join(ACROSS)}"
+        )
+    if not callable(found.decide):
+        raise ValueError(
+            f"{reference}: its decide is {short(found.decide)}; wanted a function (evidence, own) -> Finding: {FORM}"
+        )
+    return found
+
+
+def _read(value: Any) -> tuple[str, ...]:
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    problems = []
+    for k, item in enumerate(items):
+        try:
+            if not isinstance(item, str):
+                raise ValueError(f"found {short(item)}; wanted 'package.module:name' of a rule of your own")
+            rule_of(item)
+            if item in items[:k]:
+                raise ValueError(f"{short(item)} stands twice; each may stand once")
+        except ValueError as error:
+            problems.append(f"[{k}]: {error}")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return tuple(items)
+
+
+CLAIMS = BeforeValidator(_read)
+"""Reads one name of a user's rule or a list of them."""

@@ -1,0 +1,35 @@
+"""How tiles are sent to workers: it changes no trained number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainers.naming import check_range
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How tiles are sent out; does not change any number.
+
+    Args:
+        cpus_per_worker: processors, and threads, of one worker, >= 1.
+        gpus_per_worker: share of a GPU, >= 0; None takes one each if the cluster has any.
+        tile: most cells trained together, >= 1; None measures what is fastest, once per setting and machine.
+        retries: how often a tile is tried again after its worker was lost, >= 0.
+        checkpoint_every: a lost worker costs at most so many seconds of a tile, > 0 [s].
+    """
+
+    cpus_per_worker: int = 1
+    gpus_per_worker: float | None = None
+    tile: int | None = None
+    retries: int = 2
+    checkpoint_every: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_range(
+            "workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile
+        )
+        check_range(
+            "workers", 0, open_high=True, retries=self.retries, gpus_per_worker=self.gpus_per_worker or 0.0
+        )
+        check_range("workers", 0.0, open_low=True, checkpoint_every=self.checkpoint_every)

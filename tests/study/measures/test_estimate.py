@@ -1,0 +1,116 @@
+"""Intervals that cover, verdicts that do not overclaim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Comparison, Finding, Question, holm, judge
+from study.measures.estimate import Estimate, difference, ratio
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_students_interval_covers(seeds: int) -> None:
+    """On normal draws the 95 % interval covers the truth in 93 to 97 % of 2,000 draws."""
+    rng = np.random.default_rng(seeds)
+    covered = 0
+    for _ in range(2000):
+        low, high = Estimate(tuple(rng.normal(3.0, 0.7, seeds))).interval(0.95) or (0, 0)
+        covered += low <= 3.0 <= high
+    assert 0.93 <= covered / 2000 <= 0.97
+
+
+def test_interval_of_one_seed_is_none() -> None:
+    """One seed has no interval and decides nothing."""
+    assert Estimate((1.0,)).interval(0.95) is None
+    assert Estimate((1.0,)).p(0.0) == 1.0
+
+
+def test_p_is_where_the_interval_touches() -> None:
+    """The interval at confidence 1 - p has the threshold on its border."""
+    estimate = Estimate((1.0, 1.3, 0.8, 1.1), lattice_sd=0.1)
+    p = estimate.p(0.5)
+    low, _ = estimate.interval(1 - p) or (0, 0)
+    assert low == pytest.approx(0.5, abs=1e-6)
+
+
+def test_equal_values_without_lattice_decide_nothing() -> None:
+    """Seeds that agree to the last digit show that a measure is coarse, not that it is exact: no threshold is excluded."""
+    assert Estimate((2.0, 2.0, 2.0)).p(1.0) == 1.0
+    assert Estimate((2.0, 2.0, 2.0)).p(2.0) == 1.0
+    assert Estimate((2.0, 2.0, 2.0), lattice_sd=0.1).p(1.0) < 1e-6
+
+
+def test_intervals_of_sizes_end_at_zero() -> None:
+    """A size cannot be negative, and neither can the low end of its interval."""
+    low, high = Estimate((0.1, 2.0, 4.0), least=0.0).interval(0.95) or (1, 1)
+    assert low == 0.0 < high
+
+
+def test_pairs_and_bounds() -> None:
+    """Differences and ratios are paired by seed, add up errors of the grid, and know which side is only a bound."""
+    a, b = Estimate((2.0, 4.0), 0.3, lower_bound=True), Estimate((1.0, 2.0), 0.4)
+    assert difference(a, b).values_S == (1.0, 2.0)
+    assert difference(a, b).lattice_sd == pytest.approx(0.5)
+    assert difference(a, b).lower_bound
+    assert not difference(a, b).upper_bound
+    assert difference(b, a).upper_bound
+    assert (ratio(a, b) or a).values_S == pytest.approx((np.log(2), np.log(2)))
+    assert ratio(a, Estimate((0.0, 1.0))) is None
+
+
+def test_holm() -> None:
+    """Adjusted p-values are those of the textbook: the smallest times n, and never falling."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def question(
+    values: tuple[float, ...], *, above: bool = True, n_seeds: int = 5, **estimate: object
+) -> Question:
+    comparison = Comparison("none", Estimate(values, **estimate), 0.0, above)  # type: ignore[arg-type]
+    return Question("id", "sentence", "source", "w", n_seeds, n_seeds, Finding("m", "u", (comparison,)))
+
+
+CLEAR = (1.0, 1.1, 0.9, 1.05, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        (question(CLEAR), SUPPORTED),
+        (question(CLEAR, above=False), REFUTED),
+        (question((1.0, -1.0, 0.5, -0.5, 0.2)), INCONCLUSIVE),
+        (question(CLEAR, n_seeds=2), INCONCLUSIVE),
+        (question(CLEAR, upper_bound=True), INCONCLUSIVE),
+        (question(CLEAR, lower_bound=True), SUPPORTED),
+        (question(CLEAR, above=False, lower_bound=True), REFUTED),
+        (question(CLEAR, above=False, upper_bound=True), INCONCLUSIVE),
+    ],
+)
+def test_verdicts(asked: Question, verdict: str) -> None:
+    """A verdict needs enough seeds, the whole interval on one side, and no censored region that could hide the opposite."""
+    (claim,) = judge([asked], 0.95, 3)
+    assert claim.verdict == verdict
+    assert claim.reason
+
+
+def test_identical_twins_are_inconclusive() -> None:
+    """Of studies whose two transforms are equal, at most 5 % (and sampling error) reach any verdict at all."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(400):
+        claims = judge([question(tuple(rng.normal(0, 1, 3)), n_seeds=3) for _ in range(6)], 0.95, 3)
+        wrong += any(claim.verdict != INCONCLUSIVE for claim in claims)
+    assert wrong / 400 <= 0.075
+
+
+def test_every_comparison_must_hold() -> None:
+    """One comparison on the wrong side is enough to keep a claim from being supported."""
+    good, bad = (
+        Comparison("a", Estimate(CLEAR), 0.0, True),
+        Comparison("b", Estimate((0.1, -0.1, 0.2, -0.2, 0.0)), 0.0, True),
+    )
+    (claim,) = judge([Question("id", "s", "s", "w", 5, 5, Finding("m", "u", (good, bad)))], 0.95, 3)
+    assert claim.verdict == INCONCLUSIVE
+    assert claim.against == "against b"

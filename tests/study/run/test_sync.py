@@ -1,0 +1,112 @@
+"""`study sync`: MLflow brought up to the ledger, without training."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from study.home import Home
+from tests.command import answer, runs, stored, study
+from tests.conftest import TINY
+
+
+def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs that were deleted, left open or written twice: afterwards every stored cell has one finished run, with files and verdicts beside it."""
+    from mlflow.tracking import MlflowClient
+
+    home = tmp_path / "home"
+    assert (
+        study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+    )
+    code, (synced,) = answer(capsys, "sync", str(tiny), "--home", str(home))
+    assert code == 0
+    assert synced == {
+        "study": "tiny",
+        "stored": 36,
+        "mlflow_runs": 36,
+        "mlflow_trouble": None,
+        "complete": True,
+    }
+    client, before = MlflowClient(Home(home).mlflow_uri), runs(home)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
+    assert any(file.path == "claims.md" for file in client.list_artifacts(parent.info.run_id))
+    first, second, third = client.search_runs(
+        [experiment.experiment_id], "tags.stability_study = 'cell'", max_results=3
+    )
+    client.delete_run(first.info.run_id)
+    client.create_run(
+        experiment.experiment_id, tags={"stability_study": "cell", "cell_key": second.data.tags["cell_key"]}
+    )
+    double = client.create_run(
+        experiment.experiment_id, tags={"stability_study": "cell", "cell_key": third.data.tags["cell_key"]}
+    )
+    client.set_terminated(double.info.run_id)
+    code, found = answer(capsys, "sync", "--home", str(home))
+    assert (code, len(found)) == (0, 1)
+    assert set(runs(home)) == set(before)
+    assert set(runs(home).values()) == {"FINISHED"}
+    assert stored(home) == 36
+
+
+def test_sync_of_several_studies(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a spec every study of the home is brought up, as it was last launched."""
+    home, other = tmp_path / "home", tmp_path / "other.yaml"
+    other.write_text(
+        TINY.replace("name: tiny", "name: other").replace(
+            "[none, unit_norm]", "[none, {name: clip_norm, max_norm: 0.5}]"
+        )
+    )
+    for spec in (tiny, other):
+        assert (
+            study("launch", str(spec), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9")
+            == 0
+        )
+    code, found = answer(capsys, "sync", "--home", str(home))
+    assert code == 0
+    assert [(one["study"], one["mlflow_runs"]) for one in found] == [("tiny", 36), ("other", 36)]
+
+
+def test_sync_without_a_tracker_or_a_home(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tracker that is away is said, with exit 3; a home that is not there is wrong input, and is not made."""
+    home = tmp_path / "home"
+    assert study("sync", str(tiny), "--home", str(home)) == 2
+    assert "launch a study first" in capsys.readouterr().err
+    assert not home.exists()
+    assert (
+        study("launch", str(tiny), "--home", str(home), "--here", "--tracking-uri", "http://127.0.0.1:9") == 0
+    )
+    code, (synced,) = answer(
+        capsys, "sync", str(tiny), "--home", str(home), "--tracking-uri", "http://127.0.0.1:9"
+    )
+    assert (code, synced["mlflow_runs"], synced["complete"]) == (3, 0, False)
+    assert synced["mlflow_trouble"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_launch_goes_on(number: signal.Signals, tmp_path: Path) -> None:
+    """Through Ray: what schedulers send (SIGTERM) ends a launch as Ctrl-C does, with exit 3 and what finished kept; the next one trains the rest."""
+    spec, home = tmp_path / "long.yaml", tmp_path / "home"
+    spec.write_text(TINY.replace("steps: 20", "steps: 300").replace("budget:", "workers: {tile: 4}\nbudget:"))
+    command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(home), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not stored(home):
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    kept = stored(home)
+    assert 0 < kept < 36
+    assert json.loads(out)["interrupted"]
+    ended = subprocess.run([*command, "--here"], capture_output=True, text=True, timeout=120)
+    assert json.loads(ended.stdout)["trained_now"] == 36 - kept

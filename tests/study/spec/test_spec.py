@@ -1,0 +1,375 @@
+"""Specs: what is right is read whole, what is wrong is said in words, all at once, and changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from study.errors import UserError
+from study.plan.cells import make_plan
+from study.spec.model import StudySpec
+from study.spec.names import TABLES, known
+from study.spec.read import marks, parse_spec, read_spec, shipped
+from tests.conftest import TINY
+from trainers.models import MODELS
+from trainers.optimizers import OPTIMIZERS
+from trainers.transforms import TRANSFORMS
+from trainers.workloads import WORKLOADS
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(UserError) as caught:
+        parse_spec(text)
+    return str(caught.value)
+
+
+def changed(key: str, value: str) -> str:
+    lines = [line for line in TINY.strip().splitlines() if not line.startswith(f"{key}:")]
+    return "\n".join([*lines, f"{key}: {value}"])
+
+
+def test_names_are_those_of_the_tables() -> None:
+    """What is read without importing torch is what the tables hold."""
+    for kind, table in {
+        "transform": TRANSFORMS,
+        "optimizer": OPTIMIZERS,
+        "model": MODELS,
+        "workload": WORKLOADS,
+    }.items():
+        assert known(kind) == tuple(table)
+
+
+@pytest.mark.parametrize("name", list(shipped()))
+def test_shipped_specs_are_valid(name: str) -> None:
+    """Every shipped spec is read, and is named like its file."""
+    assert read_spec(name).name == name
+
+
+def test_quickstart_is_the_agreed_grid() -> None:
+    """Seven transforms, fourteen learning rates, six weight decays, three seeds."""
+    spec = read_spec("quickstart")
+    assert len(spec.transforms) == 7
+    assert len(spec.lr) == 14
+    assert spec.lr[0] == 1e-5
+    assert spec.weight_decay == (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    assert spec.seeds == (0, 1, 2)
+
+
+def test_canonical_form_writes_defaults_out() -> None:
+    """Two texts that mean the same have one canonical form."""
+    a, b = parse_spec(TINY), parse_spec(changed("workload", "{name: digits}") + "\nregion: {trained: 0.1}\n")
+    assert a.canonical() == b.canonical()
+    assert json.loads(a.canonical())["budget"]["schedule"] == "constant"
+
+
+def test_constants_are_kept_and_named() -> None:
+    """A transform with constants is told from the same with its defaults."""
+    spec = parse_spec(changed("transforms", "[clip_norm, {name: clip_norm, max_norm: 0.5}]"))
+    assert [choice.label for choice in spec.transforms] == ["clip_norm", "clip_norm(max_norm=0.5)"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("transforms", "[none, clipnorm]", ["transforms[1]", "'clipnorm'", "did you mean 'clip_norm'?"]),
+        ("transforms", "[none, none]", ["transforms", "stands twice"]),
+        ("transforms", "[]", ["transforms", "empty"]),
+        (
+            "transforms",
+            "[{name: clip_norm, max_nrm: 1}]",
+            ["transforms[0]", "max_nrm", "did you mean 'max_norm'?"],
+        ),
+        ("transforms", "[{name: clip_norm, max_norm: -1}]", ["transforms[0]", "-1", "[0, inf]"]),
+        ("transforms", "[{name: clip_norm, max_norm: {a: 1}}]", ["transforms[0]", "wanted a number"]),
+        ("transforms", "[{max_norm: 1}]", ["transforms[0]", "without 'name'"]),
+        ("lr", "[-0.1]", ["lr[0]", "found -0.1", "greater than 0"]),
+        ("lr", "[0]", ["lr[0]", "greater than 0"]),
+        ("lr", "[.nan]", ["lr[0]", "finite"]),
+        ("lr", "['a']", ["lr[0]", "number"]),
+        ("lr", "[true]", ["lr[0]"]),
+        ("lr", "[]", ["lr", "empty"]),
+        ("lr", "[0.1, 0.1]", ["lr", "0.1 stands twice"]),
+        ("lr", "{low: 1e-3, hihg: 1, points_per_decade: 1}", ["lr", "hihg", "did you mean 'high'?"]),
+        ("lr", "{low: -1, high: 1, points_per_decade: 1}", ["lr", "positive"]),
+        ("lr", "{low: 1e-3, high: 1}", ["lr", "points_per_decade", "missing"]),
+        ("weight_decay", "[-1]", ["weight_decay[0]", "found -1"]),
+        ("seeds", "0", ["seeds", "at least one"]),
+        ("seeds", "7732330496", ["seeds", "at most 1000"]),
+        ("lr", "{low: 1e-3, high: 1, points_per_decade: 99999999}", ["lr", "at most 10000 points"]),
+        ("lr", "{low: 1e-3, high: 1, points_per_decade: 3000}", ["cells", "at most 2,000,000"]),
+        ("seeds", "[1, 1]", ["seeds", "twice"]),
+        ("seeds", "many", ["seeds"]),
+        ("budget", "{steps: 0, batch_size: 3}", ["budget", "steps is 0"]),
+        ("budget", "{steps: 10}", ["budget.batch_size", "missing"]),
+        ("budget", "{steps: 10, batch_size: 3, schedul: cosine}", ["budget", "did you mean 'schedule'?"]),
+        (
+            "budget",
+            "{steps: 10, batch_size: 3, schedule: cosinus}",
+            ["unknown schedule 'cosinus'", "did you mean 'cosine'?"],
+        ),
+        ("budget", "{steps: true, batch_size: 3}", ["budget.steps", "found True", "wanted a whole number"]),
+        ("budget", "{steps: '4', batch_size: 3}", ["budget.steps", "found '4'", "wanted a whole number"]),
+        (
+            "budget",
+            "{steps: 4, batch_size: 3, spike_steps: [true]}",
+            ["budget.spike_steps", "found True", "wanted a whole number"],
+        ),
+        (
+            "budget",
+            "{steps: 4, batch_size: 3, loss_scale: yes}",
+            ["budget.loss_scale", "found True", "wanted a number"],
+        ),
+        (
+            "budget",
+            "{steps: 99999999, batch_size: 3}",
+            ["budget.steps", "found 99,999,999", "at most 10,000,000"],
+        ),
+        (
+            "budget",
+            "{steps: 99999999999999999999, batch_size: 3}",
+            ["budget.steps", "found 99999999999999999999", "wanted a whole number"],
+        ),
+        ("region", "{share: '0.5'}", ["region.share", "found '0.5'", "wanted a number"]),
+        ("region", "{least_seeds: true}", ["region.least_seeds", "found True", "wanted a whole number"]),
+        ("workers", "{tile: true}", ["workers.tile", "found True", "wanted a whole number"]),
+        ("workers", "{gpus_per_worker: .inf}", ["workers", "gpus_per_worker is inf"]),
+        ("lr", "{low: 1e-3, high: 1, points_per_decade: true}", ["lr", "points_per_decade a whole number"]),
+        ("region", "{trained: 2}", ["region", "trained is 2"]),
+        ("workload", "digit", ["workload", "did you mean 'digits'?"]),
+        ("model", "{name: mlp, hiden: [3]}", ["model", "did you mean 'hidden'?"]),
+        ("optimizer", "3", ["optimizer", "found 3"]),
+        ("name", "No Spaces", ["name", "No Spaces"]),
+        ("nmae", "x", ["nmae", "did you mean 'name'?"]),
+    ],
+)
+def test_errors_say_where_what_and_what_instead(key: str, value: str, words: list[str]) -> None:
+    """Each error names the key's path, what was found, and what is accepted or nearest."""
+    message = wrong(
+        changed(key, value) if "3000" not in value else changed(key, value).replace("seeds: 3", "seeds: 100")
+    )
+    for word in words:
+        assert word in message
+    assert len(message.splitlines()) == 1
+
+
+def test_all_errors_come_at_once() -> None:
+    """Five mistakes give five lines."""
+    text = (
+        changed("lr", "[-1]")
+        .replace("digits", "digit")
+        .replace("unit_norm", "unitnorm")
+        .replace("seeds: 3", "seeds: 0")
+        + "\nfoo: 1"
+    )
+    assert len(wrong(text).splitlines()) == 5
+
+
+def test_floats_that_are_whole_are_whole_numbers() -> None:
+    """`steps: 1e2` is a hundred steps."""
+    assert parse_spec(TINY.replace("steps: 20", "steps: 1e2")).budget.steps == 100
+
+
+def test_a_thousand_equal_mistakes_are_twenty_lines() -> None:
+    """A list of negative numbers is answered with the first ones and how many more there are."""
+    lines = wrong(changed("lr", str([-1.0 - k for k in range(1000)]))).splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("and 980 more errors")
+
+
+def test_anchors_may_be_used_and_not_abused() -> None:
+    """An anchor stands for its value; a few lines of them that stand for millions of values, or for themselves, are refused."""
+    assert parse_spec(
+        TINY.replace("[1e-2, 10]", "&axis [0.1, 1]").replace("[1e-3, 1e-2, 30]", "&other [0.1, 1]") + "\n"
+    ).lr == (0.1, 1.0)
+    shared = TINY.replace("lr: [1e-3, 1e-2, 30]", "lr: &axis [0.1, 1]").replace(
+        "weight_decay: [1e-2, 10]", "weight_decay: *axis"
+    )
+    assert parse_spec(shared).weight_decay == (0.1, 1.0)
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 30)
+    )
+    assert "with every anchor written out" in wrong(bomb)
+    assert "with every anchor written out" in wrong("lr: &ring [*ring]")
+    assert "nested too deeply" in wrong("lr: " + "[" * 5000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "- 1",
+        "",
+        "just words",
+        "name: a\nname: b",
+        "\x00",
+        "? [a]\n: 1",
+        "!!python/object/apply:os.system ['true']",
+    ],
+)
+def test_not_a_spec(text: str) -> None:
+    """What is not YAML, or not a mapping, or says a key twice, or calls for Python, is refused in a sentence."""
+    assert wrong(text)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    """A name that is neither shipped nor a file is answered with the shipped ones and the nearest."""
+    with pytest.raises(UserError, match="did you mean 'quickstart'"):
+        read_spec("quickstat")
+    with pytest.raises(UserError, match="not a file"):
+        read_spec(str(tmp_path))
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        [
+            "digits",
+            "none",
+            "adamw",
+            "clip_norm",
+            "absent:f",
+            "math:sqrt",
+            "json:dumps",
+            "trainers.transforms.clip_norm:clip_norm",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "factory", "low", "high", "steps", "points_per_decade", "max_norm", "x"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from([*StudySpec.model_fields, "other"]), VALUES, max_size=12))
+def test_malformed_specs_are_errors_in_words(content: dict[str, object]) -> None:
+    """Whatever stands in a spec, the answer is a spec or an error message, never another exception."""
+    with contextlib.suppress(UserError):
+        parse_spec(json.dumps({**json_ready(), **content}))
+
+
+def json_ready() -> dict[str, object]:
+    ready: dict[str, object] = json.loads(parse_spec(TINY).canonical())
+    return {key: value for key, value in ready.items() if key in ("name", "lr", "weight_decay", "seeds")} | {
+        "budget": {"steps": 1, "batch_size": 1}
+    }
+
+
+def test_defaults_of_methods_stand_in_the_factories() -> None:
+    """Every constant of every transform has a default, so that a name alone is a complete choice."""
+    for factory in TRANSFORMS.values():
+        assert all(
+            p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values()
+        )
+
+
+def test_lists_of_constants_are_axes() -> None:
+    """A constant that takes no list may be given one: every combination is a choice of its own; lists that a constant takes stay lists."""
+    spec = parse_spec(
+        changed(
+            "transforms",
+            "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]",
+        )
+    )
+    assert [choice.label for choice in spec.transforms][1:] == [
+        *(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)),
+        "clip_norm(max_norm=0.5)",
+    ]
+    assert parse_spec(changed("model", "{name: mlp, hidden: [8, 8]}")).model[0].keywords() == {
+        "hidden": (8, 8)
+    }
+    assert [
+        choice.label
+        for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer
+    ] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
+    assert "numerator is an empty list" in wrong(changed("transforms", "[{name: autoscale, numerator: []}]"))
+    assert "numerator is -1" in wrong(changed("transforms", "[{name: autoscale, numerator: [2, -1]}]"))
+
+
+def test_conditions_are_settings_of_their_own() -> None:
+    """Varied keys of the budget multiply the cells; each combination has its own setting, a budget with its value, and a name."""
+    plain, varied = (
+        parse_spec(TINY),
+        parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n"),
+    )
+    assert varied.size == 4 * plain.size
+    assert (
+        parse_spec(
+            json.dumps(
+                json.loads(varied.canonical())
+                | {
+                    key: [choice.name for choice in getattr(plain, key)]
+                    for key in ("workload", "model", "optimizer", "transforms")
+                }
+            )
+        ).conditions
+        == varied.conditions
+    )
+    plans = [make_plan(spec, {"digits/mlp": "x"}) for spec in (plain, varied)]
+    assert set(plans[0].keys) < set(
+        plans[1].keys
+    )  # the budget itself is one of the conditions, and its cells are the same cells
+    found = [
+        (setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size)
+        for setting in plans[1].settings.values()
+    ]
+    assert found == [(f"loss_scale={c:g}, spike_size={k:g}", c, k) for c in (1, 0.01) for k in (1, 1e8)]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [("{los_scale: [1]}", "did you mean 'loss_scale'?"), ("{loss_scale: []}", "loss_scale is empty"), ("{loss_scale: [1, 1.0]}", "twice"), ("{loss_scale: [a]}", "loss_scale[0] is 'a'"),
+     ("{loss_scale: [0]}", "loss_scale is 0"), ("{precision: [1]}", "precision[0] is 1"), ("{precision: [half]}", "unknown precision 'half'"), ("3", "wanted keys of the budget")],
+)  # fmt: skip
+def test_bad_conditions(value: str, word: str) -> None:
+    """A condition that cannot be is refused with its key, what was found and what is wanted."""
+    assert word in wrong(changed("conditions", value))
+    assert "conditions" in wrong(changed("conditions", value))
+
+
+def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same spec comes out without a factory being looked at; whatever was not launched with is checked as ever, its types included."""
+    text = changed(
+        "transforms", "[none, {name: clip_norm, max_norm: [1, 2.5]}, {name: zscore, eps: 1e-6}]"
+    ).replace("model: mlp", "model: {name: mlp, hidden: [8, 8]}")
+    spec = parse_spec(text)
+    launched = marks(spec.canonical())
+    other = [
+        text.replace("[1, 2.5]", found) for found in ("[1, 3]", "[1, -2.5]", "[true, 2.5]", "[1, 2.5, two]")
+    ]
+    expected = [problem_of(one) for one in other]
+    assert [problem_of(one, launched) for one in other] == expected
+    assert expected[0] is None
+    assert all(expected[1:])
+    assert marks("[]") == marks("{") == marks(spec.canonical().replace('"transforms"', '"other"')) == set()
+    refused = dict.fromkeys(TABLES, lambda *_: pytest.fail("was checked again"))
+    monkeypatch.setattr("study.spec.methods.CHECKS", refused)
+    monkeypatch.setattr("study.spec.methods.factories", lambda *_: pytest.fail("was loaded"))
+    assert parse_spec(text, launched=launched) == spec
+
+
+def problem_of(text: str, launched: Collection[str] = ()) -> str | None:
+    """What is wrong with a spec, or None."""
+    try:
+        parse_spec(text, launched=launched)
+    except UserError as error:
+        return str(error)
+    return None

@@ -1,0 +1,321 @@
+"""Drills: a study, a fault at random moments (seeded), and what is left of the study afterwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.tools.faults.server import Server
+from tests.tools.faults.subject import PATIENCE, Counts, Subject, contents, end, family, left_over, numbers
+
+STUDY = """
+workload: digits
+model: mlp
+optimizer: adamw
+transforms: [none, unit_norm, clip_norm]
+lr: [1e-3, 1e-2, 0.1, 30]
+weight_decay: [1e-2, 0.1, 10]
+seeds: 4
+budget: {{steps: {steps}, batch_size: 64, points: 4}}
+workers: {{tile: {tile}, checkpoint_every: {every}, retries: {retries}, cpus_per_worker: {cpus}}}
+"""
+
+
+def study(steps: int = 300, tile: int = 12, every: float = 60.0, retries: int = 2, cpus: int = 1) -> str:
+    """144 cells, some of which diverge."""
+    return STUDY.format(steps=steps, tile=tile, every=every, retries=retries, cpus=cpus)
+
+
+@dataclass
+class Row:
+    """A line of the table: sums over all studies of a drill; `problems` says in words what must not be."""
+
+    drill: str
+    repetitions: int = 0
+    cells: int = 0
+    trained: int = 0
+    repeated: int = 0
+    lost: int = 0
+    duplicate_runs: int = 0
+    open_runs: int = 0
+    resume: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, counts: Counts) -> None:
+        """Count a study."""
+        for name in ("cells", "trained", "repeated", "lost", "duplicate_runs", "open_runs"):
+            setattr(self, name, getattr(self, name) + getattr(counts, name))
+
+    def check(self, promise: bool, problem: str) -> None:
+        if not promise:
+            self.problems.append(problem)
+
+    @property
+    def good(self) -> bool:
+        return not self.problems and self.repeated == self.lost == self.duplicate_runs == self.open_runs == 0
+
+    @property
+    def resumed(self) -> str:
+        """Median and largest seconds to the first new cell."""
+        return f"{statistics.median(self.resume):.1f} (≤ {max(self.resume):.1f})" if self.resume else "–"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Server]:
+    """A running MLflow server, gone afterwards."""
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def undisturbed(
+    folder: Path, name: str, text: str, tracker: str | None = None, *words: str
+) -> tuple[Subject, float]:
+    """The same study without any fault, and how long it took [s]."""
+    subject = Subject(folder, name, text, tracker)
+    started = time.monotonic()
+    code = subject.run("launch", *words)
+    if code != 0:
+        raise RuntimeError(f"the undisturbed study ended with {code}; see {subject.log}")
+    return subject, time.monotonic() - started
+
+
+def driver_killed(folder: Path, kills: int, seed: int, steps: int = 300) -> Row:
+    """SIGKILL to `study launch`, at any moment from its start to where it would end; launched again until it is done."""
+    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps)
+    members: list[psutil.Process] = []
+    with served(folder / "server") as server:
+        truth, seconds = undisturbed(folder / "truth", "truth", text, server.uri)
+        round_ = 0
+        while row.repetitions < kills:
+            round_ += 1
+            subject, code = Subject(folder / f"driver-{round_}", f"driver-{round_}", text, server.uri), -1
+            while code != 0:
+                before = subject.handed
+                process = subject.start()
+                limit = rng.uniform(0.0, seconds) if row.repetitions < kills else PATIENCE
+                resume = subject.seconds_to_progress(process, before, limit)
+                row.resume += [resume] if before and resume is not None else []
+                try:
+                    code = process.wait(max(0.0, limit - (resume or limit)))
+                except subprocess.TimeoutExpired:
+                    members += end(process)
+                    row.repetitions += 1
+                else:
+                    row.check(code == 0, f"a launch ended with {code}; see {subject.log}")
+                    if code != 0:
+                        return row
+            row.add(subject.counts())
+            row.check(
+                numbers(subject) == numbers(truth),
+                f"{subject.name}: numbers differ from the undisturbed study's",
+            )
+    left = left_over(members)
+    row.notes.append(
+        f"{round_} studies, each equal to the undisturbed one bit by bit; {left} processes left behind"
+    )
+    row.check(left == 0, f"{left} processes outlived their driver")
+    return row
+
+
+def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500) -> Row:
+    """SIGKILL to a Ray worker in the middle of a tile that takes long; its tile goes on from its checkpoint."""
+    rng, row, text = (
+        random.Random(seed),
+        Row("worker SIGKILL"),
+        study(steps, tile=36, every=0.5, retries=kills),
+    )
+    truth, _ = undisturbed(folder / "truth", "truth", text)
+    round_ = kept = 0
+    while row.repetitions < kills:
+        round_ += 1
+        subject = Subject(folder / f"worker-{round_}", f"worker-{round_}", text)
+        process = subject.start()
+        while process.poll() is None:
+            time.sleep(rng.uniform(0.3, 4.0))
+            training = trainables(process.pid)
+            if not training or row.repetitions == kills:
+                continue
+            kept += any(subject.home.checkpoints(subject.name).glob("*"))
+            before = subject.handed
+            rng.choice(training).kill()
+            row.repetitions += 1
+            row.resume += (
+                [resume] if (resume := subject.seconds_to_progress(process, before)) is not None else []
+            )
+        row.check(process.returncode == 0, f"a launch ended with {process.returncode}; see {subject.log}")
+        row.add(subject.counts())
+        row.check(
+            numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's"
+        )
+        row.check(
+            not subject.home.checkpoints(subject.name).exists(), f"{subject.name}: checkpoints are left"
+        )
+    row.notes.append(
+        f"{round_} studies, each equal to the undisturbed one bit by bit; at {kept} kills a checkpoint was there"
+    )
+    return row
+
+
+def trainables(pid: int) -> list[psutil.Process]:
+    """Ray workers that are training a tile of that driver."""
+    found = []
+    for member in family(pid):
+        try:
+            if "Trainable.train" in " ".join(member.cmdline()):
+                found.append(member)
+        except psutil.Error:
+            continue
+    return found
+
+
+def worker_always_killed(folder: Path, seed: int) -> Row:
+    """A tile whose worker dies every time: marked failed with its reason, the others go on, exit 3; the next launch mends it."""
+    row = Row("worker dies each time", repetitions=2)
+    subject = Subject(
+        folder / "poisoned",
+        "poisoned",
+        study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1),
+    )
+    process, kept, killed = subject.start(), subject.home.checkpoints("poisoned"), 0
+    victim, seen = None, 0.0
+    while process.poll() is None and killed < 2:
+        time.sleep(0.02)
+        victim = victim or next(
+            (path for path in kept.glob("*") if not path.name.startswith(".")), None
+        )  # the first tile that is trained
+        if victim is None or not victim.exists() or victim.stat().st_mtime <= seen:
+            continue
+        for member in trainables(process.pid):
+            member.kill()
+        killed, seen = killed + 1, victim.stat().st_mtime + 1.0
+    code = process.wait(PATIENCE)
+    outcomes = [record.outcome for record in subject.records().values()]
+    reasons = {record.reason for record in subject.records().values() if record.outcome == "failed"}
+    row.check(code == 3, f"exit code {code}, wanted 3")
+    row.check(
+        outcomes.count("failed") == 12 and len(outcomes) == 144,
+        f"{outcomes.count('failed')} failed of {len(outcomes)}, wanted 12 of 144",
+    )
+    row.check(all(reasons) and bool(reasons), "failed without a reason")
+    row.notes.append(
+        f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}"
+    )
+    row.check(subject.run("launch", "--here") == 0, "launching again did not mend it")
+    row.add(subject.counts())
+    return row
+
+
+def tracker_dead(folder: Path, seed: int) -> Row:
+    """The tracker is killed before the first cell and stays away; `study sync` afterwards gives what an undisturbed study shows."""
+    row, text = Row("tracker dead, then sync", repetitions=1), study(steps=100)
+    with served(folder / "server") as server:
+        truth, _ = undisturbed(folder / "truth", "truth", text, server.uri, "--here")
+        server.kill()
+        subject = Subject(folder / "away", "away", text, server.uri)
+        row.check(subject.run("launch", "--here") == 0, "the launch failed")
+        row.check(
+            "MLflow is away" in subject.log.read_text() or "MLflow was away" in subject.log.read_text(),
+            "the display did not say that MLflow is away",
+        )
+        row.check(len(subject.records()) == 144, "cells are missing")
+        row.check(subject.run("sync") == 3, "sync without a tracker did not end with 3")
+        server.start()
+        started = time.monotonic()
+        row.check(subject.run("sync") == 0, "sync failed")
+        row.notes.append(f"back-filled in {time.monotonic() - started:.0f} s")
+        row.add(subject.counts())
+        row.check(
+            contents(subject) == contents(truth), "MLflow's content differs from the undisturbed study's"
+        )
+    return row
+
+
+def tracker_killed(folder: Path, kills: int, seed: int) -> Row:
+    """SIGKILL to the MLflow server while cells are written, and back again."""
+    rng, row, text = random.Random(seed), Row("tracker SIGKILL"), study(steps=600)
+    with served(folder / "server") as server:
+        truth, _ = undisturbed(folder / "truth", "truth", text, server.uri)
+        round_ = 0
+        while row.repetitions < kills:
+            round_ += 1
+            subject = Subject(folder / f"tracker-{round_}", f"tracker-{round_}", text, server.uri)
+            process = subject.start()
+            while process.poll() is None and row.repetitions < kills:
+                time.sleep(rng.uniform(2.0, 10.0))
+                server.kill()
+                row.repetitions += 1
+                time.sleep(rng.uniform(0.0, 3.0))
+                server.start()
+            row.check(process.wait(PATIENCE) == 0, f"the launch failed; see {subject.log}")
+            row.check(subject.run("sync") == 0, "sync failed")
+            row.add(subject.counts())
+            row.check(
+                contents(subject) == contents(truth),
+                f"{subject.name}: MLflow's content differs from the undisturbed study's",
+            )
+    row.notes.append(f"{round_} studies, each shown like the undisturbed one after study sync")
+    return row
+
+
+def head_killed(folder: Path, kills: int, seed: int) -> Row:
+    """SIGKILL to one of Ray's two head processes, soon after the first tile: the launch ends by itself, and the next one goes on.
+
+    Workers outlive their raylet for half a minute: the study takes longer than that, or the launch would end well.
+    """
+    rng, row, text = random.Random(seed), Row("Ray head SIGKILL"), study(steps=1200)
+    truth, _ = undisturbed(folder / "truth", "truth", text)
+    for k in range(kills):
+        subject = Subject(folder / f"head-{k}", f"head-{k}", text)
+        process = subject.start()
+        target = ("gcs_server", "raylet")[k % 2]
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and subject.handed == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0.0, 1.0))
+        heads = [member for member in family(process.pid) if member.is_running() and target in member.name()]
+        row.check(bool(heads) or process.poll() is not None, f"no {target} was seen")
+        for head in heads:
+            head.kill()
+        struck = time.monotonic()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            row.check(False, f"the launch hung after {target} was killed")
+            left_over(end(process), patience=0.0)
+        said = subject.log.read_text()
+        told = any(
+            words in said for words in ("Ray gave out", "GCS may have been killed")
+        )  # ours, or Ray's own last words
+        sound = (process.returncode == 1 and told) or (
+            process.returncode == 0 and subject.handed == subject.spec.size
+        )
+        row.check(
+            sound and "Traceback" not in said, f"{target}: ended with {process.returncode}; see {subject.log}"
+        )
+        row.notes.append(
+            f"{target}: the launch ended with {process.returncode} after {time.monotonic() - struck:.0f} s"
+        )
+        row.repetitions += 1
+        before = subject.handed
+        again = subject.start()
+        row.resume += [resume] if (resume := subject.seconds_to_progress(again, before)) is not None else []
+        row.check(again.wait(PATIENCE) == 0, f"launching again failed; see {subject.log}")
+        row.add(subject.counts())
+        row.check(
+            numbers(subject) == numbers(truth), f"{subject.name}: numbers differ from the undisturbed study's"
+        )
+    return row

@@ -1,0 +1,221 @@
+"""A study that faults are done to: real processes, a ledger that counts what is handed to it, and the questions asked afterwards."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from study.home import Home
+from study.plan.cells import make_plan
+from study.spec.model import StudySpec
+from study.spec.read import read_spec
+from tracking import CellRecord, Ledger
+
+AUDIT = """
+CREATE TABLE handed (key TEXT NOT NULL, outcome TEXT NOT NULL);
+CREATE TRIGGER audit BEFORE INSERT ON cells BEGIN INSERT INTO handed VALUES (NEW.key, NEW.outcome); END;
+"""
+"""Counts every record that is handed to the ledger, stored ones that come again included, without the product's knowing."""
+LOCAL = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""Drills do not measure speed, and threads that spin while they wait for each other take minutes on a busy machine. Ray stays on the loopback interface."""
+PATIENCE = 240.0
+"""No process of a drill may take longer [s]."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a drill is judged by; `trained` counts records handed to the ledger."""
+
+    cells: int
+    trained: int
+    repeated: int
+    lost: int
+    duplicate_runs: int
+    open_runs: int
+
+
+class Subject:
+    """One study in one home.
+
+    Args:
+        text: the spec, without its name. tracker: an MLflow server; None takes the home's own database.
+    """
+
+    def __init__(self, folder: Path, name: str, text: str, tracker: str | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.name, self.tracker = folder, name, tracker
+        self.home, self.file, self.log = Home(folder / "home"), folder / "spec.yaml", folder / "log.txt"
+        self.file.write_text(f"name: {name}\n{text}")
+        self.home.prepare()
+        with closing(Ledger(self.home.ledger)):
+            pass
+        with closing(sqlite3.connect(self.home.ledger)) as connection:
+            connection.executescript(AUDIT)
+
+    @property
+    def spec(self) -> StudySpec:
+        return read_spec(str(self.file))
+
+    @property
+    def uri(self) -> str:
+        return self.tracker or self.home.mlflow_uri
+
+    def command(self, verb: str = "launch", *words: str) -> list[str]:
+        tracker = ["--tracking-uri", self.tracker] if self.tracker else []
+        return [
+            sys.executable,
+            "-m",
+            "study.cli",
+            verb,
+            str(self.file),
+            "--home",
+            str(self.home.root),
+            *tracker,
+            *words,
+        ]
+
+    def start(self, verb: str = "launch", *words: str) -> subprocess.Popen[bytes]:
+        """The command as a process of its own; its output goes to the log."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.command(verb, *words),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                env=LOCAL,
+            )
+
+    def run(self, verb: str = "launch", *words: str) -> int:
+        """The command, to its end; its exit code."""
+        process = self.start(verb, *words)
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            left_over(end(process), patience=0.0)
+            raise
+
+    def scalar(self, query: str) -> Any:
+        with closing(
+            sqlite3.connect(f"file:{self.home.ledger}?mode=ro", uri=True, timeout=30.0)
+        ) as connection:
+            return connection.execute(query).fetchone()[0]
+
+    @property
+    def handed(self) -> int:
+        return int(self.scalar("SELECT COUNT(*) FROM handed WHERE outcome != 'failed'"))
+
+    def records(self) -> dict[str, CellRecord]:
+        """What is stored of the study's cells."""
+        with closing(Ledger(self.home.ledger, create=False)) as ledger:
+            return ledger.get(make_plan(self.spec, ledger.fingerprints(self.name)).keys)
+
+    def runs(self) -> list[Any]:
+        """The study's cell runs in MLflow."""
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(self.uri)
+        experiment = client.get_experiment_by_name(self.name)
+        return (
+            []
+            if experiment is None
+            else list(
+                client.search_runs(
+                    [experiment.experiment_id], "tags.stability_study = 'cell'", max_results=5000
+                )
+            )
+        )
+
+    def counts(self) -> Counts:
+        """Cells against what was handed over and what MLflow shows."""
+        runs = self.runs()
+        keys = [run.data.tags["cell_key"] for run in runs]
+        distinct = int(self.scalar("SELECT COUNT(DISTINCT key) FROM handed WHERE outcome != 'failed'"))
+        stored = sum(record.outcome != "failed" for record in self.records().values())
+        return Counts(
+            cells=self.spec.size,
+            trained=self.handed,
+            repeated=self.handed - distinct,
+            lost=self.spec.size - min(stored, len(set(keys))),
+            duplicate_runs=len(keys) - len(set(keys)),
+            open_runs=sum(run.info.status == "RUNNING" for run in runs),
+        )
+
+    def seconds_to_progress(
+        self, process: subprocess.Popen[bytes], before: int, limit: float = PATIENCE
+    ) -> float | None:
+        """How long until a tile more than `before` is stored [s]; None when the process ends, or the limit passes, without."""
+        started = time.monotonic()
+        while process.poll() is None and time.monotonic() - started < limit:
+            if self.handed > before:
+                return time.monotonic() - started
+            time.sleep(0.05)
+        return None
+
+
+def numbers(subject: Subject) -> dict[str, tuple[object, ...]]:
+    """What a study found, by key: everything but how long it took and what it ran on."""
+    return {
+        key: (
+            record.outcome,
+            record.reason,
+            record.diverged_step,
+            record.loss_final,
+            record.metric_final,
+            record.metric_best,
+            record.curve,
+            record.dynamics,
+        )
+        for key, record in subject.records().items()
+    }
+
+
+def contents(subject: Subject) -> dict[str, tuple[object, ...]]:
+    """What MLflow shows of each cell, by key, but for times, ids and versions."""
+    found = {}
+    for run in subject.runs():
+        metrics = {name: value for name, value in run.data.metrics.items() if name != "seconds"}
+        tags = {name: run.data.tags.get(name) for name in ("outcome", "reason", "mlflow.runName")}
+        found[run.data.tags["cell_key"]] = (run.info.status, run.data.params, metrics, tags)
+    return found
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """SIGKILL a process alone, and return all that it had started."""
+    members = family(process.pid)
+    process.kill()
+    process.wait(60)
+    return [member for member in members if member.pid != process.pid]
+
+
+def left_over(members: list[psutil.Process], patience: float = 150.0) -> int:
+    """How many processes do not end by themselves; Ray's agents take a minute to see that their head is gone. They are ended."""
+    _, alive = psutil.wait_procs(members, timeout=patience)
+    for member in alive:
+        member.kill()
+    psutil.wait_procs(alive, timeout=10)
+    return len(alive)

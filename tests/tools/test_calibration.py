@@ -1,0 +1,104 @@
+"""The calibration in its short form, and what an interval is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from study.measures.edges import SHARED, Side, extent, profile_spacing, shared
+from study.measures.estimate import Estimate
+from tests.tools.calibration import coverage, power, tables, twins
+from tests.tools.regimes import REGIMES
+
+DRAWS = 60
+SURE = 1e-4
+"""How improbable a count must be, if intervals covered 93 %, before the short form fails."""
+
+
+@pytest.mark.parametrize("name", ["like quickstart", "8 per decade", "ends along both axes"])
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_intervals_cover_planted_truths(name: str, seeds: int) -> None:
+    """No interval covers its planted truth so rarely in 60 landscapes that a coverage of 93 % is out of the question."""
+    found = coverage(REGIMES[name], seeds, DRAWS, np.random.default_rng(seeds))
+    least = int(binom.ppf(SURE, DRAWS, 0.93))
+    assert {what: hits for what, (hits, of) in found.items() if of == DRAWS and hits < least} == {}
+    assert sum(of == DRAWS for _, of in found.values()) >= 15
+
+
+@pytest.mark.parametrize("name", ["like quickstart", "jitter of a gap"])
+def test_twins_get_no_verdict(name: str) -> None:
+    """Of 60 studies of two equal transforms no more get a verdict than a rate of 5 % allows."""
+    wrong, of = twins(REGIMES[name], 5, DRAWS, np.random.default_rng(0))
+    assert wrong <= binom.ppf(1 - SURE, of, 0.05)
+
+
+def test_a_planted_ratio_is_found() -> None:
+    """A width planted 1.25 times as long is found in most studies of five seeds on a grid like quickstart's."""
+    found, of = power(REGIMES["like quickstart"], 5, 30, np.random.default_rng(0))
+    assert found / of > 0.8
+
+
+def test_tables_say_how_many_draws() -> None:
+    """The printed table has a row per interval and the number of draws."""
+    rows: list[dict[str, object]] = [
+        {"landscape": "a", "n_seeds": s, "of": "area", "hits": 9, "draws": 10, "share": 0.9} for s in (3, 5)
+    ]
+    (table,) = tables(rows)
+    assert list(table.columns[-1].cells) == ["10"]
+    assert list(table.columns[1].cells) == ["90.0%"]
+
+
+def side(position: list[list[float]], doubt: float = 1.0) -> Side:
+    return Side(np.array(position), 0.5, doubt)
+
+
+def test_one_edge_is_uniform_and_two_are_not() -> None:
+    """Seeds that agree on the gap of one edge leave it anywhere in it: 95 % of the gap's length; two edges add up as a triangle does."""
+    one = side([[1.0], [1.0], [1.0]]).spacing(np.ones(1))
+    low, high = Estimate((1.0,) * 3, one.sd, lattice_reach=one.reach).interval(0.95) or (0, 0)
+    assert high - low == pytest.approx(0.95 * 0.5)
+    both = one + one
+    low, high = Estimate((1.0,) * 3, both.sd, lattice_reach=both.reach).interval(0.95) or (0, 0)
+    assert high - low == pytest.approx(2 * 0.5 * (1 - np.sqrt(0.05)), rel=0.03)
+
+
+def test_rows_at_one_place_err_alike_and_others_average_out() -> None:
+    """Six rows with the same edge know it as well as one; six rows whose edges lie in different gaps know their mean better."""
+    weight = np.ones(6) / 6
+    same, apart = (
+        side([[1.0] * 6] * 3).spacing(weight),
+        side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).spacing(weight),
+    )
+    assert same.sd == pytest.approx(0.5 / np.sqrt(12))
+    assert apart.sd == pytest.approx(0.5 / np.sqrt(12) / np.sqrt(6), rel=0.05)
+
+
+def test_jitter_dithers() -> None:
+    """Seeds whose edges lie gaps apart have no error of the spacing in common: it is in their spread."""
+    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).sd < 0.01
+    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).own > 0.05
+    assert SHARED[0] == 1
+    assert shared(0.0, 1.0) == 1
+    assert shared(4.0, 1.0) < 1e-6
+
+
+def test_edges_lie_where_scores_say() -> None:
+    """A margin that falls straight through 0 puts the edge there, and only a jump leaves it halfway with the whole gap in doubt."""
+    at, width = np.arange(8.0), np.ones(8)
+    margin = (4.3 - at)[None, None]
+    straight = extent(margin >= 0, at, width, margin)
+    assert straight.last.position_SR[0, 0] == pytest.approx(4.3, abs=0.07)
+    jump = np.where(at < 4.3, 3.0, -3.0)[None, None]
+    assert extent(jump >= 0, at, width, jump).last.position_SR[0, 0] == pytest.approx(4.5)
+    assert extent(jump >= 0, at, width, jump).last.doubt == 1
+    gone = np.where(at < 4.3, margin, np.nan)
+    assert extent(gone >= 0, at, width, gone).last.position_SR[0, 0] == pytest.approx(4.5)
+
+
+def test_smooth_sums_are_exact_and_jumps_are_not() -> None:
+    """A sum over cells of a slope has no error of the spacing, that of a step has the step's."""
+    at = np.arange(10.0)
+    assert profile_spacing(np.array([at, at, at]), at).sd == 0
+    step = np.where(at < 5, 0.0, 2.0)
+    assert profile_spacing(np.array([step] * 3), at).sd == pytest.approx(2 / np.sqrt(12))
