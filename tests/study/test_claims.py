@@ -25,8 +25,8 @@ from study.series import ranks, series
 from study.statistics import Estimate
 from study.tolerances import Tolerances
 from study.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Comparison, either
+from tests.making import RECORD
 from tests.study.test_regions import LR, planted
-from tests.tracking.test_stores import RECORD
 from trainers.budget import Budget
 from trainers.spikes import spiked_steps
 
