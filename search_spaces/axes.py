@@ -15,7 +15,7 @@ class LogAxis:
     """Log-spaced numbers: `low`, `low · 10^(1/n)`, …, `high`, with n points per decade.
 
     Raises:
-        ValueError: a bound is not positive and finite, or `high` is not a whole number of points away from `low`.
+        ValueError: a bound is not positive and finite, or `high` is no whole number of points above `low`.
     """
 
     low: float
@@ -29,13 +29,16 @@ class LogAxis:
             raise ValueError(f"high {self.high:g} is below low {self.low:g}; swap them")
         if not 1 <= self.points_per_decade <= MOST_POINTS or self._gaps() > MOST_POINTS:
             raise ValueError(
-                f"points_per_decade is {self.points_per_decade}; wanted at least 1, and at most {MOST_POINTS} points in all"
+                f"points_per_decade is {self.points_per_decade}; "
+                f"wanted at least 1, and at most {MOST_POINTS} points in all"
             )
         gaps = self._gaps()
+        # Bounds are typed with few digits (31.6 for 10^1.5), and still mean a point of the axis.
         if abs(gaps - round(gaps)) > 1e-3:
             near = self.low * 10 ** (round(gaps) / self.points_per_decade)
             raise ValueError(
-                f"high {self.high:g} is not on the axis that starts at {self.low:g} with {self.points_per_decade} points per decade; the nearest point is {near:.6g}"
+                f"high {self.high:g} is not on the axis that starts at {self.low:g} with "
+                f"{self.points_per_decade} points per decade; the nearest point is {near:.6g}"
             )
 
     def _gaps(self) -> float:
@@ -52,9 +55,10 @@ class LogAxis:
 
 
 def decades(values: tuple[float, ...]) -> tuple[float, ...]:
-    """Width of each value's cell [decades]: half of the gaps to its neighbours; at the ends the gap is mirrored.
+    """Width of each value's cell [decades].
 
-    A single value has width 0, because nothing is known about its surroundings.
+    It is half of the gaps to its neighbours; at the ends the gap is mirrored. A single value has width 0,
+    because nothing is known about its surroundings.
     """
     positions = [math.log10(value) for value in values]
     gaps = [b - a for a, b in itertools.pairwise(positions)]
@@ -65,7 +69,7 @@ def decades(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def around(values: tuple[float, ...], reach: float) -> tuple[tuple[int, int], ...]:
-    """First and last index of the values at most so far from each [decades]; a value of 0 is near itself alone."""
+    """First and last index of the values within reach [decades] of each; 0 is near itself alone."""
     positions = [math.log10(value) if value > 0 else -math.inf for value in values]
     found = []
     for k, at in enumerate(positions):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise, product
 
+# Made once: `json.dumps` with options builds an encoder for every call, and a plan hashes every cell.
 PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 Constants = tuple[tuple[str, object], ...]
 """Constants of a method, sorted by name."""
@@ -20,10 +21,12 @@ class Cell:
 
     Attributes:
         workload: data and model, e.g. `digits/mlp`.
-        optimizer, transform: their names; `constants` are those of the transform that differ from its defaults.
+        optimizer, transform: their names; `constants` are those of the transform that differ from its
+            defaults.
         lr, weight_decay: the numbers of the grid.
         seed: decides initial weights and batches.
-        setting: a hash of everything else that decides the cell's numbers (data, model, optimizer's constants, budget).
+        setting: a hash of everything else that decides the cell's numbers (data, model, optimizer's
+            constants, budget).
     """
 
     workload: str
@@ -53,12 +56,14 @@ class Tile:
     def __post_init__(self) -> None:
         if len({structure(cell) for cell in self.cells}) != 1:
             kinds = sorted({str(structure(cell)) for cell in self.cells})
+            found = "; ".join(kinds) or "no cell at all"
             raise ValueError(
-                f"a tile mixes structures: {'; '.join(kinds) or 'no cell at all'}; cells of a tile may differ in lr and weight_decay only"
+                f"a tile mixes structures: {found}; cells of a tile may differ in lr and weight_decay only"
             )
 
     @property
     def key(self) -> str:
+        """A hash of the keys of its cells, in their order."""
         return digest([cell.key for cell in self.cells])
 
 

@@ -2,6 +2,29 @@
 
 from tracking.ledger import Ledger, LedgerError
 from tracking.mirror import Mirror
-from tracking.record import FIELDS, CellRecord
+from tracking.record import (
+    DIVERGED,
+    EVIDENCE,
+    EXPORT_TYPES,
+    EXPORTED,
+    FAILED,
+    FIELDS,
+    FINISHED,
+    OUTCOMES,
+    CellRecord,
+)
 
-__all__ = ["FIELDS", "CellRecord", "Ledger", "LedgerError", "Mirror"]
+__all__ = [
+    "DIVERGED",
+    "EVIDENCE",
+    "EXPORTED",
+    "EXPORT_TYPES",
+    "FAILED",
+    "FIELDS",
+    "FINISHED",
+    "OUTCOMES",
+    "CellRecord",
+    "Ledger",
+    "LedgerError",
+    "Mirror",
+]

@@ -10,22 +10,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tracking.record import FIELDS, CellRecord
+from tracking.record import COLUMNS, FAILED, FIELDS, CellRecord, Column
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS cells (
-    key TEXT PRIMARY KEY, workload TEXT NOT NULL, optimizer TEXT NOT NULL, transform TEXT NOT NULL, constants TEXT NOT NULL,
-    lr REAL NOT NULL, weight_decay REAL NOT NULL, seed INTEGER NOT NULL, setting TEXT NOT NULL,
-    outcome TEXT NOT NULL CHECK (outcome IN ('finished', 'diverged', 'failed')), reason TEXT, diverged_step INTEGER, steps INTEGER NOT NULL,
-    loss_initial REAL, loss_final REAL, metric_name TEXT NOT NULL, metric_direction TEXT NOT NULL, metric_initial REAL, metric_final REAL, metric_best REAL,
-    seconds REAL NOT NULL, curve TEXT NOT NULL, dynamics TEXT NOT NULL, provenance TEXT NOT NULL, stored_at REAL NOT NULL
-) WITHOUT ROWID;
+
+def _definition(name: str, column: Column) -> str:
+    """The column of a field in `CREATE TABLE cells`."""
+    words = [name, column.type]
+    if column.unique:
+        words.append("PRIMARY KEY")
+    elif not column.null:
+        words.append("NOT NULL")
+    if column.allowed:
+        values = ", ".join(f"'{value}'" for value in column.allowed)
+        words.append(f"CHECK ({name} IN ({values}))")
+    return " ".join(words)
+
+
+DEFINITIONS = ", ".join(_definition(name, column) for name, column in COLUMNS.items())
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS cells ({DEFINITIONS}, stored_at REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cells_by_setting ON cells (setting, outcome, seconds);
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS meanings (study TEXT NOT NULL, setting TEXT NOT NULL, meaning TEXT NOT NULL, PRIMARY KEY (study, setting)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS prints (study TEXT NOT NULL, workload TEXT NOT NULL, fingerprint TEXT NOT NULL, noted_at REAL NOT NULL, PRIMARY KEY (study, workload)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS widths (setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, most INTEGER NOT NULL, PRIMARY KEY (setting, machine)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (study TEXT NOT NULL, tracker TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (study, tracker, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meanings (
+    study TEXT NOT NULL, setting TEXT NOT NULL, meaning TEXT NOT NULL, PRIMARY KEY (study, setting)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prints (
+    study TEXT NOT NULL, workload TEXT NOT NULL, fingerprint TEXT NOT NULL, noted_at REAL NOT NULL,
+    PRIMARY KEY (study, workload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS widths (
+    setting TEXT NOT NULL, machine TEXT NOT NULL, width INTEGER NOT NULL, most INTEGER NOT NULL,
+    PRIMARY KEY (setting, machine)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+    study TEXT NOT NULL, tracker TEXT NOT NULL, key TEXT NOT NULL, run_id TEXT NOT NULL,
+    PRIMARY KEY (study, tracker, key)
+) WITHOUT ROWID;
 """
 CHUNK = 500
 """Keys per SELECT, below sqlite's limit on variables."""
@@ -95,7 +115,7 @@ class Ledger:
             f"INSERT INTO cells ({', '.join(FIELDS)}, stored_at) VALUES ({marks}, ?) ON CONFLICT (key) DO UPDATE SET "
             + (
                 ", ".join(f"{name}=excluded.{name}" for name in (*FIELDS, "stored_at"))
-                + " WHERE cells.outcome='failed'"
+                + f" WHERE cells.outcome='{FAILED}'"
             )
         )
         before = self._connection.total_changes
@@ -121,7 +141,7 @@ class Ledger:
         return {
             key: reason
             for key, outcome, reason in self._select("key, outcome, reason", keys)
-            if outcome == "failed"
+            if outcome == FAILED
         }
 
     def _select(self, columns: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
@@ -135,7 +155,7 @@ class Ledger:
     def seconds_per_cell(self, setting: str) -> float | None:
         """Mean seconds of the stored cells of a setting, or None."""
         ((mean,),) = self._rows(
-            "SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != 'failed'", (setting,)
+            f"SELECT AVG(seconds) FROM cells WHERE setting = ? AND outcome != '{FAILED}'", (setting,)
         )
         return None if mean is None else float(mean)
 
@@ -155,7 +175,8 @@ class Ledger:
 
     def meanings(self, study: str) -> dict[str, str]:
         """What the settings of a study meant when it was last launched, of those settings that have cells."""
-        statement = "SELECT setting, meaning FROM meanings WHERE study = ? AND EXISTS (SELECT 1 FROM cells WHERE cells.setting = meanings.setting AND outcome != 'failed')"
+        trained = f"SELECT 1 FROM cells WHERE cells.setting = meanings.setting AND outcome != '{FAILED}'"
+        statement = f"SELECT setting, meaning FROM meanings WHERE study = ? AND EXISTS ({trained})"
         return dict(self._rows(statement, (study,)))
 
     def note_fingerprints(self, study: str, fingerprints: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tracking.mlflow_database import DatabaseRuns, write_ahead
 from tracking.mlflow_runs import CELL_KEY, STUDY, ClientRuns, RunContent, Written
-from tracking.record import CellRecord
+from tracking.record import CellRecord, tracked_as
 
 MOST_POINTS = 200
 """Moments of recorded dynamics that a run shows; the ledger has them all."""
@@ -111,34 +111,12 @@ class MlflowStore:
     def _content(self, record: CellRecord) -> RunContent:
         """What the run of a cell shows."""
         varied = self._varied.get(record.setting, {})
-        tags = {
-            "mlflow.parentRunId": self.parent_id,
-            STUDY: "cell",
-            CELL_KEY: record.key,
-            "outcome": record.outcome,
-        }
+        tags = {"mlflow.parentRunId": self.parent_id, STUDY: "cell", CELL_KEY: record.key}
         tags |= {name: str(value) for name, value in json.loads(record.provenance).items()}
-        tags |= {"reason": record.reason} if record.reason else {}
-        params = {
-            name: getattr(record, name)
-            for name in (
-                "workload",
-                "optimizer",
-                "transform",
-                "constants",
-                "lr",
-                "weight_decay",
-                "seed",
-                "steps",
-            )
-        } | dict(varied)
-        single = {
-            name: getattr(record, name) for name in ("loss_initial", "loss_final", "diverged_step", "seconds")
-        }
-        single |= {
-            f"{record.metric_name}_{which}": getattr(record, f"metric_{which}")
-            for which in ("initial", "final", "best")
-        }
+        tags |= {name: value for name in tracked_as("tag") if (value := getattr(record, name))}
+        params = {name: getattr(record, name) for name in tracked_as("param")} | dict(varied)
+        single = {name: getattr(record, name) for name in tracked_as("metric")}
+        single |= {_score_name(name, record): getattr(record, name) for name in tracked_as("score")}
         metrics = [(name, value, 0) for name, value in single.items()]
         metrics += [
             (name, value, step)
@@ -177,6 +155,11 @@ class MlflowStore:
             else:
                 self._client.log_artifact(self.parent_id, str(path))
         self._client.set_terminated(self.parent_id)
+
+
+def _score_name(field: str, record: CellRecord) -> str:
+    """`metric_final` as `accuracy_final`: people look for the metric's own name."""
+    return f"{record.metric_name}{field.removeprefix('metric')}"
 
 
 def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from study.claims.baselines import GS, MAINTAINED, keys_of
+from study.claims.baselines import GS, MAINTAINED
 from study.claims.convergence import converges
 from study.claims.freedom import hyperparameter_free
 from study.claims.recorded import keeps_direction, never_amplifies, std_decreases, zscore_amplifies

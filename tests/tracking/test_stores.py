@@ -13,17 +13,12 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.making import RECORD
 from tests.tools.faults.drills import served
 from tracking import CellRecord, Ledger, LedgerError, Mirror
 from tracking.mlflow_database import DatabaseRuns
 from tracking.mlflow_runs import ClientRuns, Written
 from tracking.mlflow_store import MlflowStore
-
-RECORD = CellRecord(
-    key="k0", workload="w", optimizer="o", transform="t", constants="{}", lr=0.1, weight_decay=0.0, seed=0, setting="s", outcome="finished", reason=None, diverged_step=None,
-    steps=10, loss_initial=2.3, loss_final=0.1, metric_name="accuracy", metric_direction="max", metric_initial=0.1, metric_final=0.9, metric_best=0.95, seconds=0.5,
-    curve=((0, 2.3, 0.1), (10, None, 0.9)), dynamics="{}", provenance='{"torch": "2"}',
-)  # fmt: skip
 
 
 def records(n: int, **changes: object) -> list[CellRecord]:

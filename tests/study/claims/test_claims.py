@@ -25,8 +25,8 @@ from study.plan.cells import Setting
 from study.spec.choice import Choice
 from study.spec.conditions import Condition
 from study.spec.tolerances import Tolerances
+from tests.making import RECORD
 from tests.planting import LR, planted
-from tests.tracking.test_stores import RECORD
 from trainers.budget import Budget
 from trainers.spikes import spiked_steps
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.home import Home
+from tests.making import RECORD
 from tests.tools.faults.drills import Row, study
 from tests.tools.faults.subject import LOCAL, PATIENCE, Subject, numbers
-from tests.tracking.test_stores import RECORD
 from tracking import Ledger
 
 BATCH = 200
@@ -26,7 +26,7 @@ WRITER = f"""
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.tracking.test_stores import RECORD
+from tests.making import RECORD
 from tracking import Ledger
 ledger, n = Ledger(Path(sys.argv[1])), int(sys.argv[2])
 print("writing", flush=True)

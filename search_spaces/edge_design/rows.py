@@ -1,4 +1,4 @@
-"""One row of a grid: what is known of it, what follows for the rest of it, and which cells to ask for next."""
+"""One row of a grid: what is known of it, what follows for the rest, and which cells to ask for next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ Span = tuple[int, int]
 def inferred(known: Mapping[int, int], columns: int) -> list[int]:
     """The class of every column: that of the nearest known one, and of the left one halfway between two.
 
-    Once every two known neighbours of different class touch, this says: a cell between two of equal class is like them.
+    Once every two known neighbours of different class touch, this says that a cell between two of equal class
+    is like them.
     """
     places = sorted(known)
     result = []
@@ -50,15 +51,15 @@ def runs(known: Mapping[int, int], level: int) -> Iterator[Span]:
 def next_columns(known: Mapping[int, int], level: int, guess: Span | None, columns: int) -> set[int]:
     """What to ask for so that the edges of a class become known: nothing when they are.
 
-    Two known neighbours, one inside and one outside, are halved; where there is a guess the search starts there, with steps
-    that double, and goes beyond the outermost known column as long as that one is inside.
+    The gap between two known neighbours, one inside and one outside, is halved. Where there is a guess, the
+    search starts there with steps that double: near a good guess that takes fewer batches than halving. It
+    goes beyond the outermost known column as long as that one is inside.
     """
     places = sorted(known)
     wanted = set()
     for a, b in pairwise(places):
         if b - a > 1 and (known[a] >= level) != (known[b] >= level):
-            rises = known[b] >= level
-            wanted.add(between(a, b, None if guess is None else guess[0] - 1 if rises else guess[1]))
+            wanted.add(between(a, b, _left_of_edge(guess, rises=known[b] >= level)))
     if places and guess is not None:
         if known[places[0]] >= level and places[0] > 0:
             wanted.add(max(0, places[0] - max(1, guess[0] - places[0])))
@@ -67,8 +68,15 @@ def next_columns(known: Mapping[int, int], level: int, guess: Span | None, colum
     return wanted
 
 
+def _left_of_edge(guess: Span | None, *, rises: bool) -> int | None:
+    """The column to the left of a guessed edge: the last one outside where it rises, else the last inside."""
+    if guess is None:
+        return None
+    return guess[0] - 1 if rises else guess[1]
+
+
 def between(a: int, b: int, guess: int | None) -> int:
-    """A column strictly between a and b: the middle, or nearer to where the left side of the edge was guessed to be."""
+    """A column strictly between a and b: the middle, or nearer to the column guessed left of the edge."""
     middle = (a + b) // 2
     if guess is None:
         return middle
@@ -80,7 +88,7 @@ def between(a: int, b: int, guess: int | None) -> int:
 
 
 def frays(known: Mapping[int, int], level: int) -> set[int]:
-    """The columns between the longest run of a class and its strays, the known ones among them too; empty where it has one run."""
+    """The columns between the longest run of a class and its strays, known ones too; empty without strays."""
     found = list(runs(known, level))
     main = longest(found)
     if main is None or len(found) == 1:

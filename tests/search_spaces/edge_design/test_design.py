@@ -25,13 +25,17 @@ def near_best(told: Mapping[Point, float]) -> dict[Point, int]:
 
 
 def band(low: float = 0.3, high: float = 0.6, tilt: float = 0.15, size: int = 32) -> Landscape:
-    """Score 1 between two tilted edges that meet at nine tenths of the rows; it falls slowly below, and is -inf above."""
+    """Score 1 between two tilted edges that meet at 0.9 of the rows; it falls to the left, right it is -inf."""
 
     def score(point: Point) -> float:
         _, row, column = point
         y, x = row / size, column / size
         first, last = low + tilt * y, high - max(0.0, y - 0.5) * (high - low - tilt) / 0.4 * 0.9
-        return 0.0 if y > 0.9 else -math.inf if x > last else 1.0 if x >= first else 1.0 - 2 * (first - x)
+        if y > 0.9:
+            return 0.0
+        if x > last:
+            return -math.inf
+        return min(1.0, 1.0 - 2 * (first - x))
 
     return score
 
@@ -62,7 +66,7 @@ def wrong(design: EdgeDesign, landscape: Landscape, level: float) -> list[Point]
 
 @pytest.mark.parametrize(("size", "factor"), [(32, 5), (64, 10), (128, 20)])
 def test_smooth_region_is_found_exactly(size: int, factor: int) -> None:
-    """Two clean edges: at most one cell in 300 is wrong, with 5, 10 and 20 times fewer cells than the grid has."""
+    """Two clean edges: at most one cell in 300 is wrong, with 5, 10 or 20 times fewer cells than the grid."""
     landscape = band(size=size)
     design = seek(landscape, above(0.9), (1, size, size))
     assert len(wrong(design, landscape, 0.9)) <= size**2 / 300
@@ -72,30 +76,27 @@ def test_smooth_region_is_found_exactly(size: int, factor: int) -> None:
 
 
 def frayed(width: float, size: int, seed: int = 1) -> Landscape:
-    """The band, with a high edge of which every cell is a coin toss within a width [share of the axis]; noise is fixed per cell."""
+    """The band, with a high edge that is noisy by a width [share of the axis]; equal calls are equal."""
     smooth = band(size=size)
 
     def score(point: Point) -> float:
         layer, row, column = point
         shift = random.Random(f"{seed} {point}").gauss(0, width)
-        return (
-            smooth((layer, row, column))
-            if column / size < 0.45
-            else smooth((layer, row, round(column + shift * size)))
-        )
+        moved = column if column / size < 0.45 else round(column + shift * size)
+        return smooth((layer, row, moved))
 
     return score
 
 
 def test_rows_that_jump_are_found_again() -> None:
-    """Edges that jump by a column from row to row: a row that is outside where its neighbours' edges were expected is searched for, not taken as empty."""
+    """Edges jump by a column from row to row: where a row was expected inside and is not, it is searched."""
     landscape = frayed(0.01, 32)
     design = seek(landscape, above(0.9), (1, 32, 32))
     assert len(wrong(design, landscape, 0.9)) <= 3
 
 
 def test_frayed_edge_is_inferred_by_majority() -> None:
-    """Where the high edge is noise over several columns, 99 % of the cells are still classified alike, in layers of their own."""
+    """The high edge is noise over several columns, another in each layer: 99 % of the cells are right."""
     landscape = frayed(0.03, 32)
     design = seek(landscape, above(0.9), (3, 32, 32))
     assert len(wrong(design, landscape, 0.9)) <= 0.01 * 3 * 32**2
@@ -104,7 +105,7 @@ def test_frayed_edge_is_inferred_by_majority() -> None:
 
 
 def test_reference_that_improves_moves_every_class() -> None:
-    """The best score is a narrow peak: classes are judged against the best one told in the end, not the first one."""
+    """The best score is a narrow peak: classes follow the best score that is known in the end."""
 
     def score(point: Point) -> float:
         _, row, column = point
@@ -137,7 +138,7 @@ def test_row_with_a_wide_hole_falls_back() -> None:
 
 
 def test_audit_counts_what_is_scattered() -> None:
-    """One cell in six flipped at random, which no edge explains: the audit says that about as many of its cells disagreed."""
+    """One cell in six is flipped at random, which no edge explains: the audit finds cells that disagree."""
     smooth = band()
 
     def scattered(point: Point) -> float:
@@ -152,7 +153,7 @@ def test_audit_counts_what_is_scattered() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0, -math.inf])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 9), (1, 9, 1), (3, 2, 3), (1, 14, 6)])
 def test_flat_and_tiny_grids_end(value: float, shape: tuple[int, int, int]) -> None:
-    """Nothing inside, everything inside, everything diverged, grids of a cell or a row: the design ends, and classifies all."""
+    """Nothing inside, everything inside, all diverged, a cell, a row: the design ends, and classifies all."""
     design = seek(lambda point: value, above(0.5), shape)
     assert set(design.classes().values()) == {int(value >= 0.5)}
 
@@ -181,7 +182,7 @@ def test_nested_regions() -> None:
 
 
 def test_design_is_a_function_of_what_it_was_told() -> None:
-    """Told in one go or point by point, in any order, the same batches come again: a restart goes on where it stopped."""
+    """Told at once or point by point, in any order, the same batches come: a restart goes on from there."""
     landscape = frayed(0.03, 32)
     once = seek(landscape, near_best, (2, 32, 32), seed=5)
     again = EdgeDesign(2, 32, 32, near_best, seed=5)

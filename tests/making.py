@@ -1,0 +1,14 @@
+"""Test data that several rooms make use of."""
+
+from __future__ import annotations
+
+from tracking import CellRecord
+
+RECORD = CellRecord(
+    key="k0", workload="w", optimizer="o", transform="t", constants="{}", lr=0.1, weight_decay=0.0, seed=0,
+    setting="s", outcome="finished", reason=None, diverged_step=None, steps=10,
+    loss_initial=2.3, loss_final=0.1, metric_name="accuracy", metric_direction="max",
+    metric_initial=0.1, metric_final=0.9, metric_best=0.95, seconds=0.5,
+    curve=((0, 2.3, 0.1), (10, None, 0.9)), dynamics="{}", provenance='{"torch": "2"}',
+)  # fmt: skip
+"""A finished cell, to be varied by `dataclasses.replace`."""
