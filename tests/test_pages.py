@@ -92,9 +92,9 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 def play(page: Path) -> None:
     """Run a page from top to bottom in the current folder. What is printed last names the block that failed.
 
-    Files that a page shows are there from the start, and those of the front page too. All commands run in this
-    process, since starting Python and importing torch costs seconds each time. A YAML block is planned. One that
-    shows no file is a part of a spec, and takes its place in the front page's study.
+    Files that a page shows are there from the start, and those of the front page too. All commands run in
+    this process, since starting Python and importing torch costs seconds each time. A YAML block is planned.
+    One that shows no file is a part of a spec, and takes its place in the front page's study.
     """
     for block in (*blocks(FRONT), *blocks(page)):
         if block.file:
@@ -173,7 +173,7 @@ def test_page_runs(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPath
 
 
 def test_shell_blocks_hold_commands_that_are_checked() -> None:
-    """A shell block has commands of `study`, make targets, modules and single files of tests, nothing else."""
+    """A shell block has `study` commands, make targets, modules and single files of tests, nothing else."""
     checked = re.compile(r"study |make [a-z-]+$|(\.venv/bin/)?python -m |\.venv/bin/pytest -x [\w/.]+$")
     for page in PAGES:
         for block in blocks(page):
