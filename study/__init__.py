@@ -1,0 +1,104 @@
+"""Stability Study in a script or a notebook: read a spec, launch it, look at what came out.
+
+Example:
+    >>> import study
+    >>> spec = study.read_spec("quickstart")
+    >>> spec.size
+    1764
+    >>> analysis = study.analyse(spec, home="an-empty-home")
+    >>> analysis.counts["pending"]
+    1764
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from study.analysis import Analysis
+    from study.launched import Launch
+    from study.spec.model import StudySpec
+
+__all__ = ["__version__", "analyse", "launch", "read_spec"]
+
+# Everything is imported inside the functions: `study --help` and `study plan` import this file too, and answer in
+# under a second.
+
+
+def read_spec(source: str | Path) -> StudySpec:
+    """The spec of that shipped name, or in that YAML file.
+
+    Raises:
+        UserError: no such spec or file, or its content is wrong; the message has one line per error.
+    """
+    from study.spec.read import read_spec as read
+
+    return read(str(source))
+
+
+def launch(
+    spec: StudySpec | str | Path,
+    home: str | Path = "stability-study-home",
+    *,
+    here: bool = False,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    console: Console | None = None,
+) -> Launch:
+    """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
+
+    Progress is printed, in a notebook too. The same call goes on after any interruption.
+
+    Args:
+        spec: a spec, or what `read_spec` takes.
+        home: the folder of ledger, MLflow, Optuna and exports.
+        here: train in this process instead of on Ray's workers.
+        address: an existing Ray cluster; None starts one on this machine.
+        tracking_uri: an MLflow server; None takes the home's own database.
+        console: where progress goes; None prints it.
+
+    Raises:
+        UserError: the input is wrong, and nothing was changed. PoolError: there are no workers.
+        LedgerError: the home can no longer be written; what was stored is whole.
+    """
+    from rich.console import Console
+
+    from study.home import Home
+    from study.run.launch import launch as run
+
+    return run(
+        _spec(spec),
+        Home(Path(home)),
+        console or Console(),
+        here=here,
+        address=address,
+        tracking_uri=tracking_uri,
+    )
+
+
+def analyse(spec: StudySpec | str | Path, home: str | Path = "stability-study-home") -> Analysis:
+    """Everything that is concluded from the cells that a home has of a study; trains and writes nothing.
+
+    Returns:
+        `cells` and `regions` are pandas tables, `claims` a list of `study.claims.Claim`; each is computed when it
+        is first asked for.
+    """
+    from study.home import Home
+    from study.stored import read
+
+    return read(_spec(spec), Home(Path(home)))
+
+
+def _spec(spec: StudySpec | str | Path) -> StudySpec:
+    return read_spec(spec) if isinstance(spec, (str, Path)) else spec
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stability-study")
+    raise AttributeError(f"module 'study' has no attribute {name!r}")

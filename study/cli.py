@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -18,14 +19,14 @@ from study.spec.read import read_spec, shipped
 from tracking import LedgerError
 
 if TYPE_CHECKING:
-    from study.analysis import Analysis
+    pass
 
 WRONG_INPUT, INCOMPLETE = 2, 3
 
 app = typer.Typer(
     help="Hyperparameter-robustness studies of gradient transforms.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 out = Console(width=None if sys.stdout.isatty() else 120)
@@ -46,6 +47,34 @@ TrackerOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and exit, whatever command follows."""
+    if wanted:
+        from study import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what the parts of the program do, to standard error.")
+    ] = False,
+) -> None:
+    """Hyperparameter-robustness studies of gradient transforms."""
+    if verbose:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+        for room in ("study", "tracking", "trainers"):  # not the root: MLflow's migrations alone log a page
+            logging.getLogger(room).addHandler(handler)
+            logging.getLogger(room).setLevel(logging.INFO)
 
 
 def main() -> None:
@@ -100,9 +129,15 @@ def specs(as_json: Json = False) -> None:
 def plan(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Say what a launch would train, and about how long; trains and writes nothing."""
     from study.plan.preview import preview
+    from study.report.preview import preview_lines
 
     seen = preview(read_spec(spec), Home(home))
-    emit(seen.as_dict()) if as_json else out.print("\n".join(seen.lines()), highlight=False, soft_wrap=True)
+    if as_json:
+        from study.report.plain import preview_values
+
+        emit(preview_values(seen))
+    else:
+        out.print("\n".join(preview_lines(seen)), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -117,16 +152,19 @@ def launch(
     as_json: Json = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
-    from study.report.terminal import claims_table, summary
+    from study.report.terminal import claims_table, closing_lines
     from study.run.launch import launch as run
 
     console = Console(stderr=True) if as_json else out
     ended = run(read_spec(spec), Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
     if as_json:
-        emit(summary(ended) | {"claims": [] if ended.interrupted else claims_of(ended.analysis)})
-    else:
-        from study.report.terminal import closing_lines
+        from study.report import plain
 
+        emit(
+            plain.launch_values(ended)
+            | {"claims": [] if ended.interrupted else plain.claims(ended.analysis.claims)}
+        )
+    else:
         if not ended.interrupted:
             out.print(claims_table(ended.analysis))
         out.print("\n".join(closing_lines(ended, spec, home)), highlight=False, soft_wrap=True)
@@ -141,7 +179,9 @@ def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -
 
     found = stored(spec_of(spec, Home(home)), Home(home))
     if as_json:
-        emit(found.as_dict())
+        from study.report.plain import status_values
+
+        emit(status_values(found))
     else:
         out.print(
             f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()),
@@ -165,6 +205,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
+    from study.report import plain
     from study.report.terminal import (
         claims_table,
         dashboard_lines,
@@ -177,7 +218,11 @@ def analyse(
     analysis = read(spec_of(spec, Home(home)), Home(home))
     if as_json:
         emit(
-            {"cells": analysis.counts, "regions": list(analysis.regions()), "claims": claims_of(analysis)}
+            {
+                "cells": analysis.counts,
+                "regions": list(plain.regions(analysis)),
+                "claims": plain.claims(analysis.claims),
+            }
             | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
         )
     elif dashboard:
@@ -204,12 +249,6 @@ def analyse(
                 markup=False,
             )
     raise typer.Exit(0 if analysis.complete else INCOMPLETE)
-
-
-def claims_of(analysis: Analysis) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    return [asdict(claim) for claim in analysis.claims]
 
 
 @app.command()
@@ -252,6 +291,7 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
+    from study.report.terminal import shown_line
     from study.run.sync import sync as run
     from study.run.sync import sync_all
 
@@ -262,9 +302,11 @@ def sync(
         else sync_all(Home(home), console, tracking_uri)
     )
     if as_json:
-        emit([one.as_dict() for one in found])
+        from study.report.plain import shown_values
+
+        emit([shown_values(one) for one in found])
     else:
-        out.print("\n".join(one.line() for one in found), highlight=False, soft_wrap=True)
+        out.print("\n".join(map(shown_line, found)), highlight=False, soft_wrap=True)
     raise typer.Exit(0 if all(one.complete for one in found) else INCOMPLETE)
 
 
@@ -286,8 +328,8 @@ def compare(
 ) -> None:
     """Print the paired differences of every measure between two transforms, and draw the difference map."""
     from study.comparison import compare as compared
-    from study.comparison import plain_values
     from study.report.difference_map import save_difference
+    from study.report.plain import comparison_values
     from study.report.terminal import comparison_table
     from study.stored import read, spec_of
 
@@ -304,7 +346,7 @@ def compare(
     if as_json:
         emit(
             {
-                "comparisons": [plain_values(one, first.plan.spec.region.confidence) for one in found],
+                "comparisons": [comparison_values(one, first.plan.spec.region.confidence) for one in found],
                 "pictures": [str(path) for path in pictures],
             }
         )
@@ -322,15 +364,16 @@ def compare(
 @app.command()
 def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
     """Print the published numbers of the spec's networks and methods beside this study's."""
-    from study.papers.agreement import plain_values, tables_of
+    from study.papers.agreement import tables_of
     from study.papers.tables import TABLES
+    from study.report.plain import published_values
     from study.report.terminal import published_table
     from study.stored import read, spec_of
 
     analysis = read(spec_of(spec, Home(home)), Home(home))
     found = tables_of(analysis)
     if as_json:
-        emit({"study": analysis.plan.spec.name, "tables": [plain_values(analysis, one) for one in found]})
+        emit({"study": analysis.plan.spec.name, "tables": [published_values(analysis, one) for one in found]})
     else:
         for one in found:
             out.print(published_table(analysis, one), highlight=False)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from study.analysis import Analysis, plain
+from study.analysis import Analysis
 from study.errors import UserError
 from study.measures.catalogue import MEASURES, Case, measured, unit_of
-from study.measures.estimate import Estimate, difference, exponential, ratio
+from study.measures.estimate import Estimate, Missing, difference, ratio
 from study.measures.landscape import Landscape
 from trainers.naming import nearest
 
@@ -22,16 +21,16 @@ class Compared:
     """One measure of both, and what lies between them.
 
     Attributes:
-        a, b: the estimates, or in words why there is none.
-        difference: a - b, paired by seed where both have the same seeds; in words where there is none.
+        a, b: the estimates, or why there is none.
+        difference: a - b, paired by seed where both have the same seeds, or why there is none.
         ratio: ln(a / b) of measures that are compared by ratios; None for others, and where a size is 0.
     """
 
     measure: str
     unit: str
-    a: Estimate | str
-    b: Estimate | str
-    difference: Estimate | str
+    a: Estimate | Missing
+    b: Estimate | Missing
+    difference: Estimate | Missing
     ratio: Estimate | None
 
 
@@ -147,48 +146,10 @@ def _at(case: Case, seeds: Sequence[int]) -> Case:
 def _between(one: Case, other: Case, name: str) -> Compared:
     a, b = measured(one, name), measured(other, name)
     unit = unit_of(one, name)
-    if isinstance(a, str) or isinstance(b, str):
-        reason = "; ".join(dict.fromkeys(answer for answer in (a, b) if isinstance(answer, str)))
-        return Compared(name, unit, a, b, reason, None)
+    if isinstance(a, Missing) or isinstance(b, Missing):
+        reasons = dict.fromkeys(answer.reason for answer in (a, b) if isinstance(answer, Missing))
+        return Compared(name, unit, a, b, Missing("; ".join(reasons)), None)
     if unit != unit_of(other, name):
-        return Compared(
-            name, unit, a, b, f"the workloads are measured by {unit} and {unit_of(other, name)}", None
-        )
+        why = Missing(f"the workloads are measured by {unit} and {unit_of(other, name)}")
+        return Compared(name, unit, a, b, why, None)
     return Compared(name, unit, a, b, difference(a, b), ratio(a, b) if MEASURES[name].ratio else None)
-
-
-def plain_values(comparison: SideBySide, confidence: float) -> dict[str, Any]:
-    """A comparison as JSON holds it: what cannot be compared has a reason instead of numbers."""
-    return {
-        "setting": comparison.setting,
-        "a": comparison.a,
-        "b": comparison.b,
-        "seeds": list(comparison.seeds),
-        "pairing": comparison.pairing,
-        "confidence": confidence,
-        "measures": {
-            one.measure: {
-                "unit": one.unit,
-                "a": plain(one.a, one.unit, confidence),
-                "b": plain(one.b, one.unit, confidence),
-                "difference": plain(one.difference, one.unit, confidence),
-                "ratio": ratio_values(one.ratio, confidence),
-            }
-            for one in comparison.measures
-        },
-    }
-
-
-def ratio_values(found: Estimate | None, confidence: float) -> dict[str, Any] | None:
-    """A ratio and its interval, from their logarithms."""
-    if found is None:
-        return None
-    span = found.interval(confidence)
-    bounds = {"lower_bound": found.lower_bound, "upper_bound": found.upper_bound}
-    return {
-        "estimate": exponential(found.mean),
-        "interval": [exponential(end) for end in span] if span else None,
-        "unit": "x",
-        "n_seeds": found.n,
-        **bounds,
-    }

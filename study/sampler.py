@@ -13,8 +13,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces import EdgeDesign, Point, Sizes
-from search_spaces.sizes import Audit
+from search_spaces import Audit, EdgeDesign, Point, Sizes
 
 Inside = Callable[[float, float], bool]
 """Whether a value belongs to the region: given the value and the best one so far, both turned so that higher is better."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from study.home import Home
 from study.plan.cells import counted, make_plan
 from study.spec.model import StudySpec
 from study.spec.read import marks, read_spec
-from tracking import Ledger, LedgerError
+from tracking import FAILED, Ledger, LedgerError
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -29,8 +29,19 @@ class Status:
     def complete(self) -> bool:
         return self.counts["failed"] == self.counts["pending"] == 0
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"study": self.study, "cells": self.cells, **self.counts, "complete": self.complete}
+
+@dataclass(frozen=True)
+class Shown:
+    """How much of a study its tracker has: `runs` of `stored` cells, and what was wrong."""
+
+    study: str
+    stored: int
+    runs: int
+    trouble: str | None
+
+    @property
+    def complete(self) -> bool:
+        return self.runs == self.stored and self.trouble is None
 
 
 def spec_of(source: str, home: Home) -> StudySpec:
@@ -62,9 +73,7 @@ def status(spec: StudySpec, home: Home) -> Status:
     """Counts alone, without reading the cells' curves; an edge-seeking design needs the cells to know which ones it can infer."""
     if spec.design == "edges":
         found = read(spec, home)
-        failed = {
-            key: record.reason or "" for key, record in found.stored.items() if record.outcome == "failed"
-        }
+        failed = {key: record.reason or "" for key, record in found.stored.items() if record.failed}
         return Status(spec.name, len(found.plan.cells), found.counts, failed)
     if not home.ledger.exists():
         plan = make_plan(spec, {})
@@ -72,5 +81,5 @@ def status(spec: StudySpec, home: Home) -> Status:
     with closing(Ledger(home.ledger, create=False)) as ledger:
         plan = make_plan(spec, ledger.fingerprints(spec.name))
         outcomes = ledger.outcomes(plan.settings)
-        reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == "failed")
+        reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
     return Status(spec.name, len(plan.cells), counted(plan.keys, outcomes), reasons)

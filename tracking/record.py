@@ -88,6 +88,18 @@ class CellRecord:
     dynamics: Annotated[str, Column("TEXT")]
     provenance: Annotated[str, Column("TEXT")]
 
+    @property
+    def finished(self) -> bool:
+        return self.outcome == FINISHED
+
+    @property
+    def diverged(self) -> bool:
+        return self.outcome == DIVERGED
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome == FAILED
+
 
 COLUMNS: Mapping[str, Column] = MappingProxyType(
     {name: hint.__metadata__[0] for name, hint in get_type_hints(CellRecord, include_extras=True).items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from study.claims.baselines import keys_of, lacking
 from study.claims.verdicts import Comparison, Finding
 from study.measures.catalogue import Case, over_workloads
-from study.measures.estimate import difference
+from study.measures.estimate import Missing, difference
 from study.measures.evidence import Evidence, along, missing_seeds
 from study.measures.landscape import Landscape
 from study.measures.sensitivity import (
@@ -154,7 +154,7 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Compari
         ("effective dimension", effective_dimension, 0.5, "hyperparameters"),
     ):
         mine, theirs = (over_workloads(rule)(Case(one, evidence, pieces, {})) for one in (own, base))
-        if isinstance(mine, str) or isinstance(theirs, str):
+        if isinstance(mine, Missing) or isinstance(theirs, Missing):
             return [], missing
         comparisons.append(
             Comparison(

@@ -139,7 +139,8 @@ class Claim:
     """A sentence from a paper, a number with an interval, a verdict, and the cells behind it.
 
     Estimate, interval and threshold are those of the comparison that is hardest for the claim (`against`); the claim says that
-    the number lies above the threshold (`above`) or below it. `runs` are the ids of the MLflow runs that show the cells.
+    the number lies above the threshold (`above`) or below it. `runs` are the ids of the MLflow runs that show the cells;
+    `missing` is what the study lacks, where nothing could be compared.
     """
 
     id: str
@@ -161,6 +162,7 @@ class Claim:
     reason: str
     cells: tuple[str, ...]
     runs: tuple[str, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
         verdict=verdict,
         reason=_reason(question, verdict, confidence, least_seeds),
         cells=finding.keys,
+        missing="" if finding.comparisons else finding.missing,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from study.measures.divergence import divergence_share
-from study.measures.estimate import Estimate
+from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence
 from study.measures.landscape import Landscape
 from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr
@@ -66,54 +66,58 @@ class Measure:
     """
 
     unit: str
-    of: Callable[[Case], Estimate | str]
+    of: Callable[[Case], Estimate | Missing]
     ratio: bool = False
 
 
 def needs_axis(
-    axis: str, wanted: str, of: Callable[[Case], Estimate | str]
-) -> Callable[[Case], Estimate | str]:
+    axis: str, wanted: str, of: Callable[[Case], Estimate | Missing]
+) -> Callable[[Case], Estimate | Missing]:
     """A measure along an axis: with one value there is nothing to measure."""
 
-    def measured(case: Case) -> Estimate | str:
+    def measured(case: Case) -> Estimate | Missing:
         values = [value for value in getattr(case.landscape, axis) if value > 0]
-        return of(case) if len(values) > 1 else f"takes at least two {wanted}; the study has {len(values)}"
+        return (
+            of(case)
+            if len(values) > 1
+            else Missing(f"needs at least two {wanted}; the study has {len(values)}")
+        )
 
     return measured
 
 
-def sized(kind: str, reference: str, name: str) -> Callable[[Case], Estimate | str]:
+def sized(kind: str, reference: str, name: str) -> Callable[[Case], Estimate | Missing]:
     """A size of one region."""
 
-    def measured(case: Case) -> Estimate | str:
+    def measured(case: Case) -> Estimate | Missing:
         found: Estimate = getattr(case.evidence.regions[case.landscape.transform, kind, reference], name)
         return found
 
     return measured
 
 
-def limit(of: Callable[..., Estimate | None]) -> Callable[[Case], Estimate | str]:
+def limit(of: Callable[..., Estimate | None]) -> Callable[[Case], Estimate | Missing]:
     """A distance along lr in the row of the best cell."""
 
-    def measured(case: Case) -> Estimate | str:
+    def measured(case: Case) -> Estimate | Missing:
         row, _ = best_cell(case.landscape)
-        return of(case.evidence.regions[case.landscape.transform, "trained", "own"], row) or EMPTY
+        return of(case.evidence.regions[case.landscape.transform, "trained", "own"], row) or Missing(EMPTY)
 
     return measured
 
 
-def late_spikes(case: Case) -> Estimate | str:
+def late_spikes(case: Case) -> Estimate | Missing:
     """Mean over cells of the number of recorded losses that rise far above the window before them."""
     counts = [[spikes_of(case.stored[str(key)]) for key in keys.ravel()] for keys in case.landscape.key_SWL]
     if any(count is None for row in counts for count in row):
-        return f"takes at least {LEAST_WINDOW + 1} recorded points per cell (budget.points)"
+        return Missing(f"needs at least {LEAST_WINDOW + 1} recorded points per cell (budget.points)")
     return Estimate(tuple(float(np.mean([count or 0 for count in row])) for row in counts), least=0.0)
 
 
 def spikes_of(record: CellRecord) -> int | None:
     """Late spikes of one cell; None where too few points were recorded. What follows divergence is not counted."""
     loss = [value for _, value, _ in record.curve if value is not None]
-    if len(record.curve) <= LEAST_WINDOW and record.outcome == "finished":
+    if len(record.curve) <= LEAST_WINDOW and record.finished:
         return None
     windows = [(np.array(loss[max(0, k - WINDOW) : k]), loss[k]) for k in range(LEAST_WINDOW, len(loss))]
     return sum(
@@ -123,23 +127,25 @@ def spikes_of(record: CellRecord) -> int | None:
     )
 
 
-def chance_of_best(case: Case) -> Estimate | str:
+def chance_of_best(case: Case) -> Estimate | Missing:
     others = [one for name, one in case.evidence.landscapes.items() if name != case.landscape.transform]
     return (
-        wins(case.landscape, others, EQUAL) if others else "takes at least two transforms; the study has one"
+        wins(case.landscape, others, EQUAL)
+        if others
+        else Missing("needs at least two transforms; the study has one")
     )
 
 
-def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | str]:
+def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | Missing]:
     """A measure of one transform over all workloads of an optimizer, whose scores are normalised per workload."""
 
-    def measured(case: Case) -> Estimate | str:
+    def measured(case: Case) -> Estimate | Missing:
         pieces = [piece for piece in case.workloads if case.landscape.transform in piece.landscapes]
         if len(pieces) < 2:
-            return f"takes at least two workloads; the study has {len(pieces)}"
+            return Missing(f"needs at least two workloads; the study has {len(pieces)}")
         seeds = {piece.landscapes[case.landscape.transform].seeds for piece in pieces}
         if len(seeds) > 1 or seeds == {()}:
-            return "takes the same complete seeds on every workload"
+            return Missing("needs the same complete seeds on every workload")
         floor, ceiling = [], []
         for piece in pieces:
             everything = list(piece.landscapes.values())
@@ -156,14 +162,14 @@ def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | s
     return measured
 
 
-def of_landscape(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | str]:
+def of_landscape(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | Missing]:
     return lambda case: of(case.landscape)
 
 
-def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | str]:
+def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | Missing]:
     """A score as the metric itself, whatever its direction."""
 
-    def measured(case: Case) -> Estimate | str:
+    def measured(case: Case) -> Estimate | Missing:
         found = of(case.landscape)
         return Estimate(tuple(case.landscape.sign * value for value in found.values_S))
 
@@ -175,35 +181,35 @@ def best_of(count: int) -> Callable[[Landscape], Estimate]:
     return lambda landscape: tuning_curve(landscape, count)[-1]
 
 
-def of_constants(case: Case) -> Estimate | str:
+def of_constants(case: Case) -> Estimate | Missing:
     """The constant that matters most."""
     axes = constant_axes(case.evidence, case.landscape.method)
     if not axes:
-        return "takes several values of one of the transform's constants"
+        return Missing("needs several values of one of the transform's constants")
     if next(iter(axes.values()))[0].transform != case.landscape.transform:
-        return "stands at the variant that the others differ from"
+        return Missing("stands at the variant that the others differ from")
     return max(
         (constant_sensitivity(members) for members in axes.values()), key=lambda estimate: estimate.mean
     )
 
 
-def of_loss_scale(case: Case) -> Estimate | str:
+def of_loss_scale(case: Case) -> Estimate | Missing:
     """The scale that moves the region most."""
     pieces = scales(case.evidence)
     if len(pieces) < 2 or 1.0 not in pieces:
-        return "takes several loss scales, 1 among them"
+        return Missing("needs several loss scales, 1 among them")
     if case.evidence.budget is None or case.evidence.budget.loss_scale != 1.0:
-        return "stands at loss scale 1"
+        return Missing("stands at loss scale 1")
     moved = [shift(case.evidence, piece, case.landscape.transform) for c, piece in pieces.items() if c != 1.0]
     known = [absolute(one) for one in moved if one is not None]
     return (
         max(known, key=lambda estimate: estimate.mean)
         if len(known) == len(moved)
-        else "a trained region is empty at some seed"
+        else Missing("a trained region is empty at some seed")
     )
 
 
-SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | str]]]] = {
+SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | Missing]]]] = {
     "area": (
         "area",
         "decades²",
@@ -270,12 +276,12 @@ def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> lis
     ]
 
 
-def measured(case: Case, name: str) -> Estimate | str:
-    """A measure of a transform, or in words why there is none."""
+def measured(case: Case, name: str) -> Estimate | Missing:
+    """A measure of a transform, or why there is none."""
     if not case.landscape.seeds:
-        return f"no seed is complete yet (0 of {case.evidence.seeds_asked})"
+        return Missing(f"no seed is complete yet (0 of {case.evidence.seeds_asked})")
     if case.evidence.partial and name not in FROM_EDGES:
-        return f"takes {ONLY_EDGES}"
+        return Missing(f"needs {ONLY_EDGES}")
     return MEASURES[name].of(case)
 
 

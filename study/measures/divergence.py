@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from study.measures.arrays import Flags, Floats
-from study.measures.edges import Spacing, extent
-from study.measures.estimate import Estimate
+from study.measures.edges import extent
+from study.measures.estimate import Estimate, GridError
 from study.measures.landscape import DIVERGED, Landscape
 
 
@@ -14,18 +14,16 @@ def divergence_share(landscape: Landscape, columns_L: Flags | None = None) -> Es
     """Share of cells that diverged, over the grid or over some learning rates [fraction]."""
     chosen_L = np.ones(len(landscape.lr), dtype=bool) if columns_L is None else columns_L
     diverged_SWL = (landscape.outcome_SWL == DIVERGED)[:, :, chosen_L]
-    spacing = jumps(landscape, chosen_L, np.ones(diverged_SWL.shape[1]))
+    grid = jumps(landscape, chosen_L, np.ones(diverged_SWL.shape[1]))
     return Estimate(
         tuple(diverged_SWL.mean(axis=(1, 2)).tolist()),
-        spacing.sd,
+        grid,
         least=0.0,
-        lattice_reach=spacing.reach,
         most=1.0,
-        lattice_own=spacing.own,
     )
 
 
-def jumps(landscape: Landscape, columns_L: Flags, jump_W: Floats) -> Spacing:
+def jumps(landscape: Landscape, columns_L: Flags, jump_W: Floats) -> GridError:
     """The spacing's error of a mean over cells that changes by `jump_W` where cells begin to diverge."""
     lr = np.log10(np.array(landscape.lr)[columns_L])
     along = extent(
@@ -34,4 +32,4 @@ def jumps(landscape: Landscape, columns_L: Flags, jump_W: Floats) -> Spacing:
         np.gradient(lr) if len(lr) > 1 else np.zeros(len(lr)),
     )
     gap = max(along.first.gap, along.last.gap)
-    return along.spacing(jump_W / (len(jump_W) * len(lr) * gap)) if gap else Spacing()
+    return along.spacing(jump_W / (len(jump_W) * len(lr) * gap)) if gap else GridError()

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -67,9 +66,7 @@ class Search:
     def tell(self, known: Known) -> None:
         """Tell what is stored, as far as the design gets with it."""
         while asked := {point: self.cells[point].key for point in self.design.ask()}:
-            found = {
-                key: record for key, record in known(asked.values()).items() if record.outcome != "failed"
-            }
+            found = {key: record for key, record in known(asked.values()).items() if not record.failed}
             if not found:
                 return
             for point, key in asked.items():
@@ -108,25 +105,6 @@ class Search:
             classes[point] = value
         return classes
 
-    def described(self) -> dict[str, Any]:
-        """What the design took, and how its audit went, as plain values."""
-        audit = self.design.audit
-        return {
-            "design": "edges",
-            "done": self.design.done,
-            "grid_cells": len(self.cells),
-            "trained_cells": len(self.design.known.told),
-            "batches": self.design.batches,
-            "audit": {
-                "away_from_edges": audit.away,
-                "disagreed": audit.away_wrong,
-                "beside_edges": audit.near,
-                "disagreed_beside_edges": audit.near_wrong,
-            },
-            "rows_filled_in": len(audit.filled),
-            "rows_fallen_back": len(audit.fell_back),
-        }
-
 
 def signed(record: CellRecord, metric: float) -> float:
     """A metric turned so that higher is better."""
@@ -137,7 +115,7 @@ def score_of(record: CellRecord) -> float:
     """The score of a stored cell; -inf where it diverged, or its metric is not finite."""
     return (
         signed(record, record.metric_final)
-        if record.outcome == "finished" and record.metric_final is not None
+        if record.finished and record.metric_final is not None
         else -math.inf
     )
 

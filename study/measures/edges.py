@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.measures.arrays import Flags, Floats
+from study.measures.estimate import GridError
 
 HARMONICS = np.arange(1, 60)
 JITTERS = np.concatenate([[0.0], np.geomspace(0.005, 4.0, 160)])
@@ -29,29 +30,6 @@ SHARED = np.array(
 
 
 @dataclass(frozen=True)
-class Spacing:
-    """Error of a measure because its edges were looked for on a grid.
-
-    Attributes:
-        sd: standard deviation of the part that all seeds have in common. reach: the largest that it can be.
-        own: standard deviation of the part that differs between seeds, of their mean.
-    """
-
-    sd: float = 0.0
-    reach: float = 0.0
-    own: float = 0.0
-
-    def __add__(self, other: Spacing) -> Spacing:
-        """Of the sum of two measures whose errors are independent."""
-        return Spacing(
-            math.hypot(self.sd, other.sd), self.reach + other.reach, math.hypot(self.own, other.own)
-        )
-
-    def __mul__(self, factor: float) -> Spacing:
-        return Spacing(self.sd * abs(factor), self.reach * abs(factor), self.own * abs(factor))
-
-
-@dataclass(frozen=True)
 class Side:
     """The outermost edges on one side of a property. R rows across the axis.
 
@@ -65,7 +43,7 @@ class Side:
     gap: float
     doubt: float
 
-    def spacing(self, weight_R: Floats) -> Spacing:
+    def spacing(self, weight_R: Floats) -> GridError:
         """The spacing's error of Σ over rows of weight x position, averaged over seeds.
 
         An edge is known up to doubt x gap. Seeds and rows whose edges differ are dithered: their errors differ too, and average
@@ -76,7 +54,7 @@ class Side:
         """
         known = np.isfinite(self.position_SR)
         if not known.any() or self.doubt == 0 or self.gap == 0:
-            return Spacing()
+            return GridError()
         position_SR = self.position_SR / self.gap
         row = shared(_mean_variance(position_SR.T), self.doubt)
         everywhere = min(row, shared(_mean_variance(position_SR[known][None]), self.doubt))
@@ -86,11 +64,11 @@ class Side:
         size = self.doubt * self.gap
         sd = size * math.sqrt((everywhere * total**2 + (row - everywhere) * squares) / 12)
         own = size * math.sqrt((1 - row) * (alike * total**2 + (1 - alike) * squares) / 12 / len(position_SR))
-        return Spacing(
+        return GridError(
             sd, size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares)), own
         )
 
-    def median(self, near_R: Flags) -> Spacing:
+    def median(self, near_R: Flags) -> GridError:
         """The spacing's error of a median over rows: it snaps to the grid, so that rows do not dither it as they do a mean."""
         known = [row[np.isfinite(row)] for row in self.position_SR[:, near_R]]
         position_S = np.array([np.median(row) if len(row) else np.nan for row in known])
@@ -128,11 +106,11 @@ class Extent:
             *(Side(side.position_SR[:, chosen], side.gap, side.doubt) for side in (self.first, self.last)),
         )
 
-    def spacing(self, weight_R: Floats) -> Spacing:
+    def spacing(self, weight_R: Floats) -> GridError:
         """The spacing's error of Σ over rows of weight x length."""
         return self.first.spacing(weight_R) + self.last.spacing(weight_R)
 
-    def median(self) -> tuple[Floats, Spacing]:
+    def median(self) -> tuple[Floats, GridError]:
         """Each seed's median length over its rows that are not empty, with the spacing's error of the rows that are about so long."""
         filled = [row[row > 0] for row in self.length_SR]
         middle_S = np.array([np.median(row) if len(row) else 0.0 for row in filled])
@@ -218,7 +196,7 @@ def _outermost(changes: Flags, position: Floats, doubt: Floats, gap_G: Floats, t
     )
 
 
-def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
+def profile_spacing(value_SX: Floats, at_X: Floats) -> GridError:
     """The spacing's error of the integral of a function along an axis that may jump between two cells, averaged over seeds.
 
     Upward and downward jumps are independent. A change is a jump as far as its neighbours do not share in it: where they make up
@@ -226,7 +204,7 @@ def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
     """
     gap_G = np.diff(at_X)
     if not len(gap_G) or not len(value_SX):
-        return Spacing()
+        return GridError()
     change_SG = np.diff(value_SX)
     slope = np.abs(change_SG) / gap_G
     beside = np.pad(
@@ -241,12 +219,12 @@ def profile_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
         (value_SX * np.gradient(at_X)).sum(axis=1), peak_S, out=np.zeros(len(peak_S)), where=peak_S > 0
     )
     common = shared(float(np.var(height_S / gap_G.mean(), ddof=1)) if len(height_S) > 1 else 0.0, 1.0)
-    total = Spacing()
+    total = GridError()
     for sign in (1, -1):
         size = float((np.maximum(sign * change_SG, 0.0) * doubt * gap_G).mean(axis=0).sum()) * math.sqrt(
             common
         )
-        total = total + Spacing(size / math.sqrt(12), size / 2)
+        total = total + GridError(size / math.sqrt(12), size / 2)
     return total
 
 

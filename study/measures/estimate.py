@@ -12,6 +12,55 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 
 @dataclass(frozen=True)
+class GridError:
+    """Error of a measure because its edges were looked for on a grid.
+
+    Attributes:
+        sd: standard deviation of the part that all seeds have in common [unit of the measure].
+        reach: the largest that this part can be; infinite where nothing bounds it.
+        own: standard deviation of the part that differs between seeds, of their mean.
+    """
+
+    sd: float = 0.0
+    reach: float = math.inf
+    own: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """The reach; 0 where there is no error that it could bound."""
+        return self.reach if self.sd else 0.0
+
+    def __add__(self, other: GridError) -> GridError:
+        """Of the sum of two measures whose errors are independent."""
+        return GridError(
+            math.hypot(self.sd, other.sd), self.bound + other.bound, math.hypot(self.own, other.own)
+        )
+
+    def __mul__(self, factor: float) -> GridError:
+        return GridError(self.sd * abs(factor), self.bound * abs(factor), self.own * abs(factor))
+
+    def relative(self, size: float) -> GridError:
+        """Of the logarithm of a measure of that size."""
+        return GridError(self.sd / size, self.bound / size, self.own / size)
+
+    def quantile(self, tail: float) -> float:
+        """Quantile of the common part: of a symmetric beta distribution on ± reach, of a normal one without reach."""
+        if not self.sd:
+            return 0.0
+        if not math.isfinite(self.reach):
+            return float(ndtri(tail)) * self.sd
+        shape = max(((self.reach / self.sd) ** 2 - 1) / 2, 1.0)
+        return self.reach * (2 * float(betaincinv(shape, shape, tail)) - 1)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no estimate, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A measure computed once per seed, on landscapes paired by seed.
 
@@ -20,7 +69,7 @@ class Estimate:
 
         mean ± sqrt( max(t · s / sqrt(S), z · o)² + q² )
 
-    where o is the part of the grid's error that differs between seeds (it shows in s, but not when few seeds tie), and q is the quantile of a symmetric beta distribution with standard deviation `lattice_sd` on ±`lattice_reach`: uniform for
+    where o is the part of the grid's error that differs between seeds (it shows in s, but not when few seeds tie), and q is the quantile of a symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for
     one edge, nearly triangular for two, nearly normal for many.
 
     Measured by `make calibration` (1,000 planted landscapes of each of five kinds, with 3, 5 and 10 seeds; weight-decay widths apart):
@@ -30,23 +79,19 @@ class Estimate:
 
     Attributes:
         values_S: the measure of each seed's landscape.
-        lattice_sd: standard deviation of the error from the grid's spacing [same unit].
+        grid: the error from the grid's spacing [same unit].
         lower_bound: the truth may be larger, because a region touches the border of the grid.
         upper_bound: the truth may be smaller, for the same reason in what is compared with.
         least: no value can be smaller; an interval ends there.
-        lattice_reach: the largest that the error from the grid's spacing can be [same unit].
         most: no value can be larger.
-        lattice_own: standard deviation of the part of that error which differs between seeds, of their mean [same unit].
     """
 
     values_S: tuple[float, ...]
-    lattice_sd: float = 0.0
+    grid: GridError = GridError()
     lower_bound: bool = False
     upper_bound: bool = False
     least: float = -math.inf
-    lattice_reach: float = math.inf
     most: float = math.inf
-    lattice_own: float = 0.0
 
     @property
     def n(self) -> int:
@@ -64,17 +109,9 @@ class Estimate:
         tail = (1 + confidence) / 2
         over_seeds = max(
             float(stdtrit(self.n - 1, tail)) * spread if spread else 0.0,
-            float(ndtri(tail)) * self.lattice_own if self.lattice_own else 0.0,
+            float(ndtri(tail)) * self.grid.own if self.grid.own else 0.0,
         )
-        return math.hypot(over_seeds, self._lattice_quantile(tail))
-
-    def _lattice_quantile(self, tail: float) -> float:
-        if not self.lattice_sd:
-            return 0.0
-        if not math.isfinite(self.lattice_reach):
-            return float(ndtri(tail)) * self.lattice_sd
-        shape = max(((self.lattice_reach / self.lattice_sd) ** 2 - 1) / 2, 1.0)
-        return self.lattice_reach * (2 * float(betaincinv(shape, shape, tail)) - 1)
+        return math.hypot(over_seeds, self.grid.quantile(tail))
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """(low, high), or None with fewer than two seeds."""
@@ -121,15 +158,7 @@ def exponential(logarithm: float) -> float:
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b, paired by seed."""
     values = tuple(x - y for x, y in zip(a.values_S, b.values_S, strict=True))
-    reach, own = _reach(a) + _reach(b), math.hypot(a.lattice_own, b.lattice_own)
-    return Estimate(
-        values,
-        math.hypot(a.lattice_sd, b.lattice_sd),
-        a.lower_bound or b.upper_bound,
-        a.upper_bound or b.lower_bound,
-        lattice_reach=reach,
-        lattice_own=own,
-    )
+    return Estimate(values, a.grid + b.grid, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)
 
 
 def ratio(a: Estimate, b: Estimate) -> Estimate | None:
@@ -137,20 +166,5 @@ def ratio(a: Estimate, b: Estimate) -> Estimate | None:
     if min(*a.values_S, *b.values_S, 1.0) <= 0:
         return None
     values = tuple(math.log(x / y) for x, y in zip(a.values_S, b.values_S, strict=True))
-    lattice = math.hypot(a.lattice_sd / a.mean, b.lattice_sd / b.mean)
-    reach, own = (
-        _reach(a) / a.mean + _reach(b) / b.mean,
-        math.hypot(a.lattice_own / a.mean, b.lattice_own / b.mean),
-    )
-    return Estimate(
-        values,
-        lattice,
-        a.lower_bound or b.upper_bound,
-        a.upper_bound or b.lower_bound,
-        lattice_reach=reach,
-        lattice_own=own,
-    )
-
-
-def _reach(estimate: Estimate) -> float:
-    return estimate.lattice_reach if estimate.lattice_sd else 0.0
+    grid = a.grid.relative(a.mean) + b.grid.relative(b.mean)
+    return Estimate(values, grid, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.measures.arrays import Flags
-from study.measures.landscape import DIVERGED, INFERRED, OUTCOMES, Landscape
+from study.measures.landscape import DIVERGED, INFERRED, STATES, Landscape
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -47,7 +47,7 @@ class Importance:
     of: str
     shares: dict[str, float]
     interaction: float | None
-    n_settings: int
+    n_points: int
     n_seeds: int
     diverged_share: float
 
@@ -145,7 +145,7 @@ def as_trials(
             params={"lr": place(lr), "weight_decay": place(landscape.weight_decay[w])},
             distributions=axes,
             user_attrs={
-                "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(OUTCOMES)).tolist(),
+                "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(STATES)).tolist(),
                 "keys": [str(key) for key in landscape.key_SWL[:, w, c]],
             },
         )

@@ -14,9 +14,10 @@ from study.measures.dynamics import Series, series
 from study.measures.plateaus import Surroundings
 from study.plan.cells import Plan, Setting
 from study.spec.choice import Choice
-from tracking import CellRecord
+from tracking import OUTCOMES, CellRecord
 
-OUTCOMES = ("pending", "finished", "diverged", "failed", "inferred")
+STATES = ("pending", *OUTCOMES, "inferred")
+"""What a cell of a landscape can be; the numbers are indices."""
 PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
 
 
@@ -26,7 +27,7 @@ class Landscape:
 
     Attributes:
         method: name of the transform; `transform` is its label, with the constants that differ from its defaults.
-        outcome_SWL: index into `OUTCOMES`.
+        outcome_SWL: index into `STATES`.
         metric_SWL: final metric; NaN where the cell is not finished. untrained_S: the metric of the untrained network.
         loss_SWL: final loss, NaN where it was not finite; loss_initial_S: of the untrained network [loss units].
         key_SWL: keys of the cells.
@@ -63,6 +64,11 @@ class Landscape:
     def setting(self) -> tuple[str, str, str]:
         """Workload, optimizer and condition: landscapes with equal ones are compared with each other."""
         return self.workload, self.optimizer, self.condition
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Its setting and its transform: what identifies it in a study."""
+        return *self.setting, self.transform
 
     @cached_property
     def series(self) -> Series | None:
@@ -135,9 +141,9 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
             plan.cells[index] for index in members
         ]  # seed-major, then weight decay, then lr: the plan's own order
         records = [stored.get(cell.key) for cell in cells]
-        some = next((record for record in records if record is not None and record.outcome != "failed"), None)
+        some = next((record for record in records if record is not None and not record.failed), None)
         outcome = np.array(
-            [OUTCOMES.index(record.outcome) if record else PENDING for record in records]
+            [STATES.index(record.outcome) if record else PENDING for record in records]
         ).reshape(shape)
         initial = column(records, "metric_initial").reshape(shape)
         start = column(records, "loss_initial").reshape(shape)

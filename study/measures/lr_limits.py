@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from study.measures.arrays import Floats
-from study.measures.edges import Side, Spacing
-from study.measures.estimate import Estimate
+from study.measures.edges import Side
+from study.measures.estimate import Estimate, GridError
 from study.measures.regions import Region
 
 EMPTY = "the region is empty at this weight decay at some seed"
@@ -32,11 +32,11 @@ def _edge(region: Region, side: Side, row: int, *, last: bool) -> Estimate | Non
     at = np.log10(region.landscape.lr)
     position_S, out_S = side.position_SR[:, row], inside_SL[:, -1 if last else 0]
     value_S = np.where(out_S, at[-1 if last else 0], position_S)
-    spacing = Side(position_S[:, None], side.gap, side.doubt).spacing(np.ones(1))
-    return _estimate(value_S, spacing, lower=last and bool(out_S.any()), upper=not last and bool(out_S.any()))
+    grid = Side(position_S[:, None], side.gap, side.doubt).spacing(np.ones(1))
+    return _estimate(value_S, grid, lower=last and bool(out_S.any()), upper=not last and bool(out_S.any()))
 
 
-def optimum(region: Region, row: int) -> tuple[Floats, Spacing]:
+def optimum(region: Region, row: int) -> tuple[Floats, GridError]:
     """Each seed's own best lr at one weight decay [decades]; among equals the middle one."""
     at = np.log10(region.landscape.lr)
     score_SL = region.landscape.score_SWL[:, row]
@@ -59,24 +59,19 @@ def decades_below(region: Region, row: int) -> Estimate | None:
 
 
 def _distance(region: Region, row: int, edge: Estimate, sign: float) -> Estimate:
-    best_S, spacing = optimum(region, row)
-    whole = (
-        Spacing(edge.lattice_sd, edge.lattice_reach if edge.lattice_sd else 0.0, edge.lattice_own) + spacing
-    )
+    best_S, own_grid = optimum(region, row)
     return _estimate(
         sign * (np.array(edge.values_S) - best_S),
-        whole,
+        edge.grid + own_grid,
         lower=edge.lower_bound or edge.upper_bound,
         upper=False,
     )
 
 
-def _estimate(value_S: Floats, spacing: Spacing, *, lower: bool, upper: bool) -> Estimate:
+def _estimate(value_S: Floats, grid: GridError, *, lower: bool, upper: bool) -> Estimate:
     return Estimate(
         tuple(value_S.tolist()),
-        spacing.sd,
+        grid,
         lower,
         upper,
-        lattice_reach=spacing.reach,
-        lattice_own=spacing.own,
     )

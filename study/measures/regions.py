@@ -9,12 +9,23 @@ import numpy as np
 
 from search_spaces import decades
 from study.measures.arrays import Flags, Floats
-from study.measures.edges import Extent, Spacing, extent, profile_spacing
-from study.measures.estimate import Estimate
+from study.measures.edges import Extent, extent, profile_spacing
+from study.measures.estimate import Estimate, GridError
 from study.measures.landscape import DIVERGED, Landscape
 from study.measures.reference import log_odds, way
 from study.measures.reference import reference_scores as reference_scores
 from study.spec.tolerances import Tolerances
+
+LR, WEIGHT_DECAY = "lr", "weight decay"
+"""The axes of a grid."""
+
+
+@dataclass(frozen=True)
+class Border:
+    """A border of the grid: the `low` or `high` end of the axis `lr` or `weight decay`."""
+
+    end: str
+    axis: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Region:
     along_wd: Extent
     best: int
     max_lr_W: tuple[float | None, ...]
-    censored: tuple[str, ...]
+    censored: tuple[Border, ...]
     optimistic: bool
 
     @cached_property
@@ -106,11 +117,11 @@ def measured_region(
     censored = (
         touched(anyhow_WL[positive])
         if positive.any()
-        else tuple(side for side in touched(anyhow_WL) if side.endswith("lr"))
+        else tuple(border for border in touched(anyhow_WL) if border.axis == LR)
     )
     along_lr = extent(inside_SWL, np.log10(landscape.lr), lr_decades, margin_SWL)
     inner = along_lr.rows(np.flatnonzero(positive)) if positive.any() else along_lr
-    lr_spacing = inner.spacing(wd_decades[positive]) if positive.any() else Spacing()
+    lr_spacing = inner.spacing(wd_decades[positive]) if positive.any() else GridError()
     length_SW = along_lr.length_SR[:, positive]
     return Region(
         landscape,
@@ -123,7 +134,7 @@ def measured_region(
             lr_spacing + profile_spacing(length_SW, weight_decay),
             bool(censored),
         ),
-        lr_width=size(*inner.median(), "low lr" in censored or "high lr" in censored),
+        lr_width=size(*inner.median(), any(border.axis == LR for border in censored)),
         best=best_cell(landscape)[1],
         along_wd=extent(
             np.moveaxis(inside_SWL[:, positive], 1, 2), weight_decay, wd_decades[positive], margin_SLW
@@ -137,15 +148,13 @@ def measured_region(
     )
 
 
-def size(value_S: Floats, spacing: Spacing, lower_bound: bool) -> Estimate:
+def size(value_S: Floats, grid: GridError, lower_bound: bool) -> Estimate:
     """A length or an area: it cannot be negative, and may be larger where the region runs out of the grid."""
     return Estimate(
         tuple(value_S.tolist()),
-        spacing.sd,
+        grid,
         lower_bound,
         least=0.0,
-        lattice_reach=spacing.reach,
-        lattice_own=spacing.own,
     )
 
 
@@ -157,17 +166,17 @@ def axis_decades(landscape: Landscape) -> tuple[Floats, Floats, Flags]:
     return np.array(decades(landscape.lr)), wd_decades, positive
 
 
-def touched(inside_WL: Flags) -> tuple[str, ...]:
+def touched(inside_WL: Flags) -> tuple[Border, ...]:
     """The borders of the grid that a region touches."""
     if not inside_WL.any():
         return ()
     sides = {
-        "low lr": inside_WL[:, 0],
-        "high lr": inside_WL[:, -1],
-        "low weight decay": inside_WL[0],
-        "high weight decay": inside_WL[-1],
+        Border("low", LR): inside_WL[:, 0],
+        Border("high", LR): inside_WL[:, -1],
+        Border("low", WEIGHT_DECAY): inside_WL[0],
+        Border("high", WEIGHT_DECAY): inside_WL[-1],
     }
-    return tuple(name for name, side in sides.items() if side.any())
+    return tuple(border for border, side in sides.items() if side.any())
 
 
 def best_cell(landscape: Landscape) -> tuple[int, int]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from study.measures.arrays import Floats
 from study.measures.divergence import jumps
-from study.measures.edges import Spacing, profile_spacing
-from study.measures.estimate import Estimate
+from study.measures.edges import profile_spacing
+from study.measures.estimate import Estimate, GridError
 from study.measures.evidence import Evidence, along, missing_seeds
 from study.measures.landscape import DIVERGED, Landscape
-from study.measures.regions import Region, best_cell
+from study.measures.regions import LR, Region, best_cell
 
 
 def constant_axes(evidence: Evidence, method: str) -> dict[str, list[Landscape]]:
@@ -51,10 +51,10 @@ def shift(here: Evidence, there: Evidence, transform: str) -> Estimate | None:
     centres = [centre(found) for found in regions]
     if not all(np.isfinite(found).all() for found in centres):
         return None
-    cut = any(side.endswith(" lr") for found in regions for side in found.censored)
+    cut = any(border.axis == LR for found in regions for border in found.censored)
     return Estimate(
         tuple((centres[1] - centres[0]).tolist()),
-        math.hypot(*(found.lr_width.lattice_sd / 2 for found in regions)),
+        GridError(math.hypot(*(found.lr_width.grid.sd / 2 for found in regions))),
         lower_bound=cut,
     )
 
@@ -73,7 +73,7 @@ def absolute(moved: Estimate) -> Estimate:
     Staying within a band has two sides; the one that the mean lies on is the harder one, so that testing it is testing both.
     """
     return (
-        Estimate(tuple(-value for value in moved.values_S), moved.lattice_sd, moved.lower_bound)
+        Estimate(tuple(-value for value in moved.values_S), moved.grid, moved.lower_bound)
         if moved.mean < 0
         else moved
     )
@@ -96,24 +96,22 @@ def lr_sensitivity(landscape: Landscape) -> Estimate:
     )
     row_SW = (loss - loss.min(axis=2, keepdims=True)).mean(axis=2)
     positive = np.array(landscape.weight_decay) > 0
-    spacing = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(
+    grid = jumps(landscape, np.ones(len(landscape.lr), dtype=bool), jump_W) + mean_spacing(
         row_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive])
     )
     return Estimate(
         tuple(row_SW.mean(axis=1).tolist()),
-        spacing.sd,
+        grid,
         least=0.0,
-        lattice_reach=spacing.reach,
-        lattice_own=spacing.own,
     )
 
 
-def mean_spacing(value_SX: Floats, at_X: Floats) -> Spacing:
+def mean_spacing(value_SX: Floats, at_X: Floats) -> GridError:
     """The spacing's error of a mean along an axis."""
     return (
         profile_spacing(value_SX, at_X) * (1 / (len(at_X) * float(np.diff(at_X).mean())))
         if len(at_X) > 1
-        else Spacing()
+        else GridError()
     )
 
 
@@ -121,11 +119,9 @@ def wd_sensitivity(landscape: Landscape, column: int | None = None) -> Estimate:
     """The same along weight decay, at one learning rate: by default the one that is best on the seeds' mean [loss units]."""
     loss_SW = landscape.clamped_loss_SWL[:, :, best_cell(landscape)[1] if column is None else column]
     positive = np.array(landscape.weight_decay) > 0
-    spacing = mean_spacing(loss_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
+    grid = mean_spacing(loss_SW[:, positive], np.log10(np.array(landscape.weight_decay)[positive]))
     return Estimate(
         tuple((loss_SW - loss_SW.min(axis=1, keepdims=True)).mean(axis=1).tolist()),
-        spacing.sd,
+        grid,
         least=0.0,
-        lattice_reach=spacing.reach,
-        lattice_own=spacing.own,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from study.measures.estimate import Estimate
 from study.papers.recipes import differences, images_of
@@ -99,8 +99,8 @@ def _row(
             :, landscape.weight_decay.index(table.recipe.weight_decay), landscape.lr.index(table.recipe.lr)
         ]
     )
-    done = [cell for cell in cells if cell is not None and cell.outcome in ("finished", "diverged")]
-    finished = [cell for cell in done if cell.outcome == "finished"]
+    done = [cell for cell in cells if cell is not None and not cell.failed]
+    finished = [cell for cell in done if cell.finished]
     last, best = (
         _estimate([getattr(cell, name) for cell in finished]) for name in ("metric_final", "metric_best")
     )
@@ -155,38 +155,3 @@ def agreement_of(estimate: Estimate, value: float, decimals: int, confidence: fl
     if distance <= half + rounding:
         return AGREES if math.isfinite(half) else UNDECIDED
     return DISAGREES if half > 0 and distance > half * math.sqrt(estimate.n + 1) + rounding else UNDECIDED
-
-
-def plain_values(analysis: Analysis, table: PublishedTable) -> dict[str, Any]:
-    """A table as `--json` has it."""
-    confidence = analysis.plan.spec.region.confidence
-    about = {name: value for name, value in asdict(table).items() if name != "rows"}
-    return about | {
-        "rule": RULE,
-        "confidence": confidence,
-        "rows": [_plain(row, confidence) for row in rows(analysis, table)],
-    }
-
-
-def _plain(row: Row, confidence: float) -> dict[str, Any]:
-    measured = {
-        name: None
-        if one is None
-        else {"estimate": one.mean, "interval": one.interval(confidence), "per_seed": one.values_S}
-        for name, one in (("last", row.last), ("best", row.best))
-    }
-    facts = {
-        "setting": row.setting,
-        "n_seeds": row.n_seeds,
-        **measured,
-        "agreement": row.agreement,
-        "reason": row.reason,
-        "differences": row.differences,
-    }
-    return {
-        "model": row.published.model,
-        "method": row.published.method,
-        "transform": row.published.transform,
-        "published": row.published.value,
-        **facts,
-    }

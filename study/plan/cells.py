@@ -15,6 +15,7 @@ from study.plan.job import Job
 from study.spec.choice import Choice
 from study.spec.conditions import Condition
 from study.spec.model import StudySpec
+from tracking import OUTCOMES
 
 REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
 """Seconds per example and cell in a fused run on one core of a two-core machine, per model; only for a first estimate."""
@@ -167,7 +168,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
 def counted(keys: Iterable[str], outcomes: Mapping[str, str]) -> dict[str, int]:
     """How many of these cells ended how; those without an outcome are pending."""
     found = Counter(outcomes.get(key, "pending") for key in keys)
-    return {name: found.get(name, 0) for name in ("finished", "diverged", "failed", "pending")}
+    return {name: found.get(name, 0) for name in (*OUTCOMES, "pending")}
 
 
 def estimate_seconds(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -13,16 +12,15 @@ from rich.table import Table
 from study.analysis import Analysis
 from study.comparison import SideBySide
 from study.home import DEFAULT_HOME, Home
+from study.launched import Launch
 from study.measures.catalogue import MEASURES, measured, unit_of
-from study.measures.estimate import exponential, worded
+from study.measures.estimate import Missing, exponential, worded
 from study.measures.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE
 from study.papers.agreement import RULE, rows
 from study.papers.tables import PublishedTable
 from study.report.claims_page import claimed, shown_estimate
 from study.report.durations import clock
-
-if TYPE_CHECKING:
-    from study.run.launch import Launch
+from study.stored import Shown
 
 SHOWN = (
     "trained lr width (own best)",
@@ -50,7 +48,7 @@ def claims_table(analysis: Analysis) -> Group:
     needs: dict[str, str] = {}
     for claim in analysis.claims:
         if claim.estimate is None:
-            needs[claim.id] = claim.reason.removeprefix("not decidable by this study: ").removesuffix(".")
+            needs[claim.id] = claim.missing or claim.reason.removesuffix(".")
             continue
         row = [
             claim.id,
@@ -90,7 +88,7 @@ def regions_table(analysis: Analysis) -> Group:
     for case in analysis.cases:
         piece, name = case.evidence, case.landscape.transform
         answers = [measured(case, measure) for measure in SHOWN]
-        missing |= {answer for answer in answers if isinstance(answer, str)}
+        missing |= {answer.reason for answer in answers if isinstance(answer, Missing)}
         shares = next(
             (
                 one.shares
@@ -103,7 +101,7 @@ def regions_table(analysis: Analysis) -> Group:
             *([piece.setting] if several else []),
             name,
             str(len(case.landscape.seeds)),
-            *("–" if isinstance(one, str) else worded(one, confidence, digits=".2f") for one in answers),
+            *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
         ]
         table.add_row(
             *map(escape, row),
@@ -119,13 +117,13 @@ def measures_table(analysis: Analysis) -> Group:
     several = len(analysis.evidence) > 1
     for name in MEASURES:
         found = [(case, measured(case, name)) for case in analysis.cases]
-        reasons = {answer for _, answer in found if isinstance(answer, str)}
-        if all(isinstance(answer, str) for _, answer in found):
+        reasons = {answer.reason for _, answer in found if isinstance(answer, Missing)}
+        if all(isinstance(answer, Missing) for _, answer in found):
             blocks.append(f"{name}: {'; '.join(sorted(reasons))}")
             continue
         table = Table(box=None, pad_edge=False, show_header=False)
         for case, answer in found:
-            shown = answer if isinstance(answer, str) else worded(answer, confidence)
+            shown = answer.reason if isinstance(answer, Missing) else worded(answer, confidence)
             table.add_row(
                 "  ",
                 *([case.evidence.setting] if several else []),
@@ -195,10 +193,12 @@ def comparison_table(comparison: SideBySide, confidence: float) -> Group:
         table.add_column(escape(name), overflow="fold")
     missing: dict[str, list[str]] = {}
     for one in comparison.measures:
-        if isinstance(one.difference, str):
-            missing.setdefault(one.difference, []).append(one.measure)
+        if isinstance(one.difference, Missing):
+            missing.setdefault(one.difference.reason, []).append(one.measure)
             continue
-        sides = [side if isinstance(side, str) else worded(side, confidence) for side in (one.a, one.b)]
+        sides = [
+            side.reason if isinstance(side, Missing) else worded(side, confidence) for side in (one.a, one.b)
+        ]
         ratio = worded(one.ratio, confidence, exponential) if one.ratio else ""
         table.add_row(
             f"{one.measure} \\[{one.unit}]", *map(escape, (*sides, worded(one.difference, confidence), ratio))
@@ -293,22 +293,6 @@ def dashboard_lines(analysis: Analysis, home: Home) -> list[str]:
     ]
 
 
-def summary(ended: Launch) -> dict[str, Any]:
-    """How a launch ended, as plain values."""
-    return {
-        "study": ended.analysis.plan.spec.name,
-        "cells": len(ended.analysis.plan.cells),
-        **ended.analysis.counts,
-        "trained_now": ended.trained,
-        "interrupted": ended.interrupted,
-        "failures": [failure.reason for failure in ended.failures],
-        "mlflow_runs": ended.mlflow_runs,
-        "mlflow_trouble": ended.trouble,
-        "exports": str(ended.exports),
-        "seconds": round(ended.seconds, 2),
-    }
-
-
 def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
     """The last words of a launch."""
     counts = ended.analysis.counts
@@ -316,7 +300,7 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
         f"{ended.trained} cells trained in {clock(ended.seconds)}; "
         + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     ]
-    lines += [f"failed tile: {escape(failure.reason)}" for failure in ended.failures[:3]]
+    lines += [f"failed tile: {escape(reason)}" for reason in ended.failures[:3]]
     where = "" if home == DEFAULT_HOME else f" --home {home}"
     if ended.interrupted:
         return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}{where}"]
@@ -331,3 +315,9 @@ def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
         f"MLflow has {ended.mlflow_runs} cells"
         + (f"; to browse them: study ui{where}" if ended.own_tracker else ""),
     ]
+
+
+def shown_line(shown: Shown) -> str:
+    """How much of a study its tracker has."""
+    trouble = f"; {escape(shown.trouble)}; run it again when MLflow is reachable" if shown.trouble else ""
+    return f"{shown.study}: MLflow has {shown.runs} of {shown.stored} stored cells{trouble}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from study.claims import stress
+from study.claims.catalogue import stress
 from study.errors import UserError
 from study.measures.arrays import Flags, Floats
 from study.measures.dynamics import Series, curve, series

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.file_names import file_name
+from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
 from study.report.difference_map import say
 from study.report.heatmaps import canvas, save, wrapped
@@ -23,8 +24,8 @@ COLUMNS = 3
 """Most panels side by side."""
 NAMED_LAYERS = 8
 """Up to so many layers are named; more are told by their colours, from the first to the last."""
-UNRECORDED = "takes recorded dynamics (budget: dynamics)"
-UNTRAINED = "takes trained cells"
+UNRECORDED = Missing("needs recorded dynamics (budget: dynamics)")
+UNTRAINED = Missing("needs trained cells")
 TITLE = 40
 """Characters in a line above a panel."""
 LINE = 0.17
@@ -37,7 +38,7 @@ Looks = Mapping[str, dict[str, Any]]
 """How the line of each name looks."""
 
 
-def layer_std(group: Sequence[Track]) -> Figure | str:
+def layer_std(group: Sequence[Track]) -> Figure | Missing:
     """Standard deviation of each weight's gradient before the transform, one panel per transform."""
     found = {track.label: track.layers("layer_std") for track in group}
     panels = {label: lines for label, lines in found.items() if visible(lines)}
@@ -58,7 +59,7 @@ def layer_std(group: Sequence[Track]) -> Figure | str:
     return figure
 
 
-def global_std(group: Sequence[Track]) -> Figure | str:
+def global_std(group: Sequence[Track]) -> Figure | Missing:
     """Standard deviation of all weights' gradients together, and the scale factor: the transform's own, or the ratio of norms after and before it."""
     quantities = {"deviation of all gradients": "grad_std", "scale factor (after / before)": "scale"}
     return beside(
@@ -68,14 +69,14 @@ def global_std(group: Sequence[Track]) -> Figure | str:
     )
 
 
-def exponents(group: Sequence[Track]) -> Figure | str:
+def exponents(group: Sequence[Track]) -> Figure | Missing:
     """Autoscale's scale factor, and that with exponents 1 and 2: as trained, or what they make of the deviations of autoscale's own run."""
     own = next(
         (track for track in group if track.landscape.method == "autoscale" and not track.landscape.constants),
         None,
     )
     if own is None:
-        return "takes the transform autoscale with its default constants"
+        return Missing("needs the transform autoscale with its default constants")
     lines = {f"{own.label}, trained": own.recorded("scale")}
     for p in (1.0, 2.0):
         trained = next(
@@ -94,7 +95,7 @@ def exponents(group: Sequence[Track]) -> Figure | str:
     return beside([own], {"scale factor a_t": lines}, "autoscale's scale factor with exponent 1 and 2")
 
 
-def score(group: Sequence[Track]) -> Figure | str:
+def score(group: Sequence[Track]) -> Figure | Missing:
     """The metric on the evaluation images."""
     name = group[0].landscape.metric_name
     return beside(
@@ -106,7 +107,7 @@ def score(group: Sequence[Track]) -> Figure | str:
     )
 
 
-FIGURES: dict[str, Callable[[Sequence[Track]], Figure | str]] = {
+FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
     "layer-std": layer_std,
     "global-std": global_std,
     "scale-exponents": exponents,
@@ -129,14 +130,14 @@ def draw_figures(
         setting = "-".join(part for part in group[0].landscape.setting if part)
         for name, draw in FIGURES.items():
             found = draw(group)
-            if isinstance(found, str):
-                missing[f"{name} of {setting}"] = found
+            if isinstance(found, Missing):
+                missing[f"{name} of {setting}"] = found.reason
             else:
                 written += save(found, folder, file_name(f"{name}-{setting}"))
     return written, missing
 
 
-def lacking(group: Sequence[Track]) -> str:
+def lacking(group: Sequence[Track]) -> Missing:
     """Why no number of gradients and steps is there: the spec asks for none, no cell is trained yet, or none was finite."""
     origin = group[0].landscape.origin
     if origin is not None and not origin.condition.budget.dynamics:
@@ -144,7 +145,7 @@ def lacking(group: Sequence[Track]) -> str:
     if all((track.outcome_S == PENDING).all() for track in group):
         return UNTRAINED
     return (
-        "takes finite numbers: the cells ended before one was recorded"
+        Missing("needs finite numbers: the cells ended before one was recorded")
         if any(track.seen for track in group)
         else UNRECORDED
     )
@@ -177,8 +178,13 @@ def page(
 
 
 def beside(
-    group: Sequence[Track], panels: Mapping[str, Lines], title: str, *, log: bool = True, nothing: str = ""
-) -> Figure | str:
+    group: Sequence[Track],
+    panels: Mapping[str, Lines],
+    title: str,
+    *,
+    log: bool = True,
+    nothing: Missing | None = None,
+) -> Figure | Missing:
     """One panel per quantity with a line per name, and one legend."""
     if not any(visible(lines) for lines in panels.values()):
         return nothing or lacking(group)

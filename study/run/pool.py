@@ -18,15 +18,24 @@ Done = Callable[[list[CellRecord]], None]
 
 @dataclass(frozen=True)
 class Failure:
-    """A tile that could not be trained, and why."""
+    """A tile that could not be trained, and why.
+
+    Attributes:
+        out_of_memory: the machine had no memory left for it.
+    """
 
     job: Job
     reason: str
+    out_of_memory: bool = False
 
-    @property
-    def out_of_memory(self) -> bool:
-        """Whether the worker was ended because the machine had no memory left."""
-        return any(words in self.reason for words in ("OutOfMemory", "low on memory", "out of memory"))
+    @classmethod
+    def of(cls, job: Job, error: BaseException) -> Failure:
+        """The failure that an exception was."""
+        reason = cause(error)
+        # The only place where a reason's words are looked at. They are Ray's and torch's own: a worker that the
+        # system ended for want of memory leaves no exception of a type that would say so, just a text in Tune's file.
+        words = ("OutOfMemory", "low on memory", "out of memory")
+        return cls(job, reason, any(one in reason for one in words))
 
 
 class Pool(Protocol):
@@ -62,7 +71,7 @@ class LocalPool:
             except (
                 Exception
             ) as error:  # as on a worker: one tile that cannot be trained must not end the others
-                failures.append(Failure(job, cause(error)))
+                failures.append(Failure.of(job, error))
             else:
                 done(found)
         return failures

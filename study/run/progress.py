@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from study.report.durations import clock
-from tracking import CellRecord
+from tracking import DIVERGED, EVIDENCE, CellRecord, Mirror
 
 EVERY = 5.0
 """Seconds between two plain lines."""
 
 
 class Display:
-    """Cells done, diverged, pending, cells/s and time left; beside them how many runs the tracker has yet to get."""
+    """Cells done, diverged, pending, cells/s and time left; beside them how many runs the tracker has yet to get.
 
-    def __init__(
-        self,
-        console: Console,
-        done: int,
-        diverged: int,
-        waiting: Callable[[], int],
-        trouble: Callable[[], str | None],
-    ) -> None:
-        self._console, self._waiting, self._trouble = console, waiting, trouble
-        self.total, self.done, self.diverged, self.trained = done, done, diverged, 0
+    Args:
+        stored: outcomes of the cells that are stored already, by key.
+    """
+
+    def __init__(self, console: Console, stored: Mapping[str, str], mirror: Mirror) -> None:
+        self._console, self._mirror = console, mirror
+        self.total = self.done = sum(outcome in EVIDENCE for outcome in stored.values())
+        self.diverged = sum(outcome == DIVERGED for outcome in stored.values())
+        self.trained = 0
         self._started = time.monotonic()
         self._printed = 0.0
         self._bar = Progress(
@@ -39,7 +38,7 @@ class Display:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(self.line(), total=max(done, 1), completed=done)
+        self._task = self._bar.add_task(self.line(), total=max(self.done, 1), completed=self.done)
 
     def __enter__(self) -> Display:
         self._bar.start()
@@ -59,7 +58,7 @@ class Display:
         """Count a finished tile."""
         self.done += len(records)
         self.trained += len(records)
-        self.diverged += sum(record.outcome == "diverged" for record in records)
+        self.diverged += sum(record.diverged for record in records)
         self.refresh(force=self.done == self.total)
 
     def refresh(self, force: bool = False) -> None:
@@ -76,7 +75,7 @@ class Display:
         rate = self.trained / elapsed if elapsed > 0 else 0.0
         pending = self.total - self.done
         left = f", {clock(pending / rate)} left" if pending and rate else ""
-        waiting, trouble = self._waiting(), self._trouble()
+        waiting, trouble = self._mirror.waiting, self._mirror.trouble
         tracker = (
             f"; MLflow is away, training goes on ({trouble})"
             if trouble

@@ -1,4 +1,7 @@
-"""Tiles sent to workers: through Ray Tune to a pool, or one after another in this process. The only file that imports Ray."""
+"""Tiles sent through Ray Tune to a pool of workers. The only file that imports Ray.
+
+Importing it takes seconds, and Ray reads its environment then: `ray_environment.prepare` comes first.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
 
 from study.errors import PoolError, UserError
 from study.plan.job import Job
@@ -34,9 +41,6 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
         kept: where tiles are kept while they train; a folder that all workers see lets any of them go on with a lost tile.
         address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
     """
-    prepare(alone=address is None)
-    import ray
-
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is told with its tile, in words
 
     started = not ray.is_initialized()
@@ -47,7 +51,7 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
         except Exception as error:
             raise PoolError(
-                f"Ray cannot be had at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here"
+                f"cannot connect to Ray at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here"
             ) from error
     gpus = workers.gpus_per_worker
     if gpus is None:
@@ -74,7 +78,7 @@ def check_reachable(address: str | None) -> None:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError as error:
             raise PoolError(
-                f"Ray cannot be had at {address} ({error.strerror or error}); start it, name another --address, or train with --here"
+                f"cannot connect to Ray at {address} ({error.strerror or error}); start it, name another --address, or train with --here"
             ) from None
 
 
@@ -107,99 +111,122 @@ class RayPool:
 
     def width(self, job: Job) -> int:
         """How many cells like these one worker best trains together, measured on a worker."""
-        import ray
-
-        task = ray.remote(num_cpus=self._workers.cpus_per_worker, num_gpus=self._gpus)(measured_on_worker)
-        return int(ray.get(task.remote(job, self._workers.cpus_per_worker, self._device)))
+        threads = self._workers.cpus_per_worker
+        task = ray.remote(num_cpus=threads, num_gpus=self._gpus)(measured_on_worker)
+        return int(ray.get(task.remote(job, threads, self._device)))
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
-        import ray
-        from ray import tune
-        from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+        """Train tiles on the workers; `done` is called in this process, tile by tile.
 
-        workers, kept, gpus, device = self._workers, self._kept, self._gpus, self._device
-        broken: list[LedgerError | PoolError] = []
-
-        class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
-            """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost."""
-
-            def __init__(self) -> None:
-                self._looked = time.monotonic()
-
-            def on_trial_result(
-                self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-            ) -> None:
-                try:
-                    done(
-                        pickle.loads(bytes.fromhex(result.pop("records")))
-                    )  # written by our own worker, inside the cluster
-                except LedgerError as error:
-                    broken.append(error)  # what Tune raises of it no longer says what is wrong
-                    raise
-
-            def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-                """Tune waits for ever for a machine that does not come back; a cluster without any ends the run."""
-                if time.monotonic() - self._looked > LOOK_EVERY:
-                    self._looked = time.monotonic()
-                    if not any(node["Alive"] for node in ray.nodes()):
-                        broken.append(
-                            PoolError(
-                                "Ray gave out (no machine of the cluster is left); what finished is stored: run the same command again"
-                            )
-                        )
-                        raise broken[-1]
-
-            def __reduce__(self) -> Any:
-                """Tune stores its callbacks for a restore, which this project does not use: the ledger is what a restart starts from."""
-                return Callback, ()
-
-        class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
-            """A worker: keeps torch and the data loaded, and trains one tile after another."""
-
-            def setup(self, config: dict[str, Any]) -> None:
-                import torch
-
-                torch.set_num_threads(workers.cpus_per_worker)
-                self.job = unpacked(config["tile"])
-
-            def reset_config(self, new_config: dict[str, Any]) -> bool:
-                self.job = unpacked(new_config["tile"])
-                return True
-
-            def step(self) -> dict[str, Any]:
-                return {"done": True, "records": pickle.dumps(run_job(self.job, device, kept)).hex()}
-
-            def save_checkpoint(self, checkpoint_dir: str) -> None:
-                """A tile is the unit of work; there is nothing to keep of half a tile."""
-
+        Raises:
+            PoolError: Ray stopped. LedgerError: `done` could not store a tile.
+        """
+        to_ledger = ToLedger(done)
+        config = {
+            "tile": tune.grid_search([packed(job) for job in jobs]),
+            "threads": self._workers.cpus_per_worker,
+            "device": self._device,
+            "kept": [str(self._kept.folder), self._kept.every],
+        }
+        resources = {"cpu": self._workers.cpus_per_worker, "gpu": self._gpus}
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
             tuner = Tuner(
-                tune.with_resources(TileTrainable, {"cpu": workers.cpus_per_worker, "gpu": gpus}),
-                param_space={"tile": tune.grid_search([pickle.dumps(job).hex() for job in jobs])},
+                tune.with_resources(TileTrainable, resources),
+                param_space=config,
                 tune_config=TuneConfig(
                     reuse_actors=True, trial_name_creator=lambda trial: f"tile-{trial.trial_id}"
                 ),
                 run_config=RunConfig(
                     name="tiles",
                     storage_path=str(Path(scratch)),
-                    callbacks=[ToLedger()],
-                    failure_config=FailureConfig(max_failures=workers.retries),
+                    callbacks=[to_ledger],
+                    failure_config=FailureConfig(max_failures=self._workers.retries),
                     verbose=0,
                 ),
             )
             try:
                 results = tuner.fit()
             except Exception as error:
-                if broken:
-                    raise broken[0] from None
+                if to_ledger.broken is not None:
+                    raise to_ledger.broken from None
                 raise PoolError(
-                    f"Ray gave out ({cause(error)}); what finished is stored: run the same command again"
+                    f"Ray stopped ({cause(error)}); what finished is stored: run the same command again"
                 ) from error
         return [
-            Failure(unpacked(result.config["tile"]), cause(result.error))
+            Failure.of(unpacked(result.config["tile"]), result.error)
             for result in results
             if result.error is not None
         ]
+
+
+class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
+    """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost.
+
+    Attributes:
+        broken: what ended the run, if it was the ledger or the cluster. What Tune raises of it no longer says so.
+    """
+
+    def __init__(self, done: Done) -> None:
+        self.broken: LedgerError | PoolError | None = None
+        self._done = done
+        self._looked = time.monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        try:
+            self._done(
+                pickle.loads(bytes.fromhex(result.pop("records")))
+            )  # our own worker's, in this cluster
+        except LedgerError as error:
+            self.broken = error
+            raise
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune waits for ever for a machine that does not come back; a cluster without any ends the run."""
+        if time.monotonic() - self._looked <= LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        if not any(node["Alive"] for node in ray.nodes()):
+            self.broken = PoolError(
+                "Ray stopped (no machine of the cluster is left); what finished is stored: "
+                "run the same command again"
+            )
+            raise self.broken
+
+    def __reduce__(self) -> Any:
+        # Tune stores its callbacks for a restore. This project never restores: a restart begins at the ledger,
+        # and `done` holds an open database, which cannot be pickled.
+        return Callback, ()
+
+
+class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
+    """A worker: keeps torch and the data loaded, and trains one tile after another."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        import torch
+
+        torch.set_num_threads(config["threads"])
+        self._take(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._take(new_config)
+        return True
+
+    def _take(self, config: dict[str, Any]) -> None:
+        folder, every = config["kept"]
+        self._job, self._device, self._kept = (
+            unpacked(config["tile"]),
+            config["device"],
+            Kept(Path(folder), every),
+        )
+
+    def step(self) -> dict[str, Any]:
+        # Tune logs results as JSON where a user has loggers on: records travel as text.
+        return {"done": True, "records": pickle.dumps(run_job(self._job, self._device, self._kept)).hex()}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """A tile is the unit of work; there is nothing to keep of half a tile."""
 
 
 def measured_on_worker(job: Job, threads: int, device: str) -> int:
@@ -210,28 +237,11 @@ def measured_on_worker(job: Job, threads: int, device: str) -> int:
     return measure_width(job, device)
 
 
+def packed(job: Job) -> str:
+    """A job as text, which is what a configuration of Tune holds."""
+    return pickle.dumps(job).hex()
+
+
 def unpacked(text: str) -> Job:
-    job: Job = pickle.loads(bytes.fromhex(text))  # made by `RayPool.train` in the same cluster
+    job: Job = pickle.loads(bytes.fromhex(text))  # made by `packed` in the same cluster
     return job
-
-
-def prepare(alone: bool) -> None:
-    """Set what Ray reads from the environment when it is imported; what the user has set stays.
-
-    Args:
-        alone: Ray is started on this machine only.
-    """
-    settings = {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # one record per cell is enough
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C reaches us
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of data begin where the launch began
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
-    if alone:
-        # Ray replaces the loopback address by the machine's own wherever clusters are enabled, and then listens on every
-        # interface, where an open port lets anybody run code.
-        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)

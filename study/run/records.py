@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.measures.dynamics import LAYERS, SERIES
 from study.plan.job import Job
-from tracking import CellRecord
+from tracking import FAILED, CellRecord
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +90,7 @@ def failed_records(job: Job, reason: str) -> list[CellRecord]:
             weight_decay=cell.weight_decay,
             seed=cell.seed,
             setting=cell.setting,
-            outcome="failed",
+            outcome=FAILED,
             reason=reason,
             diverged_step=None,
             steps=0,

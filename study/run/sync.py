@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from study.analysis import Analysis
 from study.errors import UserError
@@ -19,42 +18,12 @@ from study.plan.cells import Plan, make_plan
 from study.run.progress import EVERY
 from study.spec.model import StudySpec
 from study.spec.read import marks, parse_spec
-from tracking import Ledger, LedgerError, Mirror
+from study.stored import Shown
+from tracking import EVIDENCE, Ledger, LedgerError, Mirror
 
+log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from tracking.mlflow_store import MlflowStore
-
-EVIDENCE = ("finished", "diverged")
-"""Outcomes that are shown and never trained again; a failed cell is tried again."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How much of a study its tracker has: `runs` of `stored` cells, and what was wrong."""
-
-    study: str
-    stored: int
-    runs: int
-    trouble: str | None
-
-    @property
-    def complete(self) -> bool:
-        return self.runs == self.stored and self.trouble is None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "study": self.study,
-            "stored": self.stored,
-            "mlflow_runs": self.runs,
-            "mlflow_trouble": self.trouble,
-            "complete": self.complete,
-        }
-
-    def line(self) -> str:
-        """In words."""
-        return f"{self.study}: MLflow has {self.runs} of {self.stored} stored cells" + (
-            f"; {escape(self.trouble)}; run it again when MLflow is there" if self.trouble else ""
-        )
 
 
 @contextmanager
@@ -155,6 +124,7 @@ def conclude(
     from study.measures.importance import store
     from study.report.export import export
 
+    log.info("analysing %d stored cells of %s", len(analysis.stored), analysis.plan.spec.name)
     console.print("analysing", highlight=False)
     folder = home.exports(analysis.plan.spec.name)
     storage = home.optuna(analysis.plan.spec.name)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from study.measures.edges import SHARED, Side, extent, profile_spacing, shared
-from study.measures.estimate import Estimate
+from study.measures.estimate import Estimate, GridError
 from tests.tools.calibration import coverage, power, tables, twins
 from tests.tools.regimes import REGIMES
 
@@ -56,10 +56,10 @@ def side(position: list[list[float]], doubt: float = 1.0) -> Side:
 def test_one_edge_is_uniform_and_two_are_not() -> None:
     """Seeds that agree on the gap of one edge leave it anywhere in it: 95 % of the gap's length; two edges add up as a triangle does."""
     one = side([[1.0], [1.0], [1.0]]).spacing(np.ones(1))
-    low, high = Estimate((1.0,) * 3, one.sd, lattice_reach=one.reach).interval(0.95) or (0, 0)
+    low, high = Estimate((1.0,) * 3, GridError(one.sd, one.reach)).interval(0.95) or (0, 0)
     assert high - low == pytest.approx(0.95 * 0.5)
     both = one + one
-    low, high = Estimate((1.0,) * 3, both.sd, lattice_reach=both.reach).interval(0.95) or (0, 0)
+    low, high = Estimate((1.0,) * 3, GridError(both.sd, both.reach)).interval(0.95) or (0, 0)
     assert high - low == pytest.approx(2 * 0.5 * (1 - np.sqrt(0.05)), rel=0.03)
 
 

@@ -17,7 +17,7 @@ from study.claims.verdicts import Claim
 from study.errors import UserError
 from study.home import Home
 from study.measures.evidence import gather
-from study.measures.regions import best_cell
+from study.measures.regions import Border, best_cell
 from study.plan.cells import make_plan
 from study.report.claims_page import shown_estimate
 from study.spec.choice import label
@@ -73,7 +73,7 @@ def test_a_border_that_one_seed_touches_makes_a_bound() -> None:
     found = evidence(replace(base, outcome_SWL=touching, metric_SWL=metric)).regions["none", "trained", "own"]
     assert not found.inside_WL[:, 0].any()
     assert found.lr_width.lower_bound
-    assert "low lr" in found.censored
+    assert Border("low", "lr") in found.censored
 
 
 def test_bounds_are_printed() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Comparison, Finding, Question, holm, judge
-from study.measures.estimate import Estimate, difference, ratio
+from study.measures.estimate import Estimate, GridError, difference, ratio
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -28,7 +28,7 @@ def test_interval_of_one_seed_is_none() -> None:
 
 def test_p_is_where_the_interval_touches() -> None:
     """The interval at confidence 1 - p has the threshold on its border."""
-    estimate = Estimate((1.0, 1.3, 0.8, 1.1), lattice_sd=0.1)
+    estimate = Estimate((1.0, 1.3, 0.8, 1.1), grid=GridError(0.1))
     p = estimate.p(0.5)
     low, _ = estimate.interval(1 - p) or (0, 0)
     assert low == pytest.approx(0.5, abs=1e-6)
@@ -38,7 +38,7 @@ def test_equal_values_without_lattice_decide_nothing() -> None:
     """Seeds that agree to the last digit show that a measure is coarse, not that it is exact: no threshold is excluded."""
     assert Estimate((2.0, 2.0, 2.0)).p(1.0) == 1.0
     assert Estimate((2.0, 2.0, 2.0)).p(2.0) == 1.0
-    assert Estimate((2.0, 2.0, 2.0), lattice_sd=0.1).p(1.0) < 1e-6
+    assert Estimate((2.0, 2.0, 2.0), grid=GridError(0.1)).p(1.0) < 1e-6
 
 
 def test_intervals_of_sizes_end_at_zero() -> None:
@@ -49,9 +49,9 @@ def test_intervals_of_sizes_end_at_zero() -> None:
 
 def test_pairs_and_bounds() -> None:
     """Differences and ratios are paired by seed, add up errors of the grid, and know which side is only a bound."""
-    a, b = Estimate((2.0, 4.0), 0.3, lower_bound=True), Estimate((1.0, 2.0), 0.4)
+    a, b = Estimate((2.0, 4.0), GridError(0.3), lower_bound=True), Estimate((1.0, 2.0), GridError(0.4))
     assert difference(a, b).values_S == (1.0, 2.0)
-    assert difference(a, b).lattice_sd == pytest.approx(0.5)
+    assert difference(a, b).grid.sd == pytest.approx(0.5)
     assert difference(a, b).lower_bound
     assert not difference(a, b).upper_bound
     assert difference(b, a).upper_bound

@@ -9,7 +9,7 @@ from study.claims import CLAIMS, judge_claims
 from study.measures.divergence import divergence_share
 from study.measures.landscape import DIVERGED, FINISHED, PENDING
 from study.measures.reference import reference_scores
-from study.measures.regions import best_cell
+from study.measures.regions import WEIGHT_DECAY, Border, best_cell
 from study.measures.sensitivity import lr_sensitivity
 from study.measures.tuning import tuned_score
 from tests.planting import LR, evidence, planted
@@ -21,7 +21,7 @@ def test_width_and_area_of_a_planted_band() -> None:
     assert region.lr_width.mean == pytest.approx(2.25, abs=0.01)
     assert region.area.mean == pytest.approx(9.0, abs=0.04)
     assert region.max_lr_W == (0.1,) * 4
-    assert set(region.censored) == {"low weight decay", "high weight decay"}
+    assert set(region.censored) == {Border("low", WEIGHT_DECAY), Border("high", WEIGHT_DECAY)}
     low, high = region.lr_width.interval(0.95) or (0, 0)
     assert low < 2.2 < high
 
@@ -30,7 +30,7 @@ def test_border_is_seen() -> None:
     """A band that runs out of the grid is a lower bound."""
     region = evidence(planted(-9, -1)).regions["none", "trained", "own"]
     assert region.lr_width.lower_bound
-    assert "low lr" in region.censored
+    assert Border("low", "lr") in region.censored
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

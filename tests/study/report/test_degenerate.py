@@ -34,18 +34,18 @@ CASES = {
     ),
     "two seeds": Case(WIDE.replace("seeds: 3", "seeds: 2"), words="needs at least 3"),
     "a single lr": Case(
-        WIDE.replace(LRS, "[1e-2]"), words="takes at least two learning rates; the study has 1"
+        WIDE.replace(LRS, "[1e-2]"), words="needs at least two learning rates; the study has 1"
     ),
     "one weight decay": Case(
-        WIDE.replace(DECAYS, "[1e-2]"), words="takes at least two weight decays above 0; the study has 1"
+        WIDE.replace(DECAYS, "[1e-2]"), words="needs at least two weight decays above 0; the study has 1"
     ),
     "weight decay 0 only": Case(
-        WIDE.replace(DECAYS, "[0]"), words="takes at least two weight decays above 0; the study has 0"
+        WIDE.replace(DECAYS, "[0]"), words="needs at least two weight decays above 0; the study has 0"
     ),
     "weight decay 0 beside others": Case(WIDE.replace(DECAYS, "[0, 1e-3, 1e-2, 1e-1]")),
     "one cell": Case(
         WIDE.replace(DECAYS, "[1e-2]").replace(LRS, "[1e-2]").replace("seeds: 3", "seeds: 1"),
-        words="takes at least two learning rates",
+        words="needs at least two learning rates",
     ),
     "everything diverged": Case(
         WIDE, score=lambda cell: None, words="the region is empty at this weight decay at some seed"

@@ -180,7 +180,7 @@ CASES = {
         text=TEXT.replace(", dynamics: 20", ""),
         dynamics=lambda cell: {},
         figures=1,
-        words="takes recorded dynamics (budget: dynamics)",
+        words="needs recorded dynamics (budget: dynamics)",
     ),
     "deviations of zero": Case(
         dynamics=lambda cell: (
@@ -190,10 +190,10 @@ CASES = {
     "without autoscale": Case(
         text=TEXT.replace(", autoscale, {name: autoscale, exponent: 1.0}", ", zscore"),
         figures=3,
-        words="takes the transform autoscale",
+        words="needs the transform autoscale",
     ),
     "a seed is missing": Case(skip=lambda cell: cell.seed == 2, code=3),
-    "nothing stored": Case(skip=lambda cell: True, figures=0, words="takes trained cells", code=3),
+    "nothing stored": Case(skip=lambda cell: True, figures=0, words="needs trained cells", code=3),
 }
 
 
@@ -238,7 +238,7 @@ def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
     """No cell yet: trained cells are asked for and not the dynamics that the spec has; cells that ended at once: finite numbers."""
     spec, home = store(TEXT, tmp_path, skip=lambda cell: True)
     found = draw_figures(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
-    assert set(found[1].values()) == {"takes trained cells"}
+    assert set(found[1].values()) == {"needs trained cells"}
     ended = tmp_path / "ended"
     ended.mkdir()
     spec, home = store(
@@ -248,7 +248,7 @@ def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
         lambda cell: seen(cell) | {name: [None] * 5 for name in ("grad_std", "scale")},
     )
     found = draw_figures(read(read_spec(spec), Home(Path(home))), ended / "out")
-    assert set(found[1].values()) == {"takes finite numbers: the cells ended before one was recorded"}
+    assert set(found[1].values()) == {"needs finite numbers: the cells ended before one was recorded"}
 
 
 def test_long_names_stay_apart(tmp_path: Path) -> None:

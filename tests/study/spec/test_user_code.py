@@ -21,11 +21,12 @@ from study.spec.model import StudySpec
 from study.spec.read import parse_spec
 from tests.command import answer, study
 from tests.conftest import TINY
-from tests.test_readme import BLOCKS
 from tests.tools import malformed
 
 OWN = {
-    text.splitlines()[0].removeprefix("# "): text for _, text in BLOCKS if text.startswith(("# my_", "# own"))
+    block.file: block.content
+    for block in blocks(ROOT / "study" / "README.md")
+    if block.file.startswith(("my_", "own"))
 }
 MODULES = [name for name in OWN if name.endswith(".py")]
 

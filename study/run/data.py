@@ -1,0 +1,34 @@
+"""The data and networks of a study, loaded before anything is written."""
+
+from __future__ import annotations
+
+from study.errors import UserError
+from study.plan.cells import settings
+from study.run.dry_run import rehearse
+from study.spec.build import fingerprint_of, workload_of
+from study.spec.model import StudySpec
+from study.spec.user_code import told
+
+
+def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
+    """Load every workload and return what stands for it in the keys of cells.
+
+    Raises:
+        UserError: a workload cannot be loaded, a model not be built, the batch is larger than the data, or a user's own code fails.
+    """
+    found = {}
+    for setting in {each.name: each for each in settings(spec)}.values():
+        try:
+            workload = workload_of(setting.workload, setting.model)
+            found[setting.name] = fingerprint_of(setting.workload, setting.model)
+        except Exception as error:  # a user's own workload may raise anything
+            raise UserError(
+                f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}"
+            ) from None
+        if spec.budget.batch_size > len(workload.train_x):
+            raise UserError(
+                f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that"
+            )
+    for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
+        rehearse(spec, setting, workload_of(setting.workload, setting.model))
+    return found

@@ -1,0 +1,147 @@
+"""The cells that a study lacks, on their way from the workers into the ledger."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
+from types import FrameType
+
+from search_spaces import Cell
+from study.home import Home
+from study.plan.cells import Plan
+from study.plan.job import Job
+from study.run.pool import Failure, Pool, in_this_process
+from study.run.progress import Display
+from study.run.ray_environment import prepare
+from study.run.records import failed_records
+from study.run.rounds import Rounds
+from study.run.tile import Kept
+from tracking import EVIDENCE, CellRecord, Ledger, Mirror
+
+log = logging.getLogger(__name__)
+FALLBACK = 8
+"""Cells per tile where the best number could not be measured."""
+
+
+class Training:
+    """Trains what is missing, round by round, and stores each tile as it ends.
+
+    Args:
+        here: train in this process instead of on Ray's workers.
+        address: an existing Ray cluster; None starts one on this machine.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        home: Home,
+        ledger: Ledger,
+        mirror: Mirror,
+        display: Display,
+        *,
+        here: bool = False,
+        address: str | None = None,
+    ) -> None:
+        self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
+        self._here, self._address = here, address
+        self.kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)
+        self.failures: list[Failure] = []
+
+    def run(self) -> None:
+        """Train every round until nothing is missing, or what is missing failed.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C, or SIGTERM; what finished is stored.
+            UserError, PoolError: there are no workers. LedgerError: the home cannot be written.
+        """
+        rounds = iter(Rounds(self._plan, self._ledger.get))
+        first = next(rounds, None)
+        # Starting Ray takes seconds: a study that lacks nothing must not wait for it.
+        if first is None or not self._missing(first):
+            return
+        with self._pool() as pool, stopped_like_ctrl_c():
+            for part in chain([first], rounds):
+                missing = self._missing(part)
+                self._display.expect(len(missing))
+                log.info("a round misses %d of its %d cells", len(missing), len(part.cells))
+                self.failures += self._train(part.jobs(missing, self._widths(missing, pool)), pool)
+
+    def _pool(self) -> AbstractContextManager[Pool]:
+        if self._here:
+            return in_this_process(self.kept)
+        prepare(alone=self._address is None)
+        from study.run.ray_pool import (
+            ray_pool,  # after the environment is set: Ray reads it when it is imported
+        )
+
+        return ray_pool(self._plan.spec.workers, self.kept, self._address)
+
+    def _missing(self, part: Plan) -> list[Cell]:
+        """The cells of a round that are not stored as evidence."""
+        outcomes = part.own(self._ledger.outcomes(part.settings))
+        return part.missing({key for key, outcome in outcomes.items() if outcome in EVIDENCE})
+
+    def _train(self, jobs: list[Job], pool: Pool) -> list[Failure]:
+        """Train tiles, those again in halves that did not fit into memory; store the rest as failed."""
+        failed = pool.train(jobs, self._done)
+        large = [
+            failure.job for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
+        ]
+        rest = [failure for failure in failed if failure.job not in large]
+        for failure in rest:
+            self._ledger.add(failed_records(failure.job, failure.reason))
+        if large:
+            rest += self._train([half for job in large for half in job.halves()], pool)
+        return rest
+
+    def _done(self, records: list[CellRecord]) -> None:
+        # The order is the promise: nothing is shown, and no checkpoint removed, before the ledger has it.
+        self._ledger.add(records)
+        self.kept.clear(records)
+        self._mirror.add(record.key for record in records)
+        self._display.add(records)
+        log.info("stored %d cells, first %s", len(records), records[0].key)
+
+    def _widths(self, missing: list[Cell], pool: Pool) -> dict[str, int]:
+        """Cells per tile, by the key of each setting that misses cells, in the plan's order."""
+        lacking = {cell.setting for cell in missing}
+        return {key: self._width(key, pool) for key in self._plan.settings if key in lacking}
+
+    def _width(self, key: str, pool: Pool) -> int:
+        """The spec's width, or the remembered one, or a measured one."""
+        if self._plan.spec.workers.tile is not None:
+            return self._plan.spec.workers.tile
+        job = self._plan.largest(key)
+        most = len(job.tile.cells)
+        width = self._ledger.width(key, pool.name, most)
+        if width is None:
+            try:
+                width = pool.width(job)
+            except Exception:
+                # Whatever breaks a measurement breaks tiles too, which have retries and keep their reason.
+                # The fallback is not remembered: the next launch measures again.
+                return min(FALLBACK, most)
+            self._ledger.note_width(key, pool.name, width, most)
+        log.info("setting %s trains %d of at most %d cells per tile on %s", key, width, most, pool.name)
+        return width
+
+
+@contextmanager
+def stopped_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, with which schedulers and containers stop a process, end the training as Ctrl-C does."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
