@@ -15,6 +15,7 @@ from study.claims import CLAIMS
 from study.errors import UserError
 from study.home import Home
 from study.plan.cells import make_plan
+from study.report.heatmaps import blocks
 from study.spec.build import transform_of
 from study.spec.choice import Choice
 from study.spec.model import StudySpec
@@ -24,7 +25,7 @@ from tests.conftest import TINY
 from tests.tools import malformed
 
 OWN = {
-    block.file: block.content
+    block.file: block.text
     for block in blocks(ROOT / "study" / "README.md")
     if block.file.startswith(("my_", "own"))
 }

@@ -1,0 +1,69 @@
+"""The pages of the repository, and the fenced blocks in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+ROOMS = ("search_spaces", "trainers", "tracking", "study", "docker", "tests")
+
+
+FRONT = ROOT / "README.md"
+
+
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(page for room in ROOMS for page in (ROOT / room).rglob("README.md")),
+]
+
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+FILE_NAME = re.compile(r"# ([\w-]+\.(?:yaml|py))\n")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page.
+
+    Attributes:
+        kind: the word after the fence. line: of the fence, counted from 1.
+        file: the name of the file that the block shows, from its first line; empty for any other block.
+    """
+
+    kind: str
+    text: str
+    line: int
+    file: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The command lines of a shell block, without their comments."""
+        lines = self.text.splitlines() if self.kind == "sh" else []
+        return [command for line in lines if (command := re.split(r"\s+#", line)[0].strip())]
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is something to run in it, beside what only names a tool."""
+        if self.kind == "sh":
+            return any(command.startswith("study ") for command in self.commands)
+        return self.kind in ("python", "yaml")
+
+
+@cache
+def blocks(page: Path) -> tuple[Block, ...]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        kind, content = match.groups()
+        named = FILE_NAME.match(content)
+        line = text.count("\n", 0, match.start()) + 1
+        found.append(Block(kind, content, line, named[1] if named else ""))
+    return tuple(found)
