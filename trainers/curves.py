@@ -57,6 +57,7 @@ def curves(
     metric_KC: Tensor,
     bad_parameters_C: list[int | None],
     loss_initial: float,
+    *,
     higher_is_better: bool,
     seconds: float,
     dynamics: Dynamics | None = None,
@@ -71,15 +72,12 @@ def curves(
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
             if dynamics is not None:
                 dynamics.end(c, end[1])
-    loss_KC = torch.stack(
-        [torch.full_like(loss_TC[0], loss_initial)]
-        + [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)]
-    )
-    best_C = (
-        torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0)
-        if higher_is_better
-        else torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
-    )
+    means = [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)]
+    loss_KC = torch.stack([torch.full_like(loss_TC[0], loss_initial), *means])
+    if higher_is_better:
+        best_C = torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0)
+    else:
+        best_C = torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
     return Curves(
         step_K=step_K,
         loss_KC=loss_KC,

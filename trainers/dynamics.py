@@ -70,22 +70,33 @@ def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(name for name, p in params.items() if p.dim() > 1)
 
 
-def measured(
-    layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors
-) -> Tensors:
-    """One moment of a tile: every tensor has the cells as its first dimension."""
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One step of a tile; every tensor has the cells as its first dimension.
+
+    Attributes:
+        before, after: parameters before and after the step.
+        grads, out: gradients before and after the transform.
+        memory: what the transform remembers after it.
+    """
+
+    before: Tensors
+    after: Tensors
+    grads: Tensors
+    out: Tensors
+    memory: Tensors
+
+
+def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
+    """The statistics of a moment: for each of `NAMES` a tensor that begins with the cells."""
+    grads, out, before = moment.grads, moment.out, moment.before
     flat = {name: grads[name].flatten(1) for name in layers}
-    counts = torch.tensor(
-        [g.shape[1] for g in flat.values()], dtype=torch.float64, device=next(iter(grads.values())).device
-    )
+    device = next(iter(grads.values())).device
+    counts = torch.tensor([g.shape[1] for g in flat.values()], dtype=torch.float64, device=device)
     mean = torch.stack([g.mean(1) for g in flat.values()], 1)
-    # a norm of what is left of the mean: torch's own deviation is many times slower on a CPU
-    rest = (
-        torch.stack(
-            [torch.linalg.vector_norm(g - mean[:, n : n + 1], dim=1) for n, g in enumerate(flat.values())], 1
-        ).double()
-        ** 2
-    )
+    # The norm of what is left of the mean, because torch's own deviation is many times slower on a CPU.
+    centred = [g - mean[:, n : n + 1] for n, g in enumerate(flat.values())]
+    rest = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in centred], 1).double() ** 2
     mean = mean.double()
     total = counts.sum()
     centre = (mean * counts).sum(1, keepdim=True) / total
@@ -98,13 +109,14 @@ def measured(
     least = cosine_CP.amin(1)
     place = {name: p for p, name in enumerate(grads)}
     weights = torch.tensor([place[name] for name in layers], device=norm.device)
-    layer_std = torch.sqrt(rest / torch.clamp(counts - 1, min=1))
+    step = {name: moment.after[name] - p for name, p in before.items()}
+    memory = moment.memory
     return {
         "grad_std": torch.sqrt(squares.sum(1) / (total - 1)),
-        "layer_std": layer_std,
+        "layer_std": torch.sqrt(rest / torch.clamp(counts - 1, min=1)),
         "grad_norm": norm,
         "scale": memory["factor"].double() if "factor" in memory else out_norm / norm,
-        "update_ratio": norms({name: after[name] - p for name, p in before.items()}) / norms(before),
+        "update_ratio": norms(step) / norms(before),
         "out_norm": out_norm,
         "tensor_norm": after_CP.amax(1),
         "cosine": (along_CP * before_CP).sum(1) / (norm * out_norm),
@@ -151,22 +163,11 @@ class Recorder:
         """Whether a step (counted from 1) is recorded: the first, every k-th after it, and those with a spike."""
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
-    def add(
-        self,
-        step: int,
-        index_C: Tensor,
-        before: Tensors,
-        after: Tensors,
-        grads: Tensors,
-        out: Tensors,
-        memory: Tensors,
-    ) -> None:
+    def add(self, step: int, index_C: Tensor, moment: Moment) -> None:
         """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
-        moment = measured(self.layers, before, after, grads, out, memory)
-        whole = {
-            name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()
-        }
-        for name, value in moment.items():
+        whole: Tensors = {}
+        for name, value in measured(self.layers, moment).items():
+            whole[name] = value.new_full((self.cells, *value.shape[1:]), torch.nan)
             whole[name][index_C] = value
         self.moments.append((step, whole))
 
@@ -186,10 +187,10 @@ def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
     longest = max(runs, key=lambda run: len(run.step_J))
     moments = len(longest.step_J)
 
-    def joined(name: str) -> Tensor:
-        values = [getattr(run, name) for run in runs]
-        return torch.cat(
-            [torch.cat([v, v.new_full((moments - len(v), *v.shape[1:]), torch.nan)]) for v in values], 1
-        )
+    def padded(run: Dynamics, name: str) -> Tensor:
+        value: Tensor = getattr(run, name)
+        return torch.cat([value, value.new_full((moments - len(value), *value.shape[1:]), torch.nan)])
 
-    return Dynamics(longest.step_J, longest.layers, *(joined(field.name) for field in fields(Dynamics)[2:]))
+    names = [field.name for field in fields(Dynamics)[2:]]
+    joined = [torch.cat([padded(run, name) for run in runs], 1) for name in names]
+    return Dynamics(longest.step_J, longest.layers, *joined)
