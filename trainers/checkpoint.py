@@ -1,4 +1,4 @@
-"""A long run kept on disk while it trains, so that it goes on with the same numbers where its process died."""
+"""A long run kept on disk while it trains, so that it goes on where its process died."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Checkpoint:
         every: seconds of training between two of them [s].
 
     Attributes:
-        used: something was kept, or loaded. The file then stays when the run has ended, so that the results can be
-            loaded again until they are safe elsewhere; whoever keeps the results clears it.
+        used: something was kept, or loaded. The file then stays when the run has ended, so that the results
+            can be loaded again until they are safe elsewhere; whoever keeps the results clears it.
     """
 
     def __init__(self, path: Path, every: float = EVERY) -> None:

@@ -22,9 +22,11 @@ class Curves:
         step_K: steps done at each recorded point; the first is 0.
         loss_KC: mean training loss since the point before; at point 0 the initial loss [loss units].
         metric_KC: the workload's metric on the evaluation set.
-        outcome_C, reason_C, diverged_step_C: how each cell ended; reason and step are None for a finished cell.
-        loss_initial: mean loss of the untrained network over the batches of the last tenth, so that it differs from
-            `loss_final_C` (mean over the same batches while training) by the parameters alone [loss units].
+        outcome_C, reason_C, diverged_step_C: how each cell ended; reason and step are None for a finished
+            cell.
+        loss_initial: mean loss of the untrained network over the batches of the last tenth, so that it
+            differs from `loss_final_C` (mean over the same batches while training) by the parameters alone
+            [loss units].
         metric_best_C: best value over the recorded points.
         seconds: wall time of the whole run [s].
         dynamics: statistics of gradients and steps, if the budget asks for them.

@@ -1,4 +1,4 @@
-"""What gradients and steps look like while cells train: deviations, norms, scale factors, directions, update ratios."""
+"""What gradients and steps look like while cells train: deviations, norms, directions, update ratios."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ class Dynamics:
     Attributes:
         step_J: steps (counted from 1) at which they were taken.
         layers: names of the N parameters with more than one dimension.
-        grad_std_JC: unbiased standard deviation over all entries of these parameters' gradients, before the transform.
+        grad_std_JC: unbiased standard deviation over all entries of these parameters' gradients, before the
+            transform.
         layer_std_JCN: the same for each of them.
         grad_norm_JC: global Euclidean norm of the gradient, before the transform.
-        scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and before it.
+        scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and
+            before it.
         update_ratio_JC: norm of the step divided by the norm of the parameters before it.
         out_norm_JC: global norm of the gradient after the transform.
         tensor_norm_JC: largest norm of one tensor's gradient after the transform.
         cosine_JC: cosine between the gradient before and after the transform, over all parameters together.
-        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite has no direction and is left out.
-        gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N parameters.
+        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite
+            has no direction and is left out.
+        gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N
+            parameters.
     """
 
     step_J: tuple[int, ...]
@@ -126,7 +130,8 @@ def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
 
 
 def along(grads: Tensors, out: Tensors, norm_CP: Tensor) -> Tensor:
-    """Length of each outgoing tensor along the incoming one, shape [C, P]; scaled first, so that products of tiny numbers do not vanish."""
+    """Length of each outgoing tensor along the incoming one, shape [C, P]."""
+    # Scaled first, because products of two tiny numbers would be zero.
     scale_CP = torch.where(norm_CP > 0, 1 / norm_CP, 0.0)
     each = [
         torch.linalg.vecdot((scale_CP[:, p : p + 1] * g.flatten(1)).to(g.dtype), out[name].flatten(1))
@@ -147,10 +152,11 @@ def norms(tensors: Tensors) -> Tensor:
 
 
 class Recorder:
-    """Collects moments at every k-th step and at every spike; cells that were dropped from the tile leave NaN behind.
+    """Collects moments at every k-th step and at every spike; cells that left the tile have NaN.
 
     Args:
-        spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the size have the same moments.
+        spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the
+            size have the same moments.
     """
 
     def __init__(
@@ -160,7 +166,7 @@ class Recorder:
         self.moments: list[tuple[int, Tensors]] = []
 
     def due(self, step: int) -> bool:
-        """Whether a step (counted from 1) is recorded: the first, every k-th after it, and those with a spike."""
+        """Whether a step, counted from 1, is recorded: the first, every k-th after it, those with a spike."""
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
     def add(self, step: int, index_C: Tensor, moment: Moment) -> None:
@@ -175,9 +181,12 @@ class Recorder:
         """All moments, or None when nothing was recorded."""
         if not self.moments:
             return None
-        stacked = {name: torch.stack([moment[name] for _, moment in self.moments]).cpu() for name in NAMES}
         steps = tuple(step for step, _ in self.moments)
-        return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
+        stacked = []
+        for name in NAMES:
+            values = [moment[name] for _, moment in self.moments]
+            stacked.append(torch.stack(values).cpu())
+        return Dynamics(steps, self.layers, *stacked)
 
 
 def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
@@ -191,6 +200,8 @@ def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
         value: Tensor = getattr(run, name)
         return torch.cat([value, value.new_full((moments - len(value), *value.shape[1:]), torch.nan)])
 
-    names = [field.name for field in fields(Dynamics)[2:]]
-    joined = [torch.cat([padded(run, name) for run in runs], 1) for name in names]
+    joined = []
+    for field in fields(Dynamics)[2:]:
+        values = [padded(run, field.name) for run in runs]
+        joined.append(torch.cat(values, 1))
     return Dynamics(longest.step_J, longest.layers, *joined)

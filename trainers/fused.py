@@ -44,10 +44,10 @@ def train_fused(
 ) -> Curves:
     """Train C cells that differ in numbers only, from the same weights on the same batches.
 
-    Equal to `train_serial` cell by cell up to rounding. Cells do not influence each other: what a cell gives does
-    not depend on its neighbours' numbers, even when they diverge. Cells that became non-finite leave the tile at the
-    next recorded point. Denormal numbers are flushed to zero meanwhile, because dying cells would otherwise slow all
-    others down.
+    Equal to `train_serial` cell by cell up to rounding. Cells do not influence each other: what a cell gives
+    does not depend on its neighbours' numbers, even when they diverge. Cells that became non-finite leave the
+    tile at the next recorded point. Denormal numbers are flushed to zero meanwhile, because dying cells would
+    otherwise slow all others down.
 
     Args:
         lr_C: learning rates, shape [C], finite and >= 0.
@@ -55,8 +55,8 @@ def train_fused(
         seed: decides initial weights, batches, their augmentation, dropout masks and spikes.
         constants_C: constants of the transform that differ between cells, each of shape [C].
         device: where the cells are trained.
-        checkpoint: where the run is kept now and then, and from where it goes on if its process died. On a CPU it
-            then gives the same numbers bit by bit. `Checkpoint.clear` it when the results are safe.
+        checkpoint: where the run is kept now and then, and from where it goes on if its process died. On a
+            CPU it then gives the same numbers bit by bit. `Checkpoint.clear` it when the results are safe.
 
     Raises:
         ValueError: a tensor has the wrong shape, or a number is out of range.
@@ -226,13 +226,16 @@ class Step:
     def _applied(
         self, cell: TileState, grads: Tensors, lr_factor: float
     ) -> tuple[tuple[Tensors, State, OptimizerState], Tensors]:
-        """Transform and optimizer of one cell: parameters and both memories, and the transformed gradients."""
+        """Transform and optimizer of one cell: new parameters, memory and state, and the gradients."""
         method, optimizer = self._method(cell.constants_C), self._run.optimizer
         out, memory = method.update(grads, cell.memory, cell.params)
         state, lr = cell.optimizer, cell.lr_C * lr_factor
         if method.signal is not None:
             asked = method.signal(memory)
-            state, lr = optimizer.restart(state, asked.restart, asked.keep_count), lr * asked.lr_scale
+            state, lr = (
+                optimizer.restart(state, asked.restart, keep_count=asked.keep_count),
+                lr * asked.lr_scale,
+            )
         params, state = optimizer.update(out, state, cell.params, lr, cell.weight_decay_C)
         return (params, memory, state), out
 

@@ -1,4 +1,4 @@
-"""How far a fused run has come: the state of the cells that are still trained, and what was recorded of all."""
+"""How far a fused run has come: the cells that are still trained, and what was recorded of all."""
 
 from __future__ import annotations
 
@@ -105,5 +105,10 @@ class Progress:
         return cls(**{**kept, "tile": TileState(**kept["tile"])})
 
 
-LAYOUT = tuple(tuple(each.name for each in fields(kind)) for kind in (Progress, TileState))
+def names(kind: type[Progress] | type[TileState]) -> tuple[str, ...]:
+    """Names of its fields."""
+    return tuple(each.name for each in fields(kind))
+
+
+LAYOUT = names(Progress), names(TileState)
 """Names of what `Progress.plain` holds, and of what its tile holds."""

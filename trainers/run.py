@@ -43,7 +43,7 @@ class Run:
         check_cells(lr_C=self.lr_C, weight_decay_C=self.weight_decay_C)
         check_cells(lr_C=self.lr_C, **self.constants_C)
         if self.constants_C:
-            # Inside of vmap a constant is a tensor without a value that could be compared, so the range is checked here.
+            # Inside of vmap a constant has no value that could be compared, so its range is checked here.
             for cell in range(self.cells):
                 self.method(cell)
 

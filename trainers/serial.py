@@ -145,7 +145,7 @@ def take_step(
         asked = transform.signal(memory)
         lr *= float(asked.lr_scale)
         if asked.restart:
-            optimizer.restart_reference(rule, asked.keep_count)
+            optimizer.restart_reference(rule, keep_count=asked.keep_count)
     for group in rule.param_groups:
         group["lr"] = lr
     rule.step()

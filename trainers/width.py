@@ -21,7 +21,7 @@ from trainers.workloads.base import Workload
 GAIN = 1.02
 """A doubled tile must be at least this much faster per cell to be worth its memory."""
 REPEATS = 3
-"""Trial runs of a width. The fastest counts, because what else runs on the machine only ever slows one down."""
+"""Trial runs of a width. The fastest counts, because other work on the machine can only slow a run down."""
 TRIAL_STEPS = 4
 """Steps of a trial run."""
 

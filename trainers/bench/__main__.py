@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("widths and rounds must be at least 1, seconds more than 0")
     if options.device != "cpu" and not torch.cuda.is_available():
         parser.error(
-            f"device {options.device!r} was asked for, but torch {torch.__version__} sees no CUDA device here; "
-            "use --device cpu"
+            f"device {options.device!r} was asked for, but torch {torch.__version__} sees no CUDA device here"
+            "; use --device cpu"
         )
     try:
         result = bench(

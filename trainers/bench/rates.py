@@ -27,7 +27,7 @@ from trainers.workloads.base import batches
 SHAPES: dict[str, tuple[int, int, int]] = {"mlp": (1, 8, 8), "convnet": (1, 8, 8), "resnet20": (3, 32, 32)}
 """Shape of the images that each measured model sees."""
 EXAMPLES = 128
-"""Images of the workload, a quarter of them for evaluation. Few, so that evaluations weigh little in a short run."""
+"""Images of the workload, a quarter of them for evaluation: few, so that evaluations take little time."""
 BATCH_SIZE = 64
 LEAST_STEPS = 5
 """A timed run is never shorter [steps]."""
@@ -55,7 +55,7 @@ class BenchTask:
 
 @dataclass
 class Row:
-    """Rates of one process at one width, for every round [cell steps / s]; `steps` are those of a fused run."""
+    """Rates of one process at one width, one per round [cell steps / s]; `steps` are those of a fused run."""
 
     width: int
     steps: int
@@ -88,7 +88,7 @@ class Rates:
 
 
 class Company:
-    """The processes that measure together. They wait for each other, and do what the first of them decides."""
+    """The processes that measure together: they wait for each other, and the first of them decides."""
 
     def __init__(self, barrier: Any, number: Any) -> None:
         self.barrier, self.number = barrier, number
@@ -141,7 +141,7 @@ def measured(rank: int, task: BenchTask) -> Rates:
     company.meet()
     pace = 1 / plain(task.seconds / 4)
     for width in task.widths:
-        # All processes decide by the first one's numbers. If each used its own, some might skip what others measure.
+        # The first process decides for all. With numbers of their own, some might skip what others measure.
         least = company.agree(rank, LEAST_STEPS * width * pace)
         if least > PATIENCE * task.seconds:
             limit = f"{PATIENCE:g} x {task.seconds:g} s"
