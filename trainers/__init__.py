@@ -1,6 +1,7 @@
-"""Train many cells at once: gradient transforms, optimizers, workloads, and the fused and serial trainers. Needs torch alone.
+"""Train many cells at once: transforms, optimizers, workloads, and the fused and serial trainers.
 
-Names are imported on first use, so that budgets and names can be checked without waiting for torch.
+Nothing here needs more than torch. Names are imported on first use, so that budgets and names can be checked
+without waiting for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Any transform in front of an ordinary `torch.optim` optimizer, in the user's own loop.
 
-(Not `attach.py`: a module of the function's name would take its place in the package as soon as it is imported.)
+(Not `attach.py`: a module of the function's name would take its place in the package as soon as it is
+imported.)
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ MOMENTS: dict[type[optim.Optimizer], tuple[str, ...]] = {
     optim.Adadelta: ("square_avg", "acc_delta"),
     Lion: ("exp_avg",),
 }
-"""Keys of `optimizer.state[p]` that a transform's restart sets to zero. Add a row for an optimizer of your own."""
+"""Keys of `optimizer.state[p]` that a restart sets to zero. Add a row for an optimizer of your own."""
 COUNTS: dict[str, float] = {"step": 0.0, "mu_product": 1.0}
-"""Keys that count steps, and where they start; a restart sets them back too, unless the signal says `keep_count`."""
+"""Keys that count steps, and where they start. A restart resets them, unless the signal says `keep_count`."""
 KEY = "gradient_transform"
 """Where the transform's state stands in `optimizer.state_dict()`."""
 
@@ -36,31 +37,45 @@ _attached: WeakKeyDictionary[optim.Optimizer, Attachment] = WeakKeyDictionary()
 
 
 def attach(optimizer: optim.Optimizer, transform: Transform) -> Attachment:
-    """Put a transform in front of an optimizer: from now on every `optimizer.step()` sees transformed gradients.
+    """Put a transform in front of an optimizer, so that every `optimizer.step()` sees transformed gradients.
 
-        handle = attach(optimizer, make_transform("gradient_stabilizer"));   …;   handle.remove()
+    At each step the transform is given the gradients of all groups together, named `group.index` (`0.0`,
+    `0.1`, `1.0`, …) in the optimizer's order, and writes its answer into `p.grad`. If it has a signal, the
+    optimizer's moments are restarted and lr is scaled for that one step; a scheduler sees lr as it left it.
+    One optimizer takes one transform.
 
-    At each step the transform is given the gradients of all groups together, named `group.index` (`0.0`, `0.1`, `1.0`, …) in
-    the optimizer's order, and writes its answer into `p.grad`. If it has a signal, the optimizer's moments are restarted and
-    lr is scaled for that one step; a scheduler sees lr as it left it. One optimizer takes one transform.
+    Parameters without a gradient are left out. The transform's state begins at the first step, with the
+    parameters that have a gradient then. When that set changes later (a layer is unfrozen, a group is added),
+    the state starts afresh on the new set, with a warning, because a transform's state has no parts that
+    belong to one parameter; a transform that remembers nothing takes any set silently.
 
-    Parameters without a gradient are left out. The transform's state begins at the first step, with the parameters that have
-    a gradient then. When that set changes later (a layer is unfrozen, a group is added), the state starts afresh on the new
-    set, with a warning, because a transform's state has no parts that belong to one parameter; a transform that remembers
-    nothing takes any set silently.
-
-    The state travels in `optimizer.state_dict()` under `gradient_transform`, as tensors and strings (`weights_only` can load
-    it). Attach first and load afterwards to go on where a run stopped; load first and attach afterwards to begin with a new
-    transform. A deep copy or pickle of the optimizer itself has no transform, as it has no hooks.
+    The state travels in `optimizer.state_dict()` under `gradient_transform`, as tensors and strings
+    (`weights_only` can load it). Attach first and load afterwards to go on where a run stopped; load first
+    and attach afterwards to begin with a new transform. A deep copy or pickle of the optimizer itself has no
+    transform, as it has no hooks.
 
     Args:
-        optimizer: of `torch.optim`, or any subclass; for a transform with a signal its class must have a row in `MOMENTS`.
+        optimizer: of `torch.optim`, or any subclass; for a transform with a signal its class must have a row
+            in `MOMENTS`.
         transform: from `make_transform`, or written by hand.
 
     Raises:
-        ValueError: the optimizer has a transform already, or its moments are not declared and the transform has a signal. At a
-            step: a gradient is sparse, or still multiplied by a loss scale, or the step has a closure, which would compute the
-            gradients after the transform. At `load_state_dict`: the state is absent, of another transform or of other shapes.
+        ValueError: the optimizer has a transform already, or its moments are not declared and the transform
+            has a signal. At a step: a gradient is sparse, or still multiplied by a loss scale, or the step
+            has a closure, which would compute the gradients after the transform. At `load_state_dict`: the
+            state is absent, of another transform or of other shapes.
+
+    Example:
+        >>> import torch
+        >>> from trainers import attach, make_transform
+        >>> weight = torch.nn.Parameter(torch.zeros(2))
+        >>> optimizer = torch.optim.SGD([weight], lr=1.0)
+        >>> handle = attach(optimizer, make_transform("clip_value", max_value=0.5))
+        >>> weight.grad = torch.tensor([3.0, -0.25])
+        >>> optimizer.step()
+        >>> weight.data
+        tensor([-0.5000,  0.2500])
+        >>> handle.remove()
     """
     if optimizer in _attached:
         found = f"the optimizer already has transform {_attached[optimizer].transform.name!r} in front of it"
@@ -95,7 +110,7 @@ class Attachment:
         ]
 
     def remove(self) -> None:
-        """Take the transform away; the optimizer is then as if it had never been there. Twice does nothing more."""
+        """Take the transform away, and all that it left at the optimizer. A second call does nothing."""
         for hook in self._hooks:
             hook.remove()
         for optimizer, handle in list(_attached.items()):
@@ -104,11 +119,13 @@ class Attachment:
 
     @torch.no_grad()
     def _before_step(self, optimizer: optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._after_step(optimizer, args, kwargs)  # a step that raised has left lr scaled
+        # A step that raised has left lr scaled, because torch calls no post hook then.
+        self._after_step(optimizer, args, kwargs)
         refuse_closure(args, kwargs)
         if getattr(optimizer, "grad_scale", None) is not None:
             raise ValueError(
-                "gradients are still multiplied by the loss scale; wanted true ones; call scaler.unscale_(optimizer) before scaler.step(optimizer)"
+                "gradients are still multiplied by the loss scale; wanted true ones; "
+                "call scaler.unscale_(optimizer) before scaler.step(optimizer)"
             )
         named = {name: p for name, p in named_parameters(optimizer).items() if p.grad is not None}
         if not named:
@@ -173,37 +190,45 @@ class Attachment:
         mine = f"transform {self.transform.name!r}"
         if KEY not in state_dict:
             raise ValueError(
-                f"the loaded state_dict has no {KEY!r}; wanted the state of {mine}; load it before attach() to begin with a new transform"
+                f"the loaded state_dict has no {KEY!r}; wanted the state of {mine}; "
+                "load it before attach() to begin with a new transform"
             )
         saved = state_dict[KEY]
         if saved["name"] != self.transform.name:
             raise ValueError(
-                f"the loaded state is of transform {saved['name']!r}; wanted {mine}; attach that one before loading"
+                f"the loaded state is of transform {saved['name']!r}; wanted {mine}; "
+                "attach that one before loading"
             )
         named = named_parameters(optimizer)
         absent = [name for name in saved["names"] if name not in named]
         if absent:
             raise ValueError(
-                f"the loaded state of {mine} belongs to parameters {', '.join(absent)}, which the optimizer lacks; build it with the same groups"
+                f"the loaded state of {mine} belongs to parameters {', '.join(absent)}, "
+                "which the optimizer lacks; build it with the same groups"
             )
         params = {name: named[name].detach() for name in saved["names"]}
         fresh = self.transform.init(params) if params else {}
-        found, wanted = (
-            {key: tuple(t.shape) for key, t in state.items()} for state in (saved["state"], fresh)
-        )
+        found, wanted = shapes(saved["state"]), shapes(fresh)
         if found != wanted:
             raise ValueError(
-                f"the loaded state of {mine} has shapes {found}; wanted {wanted}; build model and transform as they were when it was saved"
+                f"the loaded state of {mine} has shapes {found}; wanted {wanted}; "
+                "build model and transform as they were when it was saved"
             )
         self.names = list(params)
         self.state = {key: t.to(fresh[key].device) for key, t in saved["state"].items()} if params else None
 
 
+def shapes(state: State) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a state."""
+    return {key: tuple(t.shape) for key, t in state.items()}
+
+
 def named_parameters(optimizer: optim.Optimizer) -> dict[str, Tensor]:
     """All parameters of an optimizer, named `group.index`, in order."""
-    return {
-        f"{i}.{j}": p for i, group in enumerate(optimizer.param_groups) for j, p in enumerate(group["params"])
-    }
+    named: dict[str, Tensor] = {}
+    for i, group in enumerate(optimizer.param_groups):
+        named |= {f"{i}.{j}": p for j, p in enumerate(group["params"])}
+    return named
 
 
 def moments_of(optimizer: optim.Optimizer) -> tuple[str, ...]:
@@ -216,9 +241,11 @@ def moments_of(optimizer: optim.Optimizer) -> tuple[str, ...]:
         if kind in MOMENTS:
             return MOMENTS[kind]
     known = ", ".join(sorted(kind.__name__ for kind in MOMENTS))
-    advice = f"add a row: trainers.attachment.MOMENTS[{type(optimizer).__name__}] = (keys of optimizer.state[p] that are moments, …)"
+    name = type(optimizer).__name__
+    row = f"trainers.attachment.MOMENTS[{name}] = (keys of optimizer.state[p] that are moments, …)"
     raise ValueError(
-        f"the transform may ask for a restart, and the moments of {type(optimizer).__name__} are not declared; known: {known}; {advice}"
+        f"the transform may ask for a restart, and the moments of {name} are not declared; "
+        f"known: {known}; add a row: {row}"
     )
 
 
@@ -232,7 +259,8 @@ def dense_gradients(named: dict[str, Tensor]) -> Tensors:
     for name, g in grads.items():
         if g.layout != torch.strided:
             raise ValueError(
-                f"the gradient of parameter {name} is {str(g.layout).removeprefix('torch.')}; wanted a dense one; build its layer without sparse=True"
+                f"the gradient of parameter {name} is {str(g.layout).removeprefix('torch.')}; "
+                "wanted a dense one; build its layer without sparse=True"
             )
     return grads
 
@@ -245,11 +273,13 @@ def refuse_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """
     if any(value is not None for value in (*args[1:], kwargs.get("closure"))):
         raise ValueError(
-            "step() was given a closure, which computes gradients behind the transform; call loss.backward() and then step() without it"
+            "step() was given a closure, which computes gradients behind the transform; "
+            "call loss.backward() and then step() without it"
         )
 
 
 def kept_apart(state: State, *others: Any) -> State:
-    """The state, with copies of those tensors that share memory with gradients or parameters, which change in place."""
+    """The state, with copies of tensors that share memory with gradients or parameters."""
+    # Gradients and parameters change in place, and would take what is remembered with them.
     lent = {t.untyped_storage().data_ptr() for tensors in others for t in tensors}
     return {key: t.clone() if t.untyped_storage().data_ptr() in lent else t for key, t in state.items()}

@@ -34,10 +34,13 @@ class Budget:
         decay_every: after how many steps `step` decays, counted from the end of the warm-up, >= 1 [steps].
         decay_factor: what `step` then multiplies lr by, in (0, 1]; if not given, the rule's own.
         points: how many times the cell is evaluated, evenly spaced, beside the untrained network.
-        explosion_factor: a cell whose mean loss over the last tenth exceeds this times the initial loss has diverged, > 0.
+        explosion_factor: a cell whose mean loss over the last tenth exceeds this times the initial loss has
+            diverged, > 0.
         precision: a name of `PRECISIONS`; `float16` scales each cell's loss dynamically.
-        accumulation: micro-batches that a batch is split into; the transform sees the accumulated gradient once, >= 1.
-        loss_scale: c, by which the loss is multiplied before gradients are taken; recorded losses are not, > 0.
+        accumulation: micro-batches that a batch is split into; the transform sees the accumulated gradient
+            once, >= 1.
+        loss_scale: c, by which the loss is multiplied before gradients are taken; recorded losses are not, >
+            0.
         spike_size: what the accumulated gradient is multiplied by at a spike, > 0.
         spike_probability: of a spike at each step, drawn per seed, in [0, 1].
         spike_steps: steps (counted from 1) that have a spike in any case.
@@ -72,15 +75,15 @@ class Budget:
         )
         check_schedule(self.schedule, self.schedule_constants)
         for key, parameter in constants_of(self.schedule).items():
-            if (
-                getattr(self, key) is None
-            ):  # written out, so that equal budgets are equal and a key of a cell holds the number itself
+            # Written out, so that equal budgets are equal, and the key of a cell holds the number itself.
+            if getattr(self, key) is None:
                 object.__setattr__(self, key, parameter.default)
         look_up("precision", self.precision, PRECISIONS)
         check_range("budget", 1, self.batch_size, accumulation=self.accumulation)
         if self.batch_size % self.accumulation:
             raise ValueError(
-                f"budget: accumulation is {self.accumulation}; wanted a divisor of batch_size, which is {self.batch_size}"
+                f"budget: accumulation is {self.accumulation}; "
+                f"wanted a divisor of batch_size, which is {self.batch_size}"
             )
         check_range(
             "budget",
@@ -98,17 +101,19 @@ class Budget:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of parameters. (torch is imported here, so that a budget can be checked without waiting for it.)"""
-        import torch
+        """The type of parameters."""
+        import torch  # here, so that a budget can be checked without waiting a second for it
 
-        return getattr(torch, PRECISIONS[self.precision][0])  # type: ignore[no-any-return]  # the table names dtypes
+        found: torch.dtype = getattr(torch, PRECISIONS[self.precision][0])
+        return found
 
     @property
     def arithmetic(self) -> torch.dtype:
         """The type in which the network computes."""
         import torch
 
-        return getattr(torch, PRECISIONS[self.precision][1])  # type: ignore[no-any-return]
+        found: torch.dtype = getattr(torch, PRECISIONS[self.precision][1])
+        return found
 
     @property
     def tail(self) -> int:
@@ -117,7 +122,7 @@ class Budget:
 
     @property
     def recorded_steps(self) -> tuple[int, ...]:
-        """After how many steps the cell is evaluated: 0, then `points` evenly spaced ones, the last being `steps`."""
+        """After how many steps the cell is evaluated: 0, then `points` evenly spaced ones up to `steps`."""
         count = min(self.points, self.steps)
         return (0, *(round(k * self.steps / count) for k in range(1, count + 1)))
 

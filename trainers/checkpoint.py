@@ -1,31 +1,31 @@
-"""A long run kept on disk while it trains, so that it goes on with the same numbers where its process died."""
+"""A long run kept on disk while it trains, so that it goes on where its process died."""
 
 from __future__ import annotations
 
 import io
 import os
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from trainers.progress import Progress
 
 EVERY = 60.0
 """Seconds of training that a lost process costs at most."""
 
 
 class Checkpoint:
-    """One file with the state of a run: replaced now and then, whole or not at all.
+    """One file with the progress of a run: replaced now and then, whole or not at all.
 
     Args:
         path: the file; its folder is made when it is first needed.
         every: seconds of training between two of them [s].
 
     Attributes:
-        used: something was kept, or gone on from. The file then stays when the run has ended, so that what the run gave can be
-            had again until it is safe elsewhere; whoever keeps the results clears it.
+        used: something was kept, or loaded. The file then stays when the run has ended, so that the results
+            can be loaded again until they are safe elsewhere; whoever keeps the results clears it.
     """
 
     def __init__(self, path: Path, every: float = EVERY) -> None:
@@ -39,10 +39,11 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
+        """Whether to save now: seldom enough that saving takes at most a tenth of the time."""
         return time.monotonic() - self._last >= max(self.every, 10 * self._took)
 
-    def save(self, identity: str, state: Mapping[str, Any]) -> None:
-        """Replace what is kept; a disk that is full or away costs the checkpoint, never the run.
+    def save(self, identity: str, progress: Progress) -> None:
+        """Replace what is kept; a full or unreachable disk costs the checkpoint, never the run.
 
         Args:
             identity: says which run this is; another one does not go on from it.
@@ -51,11 +52,12 @@ class Checkpoint:
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         try:
             content = io.BytesIO()
-            torch.save({"identity": identity, **state}, content)
+            torch.save({"identity": identity, **progress.plain()}, content)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
+                # Without it a machine that loses power may keep the new name and not yet the new content.
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
             self.used = True
@@ -65,18 +67,27 @@ class Checkpoint:
         self._last = time.monotonic()
         self._took = self._last - started
 
-    def load(self, identity: str) -> dict[str, Any] | None:
-        """What is kept of this very run; None where nothing is, or it cannot be read, or it is of another run."""
+    def load(self, identity: str) -> Progress | None:
+        """The progress of this very run.
+
+        Returns:
+            None if nothing is kept, or it cannot be read, or it is of another run or version.
+        """
         try:
-            state = torch.load(self.path, weights_only=True)
+            kept = torch.load(self.path, weights_only=True)
         except Exception:  # a damaged file raises whatever its bytes happen to mean
             return None
-        found = state if isinstance(state, dict) and state.get("identity") == identity else None
-        self.used = self.used or found is not None
-        return found
+        if not isinstance(kept, dict) or kept.pop("identity", None) != identity:
+            return None
+        try:
+            progress = Progress.from_plain(kept)
+        except (KeyError, TypeError):  # written by another version
+            return None
+        self.used = True
+        return progress
 
     def clear(self) -> None:
-        """What the run gave is safe: neither it nor its parts need to be kept."""
+        """Remove the file, and those of its parts: what the run gave is safe elsewhere."""
         for file in (
             self.path,
             *self.path.parent.glob(f"{self.path.name}.*"),

@@ -22,9 +22,11 @@ class Curves:
         step_K: steps done at each recorded point; the first is 0.
         loss_KC: mean training loss since the point before; at point 0 the initial loss [loss units].
         metric_KC: the workload's metric on the evaluation set.
-        outcome_C, reason_C, diverged_step_C: how each cell ended; reason and step are None for a finished cell.
-        loss_initial: mean loss of the untrained network over the batches of the last tenth, so that it differs from
-            `loss_final_C` (mean over the same batches while training) by the parameters alone [loss units].
+        outcome_C, reason_C, diverged_step_C: how each cell ended; reason and step are None for a finished
+            cell.
+        loss_initial: mean loss of the untrained network over the batches of the last tenth, so that it
+            differs from `loss_final_C` (mean over the same batches while training) by the parameters alone
+            [loss units].
         metric_best_C: best value over the recorded points.
         seconds: wall time of the whole run [s].
         dynamics: statistics of gradients and steps, if the budget asks for them.
@@ -57,6 +59,7 @@ def curves(
     metric_KC: Tensor,
     bad_parameters_C: list[int | None],
     loss_initial: float,
+    *,
     higher_is_better: bool,
     seconds: float,
     dynamics: Dynamics | None = None,
@@ -71,15 +74,12 @@ def curves(
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
             if dynamics is not None:
                 dynamics.end(c, end[1])
-    loss_KC = torch.stack(
-        [torch.full_like(loss_TC[0], loss_initial)]
-        + [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)]
-    )
-    best_C = (
-        torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0)
-        if higher_is_better
-        else torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
-    )
+    means = [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)]
+    loss_KC = torch.stack([torch.full_like(loss_TC[0], loss_initial), *means])
+    if higher_is_better:
+        best_C = torch.nan_to_num(metric_KC, nan=-torch.inf).amax(0)
+    else:
+        best_C = torch.nan_to_num(metric_KC, nan=torch.inf).amin(0)
     return Curves(
         step_K=step_K,
         loss_KC=loss_KC,

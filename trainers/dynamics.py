@@ -1,4 +1,4 @@
-"""What gradients and steps look like while cells train: deviations, norms, scale factors, directions, update ratios."""
+"""What gradients and steps look like while cells train: deviations, norms, directions, update ratios."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ class Dynamics:
     Attributes:
         step_J: steps (counted from 1) at which they were taken.
         layers: names of the N parameters with more than one dimension.
-        grad_std_JC: unbiased standard deviation over all entries of these parameters' gradients, before the transform.
+        grad_std_JC: unbiased standard deviation over all entries of these parameters' gradients, before the
+            transform.
         layer_std_JCN: the same for each of them.
         grad_norm_JC: global Euclidean norm of the gradient, before the transform.
-        scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and before it.
+        scale_JC: the transform's own scale factor if it keeps one, else the ratio of global norms after and
+            before it.
         update_ratio_JC: norm of the step divided by the norm of the parameters before it.
         out_norm_JC: global norm of the gradient after the transform.
         tensor_norm_JC: largest norm of one tensor's gradient after the transform.
         cosine_JC: cosine between the gradient before and after the transform, over all parameters together.
-        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite has no direction and is left out.
-        gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N parameters.
+        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite
+            has no direction and is left out.
+        gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N
+            parameters.
     """
 
     step_J: tuple[int, ...]
@@ -70,22 +74,33 @@ def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(name for name, p in params.items() if p.dim() > 1)
 
 
-def measured(
-    layers: tuple[str, ...], before: Tensors, after: Tensors, grads: Tensors, out: Tensors, memory: Tensors
-) -> Tensors:
-    """One moment of a tile: every tensor has the cells as its first dimension."""
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One step of a tile; every tensor has the cells as its first dimension.
+
+    Attributes:
+        before, after: parameters before and after the step.
+        grads, out: gradients before and after the transform.
+        memory: what the transform remembers after it.
+    """
+
+    before: Tensors
+    after: Tensors
+    grads: Tensors
+    out: Tensors
+    memory: Tensors
+
+
+def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
+    """The statistics of a moment: for each of `NAMES` a tensor that begins with the cells."""
+    grads, out, before = moment.grads, moment.out, moment.before
     flat = {name: grads[name].flatten(1) for name in layers}
-    counts = torch.tensor(
-        [g.shape[1] for g in flat.values()], dtype=torch.float64, device=next(iter(grads.values())).device
-    )
+    device = next(iter(grads.values())).device
+    counts = torch.tensor([g.shape[1] for g in flat.values()], dtype=torch.float64, device=device)
     mean = torch.stack([g.mean(1) for g in flat.values()], 1)
-    # a norm of what is left of the mean: torch's own deviation is many times slower on a CPU
-    rest = (
-        torch.stack(
-            [torch.linalg.vector_norm(g - mean[:, n : n + 1], dim=1) for n, g in enumerate(flat.values())], 1
-        ).double()
-        ** 2
-    )
+    # The norm of what is left of the mean, because torch's own deviation is many times slower on a CPU.
+    centred = [g - mean[:, n : n + 1] for n, g in enumerate(flat.values())]
+    rest = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in centred], 1).double() ** 2
     mean = mean.double()
     total = counts.sum()
     centre = (mean * counts).sum(1, keepdim=True) / total
@@ -98,13 +113,14 @@ def measured(
     least = cosine_CP.amin(1)
     place = {name: p for p, name in enumerate(grads)}
     weights = torch.tensor([place[name] for name in layers], device=norm.device)
-    layer_std = torch.sqrt(rest / torch.clamp(counts - 1, min=1))
+    step = {name: moment.after[name] - p for name, p in before.items()}
+    memory = moment.memory
     return {
         "grad_std": torch.sqrt(squares.sum(1) / (total - 1)),
-        "layer_std": layer_std,
+        "layer_std": torch.sqrt(rest / torch.clamp(counts - 1, min=1)),
         "grad_norm": norm,
         "scale": memory["factor"].double() if "factor" in memory else out_norm / norm,
-        "update_ratio": norms({name: after[name] - p for name, p in before.items()}) / norms(before),
+        "update_ratio": norms(step) / norms(before),
         "out_norm": out_norm,
         "tensor_norm": after_CP.amax(1),
         "cosine": (along_CP * before_CP).sum(1) / (norm * out_norm),
@@ -114,7 +130,8 @@ def measured(
 
 
 def along(grads: Tensors, out: Tensors, norm_CP: Tensor) -> Tensor:
-    """Length of each outgoing tensor along the incoming one, shape [C, P]; scaled first, so that products of tiny numbers do not vanish."""
+    """Length of each outgoing tensor along the incoming one, shape [C, P]."""
+    # Scaled first, because products of two tiny numbers would be zero.
     scale_CP = torch.where(norm_CP > 0, 1 / norm_CP, 0.0)
     each = [
         torch.linalg.vecdot((scale_CP[:, p : p + 1] * g.flatten(1)).to(g.dtype), out[name].flatten(1))
@@ -135,10 +152,11 @@ def norms(tensors: Tensors) -> Tensor:
 
 
 class Recorder:
-    """Collects moments at every k-th step and at every spike; cells that were dropped from the tile leave NaN behind.
+    """Collects moments at every k-th step and at every spike; cells that left the tile have NaN.
 
     Args:
-        spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the size have the same moments.
+        spiked: steps (counted from 1) with a spike, whatever its size, so that settings that differ in the
+            size have the same moments.
     """
 
     def __init__(
@@ -148,25 +166,14 @@ class Recorder:
         self.moments: list[tuple[int, Tensors]] = []
 
     def due(self, step: int) -> bool:
-        """Whether a step (counted from 1) is recorded: the first, every k-th after it, and those with a spike."""
+        """Whether a step, counted from 1, is recorded: the first, every k-th after it, those with a spike."""
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
-    def add(
-        self,
-        step: int,
-        index_C: Tensor,
-        before: Tensors,
-        after: Tensors,
-        grads: Tensors,
-        out: Tensors,
-        memory: Tensors,
-    ) -> None:
+    def add(self, step: int, index_C: Tensor, moment: Moment) -> None:
         """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
-        moment = measured(self.layers, before, after, grads, out, memory)
-        whole = {
-            name: value.new_full((self.cells, *value.shape[1:]), torch.nan) for name, value in moment.items()
-        }
-        for name, value in moment.items():
+        whole: Tensors = {}
+        for name, value in measured(self.layers, moment).items():
+            whole[name] = value.new_full((self.cells, *value.shape[1:]), torch.nan)
             whole[name][index_C] = value
         self.moments.append((step, whole))
 
@@ -174,9 +181,12 @@ class Recorder:
         """All moments, or None when nothing was recorded."""
         if not self.moments:
             return None
-        stacked = {name: torch.stack([moment[name] for _, moment in self.moments]).cpu() for name in NAMES}
         steps = tuple(step for step, _ in self.moments)
-        return Dynamics(steps, self.layers, *(stacked[name] for name in NAMES))
+        stacked = []
+        for name in NAMES:
+            values = [moment[name] for _, moment in self.moments]
+            stacked.append(torch.stack(values).cpu())
+        return Dynamics(steps, self.layers, *stacked)
 
 
 def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
@@ -186,10 +196,12 @@ def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
     longest = max(runs, key=lambda run: len(run.step_J))
     moments = len(longest.step_J)
 
-    def joined(name: str) -> Tensor:
-        values = [getattr(run, name) for run in runs]
-        return torch.cat(
-            [torch.cat([v, v.new_full((moments - len(v), *v.shape[1:]), torch.nan)]) for v in values], 1
-        )
+    def padded(run: Dynamics, name: str) -> Tensor:
+        value: Tensor = getattr(run, name)
+        return torch.cat([value, value.new_full((moments - len(value), *value.shape[1:]), torch.nan)])
 
-    return Dynamics(longest.step_J, longest.layers, *(joined(field.name) for field in fields(Dynamics)[2:]))
+    joined = []
+    for field in fields(Dynamics)[2:]:
+        values = [padded(run, field.name) for run in runs]
+        joined.append(torch.cat(values, 1))
+    return Dynamics(longest.step_J, longest.layers, *joined)

@@ -11,7 +11,10 @@ from trainers.precision import Tensors, loss_function
 
 
 def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -> Tensor:
-    """The metric of every cell, shape [C]; normalisation uses running statistics, dropout is off, arithmetic is the parameters'."""
+    """The metric of every cell, shape [C].
+
+    Normalisation uses running statistics, dropout is off, and the arithmetic is that of the parameters.
+    """
     first = next(iter(params.values()))
 
     def scores(params: Tensors, buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
@@ -27,9 +30,9 @@ def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -
 
 
 def untrained_loss(feed: Feed, model: nn.Module) -> float:
-    """Mean loss of the untrained network, in training mode, over the batches of the last tenth of training [loss units].
+    """Mean loss of the untrained network over the batches of the last tenth of training [loss units].
 
-    Same batches, same dropout masks and same arithmetic as those steps have, so that it differs by the parameters alone.
+    Mode, batches, dropout masks and arithmetic are those of these steps, so that only the parameters differ.
     """
     params = {name: p.detach() for name, p in model.named_parameters()}
     buffers = {name: b.detach().clone() for name, b in model.named_buffers()}

@@ -1,4 +1,4 @@
-"""What networks are given: batches of a seed on the device, augmented and normalised there, and the evaluation set."""
+"""What networks are given: augmented and normalised batches of a seed, and the evaluation set."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ Micro = tuple[Tensor, Tensor, int]
 EVALUATION_BATCH = 512
 """Most examples per forward pass of an evaluation."""
 EVALUATION_NUMBERS = 2**23
-"""Most numbers in the inputs of such a pass: of images with 224 pixels a side it takes 55, not 512."""
+"""Most numbers in the inputs of such a pass, which has 55 and not 512 images of 224 pixels a side."""
 HELD_BYTES = 4 * 2**30
-"""Examples on disk that together are no larger are decoded once and held on the device; larger ones are read batch by batch [bytes]."""
+"""Examples on disk that are no larger are decoded once and held on the device [bytes].
+
+Larger ones are read batch by batch.
+"""
 
 
 class Feed:
     """The data of one run, on the device once, and batches taken from them.
 
-    A batch is decided by seed and step alone: by which examples `batches` gives, and by an augmentation that is drawn on the CPU
-    from a generator of that step. So it is the same for every cell, tile width and device, whether the run was resumed or not,
-    and however the batch is split into micro-batches; there is nothing to keep in a checkpoint.
+    A batch is decided by seed and step alone: by which examples `batches` gives, and by an augmentation that
+    is drawn on the CPU from a generator of that step. So it is the same for every cell, tile width and
+    device, whether the run was resumed or not, and however the batch is split into micro-batches; there is
+    nothing to keep in a checkpoint.
 
     Attributes:
         workload, budget, seed: as given.
@@ -35,13 +39,8 @@ class Feed:
     """
 
     def __init__(self, workload: Workload, budget: Budget, seed: int, device: str | torch.device) -> None:
-        self.workload, self.budget, self.seed, self.device, self.dtype = (
-            workload,
-            budget,
-            seed,
-            device,
-            budget.dtype,
-        )
+        self.workload, self.budget, self.seed = workload, budget, seed
+        self.device, self.dtype = device, budget.dtype
         self._train_x, self._eval_x = (self._held(x) for x in (workload.train_x, workload.eval_x))
         self._train_y, self._eval_y = workload.train_y.to(device), workload.eval_y.to(device)
 
@@ -103,5 +102,5 @@ class Feed:
 
 
 def mask_seed(seed: int, step: int, part: int) -> int:
-    """Seed of the generator that dropout draws from: one per step and micro-batch, the same for every cell."""
+    """Seed of dropout's generator: one per step and micro-batch, the same for every cell."""
     return derived_seed(seed, f"masks/{step}/{part}")

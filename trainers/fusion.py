@@ -1,8 +1,8 @@
-"""How the gradients of all cells of a tile are computed: vectorised over cells, or cell by cell where one cell fills the processor.
+"""How the gradients of all cells of a tile are computed: vectorised over cells, or cell by cell.
 
-Vectorised, the cells lie beside each other as channels of one image, in channels_last order: [B, C · channels, H, W]. Only the
-forward pass is vectorised by `torch.vmap`; ordinary autograd then differentiates the sum of all losses, in which every cell's
-parameters meet their own loss alone.
+Vectorised, the cells lie beside each other as channels of one image, in channels_last order: [B, C ·
+channels, H, W]. Only the forward pass is vectorised by `torch.vmap`; ordinary autograd then differentiates
+the sum of all losses, in which every cell's parameters meet their own loss alone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,21 @@ Tensors = dict[str, Tensor]
 Loss = Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]
 """`loss(params, buffers, x, y)` of one cell."""
 Gradients = Callable[[Tensors, Tensors, Tensor, Tensor, Tensor], tuple[Tensors, Tensor]]
-"""`gradients(params, buffers, factor_C, x, y)` of all cells: gradients of factor · loss, and losses. Buffers change in place."""
+"""`gradients(params, buffers, factor_C, x, y)` of all cells: gradients of factor · loss, and losses.
+
+Buffers change in place.
+"""
 
 GROUPED_WORK = 32_768
-"""Largest (output pixels x input x output channels) of a convolution for which one grouped call beats a loop over cells on a CPU.
+"""Largest convolution for which one grouped call beats a loop over cells on a CPU.
 
-Measured per cell, forward and backward, 16 cells, batch 64, loop / grouped: 8 -> 8 channels at 8 x 8 1.9, 16 -> 16 at 8 x 8 1.4,
-32 -> 32 at 4 x 4 1.3; 32 -> 32 at 8 x 8 0.9, 16 -> 16 at 16 x 16 0.7, 16 -> 16 at 32 x 32 0.4. A fixed rule, not a measurement at
-run time, so that equal studies give equal bits.
+The size is output pixels x input channels x output channels. Measured were times of a loop divided by those
+of a grouped call, per cell, forward and backward, with 16 cells and batch 64:
+
+    8 -> 8 channels at 8 x 8: 1.9      16 -> 16 at 8 x 8: 1.4        32 -> 32 at 4 x 4: 1.3
+    32 -> 32 at 8 x 8: 0.9             16 -> 16 at 16 x 16: 0.7      16 -> 16 at 32 x 32: 0.4
+
+A fixed rule, not a measurement at run time, so that equal studies give equal bits.
 """
 
 
@@ -67,15 +74,14 @@ def cell_by_cell(loss: Loss) -> Gradients:
                     torch.autograd.grad(value * factor, list(leaves.values()), materialize_grads=True)
                 )
             losses.append(value.detach())
-        return {
-            name: torch.stack(grads) for name, grads in zip(params, zip(*found, strict=True), strict=True)
-        }, torch.stack(losses)
+        stacked = [torch.stack(grads) for grads in zip(*found, strict=True)]
+        return dict(zip(params, stacked, strict=True)), torch.stack(losses)
 
     return gradients
 
 
 def fills_processor(model: nn.Module, example: Tensor) -> bool:
-    """Whether most of a network's convolution work on a CPU lies in layers that are better looped over than grouped.
+    """Whether most of a network's convolution work on a CPU is in layers that are better looped over.
 
     Args:
         example: a batch of one input, on the model's device and in its precision.
@@ -102,10 +108,10 @@ def fills_processor(model: nn.Module, example: Tensor) -> bool:
 
 
 def fusable(model: nn.Module) -> nn.Module:
-    """The same network with convolutions, BatchNorm and global pooling that know how to be vectorised over cells.
+    """The same network with convolutions, BatchNorm and global pooling that vectorise over cells.
 
-    Parameters, buffers and results (up to rounding) are unchanged; the module is changed in place and returned. Layers with
-    unusual settings keep the form that `torch.vmap` gives them.
+    Parameters, buffers and results (up to rounding) are unchanged; the module is changed in place and
+    returned. Layers with unusual settings keep the form that `torch.vmap` gives them.
     """
     for module in model.modules():
         if (
@@ -127,7 +133,7 @@ def fusable(model: nn.Module) -> nn.Module:
 
 
 def folded(tensor: Tensor, bdim: int | None, cells: int) -> Tensor:
-    """[B, channels, H, W] of every cell as channels_last [B, C · channels, H, W]; a view where it already lies so."""
+    """[B, channels, H, W] of every cell as channels_last [B, C · channels, H, W]; a view if it already is."""
     each = tensor.unsqueeze(1).expand(-1, cells, -1, -1, -1) if bdim is None else tensor.movedim(bdim, 1)
     return each.flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
@@ -138,7 +144,7 @@ def flat(tensor: Tensor, bdim: int | None, cells: int) -> Tensor:
 
 
 class GlobalMean(nn.AdaptiveAvgPool2d):
-    """Mean over each map, as a plain reduction: the pooling operators have no rule for channels_last cells."""
+    """Mean over each map, as a plain reduction, because pooling has no rule for channels_last cells."""
 
     def forward(self, input: Tensor) -> Tensor:  # the name that callers of the base class may use
         return input.mean((-2, -1), keepdim=True)
@@ -180,7 +186,7 @@ class FoldedBatchNorm2d(nn.BatchNorm2d):
 
 
 class Convolve(torch.autograd.Function):
-    """Two-dimensional convolution with a vectorised form of its own. What `vmap` calls is differentiated by autograd itself."""
+    """Two-dimensional convolution with a vectorised form, which autograd itself differentiates."""
 
     @staticmethod
     def forward(*args: Any) -> Tensor:
@@ -202,13 +208,10 @@ class Convolve(torch.autograd.Function):
         groups: int,
     ) -> tuple[Tensor, int]:
         cells = info.batch_size
-        weights, biases = (
-            flat(weight, in_dims[1], cells),
-            None if bias is None else flat(bias, in_dims[2], cells),
-        )
-        if (
-            in_dims[0] is None and groups == 1
-        ):  # the same images for every cell: an ordinary convolution with many outputs
+        weights = flat(weight, in_dims[1], cells)
+        biases = None if bias is None else flat(bias, in_dims[2], cells)
+        if in_dims[0] is None and groups == 1:
+            # The same images for every cell: an ordinary convolution with many outputs.
             out = functional.conv2d(x.contiguous(memory_format=torch.channels_last), weights, biases, *how)
         else:
             out = functional.conv2d(folded(x, in_dims[0], cells), weights, biases, *how, groups * cells)

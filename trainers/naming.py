@@ -42,10 +42,13 @@ def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
 
 
 def check_keywords(owner: str, given: Mapping[str, Any], signature: inspect.Signature, skip: int = 0) -> None:
-    """Refuse keywords that a factory does not take, and the lack of one that it needs; its first `skip` parameters are not constants.
+    """Refuse keywords that a factory does not take, and the absence of one that it needs.
+
+    The first `skip` parameters of its signature are not constants.
 
     Raises:
-        TypeError: the message names the constants that exist, or the one that lacks. ValueError: a switch is not true or false.
+        TypeError: the message names the constants that exist, or the one that is absent.
+        ValueError: a switch is not true or false.
     """
     parameters = dict(list(signature.parameters.items())[skip:])
     known = [

@@ -8,7 +8,7 @@ from torch import Tensor
 FINISHED = "finished"
 DIVERGED = "diverged"
 ROUNDING = 1e-5
-"""The same loss, summed in another order, is no explosion: a cell whose lr is 0 has not diverged [relative]."""
+"""The same loss, summed in another order, is no explosion: a cell with lr 0 has not diverged [relative]."""
 NONFINITE_LOSS = "nonfinite_loss"
 NONFINITE_PARAMETERS = "nonfinite_parameters"
 LOSS_EXPLODED = "loss_exploded"
@@ -26,14 +26,16 @@ def diverged_at(
 ) -> list[tuple[str, int] | None]:
     """Why and when each cell diverged, or None for a finished one.
 
-    A cell has diverged when its loss was not finite at a step (`nonfinite_loss`), or its parameters were not finite at a
-    recorded point (`nonfinite_parameters`), or its mean loss over the last `tail` steps is above `factor` times the loss of
-    the untrained network on the same batches (`loss_exploded`; the step is the first after which the loss stayed above).
+    A cell has diverged when its loss was not finite at a step (`nonfinite_loss`), or its parameters were not
+    finite at a recorded point (`nonfinite_parameters`), or its mean loss over the last `tail` steps is above
+    `factor` times the loss of the untrained network on the same batches (`loss_exploded`; the step is the
+    first after which the loss stayed above).
 
     Args:
         loss_TC: training loss of each step and cell [loss units].
         bad_parameters_C: step at which non-finite parameters were seen, per cell.
-        loss_initial: mean loss of the untrained network over the batches of the last `tail` steps [loss units].
+        loss_initial: mean loss of the untrained network over the batches of the last `tail` steps [loss
+            units].
     """
     limit = factor * loss_initial * (1 + ROUNDING)
     exploded_C = (loss_TC[-tail:].mean(dim=0) > limit).tolist()

@@ -1,4 +1,7 @@
-"""Networks that compute in half precision while parameters stay in float32, with a dynamic loss scale per cell for float16."""
+"""Networks that compute in half precision while parameters stay in float32.
+
+For float16 every cell has a dynamic loss scale.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ GROWTH_INTERVAL = 2000
 def loss_function(
     workload: Workload, model: nn.Module, budget: Budget
 ) -> Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]:
-    """`loss(params, buffers, x, y)` of one cell in the budget's arithmetic; the loss itself is at least float32."""
-    high = {
-        f"{name}.{inner}" if name else inner
-        for name, module in model.named_modules()
-        if isinstance(module, NORMS)
-        for inner, _ in module.named_parameters(recurse=False)
-    }
+    """`loss(params, buffers, x, y)` of one cell in the budget's arithmetic; its value is at least float32."""
+    high: set[str] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, NORMS):
+            high |= {
+                f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters(recurse=False)
+            }
     low = budget.arithmetic
     if low == budget.dtype:
         return lambda params, buffers, x, y: workload.loss(
@@ -48,8 +51,8 @@ def loss_function(
 class LossScale:
     """A dynamic loss scale for one cell, as `torch.amp.GradScaler` has it for one model.
 
-    The loss is multiplied by `scale`, gradients are divided by it. A step with a non-finite gradient is skipped and halves the
-    scale; `GROWTH_INTERVAL` good steps in a row double it.
+    The loss is multiplied by `scale`, gradients are divided by it. A step with a non-finite gradient is
+    skipped and halves the scale; `GROWTH_INTERVAL` good steps in a row double it.
     """
 
     start: float = 65536.0

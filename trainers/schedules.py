@@ -1,4 +1,7 @@
-"""Learning-rate schedules: factors in [0, 1] that multiply every cell's lr. One function per rule, one row per name."""
+"""Learning-rate schedules: factors in [0, 1] that multiply every cell's lr.
+
+There is one function per rule, and one row per name.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ def constant(step: int, steps: int) -> float:
 def cosine(step: int, steps: int, floor: float = 0.0) -> float:
     """floor + (1 - floor) · (1 + cos(π · step / steps)) / 2: from 1 down to nearly `floor`.
 
-    Reference: Loshchilov, Hutter, "SGDR", 2017, eq. 5, one period; `torch.optim.lr_scheduler.CosineAnnealingLR` with T_max = steps.
+    Reference: Loshchilov, Hutter, "SGDR", 2017, eq. 5, one period;
+        `torch.optim.lr_scheduler.CosineAnnealingLR` with T_max = steps.
     """
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
@@ -27,7 +31,8 @@ def cosine(step: int, steps: int, floor: float = 0.0) -> float:
 def linear(step: int, steps: int, floor: float = 0.0) -> float:
     """1 - (1 - floor) · step / steps: from 1 down to nearly `floor`.
 
-    Reference: `torch.optim.lr_scheduler.LinearLR` with start_factor 1, end_factor `floor` and total_iters = steps.
+    Reference: `torch.optim.lr_scheduler.LinearLR` with start_factor 1, end_factor `floor` and total_iters =
+        steps.
     """
     return 1.0 - (1.0 - floor) * step / steps
 
@@ -72,7 +77,8 @@ def check_schedule(schedule: str, constants: Mapping[str, Any]) -> None:
         if key not in known:
             has = f"its constants: {', '.join(known)}" if known else "it has none"
             raise ValueError(
-                f"schedule {schedule!r} has no constant {key!r}; {has}{nearest(key, known)}; leave {key} out or choose another schedule"
+                f"schedule {schedule!r} has no constant {key!r}; {has}{nearest(key, known)}; "
+                f"leave {key} out or choose another schedule"
             )
     for key, parameter in known.items():
         if key not in constants and parameter.default is parameter.empty:
@@ -80,19 +86,16 @@ def check_schedule(schedule: str, constants: Mapping[str, Any]) -> None:
                 f"schedule {schedule!r} needs {key}, and it is not given; its constants: {', '.join(known)}"
             )
     owner = f"schedule {schedule!r}"
-    check_range(owner, 0.0, 1.0, **{key: constants[key] for key in ("floor",) if key in constants})
-    check_range(
-        owner,
-        0.0,
-        1.0,
-        open_low=True,
-        **{key: constants[key] for key in ("decay_factor",) if key in constants},
-    )
-    check_range(owner, 1, **{key: constants[key] for key in ("decay_every",) if key in constants})
+    if "floor" in constants:
+        check_range(owner, 0.0, 1.0, floor=constants["floor"])
+    if "decay_factor" in constants:
+        check_range(owner, 0.0, 1.0, open_low=True, decay_factor=constants["decay_factor"])
+    if "decay_every" in constants:
+        check_range(owner, 1, decay_every=constants["decay_every"])
 
 
 def lr_factor(schedule: str, step: int, steps: int, warmup: int = 0, **constants: float) -> float:
-    """Factor of a step in [0, steps): linear warm-up to 1 over `warmup` steps, then the schedule over the rest.
+    """Factor of a step in [0, steps): linear warm-up over `warmup` steps, then the schedule over the rest.
 
     Raises:
         ValueError: unknown schedule.

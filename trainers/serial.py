@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,12 @@ from torch import Tensor, nn
 from trainers.budget import Budget
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
-from trainers.dynamics import Dynamics, Recorder, beside
+from trainers.dynamics import Dynamics, Moment, Recorder, beside
 from trainers.evaluation import untrained_loss
 from trainers.feed import Feed
-from trainers.fused import check_cells
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
+from trainers.run import Run
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Tensors, Transform
 from trainers.workloads.base import Workload
@@ -38,35 +39,45 @@ def train_serial(
 ) -> Curves:
     """Train the same cells as `train_fused`, with the same arguments and results, in a loop over cells."""
     started = time.perf_counter()
-    check_cells(lr_C=lr_C, weight_decay_C=weight_decay_C)
-    check_cells(lr_C=lr_C, **(constants_C or {}))
+    run = Run(workload, transform, optimizer, budget, lr_C, weight_decay_C, seed, constants_C or {}, device)
     feed = Feed(workload, budget, seed, device)
     loss_initial = untrained_loss(feed, workload.initial_model(seed).to(device, budget.dtype))
-    loss_CT, metric_CK, bad_C = [], [], []
-    seen_C: list[Dynamics] = []
+    trained: list[Trained] = []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):
-        own = {name: float(value_C[c]) for name, value_C in (constants_C or {}).items()}
-        method = transform.with_constants(**own) if own else transform
         with torch.random.fork_rng(devices=[]):
-            loss_T, metric_K, bad, seen = train_cell(feed, method, optimizer, lr, weight_decay)
-        loss_CT.append(loss_T)
-        metric_CK.append(metric_K)
-        bad_C.append(bad)
-        seen_C += [] if seen is None else [seen]
-    seconds = time.perf_counter() - started
-    loss_TC, metric_KC = (
-        torch.tensor(loss_CT, dtype=torch.float64).T,
-        torch.tensor(metric_CK, dtype=torch.float64).T,
-    )
+            trained.append(train_cell(feed, run.method(c), optimizer, lr, weight_decay))
     return curves(
-        budget, loss_TC, metric_KC, bad_C, loss_initial, workload.higher_is_better, seconds, beside(seen_C)
+        budget,
+        torch.tensor([cell.loss_T for cell in trained], dtype=torch.float64).T,
+        torch.tensor([cell.metric_K for cell in trained], dtype=torch.float64).T,
+        [cell.bad_step for cell in trained],
+        loss_initial,
+        higher_is_better=workload.higher_is_better,
+        seconds=time.perf_counter() - started,
+        dynamics=beside([cell.dynamics for cell in trained if cell.dynamics is not None]),
     )
+
+
+class Trained(NamedTuple):
+    """What training one cell gave.
+
+    Attributes:
+        loss_T: loss of each step, NaN after the cell ended [loss units].
+        metric_K: the workload's metric at each recorded point, NaN likewise.
+        bad_step: step at which non-finite parameters were seen, or None.
+        dynamics: if the budget asks for them.
+    """
+
+    loss_T: list[float]
+    metric_K: list[float]
+    bad_step: int | None
+    dynamics: Dynamics | None
 
 
 def train_cell(
     feed: Feed, transform: Transform, optimizer: Optimizer, lr: float, weight_decay: float
-) -> tuple[list[float], list[float], int | None, Dynamics | None]:
-    """Losses of all steps, metrics of all recorded points, the step at which parameters were seen to be non-finite, dynamics."""
+) -> Trained:
+    """Train one cell to the end of the budget, or until its loss or parameters are not finite."""
     workload, budget, seed = feed.workload, feed.budget, feed.seed
     model = workload.initial_model(seed).to(feed.device, budget.dtype)
     named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
@@ -88,44 +99,32 @@ def train_cell(
         loss_T[t] = float(torch.stack(losses).mean())
         if not math.isfinite(loss_T[t]):
             break
-        grads = {
-            name: p.grad / scale * (spike_T[t] / budget.accumulation)
-            for name, p in named.items()
-            if p.grad is not None
-        }
-        if scaled_in(budget):
-            finite = all(bool(torch.isfinite(g).all()) for g in grads.values())
-            good = good + 1 if finite else 0
-            scale = scale if finite and good < GROWTH_INTERVAL else scale * 2.0 if finite else scale * 0.5
-            good = 0 if good >= GROWTH_INTERVAL else good
+        factor = spike_T[t] / budget.accumulation
+        grads = {name: p.grad / scale * factor for name, p in named.items() if p.grad is not None}
         before = {name: p.detach().clone() for name, p in named.items()}
-        if not scaled_in(budget) or finite:
-            out, memory = take_step(
-                transform, optimizer, rule, named, grads, memory, lr * budget.lr_factor(t)
-            )
+        if not scaled_in(budget) or all_finite(grads):
+            lr_t = lr * budget.lr_factor(t)
+            out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr_t)
+            good += 1
         else:
             out, _ = transform.update(grads, memory, before)
+            scale, good = scale * 0.5, 0
+        if scaled_in(budget) and good >= GROWTH_INTERVAL:
+            scale, good = scale * 2.0, 0
         if recorder.due(t + 1):
-            moment = {
-                "before": before,
-                "after": detached(named),
-                "grads": grads,
-                "out": out,
-                "memory": memory,
-            }
-            recorder.add(
-                t + 1,
-                torch.tensor([0]),
-                **{
-                    key: {name: v.unsqueeze(0) for name, v in tensors.items()}
-                    for key, tensors in moment.items()
-                },
+            moment = Moment(
+                before=as_tile(before),
+                after=as_tile(detached(named)),
+                grads=as_tile(grads),
+                out=as_tile(out),
+                memory=as_tile(memory),
             )
+            recorder.add(t + 1, torch.tensor([0]), moment)
         if t + 1 in budget.recorded_steps:
-            if not all(bool(torch.isfinite(p).all()) for p in named.values()):
-                return loss_T, metric_K, t + 1, recorder.result()
+            if not all_finite(named):
+                return Trained(loss_T, metric_K, t + 1, recorder.result())
             metric_K[budget.recorded_steps.index(t + 1)] = score(feed, model)
-    return loss_T, metric_K, None, recorder.result()
+    return Trained(loss_T, metric_K, None, recorder.result())
 
 
 def take_step(
@@ -146,7 +145,7 @@ def take_step(
         asked = transform.signal(memory)
         lr *= float(asked.lr_scale)
         if asked.restart:
-            optimizer.restart_reference(rule, asked.keep_count)
+            optimizer.restart_reference(rule, keep_count=asked.keep_count)
     for group in rule.param_groups:
         group["lr"] = lr
     rule.step()
@@ -156,6 +155,16 @@ def take_step(
 def detached(named: Mapping[str, Tensor]) -> Tensors:
     """The same tensors, outside of the graph."""
     return {name: p.detach() for name, p in named.items()}
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether no entry of any tensor is infinite or NaN."""
+    return all(bool(torch.isfinite(t).all()) for t in tensors.values())
+
+
+def as_tile(tensors: Tensors) -> Tensors:
+    """The tensors of a tile of one cell."""
+    return {name: t.unsqueeze(0) for name, t in tensors.items()}
 
 
 def score(feed: Feed, model: nn.Module) -> float:

@@ -9,7 +9,7 @@ from trainers.workloads.base import derived_seed
 
 
 def spike_factors(budget: Budget, seed: int) -> list[float]:
-    """What the accumulated gradient of each step is multiplied by: `spike_size` at spikes, 1 elsewhere, length `steps`."""
+    """What each step's accumulated gradient is multiplied by: `spike_size` at spikes, 1 elsewhere."""
     hit = spiked_steps(budget, seed)
     return [budget.spike_size if t + 1 in hit else 1.0 for t in range(budget.steps)]
 

@@ -1,4 +1,7 @@
-"""torchvision, imported in this one place and when it is needed: data sets, transforms and networks, none of its compiled operators."""
+"""torchvision, imported in this one place and when it is needed.
+
+Used are its data sets, transforms and networks, and none of its compiled operators.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,10 @@ COMPILED = (
 def vision() -> Any:
     """The package `torchvision`, with its `datasets`, `models` and `transforms`.
 
-    A torchvision that is built for CUDA cannot load its operators beside a torch without CUDA, and then refuses to be imported.
-    Nothing here uses them, so where they lack they are declared, without a body, and it is imported again.
+    A torchvision that is built for CUDA cannot load its operators beside a torch without CUDA, and then
+    refuses to be imported. Nothing here uses them, so where they are absent they are
+    declared, without a body, and
+    it is imported again.
 
     Raises:
         ValueError: it is not installed, or does not fit this torch.
@@ -30,12 +35,14 @@ def vision() -> Any:
         return _imported()
     except ImportError as error:
         raise ValueError(
-            f"torchvision cannot be imported ({error}); wanted the release that goes with torch {torch.__version__}; install torchvision"
+            f"torchvision cannot be imported ({error}); "
+            f"wanted the release that goes with torch {torch.__version__}; install torchvision"
         ) from None
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
             raise ValueError(
-                f"torchvision does not go with torch {torch.__version__} ({error}); install the release that does"
+                f"torchvision does not go with torch {torch.__version__} ({error}); "
+                "install the release that does"
             ) from None
     for name in [name for name in sys.modules if f"{name}.".startswith("torchvision.")]:
         del sys.modules[name]  # half imported
@@ -55,7 +62,7 @@ def _imported() -> Any:
 
 
 def check_images(
-    model: str, shape: tuple[int, ...], least: int, multiple: int = 1, square: bool = False
+    model: str, shape: tuple[int, ...], least: int, multiple: int = 1, *, square: bool = False
 ) -> None:
     """Refuse examples that a network for colour photographs does not take.
 
@@ -75,5 +82,6 @@ def check_images(
         or (square and sides[0] != sides[1])
     ):
         raise ValueError(
-            f"model {model!r} was given examples of shape {list(shape)}; wanted {wanted}; take other data or another model"
+            f"model {model!r} was given examples of shape {list(shape)}; wanted {wanted}; "
+            "take other data or another model"
         )

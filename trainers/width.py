@@ -12,23 +12,25 @@ from trainers.budget import Budget
 from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, joined
 from trainers.feed import EVALUATION_BATCH
-from trainers.fused import train_fused
+from trainers.fused import train_together
 from trainers.optimizers.base import Optimizer
+from trainers.run import Run
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload
 
 GAIN = 1.02
 """A doubled tile must be at least this much faster per cell to be worth its memory."""
 REPEATS = 3
-"""Trial runs of a width, of which the fastest counts: what else runs on the machine only ever slows one down."""
+"""Trial runs of a width. The fastest counts, because other work on the machine can only slow a run down."""
 TRIAL_STEPS = 4
 """Steps of a trial run."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory gave out, on a GPU or in the machine."""
+    """Whether an error says that memory ran out, on a GPU or in the machine."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
+    # torch's allocator for the CPU, and some CUDA libraries, raise a plain RuntimeError.
     return isinstance(error, RuntimeError) and any(
         words in str(error) for words in ("out of memory", "can't allocate memory", "DefaultCPUAllocator")
     )
@@ -38,7 +40,7 @@ def widest(rate: Callable[[int], float], limit: int, start: int = 8) -> int:
     """Double the width until memory fails, or cells per second stop rising, or the limit is reached.
 
     Args:
-        rate: cells per second at a width; raises when memory gives out.
+        rate: cells per second at a width; raises when memory runs out.
         limit: most cells that there are to train together.
     """
     best, best_rate, width = 1, 0.0, min(start, limit)
@@ -66,19 +68,17 @@ def best_width(
     device: str | torch.device = "cpu",
 ) -> int:
     """The width for a workload on a device, measured with runs of a few steps."""
-    workload = replace(
-        workload, eval_x=workload.eval_x[:EVALUATION_BATCH], eval_y=workload.eval_y[:EVALUATION_BATCH]
-    )  # long evaluations would hide the steps
+    # long evaluations would hide the steps
+    eval_x, eval_y = workload.eval_x[:EVALUATION_BATCH], workload.eval_y[:EVALUATION_BATCH]
+    workload = replace(workload, eval_x=eval_x, eval_y=eval_y)
     trial = replace(budget, steps=TRIAL_STEPS, points=1, warmup=0, spike_steps=(), dynamics=0)
 
     def rate(width: int) -> float:
-        cells = {"lr_C": torch.full((width,), 1e-3), "weight_decay_C": torch.zeros(width), "seed": 0}
-        train_fused(workload, transform, optimizer, replace(trial, steps=1), **cells, device=device)  # type: ignore[arg-type]
-        runs = (
-            train_fused(workload, transform, optimizer, trial, **cells, device=device)  # type: ignore[arg-type]
-            for _ in range(REPEATS)
-        )
-        return width / min(run.seconds for run in runs)
+        lr_C, weight_decay_C = torch.full((width,), 1e-3), torch.zeros(width)
+        run = Run(workload, transform, optimizer, trial, lr_C, weight_decay_C, seed=0, device=device)
+        # The first run of a width pays for memory and kernels that the device then has.
+        train_together(replace(run, budget=replace(trial, steps=1)))
+        return width / min(train_together(run).seconds for _ in range(REPEATS))
 
     return widest(rate, limit)
 
@@ -96,49 +96,27 @@ def train_within_memory(
     device: str | torch.device = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> Curves:
-    """`train_fused`, halving the tile as often as memory gives out.
+    """`train_fused`, halving the tile as often as memory runs out.
 
     Raises:
         RuntimeError, MemoryError: a single cell does not fit.
     """
-    own_C = constants_C or {}
+    run = Run(workload, transform, optimizer, budget, lr_C, weight_decay_C, seed, constants_C or {}, device)
+    return halved(run, checkpoint)
+
+
+def halved(run: Run, checkpoint: Checkpoint | None) -> Curves:
+    """The curves of a run, trained in two halves, and these in halves again, where memory runs out."""
     try:
-        return train_fused(
-            workload,
-            transform,
-            optimizer,
-            budget,
-            lr_C=lr_C,
-            weight_decay_C=weight_decay_C,
-            seed=seed,
-            constants_C=own_C,
-            device=device,
-            checkpoint=checkpoint,
-        )
+        return train_together(run, checkpoint)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error) or len(lr_C) == 1:
+        if not is_out_of_memory(error) or run.cells == 1:
             raise
+    # Outside of `except`: there the traceback would still hold the tensors of the run that did not fit.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    half = len(lr_C) // 2
-    parts = []
-    for k, part in enumerate((slice(None, half), slice(half, None))):
-        cells = {
-            "lr_C": lr_C[part],
-            "weight_decay_C": weight_decay_C[part],
-            "constants_C": {name: value[part] for name, value in own_C.items()},
-        }
-        kept = checkpoint.part(k) if checkpoint else None
-        parts.append(
-            train_within_memory(
-                workload,
-                transform,
-                optimizer,
-                budget,
-                **cells,  # type: ignore[arg-type]
-                seed=seed,
-                device=device,
-                checkpoint=kept,
-            )
-        )
-    return joined(parts)
+    half = run.cells // 2
+    halves = []
+    for k, chosen in enumerate((slice(None, half), slice(half, None))):
+        halves.append(halved(run.part(chosen), checkpoint.part(k) if checkpoint else None))
+    return joined(halves)

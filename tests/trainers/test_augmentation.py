@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.trainers.test_checkpoint import Dying, same
+from tests.trainers.making import Dying, same
 from trainers import (
     Budget,
     Checkpoint,

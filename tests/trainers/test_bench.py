@@ -1,4 +1,4 @@
-"""The benchmark runs from the command line, says what it measured on, and shows no speed for wrong numbers."""
+"""The benchmark runs from the command line, says where it measured, and shows no speed for wrong numbers."""
 
 from __future__ import annotations
 
@@ -9,29 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from trainers import bench, rates
+from trainers.bench import rates
+from trainers.bench.__main__ import main
+from trainers.bench.table import as_markdown, as_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_json_has_what_a_reader_needs() -> None:
-    """One JSON object with machine, versions, n, and for each width rates, ratio and share; a width too slow to try carries its reason."""
-    command = [
-        sys.executable,
-        "-m",
-        "trainers.bench",
-        "--json",
-        "--models",
-        "mlp",
-        "--widths",
-        "1",
-        "4",
-        "100000",
-        "--seconds",
-        "0.2",
-        "--rounds",
-        "1",
-    ]
+    """One JSON object: machine, versions, n, and per width rates, ratio and share, or why it was skipped."""
+    widths, short = ["--widths", "1", "4", "100000"], ["--seconds", "0.2", "--rounds", "1"]
+    command = [sys.executable, "-m", "trainers.bench", "--json", "--models", "mlp", *widths, *short]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -41,9 +29,8 @@ def test_json_has_what_a_reader_needs() -> None:
     assert set(result["matrix_product_flop_per_s"]) == {"float32", "bfloat16"}
     (found,) = result["models"]
     assert found["difference"] <= result["tolerance"]
-    assert found["flop_per_step"] == 2 * 64 * (
-        3 * (64 * 64 + 64 * 64 + 64 * 10) - 64 * 64
-    )  # the first layer needs no gradient by its input
+    products = 3 * (64 * 64 + 64 * 64 + 64 * 10) - 64 * 64  # the first layer needs no gradient by its input
+    assert found["flop_per_step"] == 2 * 64 * products
     assert [row["width"] for row in found["rows"]] == [1, 4]
     assert [each["width"] for each in found["skipped"]] == [100_000]
     for row in found["rows"]:
@@ -54,7 +41,7 @@ def test_json_has_what_a_reader_needs() -> None:
         for kind in (plain, fused):
             assert kind["images_per_s"]["median"] == pytest.approx(kind["cells_per_s"]["median"] * 200 * 64)
             assert 0 < kind["share"]["median"] < 1.5
-    for text in (bench.as_text(result), bench.as_markdown(result)):
+    for text in (as_text(result), as_markdown(result)):
         assert result["machine"]["torch"] in text
         assert "n = 1 " in text
         assert "skipped: mlp, 100000 cells" in text
@@ -78,6 +65,6 @@ def test_no_speed_for_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_input(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong argument ends with exit code 2 and says what is wanted."""
     with pytest.raises(SystemExit) as end:
-        bench.main(arguments)
+        main(arguments)
     assert end.value.code == 2
     assert word in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainers.test_twins import RELATIVE, assert_twins
+from tests.trainers.making import RELATIVE, assert_twins
 from trainers import (
     Budget,
     Curves,
@@ -20,7 +21,7 @@ from trainers import (
     train_fused,
     train_serial,
 )
-from trainers.dynamics import Dynamics, measured
+from trainers.dynamics import Dynamics, Moment, measured
 from trainers.precision import GROWTH_INTERVAL, LossScale
 from trainers.spikes import spike_factors
 
@@ -168,8 +169,15 @@ def test_what_has_no_direction_is_left_out(broken: float) -> None:
     """A tensor whose gradient is zero or not finite says nothing of directions; where no tensor has one, there is no cosine, instead of 0."""
     whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
     both, one = {"a": whole, "b": lost}, {"b": lost}
-    assert measured(("a",), both, both, both, both, {})["least_cosine"].tolist() == pytest.approx([1.0, 1.0])
-    assert measured(("b",), one, one, one, one, {})["least_cosine"].isnan().tolist() == [False, True]
+    assert least_cosine("a", both) == pytest.approx([1.0, 1.0])
+    assert [math.isnan(cosine) for cosine in least_cosine("b", one)] == [False, True]
+
+
+def least_cosine(layer: str, grads: dict[str, torch.Tensor]) -> list[float]:
+    """Per cell, of a transform that leaves these gradients as they are."""
+    moment = Moment(before=grads, after=grads, grads=grads, out=grads, memory={})
+    found: list[float] = measured((layer,), moment)["least_cosine"].tolist()
+    return found
 
 
 def test_dynamics_know_directions_and_gains() -> None:

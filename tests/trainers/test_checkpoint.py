@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainers.making import Dying, same
 from trainers import Budget, Checkpoint, Curves, make_optimizer, make_transform, make_workload, train_fused
+from trainers.fused import train_together
+from trainers.run import Run
 from trainers.width import train_within_memory
 
 BUDGET = Budget(steps=24, batch_size=32, points=4, dynamics=5, spike_steps=(9,), spike_size=50.0)
@@ -19,41 +21,6 @@ CELLS = {
     "weight_decay_C": torch.tensor([0.0, 0.1, 0.0, 1e3, 0.01]),
     "seed": 3,
 }
-
-
-class Dying(Checkpoint):
-    """Kept at every step; after some steps the process is gone."""
-
-    due = True
-
-    def __init__(self, path: Path, last: int) -> None:
-        super().__init__(path, every=0.0)
-        self.last = last
-
-    def save(self, identity: str, state: Mapping[str, Any]) -> None:
-        super().save(identity, state)
-        if state["step"] == self.last:
-            raise KeyboardInterrupt
-
-    def part(self, number: int) -> Checkpoint:
-        """Only second parts die."""
-        path = super().part(number).path
-        return Dying(path, self.last) if number else Checkpoint(path)
-
-
-def same(a: Curves, b: Curves) -> bool:
-    """Equal to the last bit, missing numbers included, save for the time taken."""
-    tensors = ("loss_KC", "metric_KC", "loss_final_C", "metric_best_C")
-    plain = ("outcome_C", "reason_C", "diverged_step_C", "loss_initial")
-    alike = all(
-        torch.equal(getattr(a, name).nan_to_num(-1.0), getattr(b, name).nan_to_num(-1.0)) for name in tensors
-    )
-    seen = (a.dynamics is None and b.dynamics is None) or (
-        a.dynamics is not None
-        and b.dynamics is not None
-        and torch.equal(a.dynamics.grad_std_JC.nan_to_num(-1.0), b.dynamics.grad_std_JC.nan_to_num(-1.0))
-    )
-    return alike and seen and all(getattr(a, name) == getattr(b, name) for name in plain)
 
 
 @pytest.mark.parametrize("last", [1, 8, 9, 13, 18, 23])
@@ -136,6 +103,23 @@ def test_what_is_not_this_run_is_not_gone_on_from(damage: bytes | None, tmp_path
     assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
 
 
+@pytest.mark.parametrize("change", ["tile", "moments", "index_C"])
+def test_a_checkpoint_of_another_version_is_as_good_as_none(change: str, tmp_path: Path) -> None:
+    """One whose content has another form, even under the same identity, is not gone on from and does no harm."""
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
+    undisturbed = train_fused(*parts, **CELLS)
+    with pytest.raises(KeyboardInterrupt):
+        train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 8))
+    kept = torch.load(tmp_path / "run", weights_only=True)
+    if change == "tile":
+        kept["tile"]["state"] = kept["tile"].pop("optimizer")
+    else:
+        kept[f"{change} of another version"] = kept.pop(change)
+    torch.save(kept, tmp_path / "run")
+    assert Checkpoint(tmp_path / "run").load(kept["identity"]) is None
+    assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
+
+
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     """A file that would run a command when it is unpickled is refused."""
     import pickle
@@ -165,12 +149,12 @@ def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(
     """Where memory holds two cells at a time, the run dies in its second part and goes on there."""
     from trainers import width
 
-    def small(*parts: Any, lr_C: torch.Tensor, **rest: Any) -> Curves:
-        if len(lr_C) > 2:
+    def small(run: Run, checkpoint: Checkpoint | None) -> Curves:
+        if run.cells > 2:
             raise torch.OutOfMemoryError("out of memory")
-        return train_fused(*parts, lr_C=lr_C, **rest)
+        return train_together(run, checkpoint)
 
-    monkeypatch.setattr(width, "train_fused", small)
+    monkeypatch.setattr(width, "train_together", small)
     parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
     undisturbed = train_within_memory(*parts, **CELLS)
     with pytest.raises(KeyboardInterrupt):

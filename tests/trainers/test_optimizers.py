@@ -82,7 +82,7 @@ def run_pure(
     state = rule.init(params)
     for step in range(STEPS):
         grads = slopes(params, step)
-        state = rule.restart(state, torch.tensor(step in restarts), keep_count)
+        state = rule.restart(state, torch.tensor(step in restarts), keep_count=keep_count)
         params, state = rule.update(
             grads,
             state,
@@ -107,7 +107,7 @@ def run_torch(
         for p, g in zip(params.values(), slopes(params, step).values(), strict=True):
             p.grad = g
         if step in restarts and rule is not None:
-            rule.restart_reference(reference, keep_count)
+            rule.restart_reference(reference, keep_count=keep_count)
         reference.step()
         yield {name: p.detach().clone() for name, p in params.items()}
 
@@ -168,7 +168,7 @@ def test_restart_zeroes_the_moments_and_nothing_else(
     """Every moment is zero after a restart on both sides; the counter only if it is not kept; no restart changes nothing."""
     rule = make_optimizer(name, **constants)
     *_, (params, state) = run_pure(rule, 0.01, 0.1)
-    fresh = rule.restart(state, torch.tensor(True), keep_count)
+    fresh = rule.restart(state, torch.tensor(True), keep_count=keep_count)
     for key, value in state.items():
         if key in rule.moments:
             assert all(bool((t != 0).all()) for t in value.values())
@@ -177,14 +177,16 @@ def test_restart_zeroes_the_moments_and_nothing_else(
             assert fresh[key] == (value if keep_count else 0)
         else:
             assert torch.equal(fresh[key], value)
-    torch.testing.assert_close(rule.restart(state, torch.tensor(False), keep_count), state, rtol=0, atol=0)
+    torch.testing.assert_close(
+        rule.restart(state, torch.tensor(False), keep_count=keep_count), state, rtol=0, atol=0
+    )
 
     leaves = [torch.nn.Parameter(p) for p in params.values()]
     reference = rule.reference(leaves, 0.01, 0.1)
     for p in leaves:
         p.grad = torch.ones_like(p)
     reference.step()
-    rule.restart_reference(reference, keep_count)
+    rule.restart_reference(reference, keep_count=keep_count)
     for memory in reference.state.values():
         assert {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)} == set(
             rule.moments.values()
@@ -200,7 +202,9 @@ def test_restarted_sgd_with_dampening_is_not_at_its_first_step() -> None:
     grads = {"p": torch.ones(2)}
     _, state = rule.update(grads, rule.init(params), params, one, zero)
     assert torch.equal(state["sum"]["p"], grads["p"])
-    _, state = rule.update(grads, rule.restart(state, torch.tensor(True), False), params, one, zero)
+    _, state = rule.update(
+        grads, rule.restart(state, torch.tensor(True), keep_count=False), params, one, zero
+    )
     assert torch.equal(state["sum"]["p"], 0.75 * grads["p"])
 
 

@@ -40,7 +40,7 @@ def test_curves_end_where_a_cell_does() -> None:
     budget = Budget(steps=4, batch_size=1, points=2)
     loss_TC = torch.tensor([[3.0, 3.0], [1.0, 1.0], [1.0, INF], [1.0, 0.0]])
     metric_KC = torch.tensor([[0.1, 0.1], [0.5, 0.6], [0.4, 0.9]])
-    result = curves(budget, loss_TC, metric_KC, [None, None], 2.0, True, 1.0)
+    result = curves(budget, loss_TC, metric_KC, [None, None], 2.0, higher_is_better=True, seconds=1.0)
     assert result.step_K == (0, 2, 4)
     assert result.outcome_C == ("finished", "diverged")
     assert result.diverged_step_C == (None, 3)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.trainers.test_twins import RELATIVE, assert_twins
+from tests.trainers.making import RELATIVE, assert_twins
 from trainers import (
     Budget,
     Curves,

@@ -72,7 +72,10 @@ def trained(transform, optimizer, grads_T, lr: float = LR) -> list[dict[str, tor
         rate = torch.tensor(lr, dtype=torch.float64)
         if transform.signal is not None:
             asked = transform.signal(memory)
-            state, rate = optimizer.restart(state, asked.restart, asked.keep_count), rate * asked.lr_scale
+            state, rate = (
+                optimizer.restart(state, asked.restart, keep_count=asked.keep_count),
+                rate * asked.lr_scale,
+            )
         params, state = optimizer.update(out, state, params, rate, torch.tensor(0.0, dtype=torch.float64))
         out_T.append(params)
     return out_T
@@ -337,8 +340,8 @@ def test_stable_spam_equals_its_official_rule(total_steps, shared_count):
 def test_stable_spam_with_adamw_trains_as_pytorch_optimizers_does():
     """Transform, signal and AdamW together give the parameters of pytorch_optimizer's StableSPAM, across two restarts.
 
-    It counts AdaClip's and AdaGN's steps apart from Adam's, as our default does. Its cosine (`t_max`) is one step off the
-    official one, so that is tested against a transcription above.
+    It counts AdaClip's and AdaGN's steps apart from Adam's, as our default does. Its cosine (`t_max`) is one
+    step off the official one, so that is tested against a transcription above.
     """
     expected_T = trained_by(lambda params: StableSPAM(params, lr=LR, update_proj_gap=20), gradients())
     assert_same(trained(make_transform("stable_spam", reset_interval=20), adamw(), gradients()), expected_T)
@@ -347,8 +350,8 @@ def test_stable_spam_with_adamw_trains_as_pytorch_optimizers_does():
 def test_spam_with_adamw_trains_as_pytorch_optimizers_does():
     """Transform, signal and AdamW together give the parameters of pytorch_optimizer's SPAM, across two restarts.
 
-    eps is 0, because SPAM adds it inside the bias correction; no warm-up, because pytorch_optimizer's cosine is one step
-    ahead of the official one.
+    eps is 0, because SPAM adds it inside the bias correction; no warm-up, because pytorch_optimizer's cosine
+    is one step ahead of the official one.
     """
     few = {"threshold": 30, "update_proj_gap": 25, "grad_accu_steps": 5, "warmup_epoch": 0, "eps": 0.0}
     expected_T = trained_by(lambda params: SPAM(params, lr=LR, **few), gradients())

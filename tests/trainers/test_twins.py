@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.trainers.making import RELATIVE, assert_twins
 from trainers import (
     OPTIMIZERS,
     TRANSFORMS,
@@ -22,8 +23,6 @@ from trainers import (
 )
 from trainers.models.dropout import pair_dropout
 
-RELATIVE = 1e-9
-"""Float64 rounding, amplified by 40 steps of training; a misplaced epsilon shows as 1e-6, a float32 counter as 1e-3."""
 LR_C = torch.tensor([1e-4, 1e-2, 1.0], dtype=torch.float64)
 WEIGHT_DECAY_C = torch.tensor([1e-2, 1.0, 0.0], dtype=torch.float64)
 
@@ -31,19 +30,6 @@ WEIGHT_DECAY_C = torch.tensor([1e-2, 1.0, 0.0], dtype=torch.float64)
 @cache
 def workload(model: str) -> Workload:
     return make_workload("digits", model)
-
-
-def assert_twins(fused: Curves, serial: Curves) -> None:
-    assert fused.step_K == serial.step_K
-    assert fused.outcome_C == serial.outcome_C
-    assert fused.reason_C == serial.reason_C
-    assert fused.diverged_step_C == serial.diverged_step_C
-    assert fused.loss_initial == pytest.approx(serial.loss_initial, rel=RELATIVE)
-    for name in ("loss_KC", "loss_final_C"):
-        torch.testing.assert_close(
-            getattr(fused, name), getattr(serial, name), rtol=RELATIVE, atol=0, equal_nan=True
-        )
-    torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet"])

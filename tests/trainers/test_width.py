@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainers import Budget, make_optimizer, make_transform, make_workload, train_fused, width
+from trainers import (
+    Budget,
+    Checkpoint,
+    Curves,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+    width,
+)
+from trainers.fused import train_together
+from trainers.run import Run
 from trainers.width import best_width, is_out_of_memory, train_within_memory, widest
 
 
@@ -55,13 +66,13 @@ def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
     """With room for three cells, a tile of ten is trained in parts, with the results of the whole."""
     sizes = []
 
-    def small(*parts: object, lr_C: torch.Tensor, **rest: object) -> object:
-        sizes.append(len(lr_C))
-        if len(lr_C) > 3:
+    def small(run: Run, checkpoint: Checkpoint | None) -> Curves:
+        sizes.append(run.cells)
+        if run.cells > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return train_fused(*parts, lr_C=lr_C, **rest)  # type: ignore[arg-type]
+        return train_together(run, checkpoint)
 
-    monkeypatch.setattr(width, "train_fused", small)
+    monkeypatch.setattr(width, "train_together", small)
     arguments = (
         make_workload("digits", "mlp"),
         make_transform("clip_norm"),
@@ -89,10 +100,10 @@ def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
 def test_one_cell_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a single cell is too large, the memory error is the user's to see."""
 
-    def never(*parts: object, **rest: object) -> object:
+    def never(run: Run, checkpoint: Checkpoint | None) -> Curves:
         raise MemoryError
 
-    monkeypatch.setattr(width, "train_fused", never)
+    monkeypatch.setattr(width, "train_together", never)
     with pytest.raises(MemoryError):
         train_within_memory(
             make_workload("digits", "mlp"),

@@ -11,14 +11,14 @@ from torch.nn import functional
 
 
 class SelfAttention(nn.MultiheadAttention):
-    """`nn.MultiheadAttention` of a sequence with itself, batch first: the same parameters and results, in plain operations.
+    """`nn.MultiheadAttention` of a sequence with itself, batch first, in plain operations.
 
         softmax(q kᵀ / sqrt(width / heads)) v,   q, k, v and the output being linear in x
 
-    The base class takes another road in evaluation than in training, which `torch.vmap` cannot follow, and has its own dropout,
-    whose masks cannot be paired; here there is one road and no dropout.
+    The base class takes another road in evaluation than in training, which `torch.vmap` cannot follow, and
+    has its own dropout, whose masks cannot be paired; here there is one road and no dropout.
 
-    Shapes: [B, length, width] in and out.
+    Parameters and results are those of the base class. Shapes: [B, length, width] in and out.
 
     Reference: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
     """
@@ -37,9 +37,13 @@ class SelfAttention(nn.MultiheadAttention):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`scaled_dot_product_attention` of [B, heads, length, depth]; under `torch.vmap` the cells are more examples of one call, for which torch has no rule on a CPU."""
+    """`scaled_dot_product_attention` of [B, heads, length, depth].
+
+    Under `torch.vmap` the cells are more examples of one call, because torch has no rule for it on a CPU.
+    """
     if is_batchedtensor(q):
-        return Attend.apply(q, k, v)  # type: ignore[no-any-return,no-untyped-call]  # torch.autograd.Function is not typed
+        out: Tensor = Attend.apply(q, k, v)  # type: ignore[no-untyped-call]  # torch has no types for it
+        return out
     return functional.scaled_dot_product_attention(q, k, v)
 
 
@@ -64,7 +68,10 @@ class Attend(torch.autograd.Function):
 
 
 class WideLayerNorm(nn.LayerNorm):
-    """LayerNorm that computes in its parameters' precision, which stays float32 where the network's is half, and gives back its input's."""
+    """LayerNorm that computes in its parameters' precision, and returns its input's.
+
+    Its parameters stay in float32 where the network computes in half precision.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # the name that callers of nn.LayerNorm may use
         return functional.layer_norm(
@@ -88,7 +95,7 @@ KINDS: dict[str, type[nn.Module]] = {
 
 
 def plain(model: nn.Module) -> nn.Module:
-    """The same network, parameters and results in operations that vectorise over cells; changed in place and returned."""
+    """The same network in operations that vectorise over cells; changed in place and returned."""
     for module in model.modules():
         module.__class__ = KINDS.get(type(module).__name__, type(module))
         if isinstance(module, nn.ReLU):

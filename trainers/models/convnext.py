@@ -25,7 +25,8 @@ def convnext_tiny(
     Args:
         shape: (3, height, width) of one example, at least 32 pixels a side.
         outputs: number of logits.
-        stochastic_depth: probability of dropping the last block's branch for an example, in [0, 1]; it rises linearly from 0 at the first block.
+        stochastic_depth: probability of dropping the last block's branch for an example, in [0, 1]; it rises
+            linearly from 0 at the first block.
         width: channels of the first stage; each further stage has twice as many.
         blocks: of each stage; at least two in all.
         layer_scale: what each branch is multiplied by at the start, a parameter per channel.
@@ -33,7 +34,8 @@ def convnext_tiny(
     Raises:
         ValueError: the examples do not fit, a constant is out of range, or there is no torchvision.
 
-    Reference: Liu, Mao, Wu, Feichtenhofer, Darrell, Xie, "A ConvNet for the 2020s", 2022, section 2.5; `torchvision.models.convnext_tiny`.
+    Reference: Liu, Mao, Wu, Feichtenhofer, Darrell, Xie, "A ConvNet for the 2020s", 2022, section 2.5;
+        `torchvision.models.convnext_tiny`.
     Differs from the reference: nothing.
     """
     check_range("convnext_tiny", 0.0, 1.0, stochastic_depth=stochastic_depth)

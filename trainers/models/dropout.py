@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class PairedDropout(nn.Dropout):
-    """Dropout with one mask for all cells: it depends on the generator's seed and the shape alone, not on the tile.
+    """Dropout with one mask for all cells, which depends on the generator's seed and the shape alone.
 
     The mask is drawn in float32 whatever the precision. Trainers seed the generator before every micro-batch.
     """
@@ -20,12 +20,14 @@ class PairedDropout(nn.Dropout):
 
 
 class PairedDepth(nn.Module):
-    """Stochastic depth with one mask for all cells: a residual branch is dropped for some examples of a batch, or for all of them.
+    """Stochastic depth with one mask for all cells: a residual branch is dropped for some examples or all.
 
-        out = x · mask / (1 - p),   mask is 0 with probability p, drawn per example (mode "row") or once ("batch")
+        out = x · mask / (1 - p)
 
-    Reference: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016; `torchvision.ops.StochasticDepth`,
-    whose instances `pair_dropout` turns into this.
+    mask is 0 with probability p, drawn per example (mode "row") or once per batch ("batch"). `pair_dropout`
+    makes this of every `torchvision.ops.StochasticDepth`.
+
+    Reference: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016.
     """
 
     def __init__(self, p: float, mode: str = "row") -> None:
@@ -48,7 +50,7 @@ PAIRED = (PairedDropout, PairedDepth)
 
 
 def pair_dropout(model: nn.Module) -> nn.Module:
-    """Make every `nn.Dropout` and every stochastic depth of torchvision in a network draw paired masks; changed in place and returned.
+    """Make dropout and torchvision's stochastic depth draw paired masks; the network is changed and returned.
 
     Raises:
         ValueError: the network has another kind of dropout, whose masks cannot be paired.
@@ -66,6 +68,7 @@ def pair_dropout(model: nn.Module) -> nn.Module:
             )
         elif isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
             raise ValueError(
-                f"{type(module).__name__} with dropout={module.dropout:g} draws masks that differ between cells and trainers; use dropout=0, and nn.Dropout behind it"
+                f"{type(module).__name__} with dropout={module.dropout:g} draws masks that differ "
+                "between cells and trainers; use dropout=0, and nn.Dropout behind it"
             )
     return model

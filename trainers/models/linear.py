@@ -7,7 +7,7 @@ import math
 from torch import nn
 
 
-def linear(shape: tuple[int, ...], outputs: int, bias: bool = True) -> nn.Module:
+def linear(shape: tuple[int, ...], outputs: int, *, bias: bool = True) -> nn.Module:
     """Flatten, then one linear layer, initialised as PyTorch does.
 
     Args:

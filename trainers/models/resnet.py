@@ -6,7 +6,10 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a shortcut around them; where the shape changes the shortcut is a 1x1 convolution with BatchNorm."""
+    """Two 3x3 convolutions with BatchNorm and a shortcut around them.
+
+    Where the shape changes, the shortcut is a 1x1 convolution with BatchNorm.
+    """
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -33,7 +36,11 @@ def convolution(before: int, after: int, size: int, stride: int) -> tuple[nn.Mod
 
 
 def resnet(shape: tuple[int, ...], outputs: int, width: int, blocks: int) -> nn.Module:
-    """3x3 convolution, BatchNorm and ReLU; three stages of basic blocks with width, 2 width, 4 width channels, halving the map between them; mean; one linear layer."""
+    """A residual network of three stages of basic blocks, which halve the map between them.
+
+    Before them are a 3x3 convolution, BatchNorm and ReLU, behind them the mean over the map and one linear
+    layer. The stages have width, 2 width and 4 width channels.
+    """
     layers: list[nn.Module] = [*convolution(shape[0], width, 3, 1), nn.ReLU()]
     before = width
     for stage in range(3):
@@ -52,7 +59,8 @@ def resnet20(shape: tuple[int, ...], outputs: int, width: int = 16) -> nn.Module
         width: channels of the first stage; the second has twice, the third four times as many.
 
     Reference: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, section 4.2, n = 3.
-    Differs from the reference: where the shape changes the shortcut is a 1x1 convolution with BatchNorm (option B; the reference pads with zeros).
+    Differs from the reference: where the shape changes the shortcut is a 1x1 convolution with BatchNorm
+        (option B; the reference pads with zeros).
     """
     return resnet(shape, outputs, width, blocks=3)
 
@@ -66,6 +74,7 @@ def resnet56(shape: tuple[int, ...], outputs: int, width: int = 16) -> nn.Module
         width: channels of the first stage; the second has twice, the third four times as many.
 
     Reference: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, section 4.2, n = 9.
-    Differs from the reference: where the shape changes the shortcut is a 1x1 convolution with BatchNorm (option B; the reference pads with zeros).
+    Differs from the reference: where the shape changes the shortcut is a 1x1 convolution with BatchNorm
+        (option B; the reference pads with zeros).
     """
     return resnet(shape, outputs, width, blocks=9)

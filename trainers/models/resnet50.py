@@ -24,8 +24,10 @@ def resnet50(
     Raises:
         ValueError: the examples do not fit, a constant is out of range, or there is no torchvision.
 
-    Reference: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, table 1; `torchvision.models.resnet50`.
-    Differs from the reference: where the map is halved the 3x3 convolution has the stride, not the 1x1 before it (as in torchvision, "V1.5").
+    Reference: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, table 1;
+        `torchvision.models.resnet50`.
+    Differs from the reference: where the map is halved the 3x3 convolution has the stride, not the 1x1 before
+        it (as in torchvision, "V1.5").
     """
     if len(blocks) != 4:
         raise ValueError(

@@ -14,8 +14,9 @@ STAGES = (1, 1, POOL, 2, 2, POOL, 4, 4, 4, POOL, 8, 8, 8, POOL, 8, 8, 8, POOL)
 def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: float = 0.5) -> nn.Module:
     """VGG-16 with BatchNorm and the head that is usual for CIFAR; 15.3 million parameters with 100 classes.
 
-    Thirteen 3x3 convolutions (with bias) with BatchNorm and ReLU, five times halving the map by its maxima; mean of the map, which
-    is one pixel for images of 32; three linear layers, the first two with 8 `width` outputs, ReLU and dropout.
+    Thirteen 3x3 convolutions (with bias) with BatchNorm and ReLU, five times halving the map by its maxima;
+    mean of the map, which is one pixel for images of 32; three linear layers, the first two with 8 `width`
+    outputs, ReLU and dropout.
 
     Args:
         shape: (channels, height, width) of one example, at least 32 pixels a side.
@@ -26,14 +27,17 @@ def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: flo
     Raises:
         ValueError: a constant is out of range, or images are too small.
 
-    Reference: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015, table 1, column D.
-    Differs from the reference: BatchNorm; linear layers of 512, not 4096; convolutions start normal with variance 2 / (outputs x 9).
+    Reference: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+        2015, table 1, column D.
+    Differs from the reference: BatchNorm; linear layers of 512, not 4096; convolutions start normal with
+        variance 2 / (outputs x 9).
     """
     check_range("vgg16_bn", 1, width=width)
     check_range("vgg16_bn", 0.0, 1.0, dropout=dropout)
     if len(shape) != 3 or min(shape[1:]) < 32:
         raise ValueError(
-            f"vgg16_bn was given examples of shape {list(shape)}; wanted [channels, height, width] of at least 32 pixels a side, because it halves them five times"
+            f"vgg16_bn was given examples of shape {list(shape)}; wanted [channels, height, width] "
+            "of at least 32 pixels a side, because it halves them five times"
         )
     layers: list[nn.Module] = []
     before, last = shape[0], 8 * width

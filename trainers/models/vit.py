@@ -83,19 +83,23 @@ def vit(
         layers: blocks of attention and two-layer network.
         heads: of each attention.
         ratio: width of the hidden layer, in `width`s.
-        dropout: probability of dropping an entry, after the positions, in the hidden layer and behind each branch, in [0, 1]; not of the attention's weights.
+        dropout: probability of dropping an entry, after the positions, in the hidden layer and behind each
+            branch, in [0, 1]; not of the attention's weights.
 
     Raises:
         ValueError: a constant is out of range, or does not divide what it must.
 
-    Reference: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, section 3.1; width and heads are those of DeiT-Ti (Touvron et al., 2021, table 1).
-    Differs from the reference: six layers, not twelve; the last layer starts normal with deviation 0.02, not zero.
+    Reference: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, section 3.1; width and heads are
+        those of DeiT-Ti (Touvron et al., 2021, table 1).
+    Differs from the reference: six layers, not twelve; the last layer starts normal with deviation 0.02, not
+        zero.
     """
     check_range("vit", 1, patch=patch, width=width, layers=layers, heads=heads, ratio=ratio)
     check_range("vit", 0.0, 1.0, dropout=dropout)
     if len(shape) != 3 or shape[1] % patch or shape[2] % patch:
         raise ValueError(
-            f"vit: patch is {patch} and examples have shape {list(shape)}; wanted [channels, height, width] with sides that are multiples of patch"
+            f"vit: patch is {patch} and examples have shape {list(shape)}; wanted [channels, height, width] "
+            "with sides that are multiples of patch"
         )
     if width % heads:
         raise ValueError(f"vit: width is {width} and heads is {heads}; wanted a multiple of heads")
@@ -111,7 +115,9 @@ def vit_b_16(
     layers: int = 12,
     heads: int = 12,
 ) -> nn.Module:
-    """torchvision's ViT-B/16, with the same parameter names; 86.6 million parameters at 224 pixels and 1,000 classes.
+    """torchvision's ViT-B/16, with the same parameter names.
+
+    It has 86.6 million parameters at 224 pixels and 1,000 classes.
 
     Args:
         shape: (3, side, side) of one example; side is a multiple of `patch`.
@@ -125,7 +131,8 @@ def vit_b_16(
     Raises:
         ValueError: the examples do not fit, a constant is out of range, or there is no torchvision.
 
-    Reference: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, table 1; `torchvision.models.vit_b_16`.
+    Reference: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021, table 1;
+        `torchvision.models.vit_b_16`.
     Differs from the reference: nothing; as in torchvision the last layer starts at zero.
     """
     check_range("vit_b_16", 0.0, 1.0, dropout=dropout)

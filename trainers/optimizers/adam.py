@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.naming import check_range
 from trainers.optimizers.adamw import adamw
@@ -17,7 +19,8 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
         m = beta1 · m + (1 - beta1) · g,   v = beta2 · v + (1 - beta2) · g²
         θ <- θ - lr · m̂ / (sqrt(v̂) + eps),   m̂ = m / (1 - beta1^t),   v̂ = v / (1 - beta2^t)
 
-    The decay goes through the division too, so that it is weaker where gradients are large; `adamw` is the one without this.
+    The decay goes through the division too, so that it is weaker where gradients are large; `adamw` is the
+    one without this.
 
     Args:
         beta1: decay of the mean, in [0, 1).
@@ -27,7 +30,8 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, Algorithm 1, with the weight decay of `torch.optim.Adam`.
+    Reference: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, Algorithm 1, with the weight
+        decay of `torch.optim.Adam`.
     Differs from the reference: nothing while parameters are finite.
     """
     check_range("adam", 0.0, 1.0, open_high=True, beta1=beta1, beta2=beta2)
@@ -40,7 +44,7 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
         decayed = {k: g + weight_decay * params[k] for k, g in grads.items()}
         return undecayed.update(decayed, state, params, lr, torch.zeros_like(weight_decay))
 
-    def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
+    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
     return Optimizer("adam", undecayed.init, update, reference, undecayed.moments, undecayed.constants)

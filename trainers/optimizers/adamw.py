@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.naming import check_range
 from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, step_zero, zeros_like
@@ -13,7 +15,8 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
     """Adam whose weight decay shrinks the parameters directly.
 
         m = beta1 · m + (1 - beta1) · g,   v = beta2 · v + (1 - beta2) · g²
-        θ <- (1 - lr · weight_decay) · θ - lr · m̂ / (sqrt(v̂) + eps),   m̂ = m / (1 - beta1^t),   v̂ = v / (1 - beta2^t)
+        m̂ = m / (1 - beta1^t),   v̂ = v / (1 - beta2^t)
+        θ <- (1 - lr · weight_decay) · θ - lr · m̂ / (sqrt(v̂) + eps)
 
     Args:
         beta1: decay of the mean, in [0, 1).
@@ -23,8 +26,8 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, Algorithm 2, as `torch.optim.AdamW` has it
-        (decay multiplied by lr).
+    Reference: Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, Algorithm 2, as
+        `torch.optim.AdamW` has it (decay multiplied by lr).
     Differs from the reference: nothing.
     """
     check_range("adamw", 0.0, 1.0, open_high=True, beta1=beta1, beta2=beta2)
@@ -48,7 +51,7 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
         new = {k: p * keep - rate * mean[k] / (square[k].sqrt() / root + eps) for k, p in params.items()}
         return new, {"mean": mean, "square": square, "step": step}
 
-    def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
+    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
     return Optimizer(

@@ -17,12 +17,13 @@ OptimizerState = dict[str, Any]
 class Optimizer:
     """A pair of pure functions on one cell; owns the meaning of `lr` and `weight_decay`.
 
-    `init(params) -> state` and `update(grads, state, params, lr, weight_decay) -> (params, state)`; every rule here is
-    elementwise, so a trainer may hand it all parameters as one flat tensor. `reference(params, lr, weight_decay)` builds the
-    `torch.optim` optimizer that does the same, for the serial trainer.
+    `init(params) -> state` and `update(grads, state, params, lr, weight_decay) -> (params, state)`; every
+    rule here is elementwise, so a trainer may hand it all parameters as one flat tensor. `reference(params,
+    lr, weight_decay)` builds the `torch.optim` optimizer that does the same, for the serial trainer.
 
     Attributes:
-        moments: keys of the state that a transform's restart zeroes, in `init`'s state and in the reference's `state[p]`.
+        moments: keys of the state that a transform's restart zeroes, in `init`'s state and in the reference's
+            `state[p]`.
     """
 
     name: str
@@ -32,17 +33,17 @@ class Optimizer:
     moments: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
 
-    def restart(self, state: OptimizerState, when: Tensor, keep_count: bool) -> OptimizerState:
+    def restart(self, state: OptimizerState, when: Tensor, *, keep_count: bool) -> OptimizerState:
         """The state with its moments (and its step counter, unless kept) set to zero where `when` is True."""
-        fresh: OptimizerState = {
-            key: {name: torch.where(when, torch.zeros_like(t), t) for name, t in state[key].items()}
-            for key in self.moments
-        }
+        fresh: OptimizerState = {}
+        for key in self.moments:
+            moments = state[key].items()
+            fresh[key] = {name: torch.where(when, torch.zeros_like(t), t) for name, t in moments}
         if "step" in state and not keep_count:
             fresh["step"] = torch.where(when, torch.zeros_like(state["step"]), state["step"])
         return {**state, **fresh}
 
-    def restart_reference(self, rule: torch.optim.Optimizer, keep_count: bool) -> None:
+    def restart_reference(self, rule: torch.optim.Optimizer, *, keep_count: bool) -> None:
         """The same on the `torch.optim` optimizer, in place."""
         for memory in rule.state.values():
             for key in self.moments.values():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.naming import check_range
 from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
@@ -19,9 +19,9 @@ def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
         θ <- (1 - lr · weight_decay) · θ - lr · sign(c)
         m = beta2 · m + (1 - beta2) · g
 
-    No step of it depends on the scale of the gradients, so a transform that multiplies all gradients by one constant number
-    changes nothing. sign(0) = 0, and in torch sign(NaN) = 0 too: a NaN gradient stops its entry for good, but for the decay,
-    and the parameters stay finite. A restart sets m to zero.
+    No step of it depends on the scale of the gradients, so a transform that multiplies all gradients by one
+    constant number changes nothing. sign(0) = 0, and in torch sign(NaN) = 0 too: a NaN gradient stops its
+    entry for good, but for the decay, and the parameters stay finite. A restart sets m to zero.
 
     Args:
         beta1: weight of the momentum in the sign, in [0, 1).
@@ -30,7 +30,8 @@ def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: Chen et al., "Symbolic Discovery of Optimization Algorithms", arXiv:2302.06675, 2023, Algorithm 2.
+    Reference: Chen et al., "Symbolic Discovery of Optimization Algorithms", arXiv:2302.06675, 2023, Algorithm
+        2.
     Differs from the reference: nothing.
     """
     check_range("lion", 0.0, 1.0, open_high=True, beta1=beta1, beta2=beta2)
@@ -46,9 +47,7 @@ def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
         new = {k: p * keep - lr * signs[k] for k, p in params.items()}
         return new, {"mean": {k: torch.lerp(state["mean"][k], g, 1 - beta2) for k, g in grads.items()}}
 
-    def reference(
-        params: Iterable[torch.nn.Parameter], lr: float, weight_decay: float
-    ) -> torch.optim.Optimizer:
+    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return Lion(params, lr, beta1, beta2, weight_decay)
 
     return Optimizer("lion", init, update, reference, {"mean": "exp_avg"}, {"beta1": beta1, "beta2": beta2})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.naming import check_range
 from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
 
 
 def rmsprop(
-    alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False
+    alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, *, centered: bool = False
 ) -> Optimizer:
     """Divide each entry's gradient by its running root mean square; weight decay is added to the gradient.
 
@@ -19,8 +21,9 @@ def rmsprop(
         u = g / (sqrt(v) + eps),   or   g / (sqrt(v - a²) + eps) when centered
         θ <- θ - lr · u,   or   b = momentum · b + u, θ <- θ - lr · b with momentum
 
-    v starts at zero and is not corrected for that, so the first step, and the one after a transform's restart (which sets v, a
-    and b to zero), has |u| = 1 / sqrt(1 - alpha), 10 at the default, and 1 / sqrt(alpha (1 - alpha)) when centered.
+    v starts at zero and is not corrected for that, so the first step, and the one after a transform's restart
+    (which sets v, a and b to zero), has |u| = 1 / sqrt(1 - alpha), 10 at the default, and 1 / sqrt(alpha (1 -
+    alpha)) when centered.
 
     Args:
         alpha: decay of the averages, in [0, 1), and above 0 when centered.
@@ -31,9 +34,10 @@ def rmsprop(
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: Tieleman, Hinton, "Lecture 6.5: rmsprop", 2012, as `torch.optim.RMSprop` has it; centered: Graves, "Generating
-        Sequences With Recurrent Neural Networks", 2013, eq. 38 to 45.
-    Differs from the reference: nothing while parameters are finite; eps stands outside of the root, as in torch.
+    Reference: Tieleman, Hinton, "Lecture 6.5: rmsprop", 2012, as `torch.optim.RMSprop` has it; centered:
+        Graves, "Generating Sequences With Recurrent Neural Networks", 2013, eq. 38 to 45.
+    Differs from the reference: nothing while parameters are finite; eps stands outside of the root, as in
+        torch.
     """
     check_range("rmsprop", 0.0, 1.0, open_low=centered, open_high=True, alpha=alpha)
     check_range("rmsprop", 0.0, 1.0, open_high=True, momentum=momentum)
@@ -63,7 +67,7 @@ def rmsprop(
             new["sum"] = steps = {k: momentum * state["sum"][k] + u for k, u in steps.items()}
         return {k: p - lr * steps[k] for k, p in params.items()}, new
 
-    def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
+    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(
             params,
             lr=lr,

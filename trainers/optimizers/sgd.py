@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.naming import check_range
 from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
 
 
-def sgd(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> Optimizer:
+def sgd(momentum: float = 0.0, dampening: float = 0.0, *, nesterov: bool = False) -> Optimizer:
     """Steps along the gradient, or along a running sum of gradients; weight decay is added to the gradient.
 
         g <- g + weight_decay · θ
         b = momentum · b + (1 - dampening) · g      (b = g at the first step of training)
         θ <- θ - lr · d,   d = b, or g + momentum · b with nesterov, or g without momentum
 
-    A transform's restart sets b to zero and nothing else. Without dampening the next step is then a first step (b = g). With
-    it the next step is b = (1 - dampening) · g: the first-step rule is kept for the first step of training, because SGD counts
-    no steps that could start again. Without momentum there is nothing to forget.
+    A transform's restart sets b to zero and nothing else. Without dampening the next step is then a first
+    step (b = g). With it the next step is b = (1 - dampening) · g: the first-step rule is kept for the first
+    step of training, because SGD counts no steps that could start again. Without momentum there is nothing to
+    forget.
 
     Args:
         momentum: decay of the running sum, in [0, 1).
@@ -28,15 +31,16 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -
     Raises:
         ValueError: a constant is out of range, or nesterov stands without momentum or with dampening.
 
-    Reference: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", 2013,
-        eq. 1 to 4, in the form of `torch.optim.SGD` (lr outside of the sum).
+    Reference: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
+        learning", 2013, eq. 1 to 4, in the form of `torch.optim.SGD` (lr outside of the sum).
     Differs from the reference: nothing while parameters are finite.
     """
     check_range("sgd", 0.0, 1.0, open_high=True, momentum=momentum)
     check_range("sgd", 0.0, 1.0, dampening=dampening)
     if nesterov and (momentum == 0 or dampening != 0):
         raise ValueError(
-            f"sgd: nesterov with momentum {momentum:g} and dampening {dampening:g}; wanted momentum > 0 and dampening 0"
+            f"sgd: nesterov with momentum {momentum:g} and dampening {dampening:g}; "
+            "wanted momentum > 0 and dampening 0"
         )
 
     def init(params: Tensors) -> OptimizerState:
@@ -60,7 +64,7 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -
             direction = {k: direction[k] + momentum * b if nesterov else b for k, b in total.items()}
         return {k: p - lr * direction[k] for k, p in params.items()}, state
 
-    def reference(params, lr: float, weight_decay: float) -> torch.optim.Optimizer:  # type: ignore[no-untyped-def]  # torch's own alias is private
+    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             params,
             lr=lr,

@@ -48,7 +48,19 @@ def make_transform(name: str, **constants: Any) -> Transform:
     """The transform of that name, with its source's constants unless others are given.
 
     Raises:
-        ValueError: unknown name, or a constant out of range. TypeError: unknown constant.
+        ValueError: unknown name, or a constant out of range.
+        TypeError: unknown constant.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("clip_norm", max_norm=10.0)
+        >>> params = {"weight": torch.zeros(2), "bias": torch.zeros(1)}
+        >>> grads = {"weight": torch.tensor([30.0, 0.0]), "bias": torch.tensor([40.0])}
+        >>> state = transform.init(params)
+        >>> grads, state = transform.update(grads, state, params)
+        >>> grads["weight"], grads["bias"]
+        (tensor([6.0000, 0.0000]), tensor([8.0000]))
     """
     return build(name, look_up("transform", name, TRANSFORMS), **constants)
 

@@ -19,13 +19,16 @@ def adagc(
 
     With N the global norm and n the norm of one tensor's gradient, at step t
 
-        t < warmup_steps, or t = 1:  h = min(1, lambda_abs / (N + eps)),                       γ <- min(γ, ||h g||)
-        later:                       h = min(1, lambda_rel · max(γ, eps) / max(n, eps)),       γ <- beta · γ + (1 - beta) · ||h g||
+        t < warmup_steps, or t = 1:  h = min(1, lambda_abs / (N + eps))
+                                     γ <- min(γ, ||h g||)
+        later:                       h = min(1, lambda_rel · max(γ, eps) / max(n, eps))
+                                     γ <- beta · γ + (1 - beta) · ||h g||
 
-    and g <- h · g; γ starts infinite. A zero gradient stays zero; if it comes in the warm-up, γ is 0 and the tensor's later
-    norms start from lambda_rel · eps and can grow by (lambda_rel - 1) · (1 - beta) per step only. An infinite norm gives h = 0:
-    finite entries become 0 and infinite ones NaN, and with a NaN entry γ, and so the tensor at all later steps, is NaN. A NaN in
-    the warm-up reaches all tensors through N, later its own only.
+    and g <- h · g; γ starts infinite. A zero gradient stays zero; if it comes in the warm-up, γ is 0 and the
+    tensor's later norms start from lambda_rel · eps and can grow by (lambda_rel - 1) · (1 - beta) per step
+    only. An infinite norm gives h = 0: finite entries become 0 and infinite ones NaN, and with a NaN entry γ,
+    and so the tensor at all later steps, is NaN. A NaN in the warm-up reaches all tensors through N, later
+    its own only.
 
     Args:
         lambda_rel: largest ratio of norm to average norm, > 0.
@@ -37,9 +40,19 @@ def adagc(
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: "AdaGC: Improving Training Stability for Large Language Model Pretraining", arXiv:2502.11034, 2025,
-        Algorithm 1, as pytorch_optimizer's `AdaGC` has it (its defaults and eps).
+    Reference: "AdaGC: Improving Training Stability for Large Language Model Pretraining", arXiv:2502.11034,
+        2025, Algorithm 1, as pytorch_optimizer's `AdaGC` has it (its defaults and eps).
     Differs from the reference: nothing that is known; the paper's own defaults are not confirmed.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("adagc", warmup_steps=1)
+        >>> state = transform.init({"weight": torch.zeros(1)})
+        >>> for norm in (0.8, 10.0):
+        ...     out, state = transform.update({"weight": torch.tensor([norm])}, state, params={})
+        >>> out["weight"]
+        tensor([0.8400])
     """
     check_range("adagc", 0.0, open_low=True, lambda_rel=lambda_rel, lambda_abs=lambda_abs, eps=eps)
     check_range("adagc", 0.0, 1.0, open_high=True, beta=beta)

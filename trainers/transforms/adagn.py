@@ -17,9 +17,9 @@ def adagn(gamma1: Number = 0.7, gamma2: Number = 0.9, eps: Number = 1e-8) -> Tra
         μ = gamma1 · μ + (1 - gamma1) · n,   ν = gamma2 · ν + (1 - gamma2) · n²
         g <- g / n · μ̂ / (sqrt(ν̂) + eps),   μ̂ = μ / (1 - gamma1^k),   ν̂ = ν / (1 - gamma2^k)
 
-    A zero gradient stays zero, and its norm enters the averages. As long as all norms are below eps, so is μ̂ / (sqrt(ν̂) + eps)
-    of the order of norm / eps. A norm that is infinite or NaN, or overflows, makes the tensor NaN at this step and at all later
-    ones. Other tensors are not touched.
+    A zero gradient stays zero, and its norm enters the averages. As long as all norms are below eps, so is μ̂
+    / (sqrt(ν̂) + eps) of the order of norm / eps. A norm that is infinite or NaN, or overflows, makes the
+    tensor NaN at this step and at all later ones. Other tensors are not touched.
 
     Args:
         gamma1: decay of the average norm, in [0, 1).
@@ -29,9 +29,20 @@ def adagn(gamma1: Number = 0.7, gamma2: Number = 0.9, eps: Number = 1e-8) -> Tra
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: "Stable-SPAM: How to Train in 4-Bit More Stably than 16-Bit Adam", arXiv:2502.17055 v1, 2025, AdaGN, as in
-        the official code.
+    Reference: "Stable-SPAM: How to Train in 4-Bit More Stably than 16-Bit Adam", arXiv:2502.17055 v1, 2025,
+        AdaGN, as in the official code.
     Differs from the reference: nothing; the momentum restart that the official code adds is `stable_spam`.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("adagn")
+        >>> state = transform.init({"weight": torch.zeros(2)})
+        >>> for size in (1.0, 1.0, 1000.0):
+        ...     grads = {"weight": size * torch.tensor([0.6, 0.8])}
+        ...     out, state = transform.update(grads, state, params=grads)
+        >>> out["weight"]
+        tensor([0.4516, 0.6021])
     """
     check_range("adagn", 0.0, 1.0, open_high=True, gamma1=gamma1, gamma2=gamma2)
     check_range("adagn", 0.0, eps=eps)

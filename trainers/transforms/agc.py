@@ -17,9 +17,9 @@ def agc(clip_factor: Number = 0.01, eps: Number = 1e-3, grad_eps: Number = 1e-6)
         G_i <- G_i                                    if ||G_i|| < L_i
         G_i <- G_i · L_i / max(||G_i||, grad_eps)     otherwise
 
-    A unit is one index of the first dimension; a tensor with at most one dimension is one unit. Zero, tiny and subnormal
-    gradients pass unchanged. A norm that is infinite, or overflows, makes its unit 0 where it is finite and NaN where it is
-    infinite; a NaN makes its unit NaN. Other units are not touched.
+    A unit is one index of the first dimension; a tensor with at most one dimension is one unit. Zero, tiny
+    and subnormal gradients pass unchanged. A norm that is infinite, or overflows, makes its unit 0 where it
+    is finite and NaN where it is infinite; a NaN makes its unit NaN. Other units are not touched.
 
     Args:
         clip_factor: largest ratio of gradient norm to weight norm, >= 0.
@@ -29,10 +29,21 @@ def agc(clip_factor: Number = 0.01, eps: Number = 1e-3, grad_eps: Number = 1e-6)
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: Brock, De, Smith, Simonyan, "High-Performance Large-Scale Image Recognition Without Normalization", 2021,
-        eq. 3, as timm and optax implement it.
-    Differs from the reference: the paper leaves the final linear layer out; here, as in the functions of timm and optax, no
-        tensor is left out.
+    Reference: Brock, De, Smith, Simonyan, "High-Performance Large-Scale Image Recognition Without
+        Normalization", 2021, eq. 3, as timm and optax implement it.
+    Differs from the reference: the paper leaves the final linear layer out; here, as in the functions of timm
+        and optax, no tensor is left out.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("agc", clip_factor=0.5)
+        >>> params = {"weight": torch.tensor([[1.0, 0.0], [0.0, 1.0]])}
+        >>> grads = {"weight": torch.tensor([[3.0, 4.0], [0.1, 0.2]])}
+        >>> out, state = transform.update(grads, transform.init(params), params)
+        >>> out["weight"]
+        tensor([[0.3000, 0.4000],
+                [0.1000, 0.2000]])
     """
     check_range("agc", 0.0, clip_factor=clip_factor)
     check_range("agc", 0.0, open_low=True, eps=eps, grad_eps=grad_eps)
@@ -50,11 +61,8 @@ def agc(clip_factor: Number = 0.01, eps: Number = 1e-3, grad_eps: Number = 1e-6)
 
 
 def unit_norms(tensor: Tensor) -> Tensor:
-    """Euclidean norm over all dimensions but the first, which can be multiplied with the tensor; in at least float32."""
+    """Euclidean norm over all dimensions but the first, kept as ones; in at least float32."""
     wide = widened(tensor)
-    norms: Tensor = (
-        torch.linalg.vector_norm(wide, dim=tuple(range(1, wide.dim())), keepdim=True)
-        if wide.dim() > 1
-        else torch.linalg.vector_norm(wide)
-    )
+    rest = tuple(range(1, wide.dim()))
+    norms: Tensor = torch.linalg.vector_norm(wide, dim=rest or None, keepdim=bool(rest))
     return norms

@@ -17,18 +17,20 @@ def autoscale(
     switch: Number = 0.5,
     exponent: Number | None = None,
     cap: Number = math.inf,
+    *,
     center: bool = True,
     scale: bool = True,
 ) -> Transform:
-    """Remove each weight tensor's mean gradient, and scale all of them by one number that follows the global deviation.
+    """Remove each weight tensor's mean gradient, and scale all by one number that follows their deviation.
 
     With s_t the unbiased standard deviation of all entries of all gradients with more than one dimension,
 
         a_t = min(cap, (numerator / (|ln s_t| + eps)) ** p_t),   g <- a_t · (g - mean(g))
 
-    p_1 = 2; afterwards p_t = 1 if a_1 < switch, else 2. Tensors with one dimension pass unchanged. a_t exceeds 1 for
-    e^-4 < s < e^4 and is singular at s = 1 (4e8 for p = 1), which the paper does not mention. A zero gradient (s = 0) stays
-    zero, because a = 0. A non-finite entry makes s, and so every weight gradient, NaN or 0 · inf = NaN.
+    p_1 = 2; afterwards p_t = 1 if a_1 < switch, else 2. Tensors with one dimension pass unchanged. a_t
+    exceeds 1 for e^-4 < s < e^4 and is singular at s = 1 (4e8 for p = 1), which the paper does not mention. A
+    zero gradient (s = 0) stays zero, because a = 0. A non-finite entry makes s, and so every weight gradient,
+    NaN or 0 · inf = NaN.
 
     Args:
         eps: added to |ln s|, >= 0.
@@ -43,8 +45,18 @@ def autoscale(
         ValueError: a constant is out of range.
 
     Reference: Yun, "Gradient Autoscaled Normalization", arXiv:2509.03677, 2025, eq. 1 and the rule after it.
-    Differs from the reference: no code is published. The natural logarithm, the meaning of "first iteration" (step 1) and the
-        exponent of a_1 (2) are not stated there. Equation 1 is read as its stated simplification (4/(|log s|+eps))^p.
+    Differs from the reference: no code is published. The natural logarithm, the meaning of "first iteration"
+        (step 1) and the exponent of a_1 (2) are not stated there. Equation 1 is read as its stated
+        simplification (4/(|log s|+eps))^p.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("autoscale", cap=2.0)
+        >>> grads = {"weight": torch.tensor([[3.0, 4.0]])}
+        >>> out, state = transform.update(grads, transform.init(grads), params=grads)
+        >>> out["weight"], state["factor"]
+        (tensor([[-1.,  1.]]), tensor(2.))
     """
     check_range("autoscale", 0.0, eps=eps, switch=switch)
     check_range("autoscale", 0.0, open_low=True, numerator=numerator, cap=cap)
@@ -62,10 +74,11 @@ def autoscale(
         weights = matrices(grads)
         if not weights:
             return dict(grads), state
+        out = dict(grads)
+        if center:
+            out |= {name: g - g.mean() for name, g in weights.items()}
         if not scale:
-            return {
-                name: g - g.mean() if center and name in weights else g for name, g in grads.items()
-            }, state
+            return out, state
         p = state["exponent"] if exponent is None else exponent
         factor = (numerator / (torch.log(global_std(weights)).abs() + eps)) ** p
         factor = torch.clamp(factor, max=cap)
@@ -76,17 +89,15 @@ def autoscale(
             "step": state["step"] + 1,
             "factor": factor.to(state["factor"].dtype),
         }
-        out = {
-            name: (g - g.mean() if center else g) * factor.to(g.dtype) if name in weights else g
-            for name, g in grads.items()
-        }
+        out |= {name: out[name] * factor.to(g.dtype) for name, g in weights.items()}
         return out, state
 
     return Transform(init=init, update=update)
 
 
 def global_std(grads: Tensors) -> Tensor:
-    """Unbiased standard deviation of all entries of all tensors together, in two passes and without concatenating them."""
+    """Unbiased standard deviation of all entries of all tensors together."""
+    # In two passes, and without a copy of all gradients behind each other.
     n = sum(g.numel() for g in grads.values())
     mean = sum(widened(g).sum() for g in grads.values()) / n
     squares = sum(((widened(g) - mean) ** 2).sum() for g in grads.values())

@@ -32,7 +32,8 @@ class Signal:
     Attributes:
         restart: 0-d bool; the optimizer forgets its moments before this step.
         lr_scale: 0-d; multiplies lr at this step.
-        keep_count: whether a restart leaves the optimizer's step counter (and so its bias correction) as it is.
+        keep_count: whether a restart leaves the optimizer's step counter (and so its bias correction) as it
+            is.
     """
 
     restart: Tensor
@@ -44,9 +45,10 @@ class Signal:
 class Transform:
     """A pair of pure functions on the gradients of **one** cell.
 
-    `init(params) -> state` and `update(grads, state, params) -> (grads, state)`. Both leave their inputs unchanged, keep
-    dtypes, and never look at a value in Python (`torch.where`, no `.item()`), so that a trainer can `torch.vmap` them over cells.
-    `signal(state)`, if there is one, is asked after `update` and says what the optimizer shall do besides its step.
+    `init(params) -> state` and `update(grads, state, params) -> (grads, state)`. Both leave their inputs
+    unchanged, keep dtypes, and never look at a value in Python (`torch.where`, no `.item()`), so that a
+    trainer can `torch.vmap` them over cells. `signal(state)`, if there is one, is asked after `update` and
+    says what the optimizer shall do besides its step.
     """
 
     init: Callable[[Tensors], State]
@@ -60,11 +62,13 @@ class Transform:
         """The same method with some constants replaced; values may be 0-d tensors inside `torch.vmap`.
 
         Raises:
-            TypeError: the transform was written by hand, without a factory, or the factory has no such constant.
+            TypeError: the transform was written by hand, without a factory, or the factory has no such
+                constant.
         """
         if self.factory is None:
             raise TypeError(
-                f"transform {self.name!r} has no factory, so its constants cannot be varied; build it with a factory"
+                f"transform {self.name!r} has no factory, so its constants cannot be varied; "
+                "build it with a factory"
             )
         return build(self.name, self.factory, **{**self.constants, **constants})
 
@@ -86,7 +90,7 @@ def build(name: str, factory: Callable[..., Transform], **constants: Any) -> Tra
 
 
 def global_norm(grads: Tensors) -> Tensor:
-    """Euclidean norm over all tensors: ||(||g_1||, ||g_2||, …)||, as `torch.nn.utils.get_total_norm` computes it."""
+    """Euclidean norm over all tensors, ||(||g_1||, ||g_2||, …)||, as in `torch.nn.utils.get_total_norm`."""
     norm: Tensor = torch.linalg.vector_norm(tensor_norms(grads))
     return norm
 
@@ -104,9 +108,8 @@ def widened(tensor: Tensor) -> Tensor:
 def scaled(grads: Tensors, factors: Tensor) -> Tensors:
     """Multiply tensor i by factors[i] (or all by one 0-d factor), keeping dtypes."""
     each = factors.expand(len(grads)) if factors.dim() == 0 else factors
-    return {
-        name: g * factor.to(g.dtype) for (name, g), factor in zip(grads.items(), each.unbind(), strict=True)
-    }
+    pairs = zip(grads.items(), each.unbind(), strict=True)
+    return {name: g * factor.to(g.dtype) for (name, g), factor in pairs}
 
 
 def matrices(grads: Tensors) -> Tensors:

@@ -12,6 +12,7 @@ def gradient_stabilizer(
     gamma1: Number = 0.6,
     gamma2: Number = 0.999,
     eps: Number = 1e-12,
+    *,
     bias_correction: bool = True,
     per_tensor: bool = True,
 ) -> Transform:
@@ -22,8 +23,9 @@ def gradient_stabilizer(
         m = gamma1 · m + (1 - gamma1) · R,   v = gamma2 · v + (1 - gamma2) · R²
         rho = [m / (1 - gamma1^k)] / (sqrt(v / (1 - gamma2^k)) + eps),   g <- rho · g / max(R, eps)
 
-    A tensor whose R is zero or not finite is left as it is and its averages do not move (so a NaN reaches the optimizer).
-    rho is not bounded by 1: after a long calm a spike step gets up to (1 - gamma1) / sqrt(1 - gamma2), 12.65 at the defaults.
+    A tensor whose R is zero or not finite is left as it is and its averages do not move (so a NaN reaches the
+    optimizer). rho is not bounded by 1: after a long calm a spike step gets up to (1 - gamma1) / sqrt(1 -
+    gamma2), 12.65 at the defaults.
 
     Args:
         gamma1: decay of the average norm, in [0, 1).
@@ -35,9 +37,21 @@ def gradient_stabilizer(
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: "GradientStabilizer", arXiv:2502.17055 v4, 2026, Algorithm 1, with the granularity, bias correction, eps and
-        skipping rule of the official code.
-    Differs from the reference: nothing by default; Algorithm 1 prints no bias correction (`bias_correction=False`).
+    Reference: "GradientStabilizer", arXiv:2502.17055 v4, 2026, Algorithm 1, with the granularity, bias
+        correction, eps and skipping rule of the official code.
+    Differs from the reference: nothing by default; Algorithm 1 prints no bias correction
+        (`bias_correction=False`).
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("gradient_stabilizer")
+        >>> state = transform.init({"weight": torch.zeros(2)})
+        >>> for size in (1.0, 1.0, 1000.0):
+        ...     grads = {"weight": size * torch.tensor([0.6, 0.8])}
+        ...     out, state = transform.update(grads, state, params=grads)
+        >>> out["weight"]
+        tensor([0.5305, 0.7073])
     """
     check_range("gradient_stabilizer", 0.0, 1.0, open_high=True, gamma1=gamma1, gamma2=gamma2)
     check_range("gradient_stabilizer", 0.0, open_low=True, eps=eps)

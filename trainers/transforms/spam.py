@@ -19,18 +19,19 @@ def spam(
     warmup_steps: Number = 150,
     lr_start: Number = 0.01,
 ) -> Transform:
-    """Clip entries that are large beside the optimizer's second moment, and restart the optimizer's moments regularly.
+    """Clip entries that are large beside the optimizer's second moment, and restart its moments regularly.
 
     With v the second moment that Adam has before step t, r = t mod reset_interval,
 
-        g_i <- sign(g_i) · sqrt(threshold · v_i)   where g_i² > threshold · v_i,   if t and r are at least settle_steps
+        g_i <- sign(g_i) · sqrt(threshold · v_i)   where g_i² > threshold · v_i, if t and r >= settle_steps
         v <- beta2 · v + (1 - beta2) · g²
 
-    If r = 0, v and the optimizer's moments (not its step counter) are zeroed before this step. From the first restart on, lr
-    is multiplied by 1 - (1 - lr_start) · (1 + cos(π · r / (warmup_steps + 1))) / 2 while r < warmup_steps. Zero gradients stay
-    zero. While clipping is on, an entry that has v_i = 0 (no gradient since the restart, or an underflowing square) is clipped to
-    0 and stays there until the next restart; huge and infinite entries become sqrt(threshold · v_i), so they do no harm; NaN
-    entries stay NaN, and their v_i until the next restart. While clipping is off, everything passes.
+    If r = 0, v and the optimizer's moments (not its step counter) are zeroed before this step. From the first
+    restart on, lr is multiplied by 1 - (1 - lr_start) · (1 + cos(π · r / (warmup_steps + 1))) / 2 while r <
+    warmup_steps. Zero gradients stay zero. While clipping is on, an entry that has v_i = 0 (no gradient since
+    the restart, or an underflowing square) is clipped to 0 and stays there until the next restart; huge and
+    infinite entries become sqrt(threshold · v_i), so they do no harm; NaN entries stay NaN, and their v_i
+    until the next restart. While clipping is off, everything passes.
 
     Args:
         threshold: largest g_i² / v_i, > 0; infinite for no clipping.
@@ -43,10 +44,22 @@ def spam(
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: "SPAM: Spike-Aware Adam with Momentum Reset for Stable LLM Training", arXiv:2501.06842, 2025, and the official
-        code, whose names are threshold, update_proj_gap, grad_accu_steps, warmup_epoch.
-    Differs from the reference: v is a copy that the transform keeps, equal to Adam's if beta2 is Adam's. No sparse masks
-        (`density` = 1). Adam's eps, inside the bias correction there, and weight decay are the optimizer's.
+    Reference: "SPAM: Spike-Aware Adam with Momentum Reset for Stable LLM Training", arXiv:2501.06842, 2025,
+        and the official code, whose names are threshold, update_proj_gap, grad_accu_steps, warmup_epoch.
+    Differs from the reference: v is a copy that the transform keeps, equal to Adam's if beta2 is Adam's. No
+        sparse masks (`density` = 1). Adam's eps, inside the bias correction there, and weight decay are the
+        optimizer's.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("spam", threshold=4.0, beta2=0.75, settle_steps=2)
+        >>> state = transform.init({"weight": torch.zeros(2)})
+        >>> for spike in (1.0, 100.0):
+        ...     grads = {"weight": torch.tensor([1.0, spike])}
+        ...     out, state = transform.update(grads, state, params=grads)
+        >>> out["weight"]
+        tensor([1., 1.])
     """
     check_range("spam", 0.0, open_low=True, threshold=threshold)
     check_range("spam", 0.0, 1.0, open_high=True, beta2=beta2)
@@ -83,9 +96,8 @@ def spam(
         decay = (1 - lr_start) * (1 + torch.cos(math.pi * since / (warmup_steps + 1))) / 2
         is_warmup = (step >= reset_interval) & (since < warmup_steps)
         scale = torch.where(is_warmup, 1 - decay, torch.ones_like(decay))
-        dtype = next(
-            value.dtype for key, value in state.items() if key != "step"
-        )  # float64 would widen lr, and with it the parameters
+        # The step counter's float64 would widen lr, and with it the parameters.
+        dtype = next(value.dtype for key, value in state.items() if key != "step")
         return Signal(restart=since == 0, lr_scale=scale.to(dtype), keep_count=True)
 
     return Transform(init=init, update=update, signal=signal)

@@ -21,18 +21,20 @@ def stable_spam(
     reset_interval: Number = 1000,
     total_steps: Number | None = None,
     eta_min: Number = 0.5,
+    *,
     shared_count: bool = False,
 ) -> Transform:
     """AdaClip, then AdaGN, and a restart of the optimizer's moments every `reset_interval` steps.
 
-    At step t: g <- AdaGN(AdaClip(g)) with the formulas of `adaclip` and `adagn`, AdaGN with c_t · gamma1 in place of gamma1,
+    At step t: g <- AdaGN(AdaClip(g)) with the formulas of `adaclip` and `adagn`, AdaGN with c_t · gamma1 in
+    place of gamma1,
 
-        c_t = eta_min + (1 - eta_min) · (1 + cos(π · t / (total_steps + 1))) / 2   until total_steps + 1, then eta_min
+        c_t = eta_min + (1 - eta_min) · (1 + cos(π · t / (total_steps + 1))) / 2
 
-    and c_t = 1 without `total_steps`. If t is a multiple of `reset_interval`, the optimizer zeroes its moments and its step
-    counter before this step. Zero gradients stay zero; norms that were always below eps stay small. A norm that is
-    infinite or NaN, or overflows, makes its tensor NaN at this step and all later ones, because a restart does not touch the
-    averages.
+    until total_steps + 1, then c_t = eta_min; c_t = 1 without `total_steps`. If t is a multiple of
+    `reset_interval`, the optimizer zeroes its moments and its step counter before this step. Zero gradients
+    stay zero; norms that were always below eps stay small. A norm that is infinite or NaN, or overflows,
+    makes its tensor NaN at this step and all later ones, because a restart does not touch the averages.
 
     Args:
         gamma1: decay of the average norm, in [0, 1).
@@ -42,17 +44,32 @@ def stable_spam(
         reset_interval: steps between restarts [steps], >= 1; infinite for none.
         total_steps: length of the cosine of c_t [steps], >= 1; None for c_t = 1.
         eta_min: last c_t, in [0, 1].
-        shared_count: True restarts the bias corrections of AdaClip and AdaGN with the optimizer's, as the official code does.
+        shared_count: True restarts the bias corrections of AdaClip and AdaGN with the optimizer's, as the
+            official code does.
 
     Raises:
         ValueError: a constant is out of range.
 
-    Reference: "Stable-SPAM: How to Train in 4-Bit More Stably than 16-Bit Adam", arXiv:2502.17055 v1, 2025, and the
-        official code.
-    Differs from the reference: AdaClip and AdaGN have a step counter of their own. The official code divides their averages,
-        which it does not restart, by corrections that it does restart: just after a restart T̂ is about 500 times too large
-        (`shared_count=True`). c_t does not multiply the optimizer's beta1, which is not a transform's to change; the official
-        cosine rises again after total_steps + 1. Weight decay and Adam itself are the optimizer's.
+    Reference: "Stable-SPAM: How to Train in 4-Bit More Stably than 16-Bit Adam", arXiv:2502.17055 v1, 2025,
+        and the official code.
+    Differs from the reference: AdaClip and AdaGN have a step counter of their own. The official code divides
+        their averages, which it does not restart, by corrections that it does restart: just after a restart
+        T̂ is about 500 times too large (`shared_count=True`). c_t does not multiply the optimizer's beta1,
+        which is not a transform's to change; the official cosine rises again after total_steps + 1. Weight
+        decay and Adam itself are the optimizer's.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("stable_spam", reset_interval=2)
+        >>> state = transform.init({"weight": torch.zeros(2)})
+        >>> for size in (1.0, 10.0):
+        ...     grads = {"weight": size * torch.tensor([0.6, 0.8])}
+        ...     out, state = transform.update(grads, state, params=grads)
+        >>> out["weight"]
+        tensor([0.5404, 0.7206])
+        >>> transform.signal(state).restart
+        tensor(True)
     """
     check_range("stable_spam", 0.0, 1.0, open_high=True, gamma1=gamma1, gamma2=gamma2, gamma3=gamma3)
     check_range("stable_spam", 0.0, eps=eps)

@@ -24,12 +24,13 @@ def zclip(
         c = min(N*, max_grad_norm),   g <- g · c / (N + 1e-6)  if N > c
         μ <- alpha · μ + (1 - alpha) · N*,   then   σ² <- alpha · σ² + (1 - alpha) · (N* - μ)²
 
-    Only norms above the average count as spikes. During the first `warmup_steps` steps (one at least) the gradient is only
-    clipped to `max_grad_norm`; μ and σ² then start from the mean and the population variance of those norms. Zero, tiny and
-    subnormal gradients pass unchanged. A norm that is infinite, or overflows, is clipped to μ: finite entries become 0 and
-    infinite ones NaN, and the averages move on as if N* = μ. A NaN norm leaves the gradient as it is (in the warm-up, with
-    `max_grad_norm`, it makes everything NaN); any NaN, and an infinite norm in the warm-up, makes μ or σ² NaN for good: from
-    then on only `max_grad_norm` clips.
+    Only norms above the average count as spikes. During the first `warmup_steps` steps (one at least) the
+    gradient is only clipped to `max_grad_norm`; μ and σ² then start from the mean and the population variance
+    of those norms. Zero, tiny and subnormal gradients pass unchanged. A norm that is infinite, or overflows,
+    is clipped to μ: finite entries become 0 and infinite ones NaN, and the averages move on as if N* = μ. A
+    NaN norm leaves the gradient as it is (in the warm-up, with `max_grad_norm`, it makes everything NaN); any
+    NaN, and an infinite norm in the warm-up, makes μ or σ² NaN for good: from then on only `max_grad_norm`
+    clips.
 
     Args:
         alpha: decay of both averages, in [0, 1].
@@ -43,10 +44,20 @@ def zclip(
         ValueError: a constant is out of range.
 
     Reference: Kumar, Owen, Roy Chowdhury, Güra, "ZClip: Adaptive Spike Mitigation for LLM Pre-Training",
-        arXiv:2504.02507, 2025, Algorithm 1, with the warm-up, eps and `max_grad_norm` of the official code (its mode
-        "zscore", option "adaptive_scaling").
-    Differs from the reference: mean and variance of the warm-up are accumulated instead of computed from a list of norms,
-        which is the same up to rounding.
+        arXiv:2504.02507, 2025, Algorithm 1, with the warm-up, eps and `max_grad_norm` of the official code
+        (its mode "zscore", option "adaptive_scaling").
+    Differs from the reference: mean and variance of the warm-up are accumulated instead of computed from a
+        list of norms, which is the same up to rounding.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("zclip", warmup_steps=3, max_grad_norm=None)
+        >>> state = transform.init({"weight": torch.zeros(1)})
+        >>> for norm in (1.0, 1.2, 0.8, 10.0):
+        ...     out, state = transform.update({"weight": torch.tensor([norm])}, state, params={})
+        >>> out["weight"]
+        tensor([1.0185])
     """
     check_range("zclip", 0.0, 1.0, alpha=alpha)
     check_range("zclip", 0.0, open_low=True, z_threshold=z_threshold, eps=eps, clip_factor=clip_factor)
@@ -68,9 +79,8 @@ def zclip(
 
         limit = kept if max_grad_norm is None else torch.clamp(kept, max=max_grad_norm)
         factor = torch.where(norm > limit, limit / (norm + 1e-6), torch.ones_like(norm))
-        if (
-            max_grad_norm is not None
-        ):  # the warm-up clips as torch does, which differs within 1e-6 of the limit and for NaN
+        if max_grad_norm is not None:
+            # The warm-up clips as torch does, which differs within 1e-6 of the limit and for NaN.
             factor = torch.where(is_warmup, torch.clamp(max_grad_norm / (norm + 1e-6), max=1.0), factor)
 
         seen = count.to(norm.dtype)

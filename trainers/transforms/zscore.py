@@ -13,10 +13,10 @@ from trainers.transforms.base import Number, State, Tensors, Transform, stateles
 def zscore(eps: Number = 1e-8) -> Transform:
     """Give each weight tensor's gradient mean 0 and standard deviation 1.
 
-    g <- (g - mean(g)) / (std(g) + eps), mean and unbiased standard deviation over the whole tensor, for tensors with more than
-    one dimension and more than one entry; others pass unchanged. A zero gradient stays zero. A constant gradient becomes 0 if its
-    mean is exact; if not, its rounding error is amplified as any tiny spread is, by up to 1/eps (in float32 to about ±1). A
-    non-finite entry makes its tensor NaN.
+    g <- (g - mean(g)) / (std(g) + eps), mean and unbiased standard deviation over the whole tensor, for
+    tensors with more than one dimension and more than one entry; others pass unchanged. A zero gradient stays
+    zero. A constant gradient becomes 0 if its mean is exact; if not, its rounding error is amplified as any
+    tiny spread is, by up to 1/eps (in float32 to about ±1). A non-finite entry makes its tensor NaN.
 
     Args:
         eps: added to the standard deviation [gradient units], >= 0.
@@ -25,8 +25,18 @@ def zscore(eps: Number = 1e-8) -> Transform:
         ValueError: `eps` is negative.
 
     Reference: Yun, "ZNorm: Z-Score Gradient Normalization for Deep Neural Networks", arXiv:2408.01215, 2024.
-    Differs from the reference: no code is published and the paper leaves open whether the deviation is unbiased and what
-        happens to one-dimensional tensors; unbiased and "unchanged" are this project's choice.
+    Differs from the reference: no code is published and the paper leaves open whether the deviation is
+        unbiased and what happens to one-dimensional tensors; unbiased and "unchanged" are this project's
+        choice.
+
+    Example:
+        >>> import torch
+        >>> from trainers import make_transform
+        >>> transform = make_transform("zscore")
+        >>> grads = {"weight": torch.tensor([[3.0, 4.0]])}
+        >>> out, state = transform.update(grads, transform.init(grads), params=grads)
+        >>> out["weight"]
+        tensor([[-0.7071,  0.7071]])
     """
     check_range("zscore", 0.0, eps=eps)
 

@@ -15,7 +15,10 @@ from trainers.workloads.augmentation import Augmentation
 from trainers.workloads.base import Workload
 from trainers.workloads.pixels import pixel_workload, place, statistics, subset
 
-FORM = "an .npz file with train_x, test_x (uint8 [N, height, width, channels]) and train_y, test_y (whole numbers [N], classes counted from 0)"
+FORM = (
+    "an .npz file with train_x, test_x (uint8 [N, height, width, channels]) "
+    "and train_y, test_y (whole numbers [N], classes counted from 0)"
+)
 
 
 def arrays(
@@ -26,23 +29,28 @@ def arrays(
     test_examples: int | None = None,
     label_smoothing: float = 0.0,
     crop: int = 0,
+    *,
     flip: bool = False,
     cutmix_alpha: float = 1.0,
     cutmix_probability: float = 0.0,
 ) -> Workload:
-    """Image classification from the arrays `train_x`, `train_y`, `test_x`, `test_y` of an .npz file; the second pair is for evaluation.
+    """Image classification from the arrays `train_x`, `train_y`, `test_x` and `test_y` of an .npz file.
+
+    The second pair is for evaluation.
 
     Args:
-        model: builds a network from the shape of an example, (channels, height, width), and the number of classes.
+        model: builds a network from the shape of an example, (channels, height, width), and the number of
+            classes.
         model_name: the name of that network.
-        file: of `numpy.savez`, images as bytes [N, height, width, channels]; a relative path begins in the environment's
-            STABILITY_STUDY_DATA or, without that, in the current folder.
+        file: of `numpy.savez`, images as bytes [N, height, width, channels]; a relative path begins in the
+            environment's STABILITY_STUDY_DATA or, without that, in the current folder.
         train_examples: train on so many, drawn once for everybody; if not given, on all.
         test_examples: evaluate on so many, likewise.
         label_smoothing: share of the target that is spread over all classes, in [0, 1].
         crop, flip, cutmix_alpha, cutmix_probability: see `Augmentation`.
 
-    There are as many classes as the largest label says. Images are normalised by mean and deviation of each channel over the training images.
+    There are as many classes as the largest label says. Images are normalised by mean and deviation of each
+    channel over the training images.
 
     Raises:
         ValueError: the file is missing, damaged or of another form, or a constant is out of range.
@@ -59,13 +67,12 @@ def arrays(
             )
     if train_x.shape[1:] != test_x.shape[1:]:
         raise ValueError(
-            f"{path}: images of train_x and test_x have shapes {list(found['train_x'].shape[1:])} and {list(found['test_x'].shape[1:])}; they must be equal"
+            f"{path}: images of train_x and test_x have shapes {list(found['train_x'].shape[1:])} "
+            f"and {list(found['test_x'].shape[1:])}; they must be equal"
         )
     classes = max(2, 1 + int(max(train_y.max(), test_y.max())))
-    few, held = (
-        subset("arrays", "train_examples", train_examples, len(train_x)),
-        subset("arrays", "test_examples", test_examples, len(test_x)),
-    )
+    few = subset("arrays", "train_examples", train_examples, len(train_x))
+    held = subset("arrays", "test_examples", test_examples, len(test_x))
     return pixel_workload(
         f"arrays/{model_name}",
         model,
@@ -83,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
     """The four arrays. Nothing is unpickled.
 
     Raises:
-        ValueError: there is no such file, it is no whole .npz file, or an array lacks.
+        ValueError: there is no such file, it is no whole .npz file, or an array is absent.
     """
     import numpy as np
 
@@ -106,7 +113,8 @@ def read(path: Path) -> dict[str, Any]:
         zlib.error,
     ) as error:
         raise ValueError(
-            f"{path} is damaged or no .npz file ({type(error).__name__}: {error}); wanted {FORM}; write or fetch it again"
+            f"{path} is damaged or no .npz file ({type(error).__name__}: {error}); wanted {FORM}; "
+            "write or fetch it again"
         ) from None
     absent = [name for name in ("train_x", "train_y", "test_x", "test_y") if name not in found]
     if absent:

@@ -1,4 +1,4 @@
-"""Random crops, mirror images and CutMix, drawn for a whole batch from one seed and carried out where the batch lies."""
+"""Random crops, mirror images and CutMix, drawn for a whole batch from one seed."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ from trainers.naming import check_range, short
 class Augmentation:
     """What is done to training batches of images; evaluation has none of it.
 
-        crop:    the image with `crop` black pixels around it, seen through a window of the old size at a random place
+        crop:    the image with `crop` black pixels around it, through a window of the old size anywhere in it
         flip:    left and right exchanged, with probability 1/2
-        CutMix:  x = M x_i + (1 - M) x_j,   y = λ y_i + (1 - λ) y_j,   j a permutation of the batch, M one box for the batch,
-                 λ ~ Beta(alpha, alpha), the box's sides sqrt(1 - λ) of the image's, its centre uniform; λ is then set to the exact share
+        CutMix:  x = M x_i + (1 - M) x_j,   y = λ y_i + (1 - λ) y_j
 
-    Crop and flip are drawn per image; whether a batch is mixed, λ and the box per batch. All draws are made on the CPU, so that
-    they are the same on every device.
+    In CutMix j is a permutation of the batch, M one box for the batch and λ ~ Beta(alpha, alpha). The box's
+    sides are sqrt(1 - λ) of the image's, and its centre is uniform. λ is then set to the exact share.
+
+    Crop and flip are drawn per image; whether a batch is mixed, λ and the box per batch. All draws are made
+    on the CPU, so that they are the same on every device.
 
     Args:
         crop: black pixels on each side, >= 0 [pixels].
         flip: whether images are mirrored.
         cutmix_alpha: of the Beta distribution, > 0.
-        cutmix_probability: that a batch is mixed, in [0, 1]; if it is not 0, targets become shares of the classes.
+        cutmix_probability: that a batch is mixed, in [0, 1]; if it is not 0, targets become shares of the
+            classes.
         classes: how many there are.
 
     Raises:
         ValueError: a value is out of range.
 
-    Reference: Yun, Han, Oh, Chun, Choe, Yoo, "CutMix", 2019, equations 1 and 2, and its code, which mixes CIFAR's batches with probability 0.5 at alpha 1.
+    Reference: Yun, Han, Oh, Chun, Choe, Yoo, "CutMix", 2019, equations 1 and 2, and its code, which mixes
+        CIFAR's batches with probability 0.5 at alpha 1.
     Differs from the reference: nothing.
     """
 
@@ -62,7 +66,10 @@ class Augmentation:
         generator = torch.Generator().manual_seed(seed)
         if self.crop or self.flip:
             x = self.moved(x, generator)
-        return self.mixed(x, y, generator, random.Random(seed)) if self.cutmix_probability else (x, y)  # noqa: S311  # no secret
+        if not self.cutmix_probability:
+            return x, y
+        chance = random.Random(seed)  # noqa: S311  # no secret
+        return self.mixed(x, y, generator, chance)
 
     def moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Crop and flip, as one choice of pixels."""
@@ -97,6 +104,9 @@ class Augmentation:
 
 
 def box(side: int, cut: float, chance: random.Random) -> tuple[int, int]:
-    """First pixel of a box along a side, and the first one behind it: `cut` of the side long, about a random centre, clipped at the borders."""
+    """First pixel of a box along a side, and the first one behind it.
+
+    The box is `cut` of the side long, about a random centre, and clipped at the borders.
+    """
     centre, half = chance.randrange(side), int(side * cut) // 2
     return max(centre - half, 0), min(centre + half, side)

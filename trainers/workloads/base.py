@@ -32,7 +32,9 @@ class Smooth:
 
 
 class Stored(ABC):
-    """Examples that lie on disk, all of one shape and type; `[index]` reads some of them into a tensor on the CPU.
+    """Examples that lie on disk, all of one shape and type.
+
+    `[index]` reads some of them into a tensor on the CPU.
 
     Attributes:
         nbytes: size of all of them, decoded [bytes].
@@ -57,13 +59,14 @@ class Stored(ABC):
 class Workload:
     """One learning problem.
 
-    `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean over a batch;
-    `score(output, target)` gives one number per example, and the workload's metric is its mean over the evaluation set.
-    `smooth` holds the constants of convergence bounds where they are known.
+    `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean
+    over a batch; `score(output, target)` gives one number per example, and the workload's metric is its mean
+    over the evaluation set. `smooth` holds the constants of convergence bounds where they are known.
 
-    `prepare(x, dtype)` makes a network's inputs of stored ones, on the device: normalised numbers of bytes, say. `augment(x, y, seed)`
-    changes training batches (stored inputs and their targets) before that, with nothing but the seed to draw from; it may give
-    targets another form, which `loss` then takes and `score` does not.
+    `prepare(x, dtype)` makes a network's inputs of stored ones, on the device: normalised numbers of bytes,
+    say. `augment(x, y, seed)` changes training batches (stored inputs and their targets) before that, with
+    nothing but the seed to draw from; it may give targets another form, which `loss` then takes and `score`
+    does not.
     """
 
     name: str
@@ -85,7 +88,8 @@ class Workload:
         for part in ("train_x", "train_y", "eval_x", "eval_y"):
             if not isinstance(getattr(self, part), (Tensor, Stored) if part.endswith("x") else Tensor):
                 raise TypeError(
-                    f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; wanted a tensor, the first dimension being examples"
+                    f"workload {self.name!r}: {part} is a {type(getattr(self, part)).__name__}; "
+                    "wanted a tensor, the first dimension being examples"
                 )
         if len(self.eval_x) == 0:
             raise ValueError(
@@ -95,7 +99,8 @@ class Workload:
             n_x, n_y = len(getattr(self, f"{part}_x")), len(getattr(self, f"{part}_y"))
             if n_x != n_y:
                 raise ValueError(
-                    f"workload {self.name!r}: {part}_x has {n_x} examples, {part}_y has {n_y}; they must be equal"
+                    f"workload {self.name!r}: {part}_x has {n_x} examples, {part}_y has {n_y}; "
+                    "they must be equal"
                 )
 
     def initial_model(self, seed: int) -> nn.Module:
@@ -111,7 +116,7 @@ class Workload:
         return x.to(dtype) if x.is_floating_point() else x
 
     def fingerprint(self) -> str:
-        """A hash of the data, the network's structure and `NUMERICS`: of all in a workload that decides a cell's numbers."""
+        """A hash of all in a workload that decides a cell's numbers: data, network and `NUMERICS`."""
         digest = hashlib.sha256(f"{NUMERICS}|{self.name}|{self.initial_model(0)}".encode())
         for part in (self.train_x, self.train_y, self.eval_x, self.eval_y):
             if isinstance(part, Stored):
@@ -139,5 +144,5 @@ def batches(n: int, batch_size: int, seed: int, device: str | torch.device = "cp
 
 
 def derived_seed(seed: int, purpose: str) -> int:
-    """A generator seed for one purpose, so that weights, batches and noise of a seed do not share a stream."""
+    """A generator seed for one purpose, so that weights, batches and noise do not share a stream."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:7], "big")

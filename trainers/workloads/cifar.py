@@ -24,6 +24,7 @@ def cifar10(
     model: Callable[[tuple[int, ...], int], nn.Module],
     model_name: str,
     root: str = "data",
+    *,
     download: bool = False,
     train_examples: int | None = None,
     test_examples: int | None = None,
@@ -33,12 +34,15 @@ def cifar10(
     cutmix_alpha: float = 1.0,
     cutmix_probability: float = 0.0,
 ) -> Workload:
-    """CIFAR-10: 50,000 and 10,000 colour photographs of 32 x 32 pixels in ten classes, the second part for evaluation.
+    """CIFAR-10: colour photographs of 32 x 32 pixels in ten classes.
+
+    50,000 are for training and 10,000 for evaluation.
 
     Args:
         model: builds a network from the shape of an example and the number of classes.
         model_name: the name of that network.
-        root: folder of the archive; a relative one begins in the environment's STABILITY_STUDY_DATA or, without that, in the current folder.
+        root: folder of the archive; a relative one begins in the environment's STABILITY_STUDY_DATA or,
+            without that, in the current folder.
         download: fetch the archive if it is not there.
         train_examples: train on so many, drawn once for everybody; if not given, on all.
         test_examples: evaluate on so many, likewise.
@@ -58,10 +62,10 @@ def cifar10(
         model,
         model_name,
         root,
-        download,
         (train_examples, test_examples),
         label_smoothing,
         augmentation,
+        download=download,
     )
 
 
@@ -69,6 +73,7 @@ def cifar100(
     model: Callable[[tuple[int, ...], int], nn.Module],
     model_name: str,
     root: str = "data",
+    *,
     download: bool = False,
     train_examples: int | None = None,
     test_examples: int | None = None,
@@ -78,7 +83,9 @@ def cifar100(
     cutmix_alpha: float = 1.0,
     cutmix_probability: float = 0.0,
 ) -> Workload:
-    """CIFAR-100: the same numbers of photographs in a hundred classes (the fine labels). Arguments and errors are those of `cifar10`.
+    """CIFAR-100: as many photographs as in CIFAR-10, in a hundred classes (the fine labels).
+
+    Arguments and errors are those of `cifar10`.
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
@@ -88,10 +95,10 @@ def cifar100(
         model,
         model_name,
         root,
-        download,
         (train_examples, test_examples),
         label_smoothing,
         augmentation,
+        download=download,
     )
 
 
@@ -100,18 +107,17 @@ def cifar(
     model: Callable[[tuple[int, ...], int], nn.Module],
     model_name: str,
     root: str,
-    download: bool,
     examples: tuple[int | None, int | None],
     label_smoothing: float,
     augmentation: Augmentation,
+    *,
+    download: bool,
 ) -> Workload:
     """Either of them."""
     kind = getattr(vision().datasets, name.upper())
-    (train_x, train_y), (test_x, test_y) = load(kind, place(root), download)
-    few, held = (
-        subset(name, "train_examples", examples[0], len(train_x)),
-        subset(name, "test_examples", examples[1], len(test_x)),
-    )
+    (train_x, train_y), (test_x, test_y) = load(kind, place(root), download=download)
+    few = subset(name, "train_examples", examples[0], len(train_x))
+    held = subset(name, "test_examples", examples[1], len(test_x))
     train, test = (train_x[few], train_y[few]), (test_x[held], test_y[held])
     return pixel_workload(
         f"{name}/{model_name}",
@@ -126,10 +132,11 @@ def cifar(
     )
 
 
-def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def load(kind: Any, root: Path, *, download: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Images [N, 3, 32, 32] as bytes, and classes, of both parts.
 
-    An archive that lies in `root` is unpacked there; nothing is unpickled before its checksum is that of torchvision's list.
+    An archive that lies in `root` is unpacked there; nothing is unpickled before its checksum is that of
+    torchvision's list.
 
     Raises:
         ValueError: a file is missing or damaged and is not, or cannot be, downloaded.
@@ -146,31 +153,30 @@ def load(kind: Any, root: Path, download: bool) -> tuple[tuple[Tensor, Tensor], 
                     error.close()  # it is the server's answer, too
                 doing = f"unpacking {archive}" if whole else f"downloading {kind.url}"
                 raise ValueError(
-                    f"{doing} failed ({type(error).__name__}: {error}); {advice(kind, root, download)}"
+                    f"{doing} failed ({type(error).__name__}: {error}); "
+                    f"{advice(kind, root, download=download)}"
                 ) from None
-        found = (
-            damage(archive, kind.tgz_md5)
-            if archive.is_file() and not whole and not download
-            else problem(kind, root)
-        )
+        if archive.is_file() and not whole and not download:
+            found = damage(archive, kind.tgz_md5)
+        else:
+            found = problem(kind, root)
         if found:
-            raise ValueError(f"{found}; {advice(kind, root, download)}")
+            raise ValueError(f"{found}; {advice(kind, root, download=download)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the files are pickles of an old numpy, about which a new one warns
         parts = [kind(root, train=train) for train in (True, False)]
-    train, test = (
-        (
-            torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(),
-            torch.tensor(part.targets, dtype=torch.int64),
-        )
-        for part in parts
-    )
-    return train, test
+    return tensors(parts[0]), tensors(parts[1])
+
+
+def tensors(part: Any) -> tuple[Tensor, Tensor]:
+    """Images and classes of one part of a torchvision data set."""
+    images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()
+    return images, torch.tensor(part.targets, dtype=torch.int64)
 
 
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Workers of one machine that want the same archive fetch or unpack it one after another; the later ones then find it whole."""
+    """One worker of a machine at a time fetches or unpacks an archive; the later ones then find it whole."""
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / ".download.lock"):
         yield
@@ -187,18 +193,15 @@ def damage(path: Path, md5: str) -> str:
     utils = vision().datasets.utils
     if not path.is_file():
         return f"{path} is missing"
-    return (
-        ""
-        if utils.check_integrity(path, md5)
-        else f"{path} is damaged: its MD5 is {utils.calculate_md5(path)}, wanted {md5}"
-    )
+    if utils.check_integrity(path, md5):
+        return ""
+    return f"{path} is damaged: its MD5 is {utils.calculate_md5(path)}, wanted {md5}"
 
 
-def advice(kind: Any, root: Path, download: bool) -> str:
+def advice(kind: Any, root: Path, *, download: bool) -> str:
     """How to get the data."""
-    hand = f"put {kind.filename} (MD5 {kind.tgz_md5}) from {kind.url} into {root}, where it is unpacked by itself"
-    return (
-        hand
-        if download
-        else f"set download: true, or {hand}, or let root name the folder that holds {kind.base_folder}"
-    )
+    archive = f"{kind.filename} (MD5 {kind.tgz_md5}) from {kind.url}"
+    hand = f"put {archive} into {root}, where it is unpacked by itself"
+    if download:
+        return hand
+    return f"set download: true, or {hand}, or let root name the folder that holds {kind.base_folder}"

@@ -31,25 +31,31 @@ def image_folder(
     test_examples: int | None = None,
     label_smoothing: float = 0.0,
     crop: int = 0,
+    *,
     flip: bool = True,
     cutmix_alpha: float = 1.0,
     cutmix_probability: float = 0.0,
     mean: tuple[float, ...] | list[float] = (0.485, 0.456, 0.406),
     std: tuple[float, ...] | list[float] = (0.229, 0.224, 0.225),
 ) -> Workload:
-    """Image classification from files `folder/train/CLASS/*` and `folder/val/CLASS/*`, in every format that torchvision's `ImageFolder` reads.
+    """Image classification from files `folder/train/CLASS/*` and `folder/val/CLASS/*`.
 
-    Each image is scaled so that its shorter side has `resize` pixels, and its middle of `size` x `size` pixels is taken. If a part is
-    no larger than `trainers.feed.HELD_BYTES` as bytes, it is decoded once and held on the device. If it is larger, images are decoded
-    for every batch, the next batch while the device works on this one; then the disk and the processor may well be what limits the speed.
+    They may have every format that torchvision's `ImageFolder` reads.
 
-    What stands for the data in the keys of cells is a hash of the files' names, sizes and classes, not of their content, because
-    reading all of ImageNet takes long: a file that was changed and kept its size is not noticed.
+    Each image is scaled so that its shorter side has `resize` pixels, and its middle of `size` x `size`
+    pixels is taken. If a part is no larger than `trainers.feed.HELD_BYTES` as bytes, it is decoded once and
+    held on the device. If it is larger, images are decoded for every batch, the next batch while the device
+    works on this one; then the disk and the processor may well be what limits the speed.
+
+    What stands for the data in the keys of cells is a hash of the files' names, sizes and classes, not of
+    their content, because reading all of ImageNet takes long: a file that was changed and kept its size is
+    not noticed.
 
     Args:
         model: builds a network from the shape of an example and the number of classes.
         model_name: the name of that network.
-        folder: that has both parts; a relative one begins in the environment's STABILITY_STUDY_DATA or, without that, in the current folder.
+        folder: that has both parts; a relative one begins in the environment's STABILITY_STUDY_DATA or,
+            without that, in the current folder.
         train: name of the part for training.
         test: name of the part for evaluation; it has the same classes.
         size: height and width of an example [pixels].
@@ -62,17 +68,21 @@ def image_folder(
         std: standard deviation of each channel, > 0; those of ImageNet if not given.
 
     Raises:
-        ValueError: a folder is missing or has no images, the parts have other classes, or a constant is out of range; in training, if an image cannot be decoded.
+        ValueError: a folder is missing or has no images, the parts have other classes, or a constant is out
+            of range; in training, if an image cannot be decoded.
 
-    Reference: Deng et al., "ImageNet", 2009; sizes, mean and deviation are those of torchvision's own recipes.
-    Differs from the reference: these train on pieces of random size and proportions ("random resized crop"), this on the middle, moved by `crop`.
+    Reference: Deng et al., "ImageNet", 2009; sizes, mean and deviation are those of torchvision's own
+        recipes.
+    Differs from the reference: these train on pieces of random size and proportions ("random resized crop"),
+        this on the middle, moved by `crop`.
     """
     check_range("image_folder", 1, size=size)
     check_range("image_folder", size, resize=resize)
     for k in range(3):
         if len(mean) != 3 or len(std) != 3:
             raise ValueError(
-                f"image_folder: mean and std have {len(mean)} and {len(std)} entries; wanted 3 each, one per channel"
+                f"image_folder: mean and std have {len(mean)} and {len(std)} entries; "
+                "wanted 3 each, one per channel"
             )
         check_range("image_folder", **dict[str, Any]({f"mean[{k}]": mean[k]}))
         check_range("image_folder", 0.0, open_low=True, **dict[str, Any]({f"std[{k}]": std[k]}))
@@ -90,7 +100,8 @@ def image_folder(
     if classes[0] != classes[1]:
         odd = sorted(set(classes[0]) ^ set(classes[1]))
         raise ValueError(
-            f"{place(folder)}: {train} has {len(classes[0])} classes and {test} has {len(classes[1])}; wanted the same; only one part has {', '.join(odd[:5])}"
+            f"{place(folder)}: {train} has {len(classes[0])} classes and {test} has {len(classes[1])}; "
+            f"wanted the same; only one part has {', '.join(odd[:5])}"
         )
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, len(classes[0]))
     return pixel_workload(
@@ -115,7 +126,8 @@ def listed(folder: Path) -> Any:
     """
     if not folder.is_dir():
         raise ValueError(
-            f"{folder} is missing; wanted one folder per class with images in it; give the folder that holds it as `folder`, and its name as `train` or `test`"
+            f"{folder} is missing; wanted one folder per class with images in it; "
+            "give the folder that holds it as `folder`, and its name as `train` or `test`"
         )
     try:
         return vision().datasets.ImageFolder(folder)
@@ -163,7 +175,8 @@ class ImageFiles(Stored):
             image = package.datasets.folder.pil_loader(path)
         except (OSError, SyntaxError, ValueError) as error:
             raise ValueError(
-                f"{path} cannot be decoded ({type(error).__name__}: {error}); wanted an image; fetch it again, or take it out"
+                f"{path} cannot be decoded ({type(error).__name__}: {error}); wanted an image; "
+                "fetch it again, or take it out"
             ) from None
         pixels: Tensor = change.pil_to_tensor(
             change.center_crop(change.resize(image, self.resize), [self.size, self.size])

@@ -16,7 +16,9 @@ from trainers.workloads.base import Workload
 def digits(
     model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, label_smoothing: float = 0.0
 ) -> Workload:
-    """The 1,797 scanned digits (8 x 8, ten classes) that come with scikit-learn; every fourth one is for evaluation.
+    """The 1,797 scanned digits (8 x 8, ten classes) that come with scikit-learn.
+
+    Every fourth one is for evaluation.
 
     Args:
         model: builds a network from the shape of an example and the number of classes.
@@ -26,7 +28,8 @@ def digits(
     Raises:
         ValueError: `label_smoothing` is out of range.
 
-    Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (its test part).
+    Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
+        1998 (its test part).
     """
     check_range("digits", 0.0, 1.0, label_smoothing=label_smoothing)
     from sklearn.datasets import load_digits

@@ -18,16 +18,21 @@ from trainers.workloads.base import Stored, Workload, derived_seed
 from trainers.workloads.images import is_right
 
 DATA = "STABILITY_STUDY_DATA"
-"""Environment variable: the folder in which relative paths of data begin; if it is not set, the current folder."""
+"""Environment variable: where relative paths of data begin; if it is not set, in the current folder."""
 
 
 def place(path: str) -> Path:
-    """Where data lie, on this machine. A relative path in a spec is the same study on machines that keep data in different folders."""
+    """Where data lie on this machine.
+
+    A relative path in a spec is the same study on machines that keep data in different folders.
+    """
     return Path(os.environ.get(DATA, "")).expanduser() / Path(path).expanduser()
 
 
 def subset(owner: str, key: str, wanted: int | None, there: int) -> Tensor:
-    """Indices of `wanted` examples in order, drawn without replacement, the same for everybody; a smaller subset lies inside of a larger one.
+    """Indices of `wanted` examples in order, drawn without replacement, the same for everybody.
+
+    A smaller subset lies inside of a larger one.
 
     Raises:
         ValueError: not a whole number of [1, there].
@@ -39,17 +44,16 @@ def subset(owner: str, key: str, wanted: int | None, there: int) -> Tensor:
             f"{owner}: {key} is {short(wanted)}; wanted a whole number, or nothing for all {there}"
         )
     check_range(owner, 1, there, **dict[str, Any]({key: wanted}))
-    return (
-        torch.randperm(there, generator=torch.Generator().manual_seed(derived_seed(0, f"subset of {there}")))[
-            :wanted
-        ]
-        .sort()
-        .values
-    )
+    generator = torch.Generator().manual_seed(derived_seed(0, f"subset of {there}"))
+    return torch.randperm(there, generator=generator)[:wanted].sort().values
 
 
 def statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of bytes [N, channels, H, W], in [0, 1]; of a channel without any deviation it is 1."""
+    """Mean and standard deviation of each channel of bytes [N, channels, H, W], in [0, 1].
+
+    The deviation of a channel whose pixels are all equal is given as 1, because it is divided by.
+    """
+    # From counts of the 256 values, which needs no copy of the images in floating point.
     level = torch.arange(256, dtype=torch.float64) / 255
     count = torch.stack(
         [torch.bincount(x[:, c].flatten(), minlength=256) for c in range(x.shape[1])]
@@ -87,10 +91,10 @@ def pixel_workload(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Workload:
-    """A workload of bytes, which go to the device as they are and are augmented and normalised there, batch by batch.
+    """A workload of bytes, which are augmented and normalised on the device, batch by batch.
 
-    The loss is cross-entropy with `label_smoothing`, of classes or of CutMix's shares of them; the metric is accuracy, its chance
-    level that of guessing evenly.
+    The loss is cross-entropy with `label_smoothing`, of classes or of CutMix's shares of them; the metric is
+    accuracy, its chance level that of guessing evenly.
 
     Raises:
         ValueError: `label_smoothing` is out of range.

@@ -1,4 +1,4 @@
-"""Smooth problems whose curvature and gradient noise are known, so that convergence bounds can be computed and compared."""
+"""Smooth problems of known curvature and gradient noise, so that convergence bounds can be computed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from trainers.workloads.base import Smooth, Workload, derived_seed
 from trainers.workloads.images import digits
 
 METRIC = "squared_gradient_norm"
-"""What is measured at recorded points: the squared Euclidean norm of the whole objective's gradient, which convergence bounds are about."""
+"""The metric: the squared Euclidean norm of the whole objective's gradient, which bounds are about."""
 
 
 class Quadratic(nn.Module):
     """A quadratic function of the parameters of a network, of which only the shapes are used.
 
-    In training it gives f(θ) + z · θ for every example z, whose gradient is that of f plus the noise z; in evaluation |∇f(θ)|².
+    In training it gives f(θ) + z · θ for every example z, whose gradient is that of f plus the noise z; in
+    evaluation |∇f(θ)|².
     """
 
     curvature: Tensor
@@ -66,9 +67,11 @@ def quadratic(
     """A quadratic with additive gradient noise on the parameters of a network for digits.
 
         f(θ) = ½ Σ λ_i θ_i²,   λ from beta / condition to beta, evenly spaced in their logarithm
-        loss of an example = f(θ) + z · θ,   z normal with standard deviation `noise`, its mean over the examples exactly 0
+        loss of an example = f(θ) + z · θ,   z normal with standard deviation `noise`
 
-    The minimum is 0, the smoothness constant is beta, and the variance of a batch's gradient is that of the noise, at every θ.
+    The mean of z over the examples is exactly 0.
+    The minimum is 0, the smoothness constant is beta, and the variance of a batch's gradient is that of the
+    noise, at every θ.
 
     Args:
         model: gives the shapes and start of the parameters.
@@ -127,7 +130,7 @@ def quadratic(
 
 
 class Regression(nn.Module):
-    """A network in training; in evaluation the squared norm of a linear layer's gradient of cross-entropy over whole data sets."""
+    """A network in training; in evaluation |∇|² of a linear layer's cross-entropy over a whole data set."""
 
     def __init__(self, inner: nn.Module, inputs: int) -> None:
         super().__init__()
@@ -150,12 +153,13 @@ class Regression(nn.Module):
 
 
 def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str) -> Workload:
-    """Multinomial logistic regression on the scanned digits, with a smoothness constant and a bound of the gradient noise.
+    """Multinomial logistic regression on the digits, with its smoothness and a bound of the gradient noise.
 
         beta = ½ λ_max(X̃ᵀX̃ / N)      (the Hessian of cross-entropy in the logits is at most ½)
         variance of one example's gradient <= mean of 2 |x̃|²      (|softmax - onehot|² <= 2)
 
-    X̃ are the inputs, with a 1 beside them if the layer has a bias. The minimum is at least 0, which is what the excess is taken from.
+    X̃ are the inputs, with a 1 beside them if the layer has a bias. The minimum is at least 0, which is what
+    the excess is taken from.
 
     Args:
         model: the linear layer.
@@ -175,7 +179,8 @@ def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str
         ]
     if [type(part) for part in parts] != [nn.Linear]:
         raise ValueError(
-            f"workload 'logistic' with model {model_name!r}: the constants of the bound hold for one linear layer alone; take model: linear"
+            f"workload 'logistic' with model {model_name!r}: the constants of the bound hold "
+            "for one linear layer alone; take model: linear"
         )
     x, y = data.train_x[:].flatten(1).double(), data.train_y
     wide = torch.cat([x, torch.ones(len(x), 1)], 1) if parts[0].bias is not None else x
@@ -204,7 +209,7 @@ def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str
 
 
 def batch_variance(spread: float, examples: int, batch_size: int) -> float:
-    """Variance of the mean gradient of a batch drawn without replacement, from the mean squared distance of one example's."""
+    """Variance of a batch's gradient, drawn without replacement, from one example's mean squared distance."""
     return spread / batch_size * (examples - batch_size) / (examples - 1)
 
 

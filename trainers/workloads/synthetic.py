@@ -15,7 +15,7 @@ from trainers.workloads.base import Workload, derived_seed
 from trainers.workloads.images import is_right
 
 DISTANCE = 4.0
-"""Expected distance between two centres [standard deviations of the noise]: classes overlap a little, whatever the shape."""
+"""Expected distance between two centres [deviations of the noise]: classes overlap a little in any shape."""
 
 
 def synthetic(
@@ -28,7 +28,9 @@ def synthetic(
 ) -> Workload:
     """Gaussian clusters, one per class, with the shape of images; every fourth example is for evaluation.
 
-        x = DISTANCE / sqrt(2 D) · centre[y] + noise,   centre and noise standard normal, D numbers in an example
+        x = DISTANCE / sqrt(2 D) · centre[y] + noise
+
+    Centres and noise are standard normal, and an example has D numbers.
 
     Args:
         model: builds a network from the shape of an example and the number of classes.

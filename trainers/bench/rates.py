@@ -1,10 +1,11 @@
-"""How fast one process trains: fused, in a plain loop, and what its matrix products could do. Run by `trainers.bench`, one such process per core."""
+"""How fast one process trains: fused, in a plain loop, and what its matrix products could do."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainers.budget import Budget
+from trainers.curves import Curves
 from trainers.denormals import flushed_denormals
 from trainers.fused import train_fused
 from trainers.optimizers import make_optimizer
@@ -25,7 +27,7 @@ from trainers.workloads.base import batches
 SHAPES: dict[str, tuple[int, int, int]] = {"mlp": (1, 8, 8), "convnet": (1, 8, 8), "resnet20": (3, 32, 32)}
 """Shape of the images that each measured model sees."""
 EXAMPLES = 128
-"""Images of the workload, a quarter of them for evaluation: few, so that the two evaluations of a short run weigh little."""
+"""Images of the workload, a quarter of them for evaluation: few, so that evaluations take little time."""
 BATCH_SIZE = 64
 LEAST_STEPS = 5
 """A timed run is never shorter [steps]."""
@@ -36,8 +38,13 @@ RELATIVE = 1e-9
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every process measures at the same time: one model at several fused widths, in `rounds` rounds of about `seconds` each."""
+class BenchTask:
+    """What every process measures at the same time: one model at several fused widths.
+
+    Attributes:
+        rounds: how often each width is measured.
+        seconds: about how long one measurement lasts [s].
+    """
 
     model: str
     widths: tuple[int, ...]
@@ -46,8 +53,42 @@ class Job:
     device: str
 
 
+@dataclass
+class Row:
+    """Rates of one process at one width, one per round [cell steps / s]; `steps` are those of a fused run."""
+
+    width: int
+    steps: int
+    plain: list[float] = field(default_factory=list)
+    fused: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A width that was not measured, and why."""
+
+    width: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one process measured.
+
+    Attributes:
+        difference: largest relative difference of fused and serial losses, in float64.
+        parameters, flops_per_step: of one cell, by `FlopCounterMode`, forward and backward.
+    """
+
+    difference: float
+    parameters: int
+    flops_per_step: int
+    rows: list[Row]
+    skipped: list[Skipped]
+
+
 class Company:
-    """The processes that measure together: they wait for each other, and do what the first of them decides."""
+    """The processes that measure together: they wait for each other, and the first of them decides."""
 
     def __init__(self, barrier: Any, number: Any) -> None:
         self.barrier, self.number = barrier, number
@@ -76,93 +117,85 @@ def join(barrier: Any, number: Any) -> None:
     torch.set_num_threads(1)
 
 
-def measure(rank: int, job: Job) -> dict[str, Any]:
+def measure(rank: int, task: BenchTask) -> Rates:
     """Rates of one process, the others doing the same at the same time.
-
-    Returns:
-        difference: largest relative difference of fused and serial losses, in float64.
-        parameters, flops_per_step: of one cell, by `FlopCounterMode`, forward and backward.
-        rows: for each width its `steps` per run, and `plain` and `fused` for every round [cell steps / s].
-        skipped: for each width left out, the reason.
 
     Raises:
         RuntimeError: fused training is not equal to serial training here, so its speed means nothing.
     """
     try:
-        difference = checked(job.model, job.device)
-        workload = make_workload("synthetic", job.model, shape=SHAPES[job.model], examples=EXAMPLES)
-        plain, fused = Plain(workload, job.device), Fused(workload, job.device)
-        rows: list[dict[str, Any]] = []
-        skipped: list[dict[str, Any]] = []
-        plain(job.seconds / 4)  # warm-up
-        company.meet()
-        pace = 1 / plain(job.seconds / 4)
-        for width in job.widths:
-            least = company.agree(rank, LEAST_STEPS * width * pace)
-            if least > PATIENCE * job.seconds:
-                skipped.append(
-                    {
-                        "width": width,
-                        "reason": f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {PATIENCE:g} x {job.seconds:g} s",
-                    }
-                )
-                continue
-            try:
-                steps = int(company.agree(rank, fused.steps_in(width, job.seconds)))
-                row: dict[str, Any] = {"width": width, "steps": steps, "plain": [], "fused": []}
-                for _ in range(job.rounds):
-                    company.meet()
-                    row["plain"].append(plain(job.seconds))
-                    company.meet()
-                    row["fused"].append(fused(width, steps))
-            except torch.OutOfMemoryError:
-                skipped.append({"width": width, "reason": "does not fit into the device's memory"})
-                continue
-            rows.append(row)
-            pace = min(pace, 1 / max(row["fused"]))
-        return {
-            "difference": difference,
-            "parameters": plain.parameters,
-            "flops_per_step": plain.flops_per_step(),
-            "rows": rows,
-            "skipped": skipped,
-        }
+        return measured(rank, task)
     except BaseException:
         company.barrier.abort()  # or the others would wait forever
         raise
 
 
+def measured(rank: int, task: BenchTask) -> Rates:
+    """The same, where an error leaves the other processes waiting."""
+    difference = checked(task.model, task.device)
+    workload = make_workload("synthetic", task.model, shape=SHAPES[task.model], examples=EXAMPLES)
+    plain, fused = Plain(workload, task.device), Fused(workload, task.device)
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
+    plain(task.seconds / 4)  # warm-up
+    company.meet()
+    pace = 1 / plain(task.seconds / 4)
+    for width in task.widths:
+        # The first process decides for all. With numbers of their own, some might skip what others measure.
+        least = company.agree(rank, LEAST_STEPS * width * pace)
+        if least > PATIENCE * task.seconds:
+            limit = f"{PATIENCE:g} x {task.seconds:g} s"
+            reason = f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {limit}"
+            skipped.append(Skipped(width, reason))
+            continue
+        try:
+            row = Row(width, int(company.agree(rank, fused.steps_in(width, task.seconds))))
+            for _ in range(task.rounds):
+                company.meet()
+                row.plain.append(plain(task.seconds))
+                company.meet()
+                row.fused.append(fused(width, row.steps))
+        except torch.OutOfMemoryError:
+            skipped.append(Skipped(width, "does not fit into the device's memory"))
+            continue
+        rows.append(row)
+        pace = min(pace, 1 / max(row.fused))
+    return Rates(difference, plain.parameters, plain.flops_per_step(), rows, skipped)
+
+
 def checked(model: str, device: str) -> float:
-    """The largest relative difference of fused and serial losses of three cells in four float64 steps on tiny images.
+    """Compare the losses of fused and serial training: three cells, four float64 steps, tiny images.
+
+    Returns:
+        The largest relative difference.
 
     Raises:
         RuntimeError: it is larger than rounding.
     """
+    lr_C = torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64)
+    weight_decay_C = torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64)
     workload = make_workload("synthetic", model, shape=(SHAPES[model][0], 8, 8), examples=64)
-    parts = (
-        workload,
-        make_transform("none"),
-        make_optimizer("adamw"),
-        Budget(steps=4, batch_size=8, points=4, precision="float64"),
-    )
-    lr_C, weight_decay_C = (
-        torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64),
-        torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64),
-    )
-    fused, serial = (
-        train(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0, device=device).loss_KC
-        for train in (train_fused, train_serial)
-    )
+    budget = Budget(steps=4, batch_size=8, points=4, precision="float64")
+    parts = workload, make_transform("none"), make_optimizer("adamw"), budget
+
+    def losses(train: Callable[..., Curves]) -> Tensor:
+        return train(*parts, lr_C=lr_C, weight_decay_C=weight_decay_C, seed=0, device=device).loss_KC
+
+    fused, serial = losses(train_fused), losses(train_serial)
     difference = float(((fused - serial) / serial).abs().max())
-    if not difference <= RELATIVE:
+    if not difference <= RELATIVE:  # not `>`, which is False for NaN
         raise RuntimeError(
-            f"{model}: fused and serial losses differ by {difference:.1e}, wanted at most {RELATIVE:g}; no speed is shown for wrong numbers"
+            f"{model}: fused and serial losses differ by {difference:.1e}, wanted at most {RELATIVE:g}; "
+            "no speed is shown for wrong numbers"
         )
     return difference
 
 
 class Plain:
-    """The loop that an ordinary user would write: one model, `torch.optim.AdamW`, nothing else; no transform, no evaluation, no look at the loss."""
+    """The loop that an ordinary user would write: one model and `torch.optim.AdamW`.
+
+    It has no transform and no evaluation, and never reads the loss, so it is the fastest loop of its kind.
+    """
 
     def __init__(self, workload: Workload, device: str) -> None:
         self.device, self.loss = device, workload.loss
@@ -196,7 +229,10 @@ class Plain:
 
 
 class Fused:
-    """Whole runs of `train_fused`: stacking, initial loss, every step, two evaluations and the judging of curves are in the time."""
+    """Whole runs of `train_fused`.
+
+    Stacking, the initial loss, every step, two evaluations and the judging of curves are in the time.
+    """
 
     def __init__(self, workload: Workload, device: str) -> None:
         self.parts, self.device = (workload, make_transform("none"), make_optimizer("adamw")), device
@@ -231,7 +267,11 @@ def clock(device: str) -> float:
 
 
 def matrix_product_rate(rank: int, dtype: str, seconds: float, device: str) -> float:
-    """What a square matrix product reaches [FLOP / s], the other processes computing theirs at the same time; the best of many."""
+    """What a square matrix product reaches, the other processes computing theirs at the same time [FLOP / s].
+
+    The best of many counts, because it is the limit that shares are taken of.
+    """
+    # Large enough that starting a kernel, or a thread, does not count.
     size = 8192 if torch.device(device).type == "cuda" else 1024
     a, b = (torch.randn(size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
     a @ b

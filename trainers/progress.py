@@ -1,0 +1,114 @@
+"""How far a fused run has come: the cells that are still trained, and what was recorded of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import register_dataclass, tree_map
+
+from trainers.optimizers.base import OptimizerState
+from trainers.transforms.base import State, Tensors
+
+
+@dataclass(frozen=True, eq=False)
+class TileState:
+    """The cells that are still trained; the first dimension of every tensor is the cell.
+
+    Attributes:
+        params: parameters of the networks.
+        buffers: running statistics of the networks. A step changes them in place.
+        memory: what the transform remembers.
+        optimizer: what the optimizer remembers.
+        scale: the dynamic loss scale of float16; empty in other precisions.
+        lr_C: learning rates before the schedule.
+        weight_decay_C: weight decays.
+        constants_C: constants of the transform that differ between cells.
+        loss_scale_C: what each loss is multiplied by before gradients are taken.
+    """
+
+    params: Tensors
+    buffers: Tensors
+    memory: State
+    optimizer: OptimizerState
+    scale: Tensors
+    lr_C: Tensor
+    weight_decay_C: Tensor
+    constants_C: Tensors
+    loss_scale_C: Tensor
+
+    def of(self, alive_C: Tensor) -> TileState:
+        """The cells where `alive_C` is True."""
+        kept: TileState = tree_map(lambda tensor: tensor[alive_C], self)
+        return kept
+
+
+# torch.vmap and tree_map look inside of dictionaries and tuples alone, unless a class is registered.
+register_dataclass(TileState)
+
+
+@dataclass(eq=False)
+class Progress:
+    """What a fused run needs in order to go on. Batches, masks and spikes follow from the seed and the step.
+
+    Attributes:
+        step: steps done.
+        tile: the cells that are still trained.
+        index_C: places of these cells among all C cells of the run.
+        loss_TC: training loss of each step, NaN after a cell left the tile [loss units].
+        metric_KC: the workload's metric at each recorded point, NaN likewise.
+        bad_C: step at which non-finite parameters were seen, per cell.
+        moments: steps at which dynamics were recorded, and the statistics of all C cells.
+        seconds: time spent so far [s].
+    """
+
+    step: int
+    tile: TileState
+    index_C: Tensor
+    loss_TC: Tensor
+    metric_KC: Tensor
+    bad_C: list[int | None]
+    moments: list[tuple[int, Tensors]]
+    seconds: float = 0.0
+
+    def note(self, loss_C: Tensor) -> None:
+        """One more step was done, with these losses of the tile's cells."""
+        self.loss_TC[self.step, self.index_C] = loss_C
+        self.step += 1
+
+    def drop_nonfinite(self) -> None:
+        """Take the cells out of the tile whose parameters, or losses so far, are not finite."""
+        finite = [torch.isfinite(p).flatten(1).all(1) for p in self.tile.params.values()]
+        finite_C = torch.stack(finite).all(0)
+        for cell in self.index_C[~finite_C].tolist():
+            self.bad_C[cell] = self.step
+        alive_C = finite_C & torch.isfinite(self.loss_TC[: self.step, self.index_C]).all(0)
+        if not bool(alive_C.all()):
+            self.tile, self.index_C = self.tile.of(alive_C), self.index_C[alive_C]
+
+    def plain(self) -> dict[str, Any]:
+        """The same as tensors in dictionaries and lists, which can be loaded without running any code."""
+        kept = {name: getattr(self, name) for name in LAYOUT[0]}
+        kept["tile"] = {name: getattr(self.tile, name) for name in LAYOUT[1]}
+        return kept
+
+    @classmethod
+    def from_plain(cls, kept: Mapping[str, Any]) -> Progress:
+        """What `plain` gave.
+
+        Raises:
+            KeyError, TypeError: the content is of another version.
+        """
+        return cls(**{**kept, "tile": TileState(**kept["tile"])})
+
+
+def names(kind: type[Progress] | type[TileState]) -> tuple[str, ...]:
+    """Names of its fields."""
+    return tuple(each.name for each in fields(kind))
+
+
+LAYOUT = names(Progress), names(TileState)
+"""Names of what `Progress.plain` holds, and of what its tile holds."""
