@@ -15,13 +15,13 @@ from study.claims import CLAIMS
 from study.errors import UserError
 from study.home import Home
 from study.plan.cells import make_plan
-from study.report.heatmaps import blocks
 from study.spec.build import transform_of
 from study.spec.choice import Choice
 from study.spec.model import StudySpec
 from study.spec.read import parse_spec
 from tests.command import answer, study
 from tests.conftest import TINY
+from tests.pages import ROOT, blocks
 from tests.tools import malformed
 
 OWN = {
