@@ -54,7 +54,7 @@ WAIT = 60.0
 """How long a write waits for another process's [s]."""
 MOVE = "move it away, or choose another home with --home"
 PERMIT = "Wanted a file that you can read, in a folder that you can write"
-"""sqlite keeps its log beside the file, and makes it even to read."""
+"""Of the folder, too: sqlite keeps its log there, and may have to make it even to read."""
 ADVICE = {
     sqlite3.SQLITE_FULL: "make room on its disk",
     sqlite3.SQLITE_READONLY: "make it and its folder writable",
@@ -76,8 +76,7 @@ class Ledger:
     - A method that writes is one transaction. It stores everything or nothing, even if the process is killed.
     - What it stored survives a power cut: a transaction is forced to disk before the method returns.
     - A cell that finished or diverged never changes. Only a failed one is replaced.
-    - Processes and threads may use the file together, each with its own `Ledger`. Writers wait for each
-    other.
+    - Processes and threads may use the file together, each with its own `Ledger`. Writers take turns.
 
     Args:
         path: of the file.
@@ -172,10 +171,8 @@ class Ledger:
                 if self._connection.in_transaction:  # sqlite itself rolls back when the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
-        except (
-            sqlite3.IntegrityError
-        ):  # a record that breaks the schema is this program's fault, not the disk's
-            raise
+        except sqlite3.IntegrityError:
+            raise  # a record that breaks the schema: this program's fault, not the disk's
         except sqlite3.DatabaseError as error:
             raise self._not_written(error) from error
 

@@ -49,8 +49,7 @@ class Mirror:
       tracker that is hours behind costs no memory either.
     - Each cell has one run. What a crash left unclear (a run that was written but not noted, noted but lost
       by the tracker, or half written) is settled whenever the tracker is opened.
-    - No fault of a tracker reaches training. The mirror tries again after a pause, and `trouble` names the
-      fault.
+    - No fault of a tracker reaches training. The mirror tries again after a pause, and names the fault.
     - A cell that the tracker refuses goes behind the others, and stops none of them.
 
     Args:

@@ -53,7 +53,7 @@ DYNAMICS = '{"step": [0, 5, 10], "grad_std": [0.5, null, 0.25], "scale": [1.0, 1
 
 
 def left_behind(path: Path, names: dict[str, str]) -> dict[str, list[str]]:
-    """Every row that belongs to a run, by table, with names for ids, and times counted from the run's start."""
+    """Every row that belongs to a run, by table, with names for ids, and times since the run's start."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         start = {
