@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tracking import CellRecord
 
 RECORD = CellRecord(
@@ -12,3 +14,8 @@ RECORD = CellRecord(
     curve=((0, 2.3, 0.1), (10, None, 0.9)), dynamics="{}", provenance='{"torch": "2"}',
 )  # fmt: skip
 """A finished cell, to be varied by `dataclasses.replace`."""
+
+
+def records(n: int) -> list[CellRecord]:
+    """Finished cells `k0`, `k1`, …, of different learning rates."""
+    return [replace(RECORD, key=f"k{k}", lr=0.1 * (k + 1)) for k in range(n)]

@@ -1,4 +1,4 @@
-"""Stored cells shown in the tracker, in the background: it may be slow or away, training does not wait for it."""
+"""Stored cells shown in a tracker, in the background: training never waits for a slow or unreachable one."""
 
 from __future__ import annotations
 
@@ -20,25 +20,46 @@ PATIENCE = 10.0
 
 
 class RunStore(Protocol):
-    """What the mirror needs of a tracker."""
+    """What the mirror needs of a tracker; `tests/tracking/test_run_stores.py` holds each kind to it."""
 
-    def complete_runs(self) -> dict[str, str]: ...
+    def complete_runs(self) -> dict[str, str]:
+        """Run ids of all complete cells, by cell key; what a crash left half written is gone afterwards."""
+        ...
+
     def write(
         self, records: Sequence[CellRecord], stop: Callable[[], bool]
-    ) -> Iterator[tuple[str, str | BaseException]]: ...
+    ) -> Iterator[tuple[str, str | BaseException]]:
+        """Write complete runs.
+
+        Yields:
+            Each cell's key, with the id of its run once that is complete, or with why this cell is refused.
+
+        Raises:
+            Exception: nothing more can be written.
+        """
+        ...
 
 
 class Mirror:
-    """A thread that writes stored cells to a tracker once each, and notes in the ledger which ones it wrote.
+    """A thread that shows stored cells in a tracker, each once, and notes in the ledger which ones it showed.
 
-    It is told keys and reads the records from the ledger, so that nothing can be shown that is not durable, and a tracker that is
-    hours behind costs no memory. Whatever a crash left unclear (a run written but not noted, noted but lost by the tracker, half
-    written) is settled when the tracker is opened. A cell that the tracker refuses goes behind the others.
+    It promises:
+
+    - Nothing is shown that is not durable. The mirror gets keys and reads the records from the ledger, so a
+      tracker that is hours behind costs no memory either.
+    - Each cell has one run. What a crash left unclear (a run that was written but not noted, noted but lost
+      by the tracker, or half written) is settled whenever the tracker is opened.
+    - No fault of a tracker reaches training. The mirror tries again after a pause, and names the fault.
+    - A cell that the tracker refuses goes behind the others, and stops none of them.
 
     Args:
         open_store: opens the tracker; called in the thread, again after a failure.
         ledger: path of the ledger; the thread opens its own connection.
-        study: whose runs these are. tracker: which tracker it is, for the ledger.
+        study: whose runs these are.
+        tracker: which tracker it is, for the ledger.
+
+    Attributes:
+        trouble: the last fault in words; None when there is none.
     """
 
     def __init__(self, open_store: Callable[[], RunStore], ledger: Path, study: str, tracker: str) -> None:
@@ -53,7 +74,7 @@ class Mirror:
         self._thread.start()
 
     def add(self, keys: Iterable[str]) -> None:
-        """Show these cells, which are in the ledger, when there is time."""
+        """Show these cells, which must be in the ledger, as soon as the tracker allows."""
         with self._news:
             self._keys.update(dict.fromkeys(keys))
             self._news.notify_all()
@@ -64,7 +85,7 @@ class Mirror:
         return len(self._keys)
 
     def finish(self, refresh: Callable[[], None] | None = None, *, give_up: bool = False) -> None:
-        """Write what is waiting and stop; what a tracker that is away did not get stays for the next time.
+        """Write what is waiting and stop; what an unreachable tracker did not get stays for the next time.
 
         Args:
             refresh: called a few times per second meanwhile.
@@ -72,6 +93,7 @@ class Mirror:
         """
         with self._news:
             self._closing, self._giving_up = True, self._giving_up or give_up
+            # A refusal counts as progress once more, so that the cells behind a refused one get their turn.
             self._refused.clear()
             self._news.notify_all()
         while self._thread.is_alive():
@@ -85,9 +107,8 @@ class Mirror:
             try:
                 with closing(Ledger(self._ledger)) as ledger:
                     return self._write_all(ledger)
-            except (
-                Exception
-            ) as error:  # any fault of a tracker, ours or the network's, must leave training alone
+            # Everything is caught: no fault of a tracker, ours or the network's, may reach training.
+            except Exception as error:
                 first = next(iter(str(error).splitlines()), "")
                 self.trouble = f"{type(error).__name__}: {first[:200]}"
                 stuck = (self._written, len(self._refused)) == before
@@ -113,7 +134,7 @@ class Mirror:
             self._show(ledger, store, done, batch)
 
     def _next(self) -> list[str]:
-        """The keys at the head of the queue, once there are any; none at the end."""
+        """The keys at the head of the queue, as soon as there are any; none at the end."""
         with self._news:
             self._news.wait_for(lambda: bool(self._keys) or self._closing)
             return [] if self._giving_up else list(islice(self._keys, BATCH))

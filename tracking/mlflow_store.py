@@ -16,17 +16,28 @@ from tracking.record import CellRecord, tracked_as
 
 MOST_POINTS = 200
 """Moments of recorded dynamics that a run shows; the ledger has them all."""
+SERIES = ("grad_std", "scale")
+"""The recorded dynamics that a run shows."""
 EMBEDDED = "sqlite:///"
+Point = tuple[str, float | None, int]
+"""(metric, value, step)."""
 
 
 class MlflowStore:
-    """Runs of one study. Idempotent: a cell whose complete run exists is not written again, a half-written run is replaced.
+    """The runs of one study: a parent run, and a nested run for each cell.
+
+    It promises what `RunStore` asks for: a run that is listed is complete, what a crash left open or doubled
+    is deleted, and a cell that MLflow refuses is told apart from an MLflow that cannot be reached.
 
     Args:
         uri: `sqlite:///…` for the embedded database, `http://…` for a server.
         study: name of the experiment and of the parent run.
-        artifacts: folder for artifacts when the embedded database creates the experiment; a server decides for itself.
-        varied: by `CellRecord.setting`, further parameters of the setting's runs: what the study varies of the budget.
+        artifacts: folder for artifacts where the embedded database makes the experiment; a server has its
+            own.
+        varied: further parameters of runs, by `CellRecord.setting`: what the study varies of the budget.
+
+    Raises:
+        Exception: MLflow is unreachable, or its database cannot be opened.
     """
 
     def __init__(
@@ -79,7 +90,7 @@ class MlflowStore:
         )
 
     def complete_runs(self) -> dict[str, str]:
-        """Run ids of all complete cells, by cell key. Runs that were left open or doubled by a crash are deleted."""
+        """Run ids of all complete cells, by cell key; runs that a crash left open or doubled are deleted."""
         complete: dict[str, str] = {}
         surplus: list[str] = []
         for key, run_id, finished in self._runs.listed():
@@ -92,13 +103,16 @@ class MlflowStore:
         return complete
 
     def write(self, records: Sequence[CellRecord], stop: Callable[[], bool] = lambda: False) -> Written:
-        """Create the complete runs of these cells: each one's key, with the id of its run once that is there, or with why this cell is refused.
+        """Create the complete runs of these cells.
 
         Args:
-            stop: when it becomes true, no other run is begun.
+            stop: once it is true, no other run is begun.
+
+        Yields:
+            Each cell's key, with the id of its run once that is complete, or with why this cell is refused.
 
         Raises:
-            Exception: the tracker is away, or no longer writes anything.
+            Exception: MLflow is unreachable, or writes nothing.
         """
         contents = []
         for record in records:
@@ -117,20 +131,10 @@ class MlflowStore:
         params = {name: getattr(record, name) for name in tracked_as("param")} | dict(varied)
         single = {name: getattr(record, name) for name in tracked_as("metric")}
         single |= {_score_name(name, record): getattr(record, name) for name in tracked_as("score")}
-        metrics = [(name, value, 0) for name, value in single.items()]
-        metrics += [
-            (name, value, step)
-            for step, *values in record.curve
-            for name, value in zip(("loss", record.metric_name), values, strict=True)
-        ]
-        seen = json.loads(record.dynamics)
-        for name in ("grad_std", "scale") if seen else ():
-            points = [
-                (name, value, step)
-                for step, value in zip(seen["step"], seen[name], strict=True)
-                if value is not None
-            ]
-            metrics += points[:: -(-len(points) // MOST_POINTS) or 1]
+        metrics: list[Point] = [(name, value, 0) for name, value in single.items()]
+        for step, loss, metric in record.curve:
+            metrics += [("loss", loss, step), (record.metric_name, metric, step)]
+        metrics += _thinned(json.loads(record.dynamics))
         start = round(1000 * time.time())
         return RunContent(
             name=run_name(record, varied),
@@ -144,7 +148,7 @@ class MlflowStore:
     def finish(
         self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]
     ) -> None:
-        """Put the study's figures, tags and files on its parent run; folders are taken whole."""
+        """Put the study's figures, tags and files on its parent run, and folders with all they hold."""
         for name, value in summary.items():
             self._client.log_metric(self.parent_id, name, value)
         for name, text in tags.items():
@@ -162,23 +166,34 @@ def _score_name(field: str, record: CellRecord) -> str:
     return f"{record.metric_name}{field.removeprefix('metric')}"
 
 
+def _thinned(dynamics: Mapping[str, list[Any]]) -> list[Point]:
+    """At most `MOST_POINTS` points of each series of the dynamics; none where nothing was recorded."""
+    found: list[Point] = []
+    for name in SERIES if dynamics else ():
+        series = zip(dynamics["step"], dynamics[name], strict=True)
+        points = [(name, value, step) for step, value in series if value is not None]
+        every = -(-len(points) // MOST_POINTS) or 1
+        found += points[::every]
+    return found
+
+
 def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
     """What the run is called in the UI."""
-    condition = "".join(
-        f" {name}={value:g}" if isinstance(value, (int, float)) else f" {name}={value}"
-        for name, value in varied.items()
-    )
+    condition = ""
+    for name, value in varied.items():
+        shown = f"{value:g}" if isinstance(value, int | float) else str(value)
+        condition += f" {name}={shown}"
     return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g}{condition} seed={record.seed}"
 
 
 def quiet() -> None:
-    """No telemetry, no log on a user's terminal (errors are raised, and told by the mirror), and patience of seconds instead of minutes with a dead server."""
+    """Set MLflow to send no telemetry, log nothing to a terminal, and give up on a dead server in seconds."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault(
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"
-    )  # a repeated POST would make a second run; the mirror tries again, and looks first
+    # A POST that is repeated after its answer got lost would make a second run. The mirror tries again, and
+    # first looks which runs there are.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

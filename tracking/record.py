@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_type_hints
 
 FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
 OUTCOMES = (FINISHED, DIVERGED, FAILED)
-"""How a cell can end. Divergence is a result; after a failure of the infrastructure a cell is still pending."""
+"""How a cell can end. Divergence is a result; after a failure of the infrastructure a cell is pending."""
 EVIDENCE = (FINISHED, DIVERGED)
 """Outcomes that are shown and never trained again."""
 
@@ -17,7 +17,7 @@ Curve = tuple[tuple[int, float | None, float | None], ...]
 """(step, loss, metric) at each recorded point; None where the value was not finite."""
 SqlType = Literal["TEXT", "REAL", "INTEGER"]
 Tracked = Literal["param", "metric", "score", "tag"]
-"""What a run of MLflow shows a field as. A score is named after the metric: `metric_final` is `accuracy_final`."""
+"""What MLflow shows a field as. A score is named after the metric: `metric_final` is `accuracy_final`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Column:
         null: the value may be missing.
         allowed: the only values that the ledger accepts; empty for any.
         exported: whether exported tables have the column.
-        tracked: what MLflow shows it as; None where it does not, or where it shows what is inside (`curve`, say).
+        tracked: what MLflow shows it as; None where it shows nothing, or what is inside (`curve`).
     """
 
     type: SqlType
@@ -45,8 +45,8 @@ class Column:
 class CellRecord:
     """One finished (or diverged, or failed) cell. Frozen: a stored cell never changes.
 
-    The order of the fields is the order of columns in the ledger and in exported files. Each field says in its
-    `Column` what derives from it; type checkers and `dataclasses` see its type alone.
+    The order of the fields is the order of columns in the ledger and in exported files. Each field says in
+    its `Column` what derives from it; type checkers and `dataclasses` see its type alone.
 
     Attributes:
         key: identity of the cell; everything up to `setting` is what it is a hash of.
@@ -111,8 +111,8 @@ IDENTITY: tuple[str, ...] = FIELDS[: FIELDS.index("setting") + 1]
 EXPORTED: tuple[str, ...] = tuple(name for name, of in COLUMNS.items() if of.exported)
 """Columns of `cells.*` in an export, in their order."""
 DTYPES: Mapping[str, str] = MappingProxyType({"REAL": "float64", "INTEGER": "Int64"})
-# A pending cell has no results: without a cast, an export of such cells alone would have columns of type object,
-# and steps would turn into floats beside a gap. What identifies a cell is never missing and keeps its own type.
+# A pending cell has no results. Without a cast, a column of gaps alone would have the type object, and steps
+# would turn into floats beside a gap. What identifies a cell is never missing and keeps its own type.
 EXPORT_TYPES: dict[str, str] = {
     name: DTYPES[COLUMNS[name].type]
     for name in EXPORTED

@@ -64,7 +64,7 @@ class EdgeDesign:
         self._random = random.Random(seed)  # noqa: S311  # chooses points, keeps no secret
         self._bracketing = Bracketing(self.known, self.audit)
         # A generator: its stages read from top to bottom, although each batch waits for the scores before it.
-        self._road = self._stages()
+        self._upcoming = self._stages()
         self._batch: list[Point] = []
         self._go_on()
 
@@ -89,7 +89,7 @@ class EdgeDesign:
 
     def _go_on(self) -> None:
         while not self.done and not self.ask():
-            batch = next(self._road, None)
+            batch = next(self._upcoming, None)
             self.done = batch is None
             # Sorted: stages collect points in sets, and the same scores must lead to the same batches.
             self._batch = sorted(point for point in batch or () if self.known.holds(point))

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS runs (
 
 
 def columns_of(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    """By table, what sqlite says of every column: place, name, type, NOT NULL, default, part of the primary key."""
+    """By table, what sqlite says of each column: place, name, type, NOT NULL, default, place in the key."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     return {
         name: connection.execute(f"PRAGMA table_info({name})").fetchall() for (name,) in tables.fetchall()
@@ -62,7 +62,7 @@ def statements(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def test_the_ledgers_tables_are_what_they_always_were() -> None:
-    """The derived schema makes the tables that the literal one makes, with the same check and the same index."""
+    """The derived schema makes the tables that the literal one makes, with the same check and index."""
     with closing(sqlite3.connect(":memory:")) as derived, closing(sqlite3.connect(":memory:")) as literal:
         derived.executescript(SCHEMA)
         literal.executescript(LITERAL)
@@ -71,7 +71,7 @@ def test_the_ledgers_tables_are_what_they_always_were() -> None:
 
 
 def test_a_ledger_made_before_goes_on(tmp_path: Path) -> None:
-    """A file with the literal schema opens unchanged, for reading and for writing, and stores what a new one does."""
+    """A file with the literal schema opens unchanged, to read and write, and stores what a new one does."""
     path = tmp_path / "ledger.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(LITERAL)

@@ -25,7 +25,7 @@ def near_best(told: Mapping[Point, float]) -> dict[Point, int]:
 
 
 def band(low: float = 0.3, high: float = 0.6, tilt: float = 0.15, size: int = 32) -> Landscape:
-    """Score 1 between two tilted edges that meet at 0.9 of the rows; it falls to the left, right it is -inf."""
+    """Score 1 between two tilted edges that meet at 0.9 of the rows; 0 beyond, falling left, -inf right."""
 
     def score(point: Point) -> float:
         _, row, column = point
