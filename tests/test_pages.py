@@ -18,10 +18,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from study.report.heatmaps import blocks
-from study.spec.user_source import ROOMS
-from tests.pages import FENCE, FRONT, PAGES, ROOT
-from trainers.models.vit import Block
+from tests.pages import FENCE, FRONT, PAGES, ROOMS, ROOT, Block, blocks
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
@@ -112,9 +109,9 @@ def test_page_runs(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPath
     (tmp_path / "stability-study-home").symlink_to(home, target_is_directory=True)
     with FileLock(shared / "pages.lock"):  # two launches must not write to one home at once
         done = subprocess.run(
-            # -P: not this folder, whose `trainers` and `study` are tests
-            [sys.executable, "-P", __file__, name_of(page)],
+            [sys.executable, "-m", "tests.test_pages", name_of(page)],
             cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=280,
