@@ -116,6 +116,7 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 recorder.add(progress.step, progress.index_C, moment)
             if progress.step in place:
                 progress.drop_nonfinite()
+                # All cells have ended, and no step that is left would train anything.
                 if not len(progress.index_C):
                     break
                 metric_C = evaluated(feed, model, progress.tile.params, progress.tile.buffers)
