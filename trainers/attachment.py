@@ -31,7 +31,7 @@ MOMENTS: dict[type[optim.Optimizer], tuple[str, ...]] = {
 COUNTS: dict[str, float] = {"step": 0.0, "mu_product": 1.0}
 """Keys that count steps, and where they start. A restart resets them, unless the signal says `keep_count`."""
 KEY = "gradient_transform"
-"""Where the transform's state stands in `optimizer.state_dict()`."""
+"""Key of the transform's state in `optimizer.state_dict()`."""
 
 _attached: WeakKeyDictionary[optim.Optimizer, Attachment] = WeakKeyDictionary()
 

@@ -69,6 +69,7 @@ def curves(
     ends_C = diverged_at(loss_TC, bad_parameters_C, loss_initial, budget.tail, budget.explosion_factor)
     step_K = budget.recorded_steps
     for c, end in enumerate(ends_C):
+        # An exploded loss is finite to the end, so its numbers are kept.
         if end is not None and end[0] != LOSS_EXPLODED:
             loss_TC[end[1] - 1 :, c] = torch.nan
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan

@@ -38,6 +38,7 @@ def untrained_loss(feed: Feed, model: nn.Module) -> float:
     buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
     loss = loss_function(feed.workload, model, feed.budget)
     losses = []
+    # Masks are drawn from the global generator, which is left as it was.
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for _, micro in feed.steps(feed.budget.steps - feed.budget.tail):
             for x, y, masks in micro:

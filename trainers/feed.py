@@ -49,6 +49,7 @@ class Feed:
             if x.nbytes > HELD_BYTES:
                 return x
             x = x.decoded()
+        # Bytes stay bytes until a batch is prepared, which takes a quarter of float32's memory.
         return x.to(self.device, self.dtype if x.is_floating_point() else None)
 
     def inputs(self, x: Tensor) -> Tensor:
@@ -61,6 +62,7 @@ class Feed:
         Raises:
             ValueError: the batch is larger than the data.
         """
+        # Files are read by the CPU, which needs their indices.
         device = self.device if isinstance(self._train_x, Tensor) else "cpu"
         indices = islice(
             batches(len(self._train_x), self.budget.batch_size, self.seed, device), first, self.budget.steps
@@ -84,6 +86,7 @@ class Feed:
             for index_B in indices:
                 yield data[index_B], self._train_y[index_B]
             return
+        # One thread is enough, because reading a batch uses several (`ImageFiles`).
         with ThreadPoolExecutor(1) as pool:
             asked = [(pool.submit(data.__getitem__, index_B), index_B) for index_B in islice(indices, 1)]
             while asked:

@@ -116,6 +116,7 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 recorder.add(progress.step, progress.index_C, moment)
             if progress.step in place:
                 progress.drop_nonfinite()
+                # All cells have ended, and no step that is left would train anything.
                 if not len(progress.index_C):
                     break
                 metric_C = evaluated(feed, model, progress.tile.params, progress.tile.buffers)
@@ -170,7 +171,7 @@ class Step:
         self._masked = any(isinstance(module, PAIRED) for module in model.modules())
         self._scale = LossScale() if scaled_in(run.budget) else None
         self._gradients = cell_by_cell(loss) if looped else vectorised(loss)
-        self._apply = vmap(self._applied, in_dims=(0, 0, None))
+        self._apply = vmap(self._applied)
 
     def begin(self) -> TileState:
         """The tile before the first step: C copies of the untrained network."""
@@ -198,7 +199,15 @@ class Step:
         share = spike / len(micro)
         if share != 1.0:  # a product with 1 for every gradient of every step costs time, and changes nothing
             grads = {name: g * share for name, g in grads.items()}
-        (params, memory, optimizer), out = self._apply(tile, grads, lr_factor)
+        params, memory, optimizer, out = self._apply(
+            tile.params,
+            tile.memory,
+            tile.optimizer,
+            grads,
+            tile.constants_C,
+            tile.lr_C * lr_factor,
+            tile.weight_decay_C,
+        )
         new = replace(tile, params=params, memory=memory, optimizer=optimizer)
         if self._scale:
             new = self._without_overflow(self._scale, tile, new, grads)
@@ -224,20 +233,24 @@ class Step:
         return total, torch.stack(losses).mean(0)
 
     def _applied(
-        self, cell: TileState, grads: Tensors, lr_factor: float
-    ) -> tuple[tuple[Tensors, State, OptimizerState], Tensors]:
+        self,
+        params: Tensors,
+        memory: State,
+        state: OptimizerState,
+        grads: Tensors,
+        constants: Tensors,
+        lr: Tensor,
+        weight_decay: Tensor,
+    ) -> tuple[Tensors, State, OptimizerState, Tensors]:
         """Transform and optimizer of one cell: new parameters, memory and state, and the gradients."""
-        method, optimizer = self._method(cell.constants_C), self._run.optimizer
-        out, memory = method.update(grads, cell.memory, cell.params)
-        state, lr = cell.optimizer, cell.lr_C * lr_factor
+        method, optimizer = self._method(constants), self._run.optimizer
+        out, memory = method.update(grads, memory, params)
         if method.signal is not None:
             asked = method.signal(memory)
-            state, lr = (
-                optimizer.restart(state, asked.restart, keep_count=asked.keep_count),
-                lr * asked.lr_scale,
-            )
-        params, state = optimizer.update(out, state, cell.params, lr, cell.weight_decay_C)
-        return (params, memory, state), out
+            state = optimizer.restart(state, asked.restart, keep_count=asked.keep_count)
+            lr = lr * asked.lr_scale
+        params, state = optimizer.update(out, state, params, lr, weight_decay)
+        return params, memory, state, out
 
     def _without_overflow(
         self, scale: LossScale, old: TileState, new: TileState, grads: Tensors

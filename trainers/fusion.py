@@ -56,7 +56,7 @@ def vectorised(loss: Loss) -> Gradients:
 
 
 def cell_by_cell(loss: Loss) -> Gradients:
-    """The same in a loop, in channels_last order: for networks of which one cell keeps the processor busy."""
+    """The same in a loop, in channels_last order: for networks of which one cell uses the whole processor."""
 
     def gradients(
         params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor

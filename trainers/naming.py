@@ -24,6 +24,7 @@ def short(value: object) -> str:
 
 def nearest(found: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known name is near."""
+    # The search takes time that grows with the square of the length.
     close = difflib.get_close_matches(found[:SHOWN], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -80,10 +81,12 @@ def check_range(
     """Refuse plain numbers outside of [low, high]; tensors (a constant per cell) are let through.
 
     Raises:
-        ValueError: a value is not a number, or lies outside.
+        ValueError: a value is not a number, or is out of range.
     """
     for key, value in values.items():
+        # True is an int in Python, and no number to a user.
         if isinstance(value, bool) or not isinstance(value, (int, float)):
+            # A tensor, recognised without importing torch, because names are checked before it is loaded.
             if hasattr(value, "dim"):
                 continue
             raise ValueError(f"{owner}: {key} is {short(value)}; wanted a number")

@@ -43,6 +43,7 @@ def diverged_at(
     for c, (loss_step, parameter_step) in enumerate(
         zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)
     ):
+        # A step's loss is computed before its parameters move, so at the same step the loss was first.
         if loss_step is not None and (parameter_step is None or loss_step <= parameter_step):
             result.append((NONFINITE_LOSS, loss_step))
         elif parameter_step is not None:
@@ -50,6 +51,7 @@ def diverged_at(
         elif exploded_C[c]:
             below = (loss_TC[:, c] <= limit).nonzero()
             last_below = int(below[-1]) + 1 if len(below) else 0
+            # The tail's mean may be above the limit and its last losses not. Its first step counts then.
             result.append((LOSS_EXPLODED, min(last_below, len(loss_TC) - tail) + 1))
         else:
             result.append(None)

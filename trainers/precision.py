@@ -40,6 +40,7 @@ def loss_function(
         )
 
     def loss(params: Mapping[str, Tensor], buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
+        # The cast is part of what is differentiated, so gradients arrive in the parameters' own precision.
         cast = {name: p if name in high else p.to(low) for name, p in params.items()}
         output = functional_call(model, (cast, buffers), (x.to(low) if x.is_floating_point() else x,))
         return workload.loss(output.to(budget.dtype), y)

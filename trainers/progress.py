@@ -46,7 +46,7 @@ class TileState:
         return kept
 
 
-# torch.vmap and tree_map look inside of dictionaries and tuples alone, unless a class is registered.
+# tree_map looks inside of dictionaries and tuples alone, unless a class is registered.
 register_dataclass(TileState)
 
 

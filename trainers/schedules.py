@@ -67,7 +67,7 @@ def constants_of(schedule: str) -> Mapping[str, inspect.Parameter]:
 
 
 def check_schedule(schedule: str, constants: Mapping[str, Any]) -> None:
-    """Refuse constants that a schedule does not have, lacks, or that lie outside of their range.
+    """Refuse constants that a schedule does not have, or that are absent or out of range.
 
     Raises:
         ValueError: the message names the constants that exist.

@@ -92,15 +92,18 @@ def train_cell(
         rule.zero_grad()
         losses = []
         for x, y, masks in micro:
+            # The fused trainer seeds at the same places, so that masks are the same.
             torch.manual_seed(masks)
             loss = loss_of(named, buffers, x, y)
             (loss * (budget.loss_scale * scale)).backward()
             losses.append(loss.detach())
         loss_T[t] = float(torch.stack(losses).mean())
+        # What follows a non-finite loss is not recorded, so it is not trained either.
         if not math.isfinite(loss_T[t]):
             break
         factor = spike_T[t] / budget.accumulation
         grads = {name: p.grad / scale * factor for name, p in named.items() if p.grad is not None}
+        # Copies, because the step changes parameters in place.
         before = {name: p.detach().clone() for name, p in named.items()}
         if not scaled_in(budget) or all_finite(grads):
             lr_t = lr * budget.lr_factor(t)

@@ -11,7 +11,7 @@ from trainers import Checkpoint, Curves
 from trainers.progress import Progress
 
 RELATIVE = 1e-9
-"""Float64 rounding, amplified by 40 steps of training; a wrong epsilon shows as 1e-6, a float32 counter as 1e-3."""
+"""Float64 rounding, amplified by 40 steps. A wrong epsilon shows as 1e-6, a float32 counter as 1e-3."""
 
 
 def assert_twins(fused: Curves, serial: Curves) -> None:

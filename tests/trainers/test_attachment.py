@@ -1,4 +1,4 @@
-"""A transform at an ordinary optimizer does what the serial trainer does, leaves when told, and travels with the state."""
+"""A transform at an ordinary optimizer equals the serial trainer, can be removed, and is saved with it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _one_thread() -> None:
 
 
 def spiky(keep_count: bool = True) -> Transform:
-    """Invented: adds the gradient before to this one; restarts the optimizer every fifth step and halves lr every third."""
+    """Invented: adds half of the last gradient, restarts every fifth step and halves lr at every third."""
 
     def init(params: Tensors) -> State:
         return {
@@ -112,14 +112,14 @@ def budget() -> Budget:
 @pytest.mark.parametrize("transform", list(TRANSFORMS))
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_equals_the_serial_trainer(name: str, transform: str) -> None:
-    """Losses of the user's loop are bitwise those of `train_serial`, under a scheduler, with restarts and scaled lr."""
+    """Losses of a user's loop are bitwise those of `train_serial`, with scheduler, restarts and scaled lr."""
     optimizer = make_optimizer(name, **({"momentum": 0.9} if name in ("sgd", "rmsprop") else {}))
     cell = {
         "lr_C": torch.tensor([LR[name]], dtype=torch.float64),
         "weight_decay_C": torch.tensor([0.1], dtype=torch.float64),
         "seed": SEED,
     }
-    wanted = train_serial(digits(), TRANSFORMS[transform](), optimizer, budget(), **cell).loss_KC[1:, 0]  # type: ignore[arg-type]
+    wanted = train_serial(digits(), TRANSFORMS[transform](), optimizer, budget(), **cell).loss_KC[1:, 0]
     loop = Loop(optimizer, name, budget())
     attach(loop.rule, TRANSFORMS[transform]())
     assert loop.run(STEPS) == wanted.tolist()
@@ -127,7 +127,7 @@ def test_equals_the_serial_trainer(name: str, transform: str) -> None:
 
 @pytest.mark.parametrize("transform", list(TRANSFORMS))
 def test_resume_is_bitwise(transform: str) -> None:
-    """Saved, loaded with `weights_only` into new objects and continued, a run gives the losses of one that never stopped."""
+    """Saved, loaded with `weights_only` and continued, a run gives the losses of one that never stopped."""
     through = Loop(make_optimizer("adamw"), "adamw", budget())
     attach(through.rule, TRANSFORMS[transform]())
     wanted = through.run(STEPS)
@@ -185,7 +185,10 @@ def test_gradients_zeroed_in_place_do_not_reach_the_state(transform: str) -> Non
 
 
 def test_removal() -> None:
-    """After `remove`, steps are plain, state_dict is plain, the class can be attached again, and removing twice is no error."""
+    """After `remove`, steps and state_dict are plain, and another transform can be attached.
+
+    Twice is no error.
+    """
     plain, loop = (Loop(make_optimizer("sgd"), "sgd", budget()) for _ in range(2))
     handle = attach(loop.rule, spiky())
     assert KEY in loop.rule.state_dict()
@@ -255,7 +258,10 @@ def pair(transform: Transform) -> tuple[nn.Parameter, nn.Parameter, optim.Optimi
 
 
 def test_parameters_without_gradient_are_left_out() -> None:
-    """A parameter without a gradient is not in the dictionaries and keeps its value; a step without any gradient does nothing."""
+    """A parameter without a gradient is left out and keeps its value.
+
+    A step without any gradient does nothing.
+    """
     p, q, rule, handle = pair(echo())
     rule.step()
     assert handle.state is None
@@ -268,7 +274,7 @@ def test_parameters_without_gradient_are_left_out() -> None:
 
 
 def test_a_gradient_that_comes_later_starts_the_state_afresh() -> None:
-    """When the set of parameters with gradients changes, the state begins again, with a warning that names them."""
+    """When other parameters than before have gradients, the state starts afresh, with a warning."""
     p, q, rule, handle = pair(echo())
     p.grad = torch.ones(2)
     rule.step()
@@ -304,10 +310,10 @@ SWITCHES: dict[type[optim.Optimizer], dict[str, Any]] = {
 @pytest.mark.parametrize("keep_count", [True, False])
 @pytest.mark.parametrize("kind", list(MOMENTS), ids=lambda kind: kind.__name__)
 def test_restart_forgets_every_moment(kind: type[optim.Optimizer], keep_count: bool) -> None:
-    """The declared keys are all that an optimizer keeps per entry, and a step with a restart is the first step of a new one."""
+    """The declared keys are all that an optimizer keeps per entry; a restart makes its step a first one."""
 
     def settings(p: Tensor) -> optim.Optimizer:
-        return kind([p], lr=0.1, **SWITCHES.get(kind, {}))  # type: ignore[call-arg]
+        return kind([p], lr=0.1, **SWITCHES.get(kind, {}))
 
     def restarting(count: int) -> Transform:
         def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
@@ -357,7 +363,7 @@ def test_attach_is_a_function_however_it_is_imported() -> None:
 
 
 def test_one_optimizer_takes_one_transform() -> None:
-    """A second transform is refused, and accepted after the first was removed; other optimizers are not concerned."""
+    """A second transform is refused until the first is removed. Other optimizers are not concerned."""
     *_, rule, handle = pair(echo())
     with pytest.raises(ValueError, match=r"already has transform 'echo'.*remove\(\)"):
         attach(rule, echo())
@@ -395,7 +401,7 @@ def test_scaled_gradients_are_refused() -> None:
 
 
 def test_a_signal_needs_declared_moments() -> None:
-    """An optimizer without a row in the table is refused at once; a subclass of one with a row is not; a row can be added."""
+    """An optimizer without a row in the table is refused at once, a subclass of one with a row is not."""
 
     class Mine(optim.Adam):
         pass
@@ -413,7 +419,7 @@ def test_a_signal_needs_declared_moments() -> None:
 
 
 def test_loading_what_does_not_fit() -> None:
-    """A state that is absent, of another transform, of other parameters or of other shapes is refused, with what to do."""
+    """A state that is absent, or of another transform, other parameters or other shapes is refused."""
     p, _, rule, _ = pair(echo())
     p.grad = torch.ones(2)
     rule.step()

@@ -1,4 +1,4 @@
-"""Augmentation does what it says, from its seed alone; batches are the same for every cell, split and resumed run."""
+"""Augmentation does what it says, from its seed alone, and batches are the same for every cell and run."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ def test_without_flip_nothing_is_mirrored() -> None:
 
 
 def test_cutmix_mixes_targets_as_it_mixes_pixels() -> None:
-    """In a mixed batch one box comes from another image of the batch, and its class has exactly the box's share; about half of all batches are mixed."""
+    """In a mixed batch one box comes from another image, whose class has the box's share.
+
+    Half of all are mixed.
+    """
     flat = (torch.arange(40, dtype=torch.uint8) + 1).view(40, 1, 1, 1).expand(40, 3, 8, 8)
     augment = Augmentation(cutmix_alpha=1.0, cutmix_probability=0.5, classes=40)
     mixed, shares = 0, []
@@ -116,7 +119,7 @@ def test_cutmix_mixes_targets_as_it_mixes_pixels() -> None:
 
 
 def test_loss_of_mixed_targets_is_the_mixed_loss() -> None:
-    """Cross-entropy of shares is λ · (that of the one class) + (1 - λ) · (that of the other), label smoothing included."""
+    """Cross-entropy of shares is λ · (that of one class) + (1 - λ) · (that of the other)."""
     workload, logits = pictures(), torch.randn(1, 5, dtype=torch.float64)
     a, b = (workload.loss(logits, torch.tensor([k])) for k in (1, 3))
     shares = torch.tensor([[0.0, 0.7, 0.0, 0.3, 0.0]], dtype=torch.float64)
@@ -153,10 +156,11 @@ def batches_of(
 ) -> list[tuple[Tensor, Tensor]]:
     """What networks are given, step by step."""
     budget = Budget(steps=9, batch_size=12, **changes)
-    return [
-        (torch.cat([x for x, _, _ in micro]), torch.cat([y for _, y, _ in micro]))
-        for _, micro in Feed(workload, budget, seed, "cpu").steps(first)
-    ]
+    found = []
+    for _, micro in Feed(workload, budget, seed, "cpu").steps(first):
+        x, y, _ = zip(*micro, strict=True)
+        found.append((torch.cat(x), torch.cat(y)))
+    return found
 
 
 def equal(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> bool:
@@ -168,7 +172,10 @@ def equal(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) 
 
 
 def test_batches_do_not_depend_on_how_they_are_asked_for() -> None:
-    """Split into micro-batches, or begun at a later step, they are the same to the bit; steps and seeds differ."""
+    """Split into micro-batches, or begun at a later step, they are bitwise the same.
+
+    Steps and seeds differ.
+    """
     whole = batches_of(pictures())
     assert equal(batches_of(pictures(), accumulation=3), whole)
     assert equal(batches_of(pictures(), first=4), whole[4:])
@@ -177,7 +184,10 @@ def test_batches_do_not_depend_on_how_they_are_asked_for() -> None:
 
 
 def test_evaluation_is_normalised_and_not_augmented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It sees every example once, as it is stored, in parts that fit; over the training set channels have mean 0 and deviation 1."""
+    """It sees every example once, as stored, in parts that fit.
+
+    Training channels have mean 0 and deviation 1.
+    """
     monkeypatch.setattr(feed, "EVALUATION_NUMBERS", 3 * 3 * 64)
     parts = list(Feed(pictures(), Budget(1, 4, precision="float64"), 0, "cpu").evaluation())
     assert [len(x) for x, _ in parts] == [3, 3, 1]
@@ -187,7 +197,7 @@ def test_evaluation_is_normalised_and_not_augmented(monkeypatch: pytest.MonkeyPa
 
 
 def test_fused_equals_serial() -> None:
-    """With crops, mirror images, CutMix and label smoothing losses agree to rounding, whatever the micro-batches."""
+    """With all augmentation and smoothing losses agree to rounding, whatever the micro-batches."""
     for accumulation in (1, 2):
         budget = Budget(steps=6, batch_size=8, points=3, precision="float64", accumulation=accumulation)
         parts = pictures(), make_transform("clip_norm"), make_optimizer("adamw"), budget
@@ -261,7 +271,10 @@ class OnDisk(Stored):
 
 @pytest.mark.parametrize("held", [True, False])
 def test_examples_on_disk_train_as_those_in_memory(held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoded once or read batch by batch, the numbers are those of tensors to the bit; what is too large is never read as a whole."""
+    """Decoded once or read by batches, the numbers are those of tensors.
+
+    What is too large is never read whole.
+    """
     monkeypatch.setattr(feed, "HELD_BYTES", 100 if held else 99)
     images = OnDisk()
     run: Callable[[Workload], Any] = lambda workload: train_fused(  # noqa: E731  # said once

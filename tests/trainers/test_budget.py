@@ -1,4 +1,4 @@
-"""Everything a budget can ask for is the same in the fused and in the serial trainer, and does what it says."""
+"""Everything a budget can ask for does what it says, in the fused and in the serial trainer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from trainers.spikes import spike_factors
 
 BASE = Budget(steps=24, batch_size=32, points=3, precision="float64")
 HALF = 0.02
-"""Relative agreement of losses in half precision: fused and serial kernels round at different places (bfloat16 to 0.4 %), and 16 steps amplify it."""
+"""Relative agreement of losses in half precision.
+
+Fused and serial kernels round at different places (bfloat16 to 0.4 %), and 16 steps amplify it.
+"""
 
 
 @cache
@@ -100,7 +103,7 @@ def test_fused_equals_serial(changes: dict[str, Any], model: str, transform: str
     "problem", [{"dropout": 0.3}, {"label_smoothing": 0.1}, {"dropout": 0.5, "label_smoothing": 0.2}]
 )
 def test_dropout_and_smoothing_are_twins(problem: dict[str, float]) -> None:
-    """Masks are the same in fused and serial, with accumulation too, and the same whatever the tile's width."""
+    """Masks are the same in fused and serial, with accumulation too, and whatever the tile's width."""
     budget = replace(BASE, accumulation=2)
     fused, serial = (
         run(trainer, budget, "none", workload(**problem)) for trainer in (train_fused, train_serial)
@@ -123,7 +126,7 @@ def test_accumulated_equals_whole_batch() -> None:
 
 
 def test_spikes_are_per_seed_and_reach_the_gradient() -> None:
-    """Drawn spikes repeat for a seed and differ between seeds; at a spike the recorded gradient norm is multiplied by its size."""
+    """Drawn spikes repeat for a seed and differ between seeds. They multiply the recorded gradient norm."""
     budget = replace(BASE, spike_size=1000.0, spike_probability=0.3)
     assert spike_factors(budget, 1) == spike_factors(budget, 1) != spike_factors(budget, 2)
     planted = replace(BASE, spike_size=1000.0, spike_steps=(1,), dynamics=1)
@@ -149,7 +152,7 @@ def test_loss_scale_scales_gradients_and_not_losses() -> None:
 
 
 def test_dynamics_know_the_scale_factor() -> None:
-    """Autoscale's own factor is recorded, not a ratio of norms; the baseline's scale is 1; the deviation is that of all weights."""
+    """Autoscale's own factor is recorded, the baseline's is 1, and the deviation is that of all weights."""
     from trainers.transforms.autoscale import global_std
 
     seen = run(train_fused, replace(BASE, dynamics=6, steps=12), "autoscale").dynamics
@@ -166,7 +169,7 @@ def test_dynamics_know_the_scale_factor() -> None:
 
 @pytest.mark.parametrize("broken", [0.0, torch.inf, torch.nan])
 def test_what_has_no_direction_is_left_out(broken: float) -> None:
-    """A tensor whose gradient is zero or not finite says nothing of directions; where no tensor has one, there is no cosine, instead of 0."""
+    """A tensor whose gradient is zero or not finite has no cosine; if no tensor has one, it is NaN, not 0."""
     whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
     both, one = {"a": whole, "b": lost}, {"b": lost}
     assert least_cosine("a", both) == pytest.approx([1.0, 1.0])
@@ -181,7 +184,10 @@ def least_cosine(layer: str, grads: dict[str, torch.Tensor]) -> list[float]:
 
 
 def test_dynamics_know_directions_and_gains() -> None:
-    """The stabilizer keeps each tensor's direction and not the whole gradient's; z-score's gain is one over the layer's deviation."""
+    """The stabilizer keeps each tensor's direction, not the whole gradient's.
+
+    Z-score's gain is 1 / deviation.
+    """
     budget = replace(BASE, dynamics=6, steps=12)
     kept = run(train_fused, budget, "gradient_stabilizer").dynamics
     assert kept is not None
@@ -190,19 +196,17 @@ def test_dynamics_know_directions_and_gains() -> None:
     )
     assert (kept.cosine_JC < 0.999).all()
     assert (kept.tensor_norm_JC <= kept.out_norm_JC).all()
-    torch.testing.assert_close(
-        kept.out_norm_JC[0], torch.full_like(kept.out_norm_JC[0], 6**0.5)
-    )  # six tensors, each of norm one at the first step
+    # Six tensors, each of norm one at the first step.
+    torch.testing.assert_close(kept.out_norm_JC[0], torch.full_like(kept.out_norm_JC[0], 6**0.5))
     scored = run(train_fused, budget, "zscore").dynamics
     assert scored is not None
     assert (scored.gain_JCN <= 1 / scored.layer_std_JCN * (1 + 1e-9)).all()
-    torch.testing.assert_close(
-        scored.gain_JCN, 1 / scored.layer_std_JCN, rtol=0.1, atol=0
-    )  # the mean that is removed takes a few percent of the norm
+    # The mean that is removed takes a few percent of the norm.
+    torch.testing.assert_close(scored.gain_JCN, 1 / scored.layer_std_JCN, rtol=0.1, atol=0)
 
 
 def test_spikes_are_recorded_between_the_regular_moments() -> None:
-    """A spike's step is a moment of its own, with the same moments at every size, and its outgoing norm is that step's."""
+    """A spike's step is a moment of its own at every size, and its outgoing norm is that step's."""
     planted = replace(BASE, spike_size=1e6, spike_steps=(9,), dynamics=5)
     spiked, calm = (
         run(train_fused, planted, "clip_norm").dynamics,
@@ -237,7 +241,10 @@ def test_half_precision_is_twins(precision: str, model: str) -> None:
 
 
 def test_overflow_in_one_cell_skips_that_cell_alone() -> None:
-    """In float16 a cell whose gradients overflow skips its step and halves its scale; its neighbour's bits do not change."""
+    """In float16 a cell with overflowing gradients skips its step and halves its scale.
+
+    Its neighbour does not.
+    """
     budget = replace(BASE, precision="float16")
     calm, wild = run(train_fused, budget, lr=(1e-3, 1e-3)), run(train_fused, budget, lr=(1e-3, 5.0))
     assert torch.equal(calm.loss_KC[:, 0], wild.loss_KC[:, 0])

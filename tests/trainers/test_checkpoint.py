@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from tests.trainers.making import Dying, same
-from trainers import Budget, Checkpoint, Curves, make_optimizer, make_transform, make_workload, train_fused
+from trainers import (
+    Budget,
+    Checkpoint,
+    Curves,
+    Workload,
+    make_optimizer,
+    make_transform,
+    make_workload,
+    train_fused,
+)
 from trainers.fused import train_together
 from trainers.run import Run
 from trainers.width import train_within_memory
@@ -21,6 +30,16 @@ CELLS = {
     "weight_decay_C": torch.tensor([0.0, 0.1, 0.0, 1e3, 0.01]),
     "seed": 3,
 }
+
+
+def counting(workload: Workload, steps: list[int]) -> Workload:
+    """The same workload, which notes every look at its loss."""
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        steps.append(1)
+        return workload.loss(output, target)
+
+    return replace(workload, loss=loss)
 
 
 @pytest.mark.parametrize("last", [1, 8, 9, 13, 18, 23])
@@ -36,7 +55,7 @@ CELLS = {
 def test_a_resumed_run_ends_with_the_same_bits(
     model: str, transform: str, optimizer: str, precision: str, last: int, tmp_path: Path
 ) -> None:
-    """Model, buffers, optimizer, transform, loss scale, dropped cells, dynamics and the order of the data all go on."""
+    """Model, buffers, memories, loss scale, dropped cells, dynamics and the order of the data go on."""
     constants = {"dropout": 0.1} if model == "mlp" else {}
     parts = (
         make_workload("digits", model, constants),
@@ -57,10 +76,9 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
 
 def test_a_resumed_run_does_not_start_again(tmp_path: Path) -> None:
-    """Only the steps after the checkpoint are taken: a workload that counts its batches sees no more of them."""
-    steps = []
-    workload = make_workload("digits", "mlp")
-    counted = replace(workload, loss=lambda out, y: steps.append(1) or workload.loss(out, y))  # type: ignore[func-returns-value]
+    """Only the steps after the checkpoint are taken, as a workload shows that counts its batches."""
+    steps: list[int] = []
+    counted = counting(make_workload("digits", "mlp"), steps)
     parts = counted, make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=0)
     with pytest.raises(KeyboardInterrupt):
         train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", 20))
@@ -70,10 +88,9 @@ def test_a_resumed_run_does_not_start_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_kept_can_be_had_again_without_training(tmp_path: Path) -> None:
-    """Between its end and the moment when its results are safe, a run's results come from the checkpoint: no step is taken again."""
-    steps = []
-    workload = make_workload("digits", "mlp")
-    counted = replace(workload, loss=lambda out, y: steps.append(1) or workload.loss(out, y))  # type: ignore[func-returns-value]
+    """Until its results are safe, a finished run gives them from the checkpoint, and takes no step again."""
+    steps: list[int] = []
+    counted = counting(make_workload("digits", "mlp"), steps)
     parts = counted, make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=0)
     first = train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run", every=0.0))
     before = len(steps)
@@ -105,7 +122,7 @@ def test_what_is_not_this_run_is_not_gone_on_from(damage: bytes | None, tmp_path
 
 @pytest.mark.parametrize("change", ["tile", "moments", "index_C"])
 def test_a_checkpoint_of_another_version_is_as_good_as_none(change: str, tmp_path: Path) -> None:
-    """One whose content has another form, even under the same identity, is not gone on from and does no harm."""
+    """One whose content has another form is not used, even under the same identity, and does no harm."""
     parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), BUDGET
     undisturbed = train_fused(*parts, **CELLS)
     with pytest.raises(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -49,7 +50,14 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("lion", {}),
     ("lion", {"beta1": 0.95, "beta2": 0.98}),
 ]
-NAMES = [f"{name}-{'-'.join(f'{k}={v}' for k, v in constants.items())}" for name, constants in VARIANTS]
+
+
+def label(name: str, constants: dict[str, Any]) -> str:
+    """How a variant is called in the list of tests."""
+    return "-".join([name, *(f"{key}={value}" for key, value in constants.items())])
+
+
+NAMES = [label(name, constants) for name, constants in VARIANTS]
 variants = pytest.mark.parametrize(("name", "constants"), VARIANTS, ids=NAMES)
 grid = pytest.mark.parametrize("lr", [1e-4, 1e-2, 0.3])
 
@@ -165,7 +173,7 @@ def test_restart_means_the_same_on_both_sides(name: str, constants: dict[str, An
 def test_restart_zeroes_the_moments_and_nothing_else(
     name: str, constants: dict[str, Any], keep_count: bool
 ) -> None:
-    """Every moment is zero after a restart on both sides; the counter only if it is not kept; no restart changes nothing."""
+    """After a restart moments are zero on both sides, and the counter unless it is kept."""
     rule = make_optimizer(name, **constants)
     *_, (params, state) = run_pure(rule, 0.01, 0.1)
     fresh = rule.restart(state, torch.tensor(True), keep_count=keep_count)
@@ -196,7 +204,10 @@ def test_restart_zeroes_the_moments_and_nothing_else(
 
 
 def test_restarted_sgd_with_dampening_is_not_at_its_first_step() -> None:
-    """After a restart the sum is (1 - dampening) · g, as in torch with a zeroed buffer; only the first step of all takes g whole."""
+    """After a restart the sum is (1 - dampening) · g, as in torch.
+
+    Only the first step of all takes g whole.
+    """
     rule = make_optimizer("sgd", momentum=0.9, dampening=0.25)
     one, zero, params = torch.tensor(1.0), torch.tensor(0.0), {"p": torch.zeros(2)}
     grads = {"p": torch.ones(2)}
@@ -231,13 +242,9 @@ def test_pure_and_dtype_kept(name: str, constants: dict[str, Any]) -> None:
     params = {k: p.float() for k, p in parameters().items()}
     grads, state = slopes(params, 0), rule.init(params)
     _, state = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
-    before = {
-        key: {k: t.clone() for k, t in value.items()} if isinstance(value, dict) else value.clone()
-        for key, value in state.items()
-    }
-    copies = {k: p.clone() for k, p in params.items()}, {k: g.clone() for k, g in grads.items()}
+    before = copy.deepcopy((params, grads, state))
     new, after = rule.update(grads, state, params, torch.tensor(0.1), torch.tensor(0.1))
-    torch.testing.assert_close((params, grads, state), (*copies, before), rtol=0, atol=0)
+    torch.testing.assert_close((params, grads, state), before, rtol=0, atol=0)
     assert all(p.dtype == torch.float32 for p in new.values())
     assert all(t.dtype == torch.float32 for key in rule.moments for t in after[key].values())
 
@@ -269,7 +276,7 @@ def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -
         "seed": 1,
     }
     parts = (workload(model), make_transform("clip_norm"), make_optimizer(name, **constants), budget)
-    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)
     assert fused.outcome_C == serial.outcome_C == ("finished",) * 3
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)
     torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0)
@@ -278,7 +285,7 @@ def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -
 @variants
 @pytest.mark.parametrize("keep_count", [False, True])
 def test_fused_equals_serial_through_restarts(name: str, constants: dict[str, Any], keep_count: bool) -> None:
-    """A transform that restarts the optimizer every fourth step, and halves lr every third, does so in both trainers."""
+    """A transform that restarts every fourth step, and halves lr at every third, does so in both trainers."""
 
     def signal(state: State) -> Signal:
         return Signal(state["step"] % 4 == 0, torch.where(state["step"] % 3 == 0, 0.5, 1.0), keep_count)
@@ -295,14 +302,14 @@ def test_fused_equals_serial_through_restarts(name: str, constants: dict[str, An
         "seed": 2,
     }
     parts = (workload("mlp"), restarting, make_optimizer(name, **constants), budget)
-    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=TWINS, atol=0)
-    plain = train_serial(parts[0], make_transform("none"), *parts[2:], **cells)  # type: ignore[arg-type]
+    plain = train_serial(parts[0], make_transform("none"), *parts[2:], **cells)
     assert not torch.allclose(serial.loss_KC[-1], plain.loss_KC[-1], rtol=1e-6, atol=0)
 
 
 def test_every_optimizer_is_tested() -> None:
-    """Each row of the table stands among the variants, with learning rates at which it trains."""
+    """Each row of the table is among the variants, with learning rates at which it trains."""
     assert {name for name, _ in VARIANTS} == set(OPTIMIZERS) == set(SANE)
 
 

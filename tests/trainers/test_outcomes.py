@@ -13,7 +13,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def test_reasons_and_steps() -> None:
-    """Non-finite losses and parameters count from where they were seen, an exploded loss from where it stayed above."""
+    """Non-finite numbers count from where they were seen, an exploded loss from where it stayed above."""
     loss_TC = torch.tensor(
         [[2.0] * 5, [1.5, 2.5, INF, 1.0, 1.0], [1.0, 9.0, NAN, 1.0, 1.0], [0.5, 9.0, NAN, 1.0, 3.0]]
     )
@@ -36,7 +36,10 @@ def test_explosion_factor_moves_the_limit() -> None:
 
 
 def test_curves_end_where_a_cell_does() -> None:
-    """After a non-finite step losses and metrics are NaN, means before it are kept, the best is of what was finite."""
+    """After a non-finite step losses and metrics are NaN.
+
+    Means before it, and the best before it, are kept.
+    """
     budget = Budget(steps=4, batch_size=1, points=2)
     loss_TC = torch.tensor([[3.0, 3.0], [1.0, 1.0], [1.0, INF], [1.0, 0.0]])
     metric_KC = torch.tensor([[0.1, 0.1], [0.5, 0.6], [0.4, 0.9]])

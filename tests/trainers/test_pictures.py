@@ -1,4 +1,4 @@
-"""Archives, array files and folders of images are read whole or refused in words: which file, what was expected, how to get it."""
+"""Archives, array files and folders of images are read whole, or refused in words that help."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def assert_trains(workload: Workload) -> None:
 
 
 class Archive:
-    """A tiny archive in the format of CIFAR's, and torchvision told its checksums in place of the true ones."""
+    """A tiny archive in the format of CIFAR's, and its checksums in torchvision in place of the true ones."""
 
     def __init__(self, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.name, self.root, self.kind = name, folder / "root", getattr(vision().datasets, name.upper())
@@ -113,10 +113,14 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_archive_is_read_whole(archive: Archive) -> None:
-    """Images and labels are those of the files, in order, training part first; fused equals serial on them."""
+    """Images and labels are those of the files, in order, training part first.
+
+    Fused equals serial on them.
+    """
     archive.unpack()
     workload = archive.load()
-    x, y = torch.cat([workload.train_x, workload.eval_x]), torch.cat([workload.train_y, workload.eval_y])  # type: ignore[list-item]  # tensors
+    x = torch.cat([workload.train_x, workload.eval_x])
+    y = torch.cat([workload.train_y, workload.eval_y])
     assert x.dtype == torch.uint8
     assert np.array_equal(x.permute(0, 2, 3, 1).numpy(), archive.images)
     assert y.tolist() == archive.classes.tolist()
@@ -127,7 +131,7 @@ def test_an_archive_is_read_whole(archive: Archive) -> None:
 
 
 def test_a_missing_archive_is_told(archive: Archive) -> None:
-    """Which file is missing, its checksum, where it is to be had, and the switch that gets it."""
+    """Which file is missing, its checksum, where to get it, and the switch that downloads it."""
     said = archive.refused()
     for part in (
         "is missing",
@@ -142,7 +146,7 @@ def test_a_missing_archive_is_told(archive: Archive) -> None:
 @pytest.mark.parametrize("which", [0, -1, "meta"])
 @pytest.mark.parametrize("harm", ["flipped", "short", "empty", "gone"])
 def test_a_damaged_file_is_told(archive: Archive, which: Any, harm: str) -> None:
-    """Of training part, test part or list of classes: the file, the checksum found and the one wanted; nothing is unpickled."""
+    """For each part: the file, the checksum found and the one wanted are named, and nothing is unpickled."""
     files = [file for file, _ in (*archive.kind.train_list, *archive.kind.test_list)]
     path = archive.unpack() / (archive.kind.meta["filename"] if which == "meta" else files[which])
     content = path.read_bytes()
@@ -197,7 +201,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_download(
     archive: Archive, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With `download: true` it is fetched once; where that fails, the error says from where, why, and how else."""
+    """With `download: true` it is fetched once.
+
+    If that fails, the error says from where, why, and how else.
+    """
     monkeypatch.setattr(archive.kind, "url", f"{server}/{archive.packed.name}")
     assert len(archive.load(download=True).eval_x) == 6
     assert capsys.readouterr().out == ""
@@ -224,7 +231,7 @@ def content() -> dict[str, np.ndarray]:
 def test_arrays_are_read_whole(
     content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the folder that the environment names; normalised by the training part's statistics; fused equals serial on them."""
+    """Read from the folder in the environment, normalised by training statistics; fused equals serial."""
     np.savez_compressed(tmp_path / "own.npz", **content)
     monkeypatch.setenv(DATA, str(tmp_path))
     workload = make_workload("arrays", "convnet", file="own.npz", crop=1, flip=True, cutmix_probability=1.0)
@@ -318,7 +325,10 @@ def folder(tree: Path, **constants: Any) -> Workload:
 
 
 def test_a_folder_trains_held_or_read_by_batches(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Examples have the asked size and their folder's class; too large to be held they train to the same bits, and fused equals serial."""
+    """Examples have their folder's class.
+
+    Too large to be held they train to the same bits; fused equals serial.
+    """
     workload = folder(tree, crop=1, cutmix_probability=0.5)
     assert workload.train_y.tolist() == [0, 0, 0, 1, 1, 1]
     assert workload.train_x[2:4].shape == (2, 3, 8, 8)
@@ -333,7 +343,7 @@ def test_a_folder_trains_held_or_read_by_batches(tree: Path, monkeypatch: pytest
 
 
 def test_a_folders_fingerprint_is_that_of_its_files(tree: Path) -> None:
-    """The same wherever the folder lies; another for another file, size or share of them."""
+    """The same wherever the folder is; another for another file, size or share of them."""
     before = folder(tree).fingerprint()
     (moved := tree / "elsewhere").mkdir()
     for part in ("train", "val"):
@@ -347,7 +357,7 @@ def test_a_folders_fingerprint_is_that_of_its_files(tree: Path) -> None:
 
 
 def test_a_folder_that_is_not_whole_is_told(tree: Path) -> None:
-    """A missing part, a class without images, classes of one part alone, and an image that cannot be decoded are named."""
+    """A missing part, an empty class, classes of one part alone and a damaged image are named."""
     with pytest.raises(ValueError, match=r"test is missing; wanted one folder per class"):
         folder(tree, test="test")
     path = tree / "train" / "dog" / "1.png"
@@ -381,7 +391,7 @@ def test_constants_out_of_range(constants: dict[str, Any], words: str, tree: Pat
 
 
 def test_subsets_are_nested_and_the_same_for_everybody() -> None:
-    """A smaller subset lies inside of a larger one; nothing is twice."""
+    """A smaller subset is part of a larger one, and nothing appears twice."""
     few, more = subset("w", "train_examples", 10, 100), subset("w", "train_examples", 30, 100)
     assert set(few.tolist()) < set(more.tolist())
     assert len(set(more.tolist())) == 30
@@ -394,7 +404,7 @@ def test_subsets_are_nested_and_the_same_for_everybody() -> None:
         (True, "whole number"),
     ):
         with pytest.raises(ValueError, match=words):
-            subset("w", "train_examples", wanted, 100)  # type: ignore[arg-type]  # on purpose
+            subset("w", "train_examples", wanted, 100)
 
 
 def test_statistics_are_those_of_all_pixels() -> None:
@@ -410,7 +420,10 @@ def test_statistics_are_those_of_all_pixels() -> None:
 def test_a_spec_names_them(
     content: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Constants in a spec reach the workload; a relative path begins in the named folder, or in the current one."""
+    """Constants in a spec reach the workload.
+
+    A relative path begins in the named folder, or in the current one.
+    """
     from study.spec.read import parse_spec
 
     np.savez(tmp_path / "own.npz", **content)
@@ -419,7 +432,8 @@ def test_a_spec_names_them(
     monkeypatch.chdir(tmp_path)
     text = TINY.replace(
         "workload: digits",
-        "workload: {name: arrays, file: own.npz, train_examples: 9, label_smoothing: 0.1, cutmix_probability: 0.5}",
+        "workload: {name: arrays, file: own.npz, train_examples: 9, label_smoothing: 0.1, "
+        "cutmix_probability: 0.5}",
     )
     spec = parse_spec(text.replace("batch_size: 32", "batch_size: 8"))
     workload = workload_of(spec.workload[0], spec.model[0])

@@ -17,7 +17,7 @@ RELATIVE = 1e-9
     ("name", "parameters", "convolutions"), [("resnet20", 278_324, 21), ("resnet56", 861_620, 57)]
 )
 def test_size(name: str, parameters: int, convolutions: int) -> None:
-    """With 100 classes the nets have 0.28 and 0.86 million parameters, two of the convolutions being shortcuts."""
+    """With 100 classes the nets have 0.28 and 0.86 million parameters, and two shortcuts are convolutions."""
     model = model_factory(name)((3, 32, 32), 100)
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in model.modules()) == convolutions
@@ -35,7 +35,7 @@ def test_width_is_that_of_the_first_stage() -> None:
 
 
 def test_initial_weights_keep_the_size_of_gradients() -> None:
-    """The deviation of a convolution's weights is sqrt(2 / (output channels x kernel size)), over the whole net."""
+    """The deviation of every convolution's weights is sqrt(2 / (output channels x kernel size))."""
     for layer in model_factory("resnet20")((3, 32, 32), 10).modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.weight.numel() > 5000:
             expected = (2 / (layer.out_channels * layer.kernel_size[0] ** 2)) ** 0.5
@@ -46,7 +46,7 @@ def test_initial_weights_keep_the_size_of_gradients() -> None:
     ("name", "side", "looped"), [("resnet20", 8, False), ("resnet56", 8, False), ("resnet20", 16, True)]
 )
 def test_fused_equals_serial(name: str, side: int, looped: bool) -> None:
-    """Losses agree to rounding, and accuracies exactly, whether cells are vectorised or looped over; BatchNorm's statistics included."""
+    """Losses agree to rounding, accuracies (and so running statistics) exactly, vectorised or looped."""
     workload = make_workload("synthetic", name, shape=[3, side, side], examples=64)
     assert fills_processor(workload.initial_model(0), workload.train_x[:1]) == looped
     budget = Budget(steps=3, batch_size=8, points=3, precision="float64")
@@ -56,6 +56,6 @@ def test_fused_equals_serial(name: str, side: int, looped: bool) -> None:
         "seed": 0,
     }
     parts = (workload, make_transform("none"), make_optimizer("adamw"), budget)
-    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    fused, serial = train_fused(*parts, **cells), train_serial(*parts, **cells)
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=RELATIVE, atol=0)
     torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=0, atol=0)

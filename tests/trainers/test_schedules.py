@@ -62,12 +62,11 @@ def test_equals_torch(case: str) -> None:
     )
 
 
-@pytest.mark.filterwarnings(
-    "ignore:The epoch parameter in `scheduler.step"
-)  # torch's SequentialLR uses what torch deprecates
+# Torch's SequentialLR uses what torch deprecates.
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step")
 @pytest.mark.parametrize("case", list(TORCH))
 def test_warmup_goes_before_any_rule(case: str) -> None:
-    """The first ten steps rise linearly to 1, then the rule runs over the remaining eighty from its own beginning."""
+    """The first ten steps rise linearly to 1, then the rule runs from its beginning over the other eighty."""
     constants, build = TORCH[case]
     budget = Budget(STEPS, 1, warmup=10, **constants)
 
@@ -119,12 +118,15 @@ def test_constants_are_written_out() -> None:
     ],
 )
 def test_constants_that_do_not_fit(constants: dict[str, Any], words: str) -> None:
-    """A constant of another schedule, a missing one and one out of range are refused, with what would be right."""
+    """A constant of another schedule, a missing one and one out of range are refused, with what is wanted."""
     with pytest.raises(ValueError, match=words):
         Budget(10, 1, **constants)
 
 
 def test_no_torch_is_needed() -> None:
     """A budget with its schedule is checked without importing torch."""
-    code = "import sys; from trainers.budget import Budget; Budget(9, 1, schedule='step', decay_every=3).lr_factor(5); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from trainers.budget import Budget; "
+        "Budget(9, 1, schedule='step', decay_every=3).lr_factor(5); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Problems with known curvature and noise: the constants are those of the problem, and the bounds hold for plain gradient descent."""
+"""Problems of known curvature and noise: constants are true, and bounds hold for plain gradient descent."""
 
 from __future__ import annotations
 
@@ -51,26 +51,30 @@ def norm(tensors: list[torch.Tensor]) -> float:
     return math.sqrt(sum(float(t.square().sum()) for t in tensors))
 
 
+def difference(a: list[torch.Tensor], b: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [p - q for p, q in zip(a, b, strict=True)]
+
+
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_constants_are_those_of_the_problem(name: str) -> None:
-    """Between any two points the gradient changes by at most beta, batches vary by at most the variance, and the metric is |∇f|²."""
+    """The gradient changes by at most beta, batches vary by at most the variance, and the metric is |∇f|²."""
     made, smooth = problem(name)
     generator = torch.Generator().manual_seed(0)
     everything = torch.arange(len(made.train_x))
     shapes = [p.shape for p in made.initial_model(0).parameters()]
-    points = [
-        [scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-        for scale in (0.01, 0.3, 3.0)
-    ]
+    points = []
+    for scale in (0.01, 0.3, 3.0):
+        drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+        points.append([scale * value for value in drawn])
     full = [gradient(made, point, everything) for point in points]
     for a, b in itertools.combinations(range(3), 2):
-        change, distance = ([p - q for p, q in zip(of[a], of[b], strict=True)] for of in (full, points))
+        change, distance = difference(full[a], full[b]), difference(points[a], points[b])
         assert norm(change) <= smooth.beta * norm(distance) * (1 + 1e-9)
     for point, whole in zip(points, full, strict=True):
         errors = []
         for _ in range(40):
             batch = gradient(made, point, torch.randperm(len(everything), generator=generator)[:32])
-            errors.append(norm([g - w for g, w in zip(batch, whole, strict=True)]) ** 2)
+            errors.append(norm(difference(batch, whole)) ** 2)
         assert sum(errors) / len(errors) <= smooth.variance(32) * 1.2
         model = made.initial_model(0).double().eval()
         for p, value in zip(model.parameters(), point, strict=True):
@@ -82,7 +86,7 @@ def test_constants_are_those_of_the_problem(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["quadratic", "logistic"])
 def test_the_bound_holds_for_plain_descent(name: str) -> None:
-    """Plain stochastic gradient descent with lr <= 1/beta stays below 2 Δ / (lr T) + lr beta σ² in the mean squared gradient norm."""
+    """SGD with lr <= 1/beta has a mean squared gradient norm below 2 Δ / (lr T) + lr beta σ²."""
     made, smooth = problem(name)
     for share in (0.05, 1.0):
         lr = share / smooth.beta
@@ -123,11 +127,10 @@ def test_smooth_problems_are_twins(name: str, transform: str) -> None:
         "seed": 0,
     }
     parts = (problem(name)[0], make_transform(transform), make_optimizer("sgd"), EVERY)
-    fused, serial = (trainer(*parts, **cells) for trainer in (train_fused, train_serial))  # type: ignore[operator]
+    fused, serial = (trainer(*parts, **cells) for trainer in (train_fused, train_serial))
     assert isinstance(fused, Curves)
-    torch.testing.assert_close(
-        fused.metric_KC, serial.metric_KC, rtol=RELATIVE, atol=0
-    )  # a sum of squares, which rounds; accuracies would be equal
+    # A sum of squares, which rounds; accuracies would be equal.
+    torch.testing.assert_close(fused.metric_KC, serial.metric_KC, rtol=RELATIVE, atol=0)
     assert_twins(replace(fused, metric_KC=serial.metric_KC, metric_best_C=serial.metric_best_C), serial)
 
 

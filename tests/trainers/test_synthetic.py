@@ -1,4 +1,4 @@
-"""The made-up data are the same every time, and can be learnt."""
+"""Synthetic data are the same every time, and can be learnt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from trainers import Budget, make_optimizer, make_transform, make_workload, trai
 
 
 def test_repeats_by_seed() -> None:
-    """One seed gives one set of data, bit by bit, and leaves torch's global generator alone; another seed gives another."""
+    """One seed gives one set of data, bit by bit, another seed another.
+
+    Torch's global generator is left alone.
+    """
     before = torch.random.get_rng_state()
     one, again, other = (make_workload("synthetic", "mlp", seed=seed) for seed in (1, 1, 2))
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
@@ -17,7 +20,7 @@ def test_repeats_by_seed() -> None:
 
 
 def test_shape_and_classes() -> None:
-    """Examples have the shape that was asked for, every fourth one is held out, and classes are equally frequent."""
+    """Examples have the wanted shape, every fourth one is held out, and classes are equally frequent."""
     workload = make_workload("synthetic", "convnet", shape=[3, 16, 16], classes=4, examples=400)
     assert workload.train_x.shape == (300, 3, 16, 16)
     assert workload.eval_x.shape == (100, 3, 16, 16)

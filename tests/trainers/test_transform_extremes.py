@@ -1,4 +1,4 @@
-"""What tiny, subnormal, huge, infinite and NaN gradients give: the sentences of the docstrings, as a table."""
+"""What tiny, subnormal, huge, infinite and NaN gradients give, as the docstrings say it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ torch.set_num_threads(1)
 SETTLED = 40  # ordinary steps before the extreme one: past every warm-up but AdaGC's
 SHORT = {"adagc": {"warmup_steps": 20}}
 
-# In float32, whose norms underflow below 1e-22 and overflow above 1e19. The poisoned entry is the first of the weight's.
-# tiny, subnormal, huge (both tensors) | infinite: weight, bias, next step's weight | NaN: weight, bias, next step's weight
+# In float32, whose norms underflow below 1e-22 and overflow above 1e19. The poisoned entry is the first.
+# tiny, subnormal, huge (both tensors) | infinite: weight, bias, weight one step later | NaN: the same
 TABLE = {
     "none": "same same same | same same finite | same same finite",
     "clip_norm": "same same zero | spot zero finite | nan nan finite",
@@ -85,7 +85,7 @@ def test_tiny_subnormal_and_huge_gradients(name, column, scale):
 @pytest.mark.parametrize(("column", "poison"), [(1, math.inf), (2, math.nan)], ids=["inf", "nan"])
 @pytest.mark.parametrize("name", TABLE)
 def test_a_non_finite_entry(name, column, poison):
-    """One infinite or NaN entry gives what the table says for its tensor, for the other tensor, and at the next step."""
+    """One infinite or NaN entry gives what the table says, here, in the other tensor and a step later."""
     generator, transform, state = settled(name)
     grads = gradients(1.0, generator)
     grads["weight"][0, 0] = poison
@@ -99,7 +99,7 @@ def test_a_non_finite_entry(name, column, poison):
 
 @pytest.mark.parametrize("name", ["adagn", "stable_spam"])
 def test_a_norm_below_eps_is_not_blown_up(name):
-    """In float64, where a norm of 1e-30 is not lost, the quotient of averages is small too: eps keeps noise from becoming a step."""
+    """Where float64 keeps a norm of 1e-30, outputs are small too: eps keeps noise from being a step."""
     transform, params = make_transform(name), {k: p.double() for k, p in PARAMS.items()}
     grads = {k: torch.full_like(p, 1e-30) for k, p in params.items()}
     out, _ = transform.update(grads, transform.init(params), params)
@@ -107,7 +107,7 @@ def test_a_norm_below_eps_is_not_blown_up(name):
 
 
 def test_gradient_stabilizer_blows_tiny_norms_up_only_down_to_its_eps():
-    """A norm far above 1e-12 becomes 1 at the first step, one far below becomes (R / 1e-12)², as the docstring's formula says."""
+    """At the first step a norm far above 1e-12 becomes 1, and one far below becomes (R / 1e-12)²."""
     transform, params = make_transform("gradient_stabilizer"), {"weight": torch.ones(4, dtype=torch.float64)}
     for norm, expected in ((1e-6, 1.0), (1e-16, 1e-8)):
         out, _ = transform.update({"weight": params["weight"] * norm / 2}, transform.init(params), params)

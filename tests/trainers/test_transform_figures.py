@@ -13,7 +13,8 @@ torch.set_num_threads(1)
 
 CALM = 2000  # steps of constant norm before the spike
 AFTER = (0, 1, 5, 10, 50, 500, 1500)  # steps after the spike that the table shows
-SPIKE_TABLE = {  # norm of the spike: norm that the stabilised gradient has AFTER, to the three figures or two decimals shown
+# norm of the spike: norm that the stabilised gradient has AFTER, to the three figures or two decimals shown
+SPIKE_TABLE = {
     3.0: ("1.79", "1.47", "1.06", "1.00", "1.00", "1.00", "1.00"),
     10.0: ("4.36", "2.99", "1.21", "0.97", "0.95", "0.97", "0.99"),
     100.0: ("11.5", "6.99", "1.15", "0.35", "0.29", "0.36", "0.55"),
@@ -51,7 +52,7 @@ def test_gradient_stabilizer_after_a_spike(spike):
 )
 @pytest.mark.parametrize("spike", [10.0**k for k in range(1, 9)])
 def test_gradient_stabilizer_is_bounded_without_bias_correction(gamma1, gamma2, ceiling, bound, spike):
-    """As printed: a spike step stays below (1-γ1)/√(1-γ2) + γ1/(κ√(1-γ2)), every step below ρ̄; both figures as in the table."""
+    """As printed, a spike stays below (1-γ1)/√(1-γ2) + γ1/(κ√(1-γ2)) and every step below ρ̄."""
     root = math.sqrt(1 - gamma2)
     exact_ceiling, exact_bound = (1 - gamma1) / root, (1 - gamma1) / root / math.sqrt(1 - gamma1**2 / gamma2)
     assert exact_ceiling == pytest.approx(ceiling, rel=2e-3)  # three figures are shown
@@ -67,7 +68,7 @@ def test_gradient_stabilizer_is_bounded_without_bias_correction(gamma1, gamma2, 
 
 
 def test_gradient_stabilizer_at_constant_norm():
-    """Without bias correction the first steps are 12.65, 14.3, 9.96 (t = 10), 3.24 (100) and 1.26 (1000) times a unit step; with it, 1."""
+    """Without bias correction early steps are up to 14.3 times a unit step; with it they are 1."""
     out = norms_after(make_transform("gradient_stabilizer", bias_correction=False), [0.37] * 1000)
     assert [out[t - 1] for t in (1, 2, 10, 100, 1000)] == pytest.approx(
         [12.65, 14.3, 9.96, 3.24, 1.26], rel=4e-3
@@ -102,7 +103,7 @@ def test_autoscale_factors(s, first, second):
 
 @pytest.mark.parametrize(("first", "exponent"), [(3.48e-3, 1), (3.50e-3, 2), (285.0, 2), (287.0, 1)])
 def test_autoscale_chooses_its_exponent_at_the_first_step(first, exponent):
-    """p is 1 afterwards exactly if |ln s_1| > 4√2, that is s_1 < 3.49e-3 or s_1 > 286; later deviations do not change it."""
+    """p is 1 after the first step if and only if |ln s_1| > 4√2, that is s_1 < 3.49e-3 or s_1 > 286."""
     g = torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
     g, transform = g / g.std(), make_transform("autoscale")
     _, state = transform.update({"w": g * first}, transform.init({"w": g}), {"w": g})
@@ -123,7 +124,7 @@ def test_autoscale_cap(cap):
 
 
 def test_shared_count_of_stable_spam_inflates_its_spike_limit():
-    """One step after the first restart the official counter makes the limit of AdaClip some 300 times larger than a counter of its own does."""
+    """Just after a restart the official counter makes AdaClip's limit some 300 times larger."""
     norms = [1.0] * 1000 + [100.0]
     spikes = {}
     for shared in (False, True):

@@ -1,7 +1,8 @@
-"""Transforms equal their references: torch and pytorch_optimizer where these have the method, else a short transcription."""
+"""Transforms equal their references: torch, pytorch_optimizer, or a short transcription."""
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -16,21 +17,23 @@ from trainers.transforms import make_transform
 
 torch.set_num_threads(1)
 
+# Float64: the same sums, added in another order and carried through 60 steps.
 SAME = {
     "rtol": 1e-10,
     "atol": 1e-14,
-}  # float64: the same sums, added in another order and carried through 60 steps
+}
+# The global norm of pytorch_optimizer, and so AdaGC's warm-up, is always float32.
 FLOAT32_NORM = {
     "rtol": 1e-5,
     "atol": 1e-8,
-}  # pytorch_optimizer's global norm, and so AdaGC's warm-up, is always float32
+}
 SHAPES = {"conv": (4, 3, 2, 2), "weight": (5, 4), "bias": (5,)}
 STEPS = 60
 LR = 1e-2
 
 
 def gradients(steps: int = STEPS, spikes: bool = True) -> list[dict[str, torch.Tensor]]:
-    """Random gradients with slowly varying scale, a spike every 13 steps and, in some tensor, a single large entry every 7."""
+    """Random gradients of slowly varying scale, with a spike every 13 steps and one large entry every 7."""
     generator = torch.Generator().manual_seed(3)
     out = []
     for t in range(steps):
@@ -106,21 +109,28 @@ def assert_same(found_T, expected_T, tolerance=SAME):
 
 
 def by_global_norm(factor_of, grads_T):
-    """The transcription of a method that multiplies everything by one factor, decided from the global norm."""
-    norms = [math.sqrt(sum(float((g**2).sum()) for g in grads.values())) for grads in grads_T]
-    return [
-        {name: g * factor for name, g in grads.items()}
-        for grads, factor in zip(grads_T, (factor_of(n) for n in norms), strict=True)
-    ]
+    """The transcription of a method that multiplies everything by a factor that the global norm decides."""
+    out_T = []
+    for grads in grads_T:
+        factor = factor_of(math.sqrt(sum(float((g**2).sum()) for g in grads.values())))
+        out_T.append(multiplied(grads, factor))
+    return out_T
+
+
+def multiplied(grads, factor):
+    return {name: g * factor for name, g in grads.items()}
 
 
 def by_tensor(update_of, grads_T):
-    """The transcription of a method that treats each tensor alone: `update_of()` gives a function with a memory of its own."""
+    """The transcription of a method that treats each tensor alone.
+
+    `update_of()` gives a function with memory.
+    """
     updates = {name: update_of() for name in SHAPES}
-    return [
-        {name: torch.as_tensor(updates[name](g.numpy().copy())) for name, g in grads.items()}
-        for grads in grads_T
-    ]
+    out_T = []
+    for grads in grads_T:
+        out_T.append({name: torch.as_tensor(updates[name](g.numpy().copy())) for name, g in grads.items()})
+    return out_T
 
 
 @pytest.mark.parametrize("limit", [0.01, 1.0, 20.0])
@@ -144,15 +154,19 @@ def test_clipping_equals_torch(name, constant, rule, limit):
 def test_agc_equals_pytorch_optimizer(clip_factor):
     """AGC equals pytorch_optimizer's, for tensors of one, two and four dimensions."""
     params, grads_T = parameters(), gradients()
-    expected_T = [
-        {name: their_agc(params[name], g, agc_clip_val=clip_factor) for name, g in grads.items()}
-        for grads in grads_T
-    ]
+    expected_T = []
+    for grads in grads_T:
+        expected_T.append(
+            {name: their_agc(params[name], g, agc_clip_val=clip_factor) for name, g in grads.items()}
+        )
     assert_same(transformed(make_transform("agc", clip_factor=clip_factor), grads_T, params), expected_T)
 
 
 def test_agc_takes_a_unit_to_be_an_index_of_the_first_dimension_in_three_dimensions_too():
-    """As timm: norms over all dimensions but the first. (pytorch_optimizer's unit of a 3-d tensor leaves the last one out.)"""
+    """As timm, norms are over all dimensions but the first.
+
+    (pytorch_optimizer leaves out the last of three.)
+    """
     generator = torch.Generator().manual_seed(5)
     weight, g = torch.randn(2, 4, 3, 5, generator=generator, dtype=torch.float64).unbind()
     expected = torch.stack(
@@ -169,7 +183,7 @@ def test_agc_takes_a_unit_to_be_an_index_of_the_first_dimension_in_three_dimensi
 def test_centralization_equals_pytorch_optimizer(conv_only):
     """Gradient centralization equals pytorch_optimizer's."""
     grads_T = gradients()
-    expected_T = [{name: g.clone() for name, g in grads.items()} for grads in grads_T]
+    expected_T = copy.deepcopy(grads_T)
     for grads in expected_T:
         for g in grads.values():
             centralize_gradient(g, gc_conv_only=conv_only)
@@ -186,13 +200,17 @@ def test_zscore_equals_its_formula():
 
 @pytest.mark.parametrize("first_scale", [1e-4, 1.0])
 def test_autoscale_equals_its_formula(first_scale):
-    """a_t = (4 / (|ln s| + 1e-8))^p on the centred weights, with p = 2 at first and then 1 if a_1 < 0.5, else 2."""
-    grads_T = [{name: g * first_scale for name, g in grads.items()} for grads in gradients()]
+    """a_t = (4 / (|ln s| + 1e-8))^p on the centred weights.
+
+    p = 2 at first, and then 1 if a_1 < 0.5, else 2.
+    """
+    grads_T = [multiplied(grads, first_scale) for grads in gradients()]
     exponent, expected_T = 2, []
     for t, grads in enumerate(grads_T):
         s = np.concatenate([g.numpy().ravel() for g in grads.values() if g.ndim > 1]).std(ddof=1)
         a = (4 / (abs(math.log(s)) + 1e-8)) ** exponent
-        exponent = (1 if a < 0.5 else 2) if t == 0 else exponent
+        if t == 0:
+            exponent = 1 if a < 0.5 else 2
         expected_T.append({name: a * (g - g.mean()) if g.ndim > 1 else g for name, g in grads.items()})
     assert exponent == (1 if first_scale == 1e-4 else 2)
     assert_same(transformed(make_transform("autoscale"), grads_T), expected_T)
@@ -200,7 +218,7 @@ def test_autoscale_equals_its_formula(first_scale):
 
 @pytest.mark.parametrize("max_grad_norm", [1.0, 22.0, None])
 def test_zclip_equals_its_official_rule(max_grad_norm):
-    """25 norms in a list, population variance; then reciprocal clipping, and averages that move on with the clipped norm."""
+    """25 norms in a list; then reciprocal clipping, and averages that move on with the clipped norm."""
     buffer, memory = [], {}
 
     def factor(norm):
@@ -215,9 +233,8 @@ def test_zclip_equals_its_official_rule(max_grad_norm):
         limit = kept if max_grad_norm is None else min(kept, max_grad_norm)
         return limit / (norm + 1e-6) if norm > limit else 1.0
 
-    grads_T = gradients(
-        spikes=False
-    )  # norms of 8 to 28; 22 clips some of them, but not what a spike is clipped to
+    # Norms of 8 to 28; 22 clips some of them, but not what a spike is clipped to.
+    grads_T = gradients(spikes=False)
     for t in (30, 31, 45):
         grads_T[t] = {name: 10 * g for name, g in grads_T[t].items()}
     assert_same(
@@ -229,7 +246,7 @@ def test_zclip_equals_its_official_rule(max_grad_norm):
 @pytest.mark.parametrize("history", [10_000, STEPS, 17, 1])
 @pytest.mark.parametrize("percentile", [0.0, 10.0, 37.5, 100.0])
 def test_autoclip_equals_numpy_percentile(percentile, history):
-    """The limit is numpy.percentile of all norms so far, exactly while they fit into the history, then of the last ones."""
+    """The limit is numpy.percentile of all norms so far, or of the last ones that fit into the history."""
     norms = []
 
     def factor(norm):
@@ -246,7 +263,7 @@ def test_autoclip_equals_numpy_percentile(percentile, history):
 
 @pytest.mark.parametrize("bias_correction", [True, False])
 def test_gradient_stabilizer_equals_its_official_rule(bias_correction):
-    """Per tensor, averages of norm and squared norm; a zero gradient neither changes nor advances anything."""
+    """Per tensor, averages of norm and squared norm, which a zero gradient neither changes nor advances."""
 
     def update_of(gamma1=0.6, gamma2=0.999, eps=1e-12):
         memory = {"m": 0.0, "v": 0.0, "k": 0}
@@ -315,7 +332,10 @@ def test_adaclip_and_adagn_equal_their_formulas(name, rule):
 @pytest.mark.parametrize("shared_count", [False, True])
 @pytest.mark.parametrize("total_steps", [None, 40])
 def test_stable_spam_equals_its_official_rule(total_steps, shared_count):
-    """AdaClip, then AdaGN with a cosine on gamma1; with `shared_count` their counters restart at 1, after the reset step."""
+    """AdaClip, then AdaGN with a cosine on gamma1.
+
+    With `shared_count` a reset step sets their counters to 1.
+    """
 
     def count(t, interval=20):
         return t if not shared_count or t <= interval else (t - 1) % interval + 2
@@ -338,7 +358,7 @@ def test_stable_spam_equals_its_official_rule(total_steps, shared_count):
 
 
 def test_stable_spam_with_adamw_trains_as_pytorch_optimizers_does():
-    """Transform, signal and AdamW together give the parameters of pytorch_optimizer's StableSPAM, across two restarts.
+    """Transform, signal and AdamW together equal pytorch_optimizer's StableSPAM, across two restarts.
 
     It counts AdaClip's and AdaGN's steps apart from Adam's, as our default does. Its cosine (`t_max`) is one
     step off the official one, so that is tested against a transcription above.
@@ -348,7 +368,7 @@ def test_stable_spam_with_adamw_trains_as_pytorch_optimizers_does():
 
 
 def test_spam_with_adamw_trains_as_pytorch_optimizers_does():
-    """Transform, signal and AdamW together give the parameters of pytorch_optimizer's SPAM, across two restarts.
+    """Transform, signal and AdamW together equal pytorch_optimizer's SPAM, across two restarts.
 
     eps is 0, because SPAM adds it inside the bias correction; no warm-up, because pytorch_optimizer's cosine
     is one step ahead of the official one.
@@ -364,7 +384,7 @@ def test_spam_with_adamw_trains_as_pytorch_optimizers_does():
 
 
 def test_spam_signals_restarts_and_the_official_warmup():
-    """Restarts at multiples of the interval, counter kept; lr factor 1 before the first, then a cosine from 0.01 to 1."""
+    """Restarts keep the counter; the lr factor is 1 before the first, and then a cosine from 0.01 to 1."""
     method, params = make_transform("spam", reset_interval=20, warmup_steps=8), parameters()
     state = method.init(params)
     for t, grads in enumerate(gradients(), start=1):
@@ -378,7 +398,7 @@ def test_spam_signals_restarts_and_the_official_warmup():
 
 
 def test_adagc_with_adamw_trains_as_pytorch_optimizers_does():
-    """Transform and AdamW together give the parameters of pytorch_optimizer's AdaGC, in its warm-up and after it."""
+    """Transform and AdamW together equal pytorch_optimizer's AdaGC, in its warm-up and after it."""
     expected_T = trained_by(
         lambda params: AdaGC(params, lr=LR, warmup_steps=20, weight_decay=0.0), gradients()
     )
@@ -389,7 +409,7 @@ def test_adagc_with_adamw_trains_as_pytorch_optimizers_does():
 
 @pytest.mark.parametrize("warmup_steps", [0, 20])
 def test_adagc_equals_its_formula(warmup_steps):
-    """Global clipping to 1 and the smallest norm of each tensor so far; then 1.05 times the average of its clipped norms."""
+    """Global clipping to 1 at first, then each tensor at 1.05 times the average of its clipped norms."""
     average, expected_T = dict.fromkeys(SHAPES, math.inf), []
     for t, grads in enumerate(gradients(), start=1):
         norms = {name: float(g.norm()) for name, g in grads.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import re
@@ -50,16 +51,14 @@ def gradients_C(
     """Random gradients of all cells, whose scale varies over four decades from step to step."""
     generator = torch.Generator().manual_seed(1)
     scale_TC = 10 ** (4 * torch.rand(steps, cells, generator=generator, dtype=torch.float64) - 2)
-    return [
-        {
-            name: (
-                torch.randn(cells, *shape, generator=generator, dtype=torch.float64)
-                * scale_C.view(-1, *[1] * len(shape))
-            ).to(dtype)
-            for name, shape in SHAPES.items()
-        }
-        for scale_C in scale_TC
-    ]
+    grads_TC = []
+    for scale_C in scale_TC:
+        grads_C = {}
+        for name, shape in SHAPES.items():
+            g_C = torch.randn(cells, *shape, generator=generator, dtype=torch.float64)
+            grads_C[name] = (g_C * scale_C.view(-1, *[1] * len(shape))).to(dtype)
+        grads_TC.append(grads_C)
+    return grads_TC
 
 
 def cell(tensors: dict[str, torch.Tensor], c: int) -> dict[str, torch.Tensor]:
@@ -86,7 +85,7 @@ def test_update_is_pure(name):
     state = transform.init(params)
     for grads_C in gradients_C():
         grads = cell(grads_C, 0)
-        before = [{key: t.clone() for key, t in group.items()} for group in (grads, state, params)]
+        before = copy.deepcopy((grads, state, params))
         out, after = transform.update(grads, state, params)
         again, _ = transform.update(grads, state, params)
         for old, new in zip(before, (grads, state, params), strict=True):
@@ -99,7 +98,7 @@ def test_update_is_pure(name):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", ALL)
 def test_dtypes_and_shapes_are_kept(name, dtype):
-    """Gradients keep dtype, shape and order; the state keeps its own from step to step, with statistics in at least float32."""
+    """Gradients keep dtype, shape and order, and so does the state, with statistics in at least float32."""
     transform, params = (
         make_transform(name, **SHORT.get(name, {})),
         {k: t[0].to(dtype) for k, t in PARAMS_C.items()},
@@ -121,7 +120,7 @@ def test_dtypes_and_shapes_are_kept(name, dtype):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", ALL)
 def test_zero_gradients_stay_zero(name, dtype):
-    """Zero gradients give zero gradients, from the first step on and after ordinary ones; the next ordinary one is finite."""
+    """Zero gradients give zero gradients, at first and after ordinary ones, and the next one is finite."""
     transform, params = (
         make_transform(name, **SHORT.get(name, {})),
         {k: t[0].to(dtype) for k, t in PARAMS_C.items()},
@@ -151,9 +150,9 @@ def test_vmap_over_cells_equals_a_loop(name):
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -1e300])
 @pytest.mark.parametrize("name", ALL)
 def test_a_cell_does_not_feel_a_diverged_neighbour(name, poison):
-    """What a cell gives is the same, bit for bit, when the gradients of its neighbour become NaN, infinite or huge."""
+    """What a cell gives is bitwise the same when its neighbour's gradients become NaN, infinite or huge."""
     transform, healthy_TC = make_transform(name, **SHORT.get(name, {})), gradients_C()
-    sick_TC = [{key: t.clone() for key, t in grads_C.items()} for grads_C in healthy_TC]
+    sick_TC = copy.deepcopy(healthy_TC)
     for grads_C in sick_TC[8:]:
         grads_C["weight"][2], grads_C["bias"][2, 0] = poison, poison
     expected_TC, expected_state = run_fused(transform, healthy_TC)
@@ -195,11 +194,10 @@ def test_an_unknown_constant_is_refused(name):
 @pytest.mark.parametrize("value", [math.nan, -1.0, "much"])
 @pytest.mark.parametrize(("name", "constant"), CONSTANTS)
 def test_a_constant_out_of_range_is_refused(name, constant, value):
-    """A constant that is not a number, or lies outside of its range, is a ValueError that names it."""
+    """A constant that is not a number, or is out of range, is a ValueError that names it."""
     if constant == "exponent" and value == -1.0:
-        assert (
-            make_transform(name, exponent=value).constants["exponent"] == value
-        )  # any finite exponent is meant to work
+        # Any finite exponent is meant to work.
+        assert make_transform(name, exponent=value).constants["exponent"] == value
         return
     with pytest.raises(ValueError, match=rf"{name}: {constant}\b"):
         make_transform(name, **{constant: value})
@@ -213,7 +211,7 @@ def test_a_structural_constant_cannot_vary_between_cells():
 
 @pytest.mark.parametrize("name", ALL)
 def test_docstrings_say_what_the_house_asks_for(name):
-    """A factory's docstring has its reference and, if it has constants, an entry for each and what is raised."""
+    """A factory's docstring has its reference, and an entry for each constant and for what is raised."""
     text, constants = inspect.getdoc(TRANSFORMS[name]), inspect.signature(TRANSFORMS[name]).parameters
     assert "Reference:" in text
     if name != "none":

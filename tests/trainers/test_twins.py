@@ -35,11 +35,11 @@ def workload(model: str) -> Workload:
 @pytest.mark.parametrize("model", ["mlp", "convnet"])
 @pytest.mark.parametrize("name", list(TRANSFORMS))
 def test_fused_equals_serial(name: str, model: str) -> None:
-    """Losses agree to rounding and accuracies exactly, for every transform on both nets, BatchNorm's statistics included."""
+    """Losses agree to rounding and accuracies exactly, for every transform on both nets."""
     budget = Budget(steps=40, batch_size=32, points=4, schedule="cosine", warmup=5, precision="float64")
     cells = {"lr_C": LR_C, "weight_decay_C": WEIGHT_DECAY_C, "seed": 1}
     parts = (workload(model), make_transform(name), make_optimizer("adamw"), budget)
-    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet"])
@@ -58,7 +58,7 @@ def test_optimizers_over_200_steps(name: str, model: str) -> None:
         make_optimizer(name, **({"momentum": 0.9, "nesterov": True} if name == "sgd" else {})),
         budget,
     )
-    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
 def test_fused_equals_serial_where_cells_diverge() -> None:
@@ -70,8 +70,8 @@ def test_fused_equals_serial_where_cells_diverge() -> None:
         "seed": 0,
     }
     parts = (workload("mlp"), make_transform("none"), make_optimizer("adamw"), budget)
-    fused = train_fused(*parts, **cells)  # type: ignore[arg-type]
-    assert_twins(fused, train_serial(*parts, **cells))  # type: ignore[arg-type]
+    fused = train_fused(*parts, **cells)
+    assert_twins(fused, train_serial(*parts, **cells))
     assert fused.outcome_C == ("finished", "diverged", "diverged")
     assert fused.reason_C == (None, "loss_exploded", "nonfinite_loss")
 
@@ -86,7 +86,7 @@ def test_constants_may_differ_between_cells() -> None:
         "constants_C": {"max_norm": torch.tensor([0.01, 0.5, 3.0], dtype=torch.float64)},
     }
     parts = (workload("mlp"), make_transform("clip_norm"), make_optimizer("adamw"), budget)
-    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))  # type: ignore[arg-type]
+    assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet"])
@@ -126,7 +126,7 @@ def test_tile_width_changes_results_by_rounding_only() -> None:
 
 
 def test_seeds_share_nothing_and_repeat() -> None:
-    """One seed twice gives the same bits, another seed other weights; transforms of one seed start from the same weights."""
+    """A seed gives the same bits twice and the same weights to all transforms; another seed gives others."""
     budget = Budget(steps=5, batch_size=32, points=1)
 
     def run(seed: int, name: str = "none") -> Curves:
@@ -170,14 +170,14 @@ def test_bad_cells(lr_C: list[float], weight_decay_C: list[float], word: str) ->
 
 
 def test_cells_that_do_not_move_have_not_diverged() -> None:
-    """With lr 0 the loss is the initial loss up to rounding, and the outcome is `finished`, in fused and serial, for one step too."""
+    """With lr 0 the loss is the initial loss up to rounding, and the cell has finished."""
     for steps in (1, 30):
         budget = Budget(steps=steps, batch_size=32, points=1)
         cells = {"lr_C": torch.tensor([0.0, 1e-9]), "weight_decay_C": torch.zeros(2), "seed": 1}
         for trainer in (train_fused, train_serial):
             found = trainer(
                 workload("convnet"), make_transform("none"), make_optimizer("adamw"), budget, **cells
-            )  # type: ignore[arg-type]
+            )
             assert found.outcome_C == ("finished", "finished")
 
 
@@ -197,11 +197,11 @@ def test_constants_per_cell_are_checked() -> None:
                 make_optimizer("adamw"),
                 Budget(5, 32),
                 **cells,
-            )  # type: ignore[arg-type]
+            )
 
 
 def test_dropout_that_cannot_be_paired_is_refused() -> None:
-    """Channel-wise dropout draws other masks in every trainer, so it is refused instead of silently differing."""
+    """Channel-wise dropout draws other masks in every trainer, so it is refused."""
     with pytest.raises(ValueError, match=r"use nn\.Dropout"):
         pair_dropout(nn.Sequential(nn.Dropout2d(0.5)))
 

@@ -1,4 +1,4 @@
-"""Networks for images have the published sizes, are torchvision's where they say so, and train fused as they do alone."""
+"""Networks for images have the published sizes, equal torchvision's, and train fused as they do alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SMALL: dict[str, dict[str, Any]] = {
     ],
 )
 def test_size(name: str, side: int, outputs: int, parameters: int) -> None:
-    """VGG-16-BN has 15.3 million parameters with 100 classes; torchvision's networks have the numbers that its documentation gives."""
+    """Numbers of parameters are the published ones, or those of torchvision's documentation."""
     with torch.device("meta"):
         model = model_factory(name)((3, side, side), outputs)
         assert sum(p.numel() for p in model.parameters()) == parameters
@@ -63,7 +63,7 @@ def twins(workload: Workload, budget: Budget) -> tuple[Curves, Curves]:
         "seed": 0,
     }
     parts = (workload, make_transform("none"), make_optimizer("adamw"), budget)
-    return train_fused(*parts, **cells), train_serial(*parts, **cells)  # type: ignore[arg-type]
+    return train_fused(*parts, **cells), train_serial(*parts, **cells)
 
 
 def assert_twins(fused: Curves, serial: Curves) -> None:
@@ -74,14 +74,14 @@ def assert_twins(fused: Curves, serial: Curves) -> None:
 
 @pytest.mark.parametrize("name", list(SMALL))
 def test_fused_equals_serial(name: str) -> None:
-    """Losses agree to rounding, accuracies exactly: statistics, attention, dropout and stochastic depth are each cell's as if it were alone."""
+    """Losses agree to rounding and accuracies exactly, with attention, dropout and stochastic depth."""
     workload = make_workload("synthetic", name, SMALL[name], shape=[3, 32, 32], examples=24)
     assert not fills_processor(workload.initial_model(0), workload.train_x[:1])
     assert_twins(*twins(workload, Budget(steps=3, batch_size=4, points=3, precision="float64")))
 
 
 def test_resnet50_fused_equals_serial(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for ResNet-50, of one block a stage, vectorised though a CPU would rather loop over its cells."""
+    """The same for ResNet-50 of one block a stage, vectorised where a CPU would loop over its cells."""
     monkeypatch.setattr(fused, "fills_processor", lambda model, example: False)
     workload = make_workload("synthetic", "resnet50", {"blocks": [1, 1, 1, 1]}, shape=[3, 32, 32], examples=8)
     assert_twins(*twins(workload, Budget(steps=2, batch_size=6, points=1, precision="float64")))
@@ -103,7 +103,7 @@ def test_attention_looped_over_cells_equals_serial() -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["vit", "convnext_tiny"])
 def test_half_precision(name: str, precision: str) -> None:
-    """With LayerNorm in float32 and the rest in half precision, fused and serial losses are near each other and near the exact ones."""
+    """With all but LayerNorm in half precision, fused and serial losses are near the exact ones."""
     workload = make_workload(
         "synthetic",
         name,
@@ -121,7 +121,7 @@ def test_half_precision(name: str, precision: str) -> None:
 
 @pytest.mark.parametrize("name", ["vit_b_16", "convnext_tiny", "resnet50"])
 def test_networks_are_torchvisions(name: str) -> None:
-    """The same parameter names and, with the same weights, the same outputs as torchvision's own, in training and in evaluation."""
+    """Parameter names and, in both modes, outputs are those of torchvision's own."""
     models = vision().models
     made = {
         "vit_b_16": lambda: models.VisionTransformer(32, 8, 2, 2, 12, 48, num_classes=7),
@@ -136,9 +136,8 @@ def test_networks_are_torchvisions(name: str) -> None:
     torch.manual_seed(1)
     ours = plain(made[name]())
     for p in [*theirs.parameters(), *ours.parameters()]:
-        nn.init.normal_(
-            p, std=0.1, generator=torch.Generator().manual_seed(p.numel())
-        )  # a last layer of zeros would hide everything
+        # A last layer of zeros would hide everything.
+        nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(p.numel()))
     assert list(ours.state_dict()) == list(theirs.state_dict())
     x = torch.randn(2, 3, 32, 32)
     for mode in (True, False):
@@ -157,8 +156,8 @@ def test_attention_is_that_of_torch() -> None:
 
 
 def test_torchvisions_stochastic_depth_is_paired() -> None:
-    """In a network of a user's own its masks are drawn per example, and keep the mean; attention with a dropout of its own is refused."""
-    layer = pair_dropout(nn.Sequential(vision().ops.StochasticDepth(0.25, "row")))[0]  # type: ignore[index]
+    """Masks of its stochastic depth are per example and keep the mean; attention with dropout is refused."""
+    layer = pair_dropout(nn.Sequential(vision().ops.StochasticDepth(0.25, "row")))[0]
     assert isinstance(layer, PairedDepth)
     out = layer(torch.ones(4000, 2))
     assert torch.equal(out[:, 0], out[:, 1])

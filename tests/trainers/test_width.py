@@ -33,7 +33,7 @@ def test_doubles_while_speed_rises() -> None:
 
 
 def test_the_last_step_to_the_limit_needs_no_doubling() -> None:
-    """Where only a little more than the best width is left, all of it is taken together unless that is slower."""
+    """If only a little more than the best width is left, all is trained together, unless that is slower."""
     assert widest(lambda cells: float(cells), 84) == 84
     assert widest(lambda cells: min(cells, 64) * 1.0, 84) == 84
     assert widest(lambda cells: 1.0 if cells > 64 else float(cells), 84) == 64
@@ -85,7 +85,8 @@ def test_a_tile_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) -> 
         "seed": 0,
     }
     cells["constants_C"] = {"max_norm": torch.linspace(0.1, 2, 10, dtype=torch.float64)}
-    halved, whole = train_within_memory(*arguments, **cells), train_fused(*arguments, **cells)  # type: ignore[arg-type]
+    halved = train_within_memory(*arguments, **cells)
+    whole = train_fused(*arguments, **cells)
     assert max(size for size in sizes if size <= 3) == 3
     assert halved.outcome_C == whole.outcome_C
     assert halved.diverged_step_C == whole.diverged_step_C

@@ -46,10 +46,11 @@ def bench(models: list[str], widths: list[int], rounds: int, seconds: float, dev
         def together(measurement: Callable[[int], T]) -> list[T]:
             """What the measurement gives in each process; the first real failure is raised."""
             futures = [pool.submit(measurement, rank) for rank in range(processes)]
-            errors = [error for error in (future.exception() for future in futures) if error is not None]
+            failures = [future.exception() for future in futures]
             # One process fails, and all others with a broken barrier, which says nothing.
-            for error in sorted(errors, key=lambda error: isinstance(error, BrokenBarrierError)):
-                raise error
+            for failure in sorted(failures, key=lambda failure: isinstance(failure, BrokenBarrierError)):
+                if failure is not None:
+                    raise failure
             return [future.result() for future in futures]
 
         products = {

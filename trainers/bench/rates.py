@@ -107,7 +107,7 @@ class Company:
 
 
 company = Company(threading.Barrier(1), SimpleNamespace(value=0.0))
-"""Replaced in every process by `join`; as it stands, a process measures alone."""
+"""Replaced in every process by `join`. Until then a process measures alone."""
 
 
 def join(barrier: Any, number: Any) -> None:

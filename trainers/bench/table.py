@@ -20,7 +20,7 @@ def shown(found: dict[str, Any], scale: float = 1.0, unit: str = "") -> str:
 
 
 def conditions(result: dict[str, Any]) -> str:
-    """The sentence that stands before any figure."""
+    """The sentences before any figure: where and how it was measured."""
     at, products = result["machine"], result["matrix_product_flop_per_s"]
     load = "" if at["load_average"] is None else f", load average {at['load_average']:.1f} at the end"
     return (
@@ -84,7 +84,7 @@ def skipped(result: dict[str, Any]) -> list[str]:
 def as_text(result: dict[str, Any]) -> str:
     """For a terminal: aligned columns."""
     lines = table(result)
-    sizes = [max(len(entry) for entry in column) for column in zip(*lines, strict=True)]
+    sizes = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = []
     for line in lines:
         name, *figures = line

@@ -15,8 +15,8 @@ class SelfAttention(nn.MultiheadAttention):
 
         softmax(q kᵀ / sqrt(width / heads)) v,   q, k, v and the output being linear in x
 
-    The base class takes another road in evaluation than in training, which `torch.vmap` cannot follow, and
-    has its own dropout, whose masks cannot be paired; here there is one road and no dropout.
+    In evaluation the base class calls a kernel of its own, which `torch.vmap` cannot vectorise. Its dropout
+    draws masks that cannot be paired. Here both modes are the same, and there is no dropout.
 
     Parameters and results are those of the base class. Shapes: [B, length, width] in and out.
 
@@ -91,7 +91,7 @@ KINDS: dict[str, type[nn.Module]] = {
     "LayerNorm": WideLayerNorm,
     "LayerNorm2d": WideLayerNorm2d,
 }
-"""Classes of torch and torchvision by name, and what stands in for them."""
+"""Classes of torch and torchvision by name, and what replaces them."""
 
 
 def plain(model: nn.Module) -> nn.Module:

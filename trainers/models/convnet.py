@@ -10,7 +10,7 @@ from torch import nn
 def convnet(
     shape: tuple[int, ...], outputs: int, channels: tuple[int, ...] | list[int] = (8, 16, 32)
 ) -> nn.Module:
-    """Blocks of 3x3 convolution, BatchNorm and ReLU, which halve the map; global mean; one linear layer.
+    """Blocks of 3x3 convolution, BatchNorm and ReLU, which halve the map, global mean and a linear layer.
 
     Args:
         shape: (channels, height, width) of one example.

@@ -14,9 +14,9 @@ STAGES = (1, 1, POOL, 2, 2, POOL, 4, 4, 4, POOL, 8, 8, 8, POOL, 8, 8, 8, POOL)
 def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: float = 0.5) -> nn.Module:
     """VGG-16 with BatchNorm and the head that is usual for CIFAR; 15.3 million parameters with 100 classes.
 
-    Thirteen 3x3 convolutions (with bias) with BatchNorm and ReLU, five times halving the map by its maxima;
-    mean of the map, which is one pixel for images of 32; three linear layers, the first two with 8 `width`
-    outputs, ReLU and dropout.
+    Thirteen 3x3 convolutions (with bias) have BatchNorm and ReLU, and five times the map is halved by its
+    maxima. Then come the mean of the map, which is one pixel for images of 32, and three linear layers. The
+    first two of these have 8 `width` outputs, ReLU and dropout.
 
     Args:
         shape: (channels, height, width) of one example, at least 32 pixels a side.
@@ -29,7 +29,7 @@ def vgg16_bn(shape: tuple[int, ...], outputs: int, width: int = 64, dropout: flo
 
     Reference: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
         2015, table 1, column D.
-    Differs from the reference: BatchNorm; linear layers of 512, not 4096; convolutions start normal with
+    Differs from the reference: BatchNorm, and linear layers of 512, not 4096. Convolutions start normal with
         variance 2 / (outputs x 9).
     """
     check_range("vgg16_bn", 1, width=width)

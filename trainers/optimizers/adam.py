@@ -42,6 +42,7 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
         grads: Tensors, state: OptimizerState, params: Tensors, lr: Tensor, weight_decay: Tensor
     ) -> tuple[Tensors, OptimizerState]:
         decayed = {k: g + weight_decay * params[k] for k, g in grads.items()}
+        # The decay is in the gradient already.
         return undecayed.update(decayed, state, params, lr, torch.zeros_like(weight_decay))
 
     def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:

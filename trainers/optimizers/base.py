@@ -35,6 +35,7 @@ class Optimizer:
 
     def restart(self, state: OptimizerState, when: Tensor, *, keep_count: bool) -> OptimizerState:
         """The state with its moments (and its step counter, unless kept) set to zero where `when` is True."""
+        # `where`, because inside of vmap `when` has one value per cell and cannot be asked for.
         fresh: OptimizerState = {}
         for key in self.moments:
             moments = state[key].items()

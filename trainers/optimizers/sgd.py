@@ -29,7 +29,7 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, *, nesterov: bool = False
         nesterov: look ahead along the sum; needs momentum > 0 and dampening 0.
 
     Raises:
-        ValueError: a constant is out of range, or nesterov stands without momentum or with dampening.
+        ValueError: a constant is out of range, or nesterov is used without momentum or with dampening.
 
     Reference: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
         learning", 2013, eq. 1 to 4, in the form of `torch.optim.SGD` (lr outside of the sum).
@@ -45,6 +45,7 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, *, nesterov: bool = False
 
     def init(params: Tensors) -> OptimizerState:
         state: OptimizerState = {"sum": zeros_like(params)} if momentum else {}
+        # Without dampening a sum of zero gives b = g by itself, and no flag is needed.
         if momentum and dampening:
             state["begun"] = torch.zeros((), dtype=torch.bool, device=next(iter(params.values())).device)
         return state

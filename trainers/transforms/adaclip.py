@@ -65,6 +65,7 @@ def with_spikes_shrunk(
 ) -> tuple[Tensors, Tensor]:
     """One step of AdaClip: the gradients, and the average largest entries of all tensors."""
     largest = largest_entries(grads)
+    # The average moves first, so that the step that is clipped is in its own limit, as in the official code.
     average = gamma3 * average + (1 - gamma3) * largest
     limits = average / (1 - gamma3**count).to(average.dtype)
     per_tensor = zip(grads.items(), limits.unbind(), (limits / largest).unbind(), strict=True)

@@ -73,6 +73,7 @@ def adagc(
         factors = torch.clamp(torch.where(is_warmup, early, late), max=1.0)
         out = scaled(grads, factors)
         clipped = tensor_norms(out)
+        # In the warm-up the smallest clipped norm is kept; an average would begin at infinity.
         average = torch.where(
             is_warmup, torch.minimum(average, clipped), beta * average + (1 - beta) * clipped
         )

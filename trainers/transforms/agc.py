@@ -63,6 +63,7 @@ def agc(clip_factor: Number = 0.01, eps: Number = 1e-3, grad_eps: Number = 1e-6)
 def unit_norms(tensor: Tensor) -> Tensor:
     """Euclidean norm over all dimensions but the first, kept as ones; in at least float32."""
     wide = widened(tensor)
+    # Kept dimensions let a unit's norm broadcast over its entries.
     rest = tuple(range(1, wide.dim()))
     norms: Tensor = torch.linalg.vector_norm(wide, dim=rest or None, keepdim=bool(rest))
     return norms

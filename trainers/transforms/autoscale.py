@@ -87,6 +87,7 @@ def autoscale(
         state = {
             "exponent": torch.where(is_first, later, state["exponent"]),
             "step": state["step"] + 1,
+            # Recorded with the dynamics, as the transform's own scale.
             "factor": factor.to(state["factor"].dtype),
         }
         out |= {name: out[name] * factor.to(g.dtype) for name, g in weights.items()}

@@ -77,7 +77,7 @@ def build(name: str, factory: Callable[..., Transform], **constants: Any) -> Tra
     """Call a factory and note on the result what it was made from.
 
     Raises:
-        TypeError: a constant that the factory does not have, or lacks; the message names those that it has.
+        TypeError: a constant is absent, or the factory does not have it; the message names those that it has.
     """
     signature = inspect.signature(factory)
     check_keywords(f"transform {name!r}", constants, signature)

@@ -37,6 +37,7 @@ def clip_norm(max_norm: Number = 1.0) -> Transform:
     check_range("clip_norm", 0.0, max_norm=max_norm)
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
+        # 1e-6 is the constant of `clip_grad_norm_`; with it a zero norm gives a finite factor.
         return scaled(grads, torch.clamp(max_norm / (global_norm(grads) + 1e-6), max=1.0)), state
 
     return Transform(init=stateless, update=update)

@@ -62,6 +62,7 @@ def gradient_stabilizer(
 
     def init(params: Tensors) -> State:
         zeros = torch.zeros_like(norms_of(params))
+        # The count is float64, because powers of a float32 one are visibly wrong in the bias corrections.
         return {"mean": zeros, "square": zeros.clone(), "count": zeros.to(torch.float64)}
 
     def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:

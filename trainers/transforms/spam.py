@@ -29,8 +29,8 @@ def spam(
     If r = 0, v and the optimizer's moments (not its step counter) are zeroed before this step. From the first
     restart on, lr is multiplied by 1 - (1 - lr_start) · (1 + cos(π · r / (warmup_steps + 1))) / 2 while r <
     warmup_steps. Zero gradients stay zero. While clipping is on, an entry that has v_i = 0 (no gradient since
-    the restart, or an underflowing square) is clipped to 0 and stays there until the next restart; huge and
-    infinite entries become sqrt(threshold · v_i), so they do no harm; NaN entries stay NaN, and their v_i
+    the restart, or an underflowing square) is clipped to 0 and stays there until the next restart. Huge and
+    infinite entries become sqrt(threshold · v_i), so they do no harm. NaN entries stay NaN, and their v_i
     until the next restart. While clipping is off, everything passes.
 
     Args:

@@ -28,9 +28,9 @@ def zclip(
     gradient is only clipped to `max_grad_norm`; μ and σ² then start from the mean and the population variance
     of those norms. Zero, tiny and subnormal gradients pass unchanged. A norm that is infinite, or overflows,
     is clipped to μ: finite entries become 0 and infinite ones NaN, and the averages move on as if N* = μ. A
-    NaN norm leaves the gradient as it is (in the warm-up, with `max_grad_norm`, it makes everything NaN); any
-    NaN, and an infinite norm in the warm-up, makes μ or σ² NaN for good: from then on only `max_grad_norm`
-    clips.
+    NaN norm leaves the gradient as it is, but in the warm-up, with `max_grad_norm`, it makes everything NaN.
+    Any NaN, and an infinite norm in the warm-up, makes μ or σ² NaN for good. From then on only
+    `max_grad_norm` clips.
 
     Args:
         alpha: decay of both averages, in [0, 1].

@@ -1,4 +1,4 @@
-"""Images from an array file of one's own."""
+"""Images from a user's array file."""
 
 from __future__ import annotations
 
@@ -102,6 +102,7 @@ def read(path: Path) -> dict[str, Any]:
             found = {
                 name: archive[name] for name in ("train_x", "train_y", "test_x", "test_y") if name in there
             }
+    # All that numpy, zipfile and zlib raise for damaged or foreign files.
     except (
         ValueError,
         OSError,

@@ -38,7 +38,7 @@ class Stored(ABC):
 
     Attributes:
         nbytes: size of all of them, decoded [bytes].
-        identity: what stands for their content in fingerprints.
+        identity: represents their content in fingerprints.
     """
 
     nbytes: int
@@ -59,14 +59,17 @@ class Stored(ABC):
 class Workload:
     """One learning problem.
 
-    `build()` makes an untrained network from torch's global generator; `loss(output, target)` is the mean
-    over a batch; `score(output, target)` gives one number per example, and the workload's metric is its mean
-    over the evaluation set. `smooth` holds the constants of convergence bounds where they are known.
-
-    `prepare(x, dtype)` makes a network's inputs of stored ones, on the device: normalised numbers of bytes,
-    say. `augment(x, y, seed)` changes training batches (stored inputs and their targets) before that, with
-    nothing but the seed to draw from; it may give targets another form, which `loss` then takes and `score`
-    does not.
+    Attributes:
+        build: makes an untrained network from torch's global generator.
+        loss: `loss(output, target)`, the mean over a batch.
+        score: `score(output, target)`, one number per example; the metric is its mean over the evaluation
+            set.
+        chance: the metric of guessing.
+        prepare: `prepare(x, dtype)` makes a network's inputs of stored ones, on the device, for example
+            normalised numbers of bytes.
+        augment: `augment(x, y, seed)` changes training batches before that, with nothing but the seed to draw
+            from. It may give targets another form, which `loss` then takes and `score` does not.
+        smooth: the constants of convergence bounds, where they are known.
     """
 
     name: str

@@ -135,7 +135,7 @@ def cifar(
 def load(kind: Any, root: Path, *, download: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Images [N, 3, 32, 32] as bytes, and classes, of both parts.
 
-    An archive that lies in `root` is unpacked there; nothing is unpickled before its checksum is that of
+    An archive in `root` is unpacked there; nothing is unpickled before its checksum is that of
     torchvision's list.
 
     Raises:

@@ -69,7 +69,7 @@ def image_folder(
 
     Raises:
         ValueError: a folder is missing or has no images, the parts have other classes, or a constant is out
-            of range; in training, if an image cannot be decoded.
+            of range. In training, an image cannot be decoded.
 
     Reference: Deng et al., "ImageNet", 2009; sizes, mean and deviation are those of torchvision's own
         recipes.
@@ -153,6 +153,7 @@ class ImageFiles(Stored):
 
     def __getitem__(self, index: slice | Tensor) -> Tensor:
         chosen = self.paths[index] if isinstance(index, slice) else [self.paths[k] for k in index.tolist()]
+        # Threads are enough, because Pillow decodes without holding Python's lock.
         with ThreadPoolExecutor() as pool:
             return torch.stack(list(pool.map(self.decode, chosen)))
 

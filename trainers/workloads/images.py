@@ -32,6 +32,7 @@ def digits(
         1998 (its test part).
     """
     check_range("digits", 0.0, 1.0, label_smoothing=label_smoothing)
+    # Here, because all other workloads run without scikit-learn.
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -18,7 +18,7 @@ from trainers.workloads.base import Stored, Workload, derived_seed
 from trainers.workloads.images import is_right
 
 DATA = "STABILITY_STUDY_DATA"
-"""Environment variable: where relative paths of data begin; if it is not set, in the current folder."""
+"""Environment variable that names where relative paths of data begin; without it, the current folder."""
 
 
 def place(path: str) -> Path:
@@ -32,7 +32,7 @@ def place(path: str) -> Path:
 def subset(owner: str, key: str, wanted: int | None, there: int) -> Tensor:
     """Indices of `wanted` examples in order, drawn without replacement, the same for everybody.
 
-    A smaller subset lies inside of a larger one.
+    A smaller subset is part of a larger one.
 
     Raises:
         ValueError: not a whole number of [1, there].

@@ -34,6 +34,7 @@ class Quadratic(nn.Module):
             for p in inner.parameters():
                 p.add_(offset)
         n = sum(p.numel() for p in inner.parameters())
+        # Shuffled, so that every layer has small and large curvatures.
         order = torch.randperm(n, generator=torch.Generator().manual_seed(derived_seed(0, "curvatures")))
         self.register_buffer(
             "curvature", beta * condition ** -torch.linspace(0, 1, n, dtype=torch.float64)[order]

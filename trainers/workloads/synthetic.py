@@ -1,4 +1,4 @@
-"""Made-up data: what a test or a measurement needs when no data library is there."""
+"""Synthetic data, for tests and measurements without a data library."""
 
 from __future__ import annotations
 
