@@ -13,12 +13,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from study.claims import CLAIMS, judge_claims
+from study.claims.finding import Comparison, either
 from study.claims.recorded import FEWEST, trend
 from study.claims.spikes import bound, recovery
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Comparison, either
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim
 from study.measures.catalogue import cases, measured
 from study.measures.dynamics import ranks, series
-from study.measures.estimate import Estimate
+from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import Evidence, gather
 from study.measures.landscape import DIVERGED, Landscape, objects
 from study.plan.cells import Setting
@@ -372,7 +373,7 @@ def test_measures_know_constants_and_loss_scales() -> None:
     ]
     assert isinstance(values[0], Estimate)
     assert values[0].mean == pytest.approx(0.25)
-    assert values[1] == "stands at the variant that the others differ from"
+    assert values[1] == Missing("stands at the variant that the others differ from")
 
 
 def test_plug_in_compares_optimizers() -> None:
