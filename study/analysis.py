@@ -50,10 +50,11 @@ class Analysis:
         if not self.searches:
             return found
         # Only the landscapes know which cells a design infers from the trained ones.
-        return {
-            name: sum(int((landscape.outcome_SWL == number).sum()) for landscape in self.landscapes)
-            for number, name in enumerate(STATES)
-        }
+        totals = dict.fromkeys(STATES, 0)
+        for landscape in self.landscapes:
+            for number, name in enumerate(STATES):
+                totals[name] += int((landscape.outcome_SWL == number).sum())
+        return totals
 
     @cached_property
     def searches(self) -> list[Search]:
@@ -94,11 +95,11 @@ class Analysis:
     @cached_property
     def claims(self) -> list[Claim]:
         """The claims ledger, the user's own rules included, with the MLflow runs behind each verdict."""
-        found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
-        return [
-            replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs))
-            for claim in found
-        ]
+        found = []
+        for claim in judge_claims(self.evidence, rules_of(self.plan.spec.claims)):
+            runs = tuple(self.runs[key] for key in claim.cells if key in self.runs)
+            found.append(replace(claim, runs=runs))
+        return found
 
     @property
     def tags(self) -> dict[str, str]:

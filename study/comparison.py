@@ -74,15 +74,17 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
         and one.landscape.setting == other.landscape.setting
     ]
     if not pairs:
-        settings = [
-            " and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)
-        ]
         raise UserError(
-            f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, "
-            f"{second.plan.spec.name} has {settings[1]}; give studies of the same workload"
+            f"the studies share no workload with one optimizer: {_settings(first)}, {_settings(second)}; "
+            "give studies of the same workload and optimizer"
         )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
     return [_compared(one, other, names, same=same) for one, other in pairs]
+
+
+def _settings(analysis: Analysis) -> str:
+    """What a study has, for a sentence."""
+    return f"{analysis.plan.spec.name} has {' and '.join(piece.setting for piece in analysis.evidence)}"
 
 
 def label_in(analysis: Analysis, name: str) -> str:

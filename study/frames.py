@@ -37,8 +37,10 @@ def dynamics_columns(text: str) -> dict[str, float]:
     found = json.loads(text)
     if not found:
         return {}
-    # A cell that ended has null from then on.
-    known = {name: [value for value in found[name] if value is not None] for name in SERIES}
+    known: dict[str, list[float]] = {}
+    for name in SERIES:
+        # A cell that ended has null from then on.
+        known[name] = [value for value in found[name] if value is not None]
     if not all(known.values()):
         return {}
     return {name: rule(known) for name, rule in DYNAMICS.items()}

@@ -36,6 +36,7 @@ def _guarded(reference: str, decide: Decide) -> Decide:
         if trouble:
             missing = f"{reference} {trouble}; mend it and run study analyse"
             return Finding("not measured", "", missing=missing)
+        # For the type checker: `_trouble` names everything that is no finding.
         assert isinstance(found, Finding)
         return found
 

@@ -77,7 +77,7 @@ def test_regions_hold_the_exported_numbers(launched: tuple[Path, Launch], analys
 
 
 def test_claims_are_the_exported_ledger(launched: tuple[Path, Launch], analysis: Analysis) -> None:
-    """`claims` has the claims of `claims.json`, with their verdicts and reasons, and every claim of the catalogue."""
+    """`claims` has the claims of `claims.json`, with verdict and reason, and every claim of the catalogue."""
     exported = json.loads((launched[1].exports / "claims.json").read_text())
     assert all(isinstance(claim, Claim) for claim in analysis.claims)
     assert [(claim.id, claim.verdict, claim.reason) for claim in analysis.claims] == [
