@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "analyse", "launch", "read_spec"]
 
-# Everything is imported inside the functions: `study --help` and `study plan` import this file too, and answer in
-# under a second.
+# Everything is imported inside the functions: `study --help` and `study plan` import this file too, and must
+# answer in under a second.
 
 
 def read_spec(source: str | Path) -> StudySpec:
@@ -61,7 +61,8 @@ def launch(
         console: where progress goes; None prints it.
 
     Raises:
-        UserError: the input is wrong, and nothing was changed. PoolError: there are no workers.
+        UserError: the input is wrong, and nothing was changed.
+        PoolError: there are no workers.
         LedgerError: the home can no longer be written; what was stored is whole.
     """
     from rich.console import Console
@@ -83,8 +84,8 @@ def analyse(spec: StudySpec | str | Path, home: str | Path = "stability-study-ho
     """Everything that is concluded from the cells that a home has of a study; trains and writes nothing.
 
     Returns:
-        `cells` and `regions` are pandas tables, `claims` a list of `study.claims.Claim`; each is computed when it
-        is first asked for.
+        `cells` and `regions` are pandas tables, `claims` a list of `study.claims.Claim`. Each is computed
+        when it is first used.
     """
     from study.home import Home
     from study.stored import read
@@ -98,6 +99,7 @@ def _spec(spec: StudySpec | str | Path) -> StudySpec:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        # Read when it is used: the package's metadata is the one place where the number stands.
         from importlib.metadata import version
 
         return version("stability-study")

@@ -16,10 +16,7 @@ from study.file_names import tag_name
 from study.measures.catalogue import Case, cases
 from study.measures.edge_search import Search, searches, with_classes
 from study.measures.evidence import Evidence, gather
-from study.measures.importance import (
-    Importance,
-    importances,
-)
+from study.measures.importance import Importance, importances
 from study.measures.landscape import STATES, Landscape, landscapes
 from study.plan.cells import Plan, counted
 from tracking import CellRecord
@@ -28,11 +25,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+# Frozen and still cached: `cached_property` writes into the instance's `__dict__`, not through `__setattr__`.
 @dataclass(frozen=True)
 class Analysis:
     """Landscapes, regions, importances and claims of a study, each computed when first asked for.
 
     Attributes:
+        plan: the cells that the spec asks for.
+        stored: records of cells that were trained, by key.
         runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
     """
 
@@ -42,18 +42,23 @@ class Analysis:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many cells finished, diverged, failed and are pending; and, with an edge-seeking design, how many are inferred."""
+        """How many cells finished, diverged, failed and are pending.
+
+        With an edge-seeking design also how many are inferred.
+        """
         found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
         if not self.searches:
             return found
-        return {
-            name: sum(int((landscape.outcome_SWL == number).sum()) for landscape in self.landscapes)
-            for number, name in enumerate(STATES)
-        }
+        # Only the landscapes know which cells a design infers from the trained ones.
+        totals = dict.fromkeys(STATES, 0)
+        for landscape in self.landscapes:
+            for number, name in enumerate(STATES):
+                totals[name] += int((landscape.outcome_SWL == number).sum())
+        return totals
 
     @cached_property
     def searches(self) -> list[Search]:
-        """The edge-seeking designs of the study, as far as the stored cells lead; none where it trains the whole grid."""
+        """The edge-seeking designs of the study, as far as the stored cells lead; none with a whole grid."""
         if self.plan.spec.design != "edges":
             return []
         found = searches(self.plan)
@@ -63,15 +68,18 @@ class Analysis:
 
     @property
     def complete(self) -> bool:
+        """Whether no cell failed or is pending."""
         return self.counts["failed"] == self.counts["pending"] == 0
 
     @cached_property
     def landscapes(self) -> list[Landscape]:
+        """One landscape per setting and transform."""
         found = landscapes(self.plan, self.stored)
         return list(map(with_classes, found, self.searches)) if self.searches else found
 
     @cached_property
     def evidence(self) -> list[Evidence]:
+        """The landscapes of each setting, paired by seed."""
         return gather(self.landscapes, self.plan.spec.region)
 
     @cached_property
@@ -86,31 +94,34 @@ class Analysis:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        found = judge_claims(self.evidence, rules_of(self.plan.spec.claims))
-        return [
-            replace(claim, runs=tuple(self.runs[key] for key in claim.cells if key in self.runs))
-            for claim in found
-        ]
+        """The claims ledger, the user's own rules included, with the MLflow runs behind each verdict."""
+        found = []
+        for claim in judge_claims(self.evidence, rules_of(self.plan.spec.claims)):
+            runs = tuple(self.runs[key] for key in claim.cells if key in self.runs)
+            found.append(replace(claim, runs=runs))
+        return found
 
     @property
     def tags(self) -> dict[str, str]:
-        """A tag per verdict: `claim.<id>`, and where a claim is asked of several settings or variants `claim.<id>.<setting>`."""
+        """A tag per verdict: `claim.<id>`, or `claim.<id>.<setting>` where a claim has several verdicts."""
         asked = Counter(claim.id for claim in self.claims)
-        return {
-            f"claim.{claim.id}"
-            + (f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""): claim.verdict
-            for claim in self.claims
-        }
+        found = {}
+        for claim in self.claims:
+            place = f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""
+            found[f"claim.{claim.id}{place}"] = claim.verdict
+        return found
 
     @cached_property
     def importances(self) -> list[tuple[Evidence, Importance]]:
-        return [
-            (piece, one)
-            for piece in self.evidence
-            for landscape in piece.landscapes.values()
-            for one in importances(landscape, next(iter(piece.of("none")), None))
-        ]
+        """What matters for each transform's score, and for its difference to the baseline's."""
+        found = []
+        for piece in self.evidence:
+            base = next(iter(piece.of("none")), None)
+            for landscape in piece.landscapes.values():
+                found += [(piece, one) for one in importances(landscape, base)]
+        return found
 
     @cached_property
     def cases(self) -> list[Case]:
+        """What the table of measures is computed from: one case per setting and transform."""
         return cases(self.evidence, self.stored)

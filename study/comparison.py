@@ -1,4 +1,4 @@
-"""Two transforms of a study, or one in two studies, side by side: paired differences of every measure, with intervals."""
+"""Two transforms of a study, or one in two studies, side by side: paired differences of every measure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from study.analysis import Analysis
 from study.errors import UserError
 from study.measures.catalogue import MEASURES, Case, measured, unit_of
 from study.measures.estimate import Estimate, Missing, difference, ratio
+from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 from trainers.naming import nearest
 
@@ -22,7 +23,7 @@ class Compared:
 
     Attributes:
         a, b: the estimates, or why there is none.
-        difference: a - b, paired by seed where both have the same seeds, or why there is none.
+        difference: a - b, paired by seed, or why there is none.
         ratio: ln(a / b) of measures that are compared by ratios; None for others, and where a size is 0.
     """
 
@@ -39,8 +40,10 @@ class SideBySide:
     """Two transforms on one workload and optimizer.
 
     Attributes:
-        a, b: how they are called. pairing: in words, how seeds are paired.
+        a, b: what they are called.
         landscapes: at the seeds that both have.
+        seeds: which those are.
+        pairing: in words, how seeds are paired.
     """
 
     setting: str
@@ -56,7 +59,8 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
     """Every setting that both studies have, compared.
 
     Raises:
-        UserError: a study has no such transform, both are the same, or the studies share no workload with one optimizer.
+        UserError: a study has no such transform, both are the same, or the studies share no workload with one
+            optimizer.
     """
     same = first.plan.keys == second.plan.keys
     a, b = label_in(first, a), label_in(second, b)
@@ -70,77 +74,90 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
         and one.landscape.setting == other.landscape.setting
     ]
     if not pairs:
-        settings = [
-            " and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)
-        ]
         raise UserError(
-            f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}"
+            f"the studies share no workload with one optimizer: {_settings(first)}, {_settings(second)}; "
+            "give studies of the same workload and optimizer"
         )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
-    return [_compared(one, other, names, same) for one, other in pairs]
+    return [_compared(one, other, names, same=same) for one, other in pairs]
+
+
+def _settings(analysis: Analysis) -> str:
+    """What a study has, for a sentence."""
+    return f"{analysis.plan.spec.name} has {' and '.join(piece.setting for piece in analysis.evidence)}"
 
 
 def label_in(analysis: Analysis, name: str) -> str:
-    """The label of a study's transform, which may be given by its method's name alone where the study has one variant of it.
+    """The label of a study's transform.
+
+    Args:
+        name: the label, or the method's name alone where the study has one variant of it.
 
     Raises:
         UserError: there is no such transform, or there are several variants.
     """
     labels = {case.landscape.transform: case.landscape.method for case in analysis.cases}
     variants = [label for label, method in labels.items() if method == name]
-    if name in labels or len(variants) == 1:
-        return name if name in labels else variants[0]
+    # The label first: a method without constants is its own label, beside variants that have some.
+    if name in labels:
+        return name
+    if len(variants) == 1:
+        return variants[0]
+    study = analysis.plan.spec.name
     if variants:
         raise UserError(
-            f"{name!r} stands for {len(variants)} transforms of {analysis.plan.spec.name}; give one of: {', '.join(variants)}"
+            f"{name!r} stands for {len(variants)} transforms of {study}; give one of: {', '.join(variants)}"
         )
     raise UserError(
-        f"unknown transform {name!r} in {analysis.plan.spec.name}; it has: {', '.join(labels)}{nearest(name, list(labels))}"
+        f"unknown transform {name!r} in {study}; it has: {', '.join(labels)}{nearest(name, list(labels))}"
     )
 
 
-def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> SideBySide:
+def _compared(one: Case, other: Case, names: tuple[str, str], *, same: bool) -> SideBySide:
+    """Two cases at the seeds that both have.
+
+    Args:
+        names: what they are called.
+        same: both are of one study.
+    """
     seeds = tuple(seed for seed in one.landscape.seeds if seed in other.landscape.seeds)
     one, other = _at(one, seeds), _at(other, seeds)
-    pairing = (
-        f"paired by {len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})"
-        if seeds
-        else "no seed is complete in both: nothing can be compared"
-    )
-    if (
-        not same
-        and seeds
-        and (one.landscape.lr, one.landscape.weight_decay)
-        != (other.landscape.lr, other.landscape.weight_decay)
-    ):
-        pairing += "; the grids differ, so that shares and sensitivities are over different windows"
+    pairing = _pairing(one.landscape, other.landscape, seeds, same=same)
     measures = tuple(_between(one, other, name) for name in MEASURES)
     return SideBySide(
         one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures
     )
 
 
+def _pairing(one: Landscape, other: Landscape, seeds: Sequence[int], *, same: bool) -> str:
+    """How the seeds of two landscapes are paired, in words."""
+    if not seeds:
+        return "no seed is complete in both: nothing can be compared"
+    count = f"{len(seeds)} seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
+    pairing = f"paired by {count} ({', '.join(map(str, seeds))})"
+    if not same and (one.lr, one.weight_decay) != (other.lr, other.weight_decay):
+        return f"{pairing}; the grids differ, so that shares and sensitivities are over different windows"
+    return pairing
+
+
 def _at(case: Case, seeds: Sequence[int]) -> Case:
-    """The same case at these seeds alone; regions and references are computed anew where others are left out."""
+    """The same case at these seeds alone; where some are left out, everything is computed anew."""
     if tuple(seeds) == case.landscape.seeds:
         return case
-    pieces = {id(piece): piece for piece in (*case.workloads, case.evidence)}
-    fewer = {
-        key: dataclasses.replace(
-            piece,
-            landscapes={
-                name: one.at_seeds(np.isin(one.seeds, seeds)) for name, one in piece.landscapes.items()
-            },
-        )
-        for key, piece in pieces.items()
-    }
+    # By identity: a piece holds a dictionary of arrays, and has no hash.
+    fewer: dict[int, Evidence] = {}
+    for piece in (*case.workloads, case.evidence):
+        if id(piece) not in fewer:
+            fewer[id(piece)] = _at_seeds(piece, seeds)
     evidence = fewer[id(case.evidence)]
-    return Case(
-        evidence.landscapes[case.landscape.transform],
-        evidence,
-        [fewer[id(piece)] for piece in case.workloads],
-        case.stored,
-    )
+    landscape = evidence.landscapes[case.landscape.transform]
+    return Case(landscape, evidence, [fewer[id(piece)] for piece in case.workloads], case.stored)
+
+
+def _at_seeds(piece: Evidence, seeds: Sequence[int]) -> Evidence:
+    """The same piece of evidence at these seeds alone."""
+    landscapes = {name: one.at_seeds(np.isin(one.seeds, seeds)) for name, one in piece.landscapes.items()}
+    return dataclasses.replace(piece, landscapes=landscapes)
 
 
 def _between(one: Case, other: Case, name: str) -> Compared:

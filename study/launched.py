@@ -1,4 +1,4 @@
-"""How a launch ended."""
+"""How a launch ended, for whoever asked for it: the command line, a script or a notebook."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from pathlib import Path
 from study.analysis import Analysis
 
 
+# A file of its own, before the rooms report and run: the one prints what the other returns.
 @dataclass(frozen=True)
 class Launch:
     """How a launch ended.
 
     Attributes:
+        analysis: everything that is concluded from the cells that are now stored.
         trained: cells that this launch trained.
         failures: why tiles could not be trained, one reason each.
         interrupted: Ctrl-C or SIGTERM ended it; what finished is kept.
         exports: the folder of the study's files.
         seconds: from the command to the end [s].
-        mlflow_runs: cells that the tracker has. trouble: what was wrong with it.
+        mlflow_runs: cells that the tracker has.
+        trouble: what was wrong with the tracker; None where nothing was.
         own_tracker: the tracker is the home's own database.
     """
 

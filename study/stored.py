@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Status:
-    """How many cells of a study ended how, and why some failed (by key)."""
+    """How many cells of a study ended how, and why some failed.
+
+    Attributes:
+        counts: cells by outcome.
+        reasons: why cells failed, by key.
+    """
 
     study: str
     cells: int
@@ -27,12 +32,19 @@ class Status:
 
     @property
     def complete(self) -> bool:
+        """Whether no cell failed or is pending."""
         return self.counts["failed"] == self.counts["pending"] == 0
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How much of a study its tracker has: `runs` of `stored` cells, and what was wrong."""
+    """How much of a study its tracker has.
+
+    Attributes:
+        stored: cells in the ledger.
+        runs: those of them that have a run.
+        trouble: what was wrong with the tracker; None where nothing was.
+    """
 
     study: str
     stored: int
@@ -41,17 +53,21 @@ class Shown:
 
     @property
     def complete(self) -> bool:
+        """Whether every stored cell has a run."""
         return self.runs == self.stored and self.trouble is None
 
 
 def spec_of(source: str, home: Home) -> StudySpec:
-    """The spec of that name or file, to read what is stored of it: constants that were launched with are taken without loading torch.
+    """The spec of that name or file, to read what is stored of it.
+
+    Constants that were launched with are not checked again, because their factories would load torch.
 
     Raises:
         UserError: no such spec or file, or its content is wrong.
     """
     launched: set[str] = set()
-    with suppress(LedgerError):  # whoever reads what is stored tells of it, once the spec is right
+    # A damaged ledger is reported by whoever reads the cells. A mistake in the spec comes first.
+    with suppress(LedgerError):
         if home.ledger.exists():
             with closing(Ledger(home.ledger, create=False)) as ledger:
                 launched = launched.union(*map(marks, ledger.studies().values()))
@@ -59,7 +75,8 @@ def spec_of(source: str, home: Home) -> StudySpec:
 
 
 def read(spec: StudySpec, home: Home) -> Analysis:
-    """Everything that is concluded from the stored cells; nothing is stored where there is no home."""
+    """Everything that is concluded from the stored cells; every cell is pending where there is no home."""
+    # Measures and claims load scipy, which `study status` does not need.
     from study.analysis import Analysis
 
     if not home.ledger.exists():
@@ -70,7 +87,8 @@ def read(spec: StudySpec, home: Home) -> Analysis:
 
 
 def status(spec: StudySpec, home: Home) -> Status:
-    """Counts alone, without reading the cells' curves; an edge-seeking design needs the cells to know which ones it can infer."""
+    """Counts alone, without reading the cells' curves."""
+    # With an edge-seeking design only the cells themselves tell which others are inferred.
     if spec.design == "edges":
         found = read(spec, home)
         failed = {key: record.reason or "" for key, record in found.stored.items() if record.failed}

@@ -1,4 +1,4 @@
-"""Sentences from papers, measured and judged. What a claim of one's own needs stands here.
+"""Sentences from papers, measured and judged; with all that a claim of your own needs.
 
 Example:
     >>> from study.claims import CLAIMS
@@ -8,7 +8,8 @@ Example:
 
 from study.claims.baselines import keys_of
 from study.claims.catalogue import CLAIMS, judge_claims
-from study.claims.verdicts import Claim, Comparison, Finding
+from study.claims.finding import Comparison, Finding
+from study.claims.verdicts import Claim
 from study.measures.divergence import divergence_share
 from study.measures.estimate import Estimate, difference, ratio
 from study.measures.evidence import Evidence

@@ -1,4 +1,4 @@
-"""What a claim is made of: a sentence, where it stands, the method that it is about, and the function that measures it."""
+"""What sentences compare with: the methods that they name, and the cells behind a comparison."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ MAINTAINED = 0.005
 
 def keys_of(landscapes: Sequence[Landscape]) -> tuple[str, ...]:
     """Keys of all cells of these landscapes."""
+    # `str`: an array of strings gives `np.str_`, which prints as np.str_('…') in whatever shows a claim.
     return tuple(str(key) for landscape in landscapes for key in landscape.key_SWL.ravel())
 
 
 def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:
-    """Which of the comparisons that a sentence names the study cannot make, in words; empty when it has all.
+    """Name the comparisons of a sentence that the study cannot make; empty when it can make all of them.
+
+    A study without clipping must not support a sentence about clipping, so what is lacking is always said.
 
     Args:
         wanted: what to compare with, in words, and the methods of which any one will do.
     """
     absent = [name for name, methods in wanted.items() if not evidence.of(*methods)]
-    return (
-        f"the sentence compares with {' and '.join(absent)}, which the study does not have" if absent else ""
-    )
+    if not absent:
+        return ""
+    return f"the sentence compares with {' and '.join(absent)}, which the study does not have"
 
 
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:
     """The landscapes that a sentence compares with."""
+    # One call with all methods: `of` keeps the spec's order, in which the comparisons are then shown.
     return evidence.of(*(method for methods in wanted.values() for method in methods))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from study.claims.baselines import GS, MAINTAINED
 from study.claims.convergence import converges
+from study.claims.finding import Finding
 from study.claims.freedom import hyperparameter_free
 from study.claims.recorded import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
 from study.claims.spikes import bounded_on_spikes
-from study.claims.verdicts import Claim, Finding, Question, judge
+from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, Evidence
 from study.spec.conditions import VARIABLE
 from study.spec.rule import Rule
@@ -21,6 +22,7 @@ YUN_2025 = "Yun 2025, arXiv:2509.03677"
 STABILIZER_2026 = "GradientStabilizer 2026, arXiv:2502.17055v4"
 CONDITION = ("condition",)
 
+# An id is part of `claims.json` and of the tags of MLflow runs: renaming one loses what was written under it.
 CLAIMS: dict[str, Rule] = {
     "autoscale-hyperparameter-free": Rule(
         "Gradient Autoscaled Normalization is hyperparameter-free",
@@ -84,67 +86,64 @@ ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if
 
 
 def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Claim]:
-    """The ledger of a study: every claim, and those of the user's own (`more`), asked of every workload, optimizer and variant of its method."""
-    questions = []
+    """The ledger of a study: every claim in every workload, optimizer and variant of its method, judged.
+
+    Args:
+        more: the user's own rules, by name.
+    """
+    questions: list[Question] = []
     for name, rule in {**CLAIMS, **(more or {})}.items():
         for setting, pieces in asked(evidence, rule).items():
-            piece, least, most = (
-                pieces[0],
-                min(one.n_seeds for one in pieces),
-                max(one.seeds_asked for one in pieces),
-            )
-            variants = piece.of(rule.method)[: None if rule.each_variant else 1]
-            for own in variants:
-                lacked = (
-                    f"no seed is complete yet (0 of {most})"
-                    if not least
-                    else ONLY_EDGES
-                    if piece.partial
-                    else ""
-                )
-                finding = Finding("", "", missing=lacked) if lacked else rule.decide(piece, own)
-                questions.append(
-                    Question(
-                        name,
-                        rule.sentence,
-                        rule.source,
-                        setting + (f" · {own.transform}" if len(variants) > 1 else ""),
-                        least,
-                        most,
-                        finding,
-                    )
-                )
-            if not variants:
-                finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
-                questions.append(Question(name, rule.sentence, rule.source, setting, least, most, finding))
+            questions += _questions(name, rule, setting, pieces)
+    # All in one call: the correction (Holm) is over every question that the study asks.
     tolerances = evidence[0].tolerances
     return judge(questions, tolerances.confidence, tolerances.least_seeds)
 
 
-def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:
-    """The settings that a claim is asked of, by name, each with the evidence that it rests on: first the piece that stands for it.
+def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) -> Iterator[Question]:
+    """A claim asked of every variant of its method in one setting."""
+    piece = pieces[0]
+    complete = min(one.n_seeds for one in pieces)
+    in_spec = max(one.seeds_asked for one in pieces)
+    variants = piece.of(rule.method)[: None if rule.each_variant else 1]
+    if not variants:
+        finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
+        yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding)
+    lack = ""
+    if not complete:
+        lack = f"no seed is complete yet (0 of {in_spec})"
+    elif piece.partial:
+        lack = ONLY_EDGES
+    for own in variants:
+        finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
+        place = f"{setting} · {own.transform}" if len(variants) > 1 else setting
+        yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding)
 
-    Of a study's conditions the one nearest to the ordinary stands for all; only a claim that compares conditions rests on the others.
+
+def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:
+    """The settings that a claim is asked of, by name, and the evidence that each rests on.
+
+    The first piece stands for the setting. Of a study's conditions the one nearest to the ordinary stands for
+    all. Only a claim that compares conditions rests on the others.
     """
     groups: dict[tuple[str, ...], list[Evidence]] = {}
     for piece in evidence:
-        groups.setdefault(
-            (piece.workload, *(() if "optimizer" in rule.across else (piece.optimizer,))), []
-        ).append(piece)
+        optimizer = () if "optimizer" in rule.across else (piece.optimizer,)
+        groups.setdefault((piece.workload, *optimizer), []).append(piece)
     found = {}
     for key, pieces in groups.items():
         ordered = sorted(pieces, key=stress)
-        first = ordered[0]
+        condition = ordered[0].condition
         if "condition" not in rule.across:
-            ordered = [piece for piece in ordered if piece.condition == first.condition]
-        found[
-            " · ".join(
-                (*key, *([first.condition] if first.condition and "condition" not in rule.across else []))
-            )
-        ] = ordered
+            # One question, not one per condition: each further one makes Holm's correction stricter for all.
+            ordered = [piece for piece in ordered if piece.condition == condition]
+            key = (*key, condition) if condition else key
+        found[" · ".join(key)] = ordered
     return found
 
 
 def stress(piece: Evidence) -> int:
     """How many keys of a condition are not the ordinary ones."""
-    return sum(getattr(piece.budget, key) != value for key, value in ORDINARY.items()) if piece.budget else 0
+    if piece.budget is None:
+        return 0
+    return sum(getattr(piece.budget, key) != value for key, value in ORDINARY.items())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from study.claims.baselines import keys_of, lacking
-from study.claims.verdicts import Comparison, Finding
+from study.claims.finding import Comparison, Finding
 from study.measures.catalogue import Case, over_workloads
-from study.measures.estimate import Missing, difference
+from study.measures.estimate import Estimate, Missing, difference
 from study.measures.evidence import Evidence, along, missing_seeds
 from study.measures.landscape import Landscape
 from study.measures.sensitivity import (
@@ -24,27 +25,36 @@ from study.measures.tuning import effective_dimension, shared_default_regret
 MOVES = 0.5
 """Largest shift of the region that still counts as staying [decades]."""
 SCALES = (0.01, 100.0)
-"""Loss scales between which the region shall stay."""
+"""Loss scales between which the region must stay."""
+MEASURE = (
+    "sensitivities to lr, weight decay and constants, and shift of the trained region with the loss scale; "
+    "regret and dimension over workloads"
+)
 
-Part = Callable[[Evidence, Landscape], tuple[list[Comparison], str]]
-"""Comparisons, and what the study lacks for them; with `evidence.study` a part may compare settings and workloads."""
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the sentence, measured.
+
+    Attributes:
+        missing: what the study lacks for it; empty when nothing.
+    """
+
+    comparisons: tuple[Comparison, ...] = ()
+    missing: str = ""
 
 
 def hyperparameter_free(evidence: Evidence, own: Landscape) -> Finding:
-    """Every part of `PARTS`: all must hold, and the claim cannot be supported while one of them is missing."""
+    """Every part of `PARTS`: all must hold, and while one is missing the claim cannot be supported."""
     base = lacking(evidence, {"the baseline none": ("none",)})
     found = [part(evidence, own) for part in PARTS]
-    comparisons = tuple(comparison for many, _ in found for comparison in many)
-    missing = base or "; ".join(lack for _, lack in found if lack)
+    comparisons = tuple(comparison for part in found for comparison in part.comparisons)
+    missing = base or "; ".join(part.missing for part in found if part.missing)
     used = [
-        piece.landscapes[name]
-        for piece in along(evidence, "loss_scale")
-        for name in piece.landscapes
-        if piece.landscapes[name].method in (own.method, "none")
+        landscape for piece in along(evidence, "loss_scale") for landscape in piece.of(own.method, "none")
     ]
-    measure = "sensitivities to lr, weight decay and constants, and shift of the trained region with the loss scale; regret and dimension over workloads"
     return Finding(
-        measure, "loss units", comparisons, missing=missing, partial=bool(missing), keys=keys_of(used)
+        MEASURE, "loss units", comparisons, missing=missing, partial=bool(missing), keys=keys_of(used)
     )
 
 
@@ -53,101 +63,91 @@ def band(evidence: Evidence, own: Landscape) -> float:
     return evidence.tolerances.equivalence * float(own.loss_initial_S.mean())
 
 
-def sensitivities(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
-    """Differences of lr and weight-decay sensitivity to the baseline's, along the axes that have several values."""
+def sensitivities(evidence: Evidence, own: Landscape) -> Part:
+    """Differences of lr and weight-decay sensitivity to the baseline's, along axes of several values."""
     limit = band(evidence, own)
     note = f"counts as equal up to {limit:.3g}"
     axes = (("lr", own.lr, lr_sensitivity), ("weight decay", own.weight_decay, wd_sensitivity))
-    comparisons = [
-        Comparison(
-            f"{base.transform} in {axis}", difference(sensitivity(own), sensitivity(base)), limit, False, note
-        )
-        for base in evidence.of("none")
-        for axis, values, sensitivity in axes
-        if len(values) > 1
-    ]
+    comparisons = []
+    for base in evidence.of("none"):
+        for axis, values, sensitivity in axes:
+            if len(values) > 1:
+                apart = difference(sensitivity(own), sensitivity(base))
+                comparisons.append(Comparison(f"{base.transform} in {axis}", apart, limit, False, note))
     lack = " and ".join(axis for axis, values, _ in axes if len(values) < 2)
-    return comparisons, f"the sensitivity to {lack} takes several values of it" if lack else ""
+    return Part(tuple(comparisons), f"the sensitivity to {lack} takes several values of it" if lack else "")
 
 
-def constants(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
-    """How much the loss at the method's best cell varies along each of its constants; a method without constants has 0."""
-    axes, limit = constant_axes(evidence, own.method), band(evidence, own)
+def constants(evidence: Evidence, own: Landscape) -> Part:
+    """How much the loss at the method's best cell varies along each of its constants; 0 without constants."""
+    axes = constant_axes(evidence, own.method)
+    if not axes:
+        lack = "constant sensitivity takes an axis of a constant (transforms: several values of one)"
+        return Part(missing=lack)
+    limit = band(evidence, own)
     comparisons = []
     for name, members in axes.items():
         values = ", ".join(str(dict(one.constants).get(name, "default")) for one in members)
-        comparisons.append(
-            Comparison(
-                name,
-                constant_sensitivity(members),
-                limit,
-                False,
-                f"{name} {values}; counts as equal up to {limit:.3g}",
-                preposition="along",
-            )
+        note = f"{name} {values}; counts as equal up to {limit:.3g}"
+        # No baseline: a method without constants has a sensitivity of 0 by definition.
+        found = constant_sensitivity(members)
+        comparisons.append(Comparison(name, found, limit, False, note, preposition="along"))
+    return Part(tuple(comparisons))
+
+
+def scale_shift(evidence: Evidence, own: Landscape) -> Part:
+    """How far the trained region's centre moves along lr when the loss is multiplied, in either direction."""
+    pieces = {c: piece for c, piece in sorted(scales(evidence).items()) if SCALES[0] <= c <= SCALES[1]}
+    if not {*SCALES, 1.0} <= pieces.keys():
+        lack = (
+            "the gradient-scale shift takes an axis of the loss scale (conditions: loss_scale) "
+            f"that has {SCALES[0]:g}, 1 and {SCALES[1]:g}"
         )
-    return (
-        comparisons,
-        ""
-        if axes
-        else "constant sensitivity takes an axis of a constant (transforms: several values of one)",
+        return Part(missing=lack)
+    if trouble := missing_seeds(list(pieces.values())):
+        return Part(missing=trouble)
+    ordinary = pieces.pop(1.0)
+    return Part(tuple(_moved(ordinary, piece, c, own.transform) for c, piece in pieces.items()))
+
+
+def _moved(ordinary: Evidence, scaled: Evidence, c: float, transform: str) -> Comparison:
+    """The shift of one transform's region at a loss scale `c`, against scale 1."""
+    moved, base = (shift(ordinary, scaled, name) for name in (transform, "none"))
+    return Comparison(
+        f"loss scale {c:g}",
+        # The band has two sides, and `absolute` tests the one that the mean is nearer to.
+        None if moved is None else absolute(moved),
+        MOVES,
+        False,
+        _moved_note(ordinary, scaled, transform, moved, base),
+        preposition="in the region's shift at",
+        unit="decades",
+        ratio=False,
     )
 
 
-def scale_shift(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
-    """How far the trained region's centre moves along lr when the loss is multiplied; the sign is that of the mean shift."""
-    pieces = {c: piece for c, piece in sorted(scales(evidence).items()) if SCALES[0] <= c <= SCALES[1]}
-    if not {*SCALES, 1.0} <= pieces.keys():
-        return (
-            [],
-            f"the gradient-scale shift takes an axis of the loss scale (conditions: loss_scale) that has {SCALES[0]:g}, 1 and {SCALES[1]:g}",
-        )
-    if trouble := missing_seeds(list(pieces.values())):
-        return [], trouble
-    comparisons = []
-    for c, piece in pieces.items():
-        if c == 1.0:
-            continue
-        moved, bases = (shift(pieces[1.0], piece, name) for name in (own.transform, "none"))
-        here, there = (
-            one.regions[own.transform, "trained", "own"].lr_width.mean for one in (pieces[1.0], piece)
-        )
-        note = f"lr width {there:.3g} decades instead of {here:.3g}" + (
-            f"; the baseline's region moves by {bases.mean:.3g}" if bases else ""
-        )
-        note = (
-            "a trained region is empty at some seed"
-            if moved is None
-            else f"downward; {note}"
-            if moved.mean < 0
-            else note
-        )
-        comparisons.append(
-            Comparison(
-                f"loss scale {c:g}",
-                moved and absolute(moved),
-                MOVES,
-                False,
-                note,
-                preposition="in the region's shift at",
-                unit="decades",
-                ratio=False,
-            )
-        )
-    return comparisons, ""
+def _moved_note(
+    ordinary: Evidence, scaled: Evidence, transform: str, moved: Estimate | None, base: Estimate | None
+) -> str:
+    """What stands beside a shift: its direction, the region's width, and the shift of the baseline's."""
+    if moved is None:
+        return "a trained region is empty at some seed"
+    here, there = (one.regions[transform, "trained", "own"].lr_width.mean for one in (ordinary, scaled))
+    note = f"lr width {there:.3g} decades instead of {here:.3g}"
+    if base is not None:
+        note += f"; the baseline's region moves by {base.mean:.3g}"
+    return f"downward; {note}" if moved.mean < 0 else note
 
 
-def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Comparison], str]:
-    """Differences of shared-default regret and effective dimension to the baseline's, over all workloads with this optimizer."""
-    missing = "shared-default regret and effective dimension take several workloads"
+def over_all_workloads(evidence: Evidence, own: Landscape) -> Part:
+    """Differences of shared-default regret and effective dimension to the baseline's, over all workloads."""
+    lack = Part(missing="shared-default regret and effective dimension take several workloads")
     base = next(iter(evidence.of("none")), None)
     if base is None:
-        return [], missing
-    pieces = [
-        piece
-        for piece in evidence.study
-        if (piece.optimizer, piece.condition) == (evidence.optimizer, evidence.condition)
-    ]
+        return lack
+    # A condition is no workload: one problem under several loss scales would count as several.
+    here = (evidence.optimizer, evidence.condition)
+    pieces = [piece for piece in evidence.study if (piece.optimizer, piece.condition) == here]
     comparisons = []
     for what, rule, limit, unit in (
         ("shared-default regret", shared_default_regret, evidence.tolerances.equivalence, "normalised score"),
@@ -155,7 +155,7 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Compari
     ):
         mine, theirs = (over_workloads(rule)(Case(one, evidence, pieces, {})) for one in (own, base))
         if isinstance(mine, Missing) or isinstance(theirs, Missing):
-            return [], missing
+            return lack
         comparisons.append(
             Comparison(
                 f"{base.transform} in {what}",
@@ -167,8 +167,16 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> tuple[list[Compari
                 ratio=False,
             )
         )
-    return comparisons, ""
+    return Part(tuple(comparisons))
 
 
-PARTS: tuple[Part, ...] = (sensitivities, constants, scale_shift, over_all_workloads)
-"""What the sentence consists of. A further part is a function and its name here."""
+PARTS: tuple[Callable[[Evidence, Landscape], Part], ...] = (
+    sensitivities,
+    constants,
+    scale_shift,
+    over_all_workloads,
+)
+"""What the sentence consists of. A further part is a function and its name here.
+
+With `evidence.study` a part may compare settings and workloads.
+"""

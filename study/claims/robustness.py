@@ -1,9 +1,9 @@
-"""Claims about regions, divergence, weight decay and accuracy, each against the methods that the sentence names."""
+"""Claims about regions, divergence, weight decay and accuracy, against the methods that sentences name."""
 
 from __future__ import annotations
 
 from study.claims.baselines import MAINTAINED, keys_of, lacking, others
-from study.claims.verdicts import Comparison, Finding
+from study.claims.finding import Comparison, Finding
 from study.measures.divergence import divergence_share
 from study.measures.estimate import difference, exponential, ratio
 from study.measures.evidence import Evidence, missing_seeds
@@ -24,64 +24,51 @@ PAPER = {
 DECOUPLED = ("adamw", "lion")
 """Optimizers whose weight decay is decoupled."""
 NAMED = {"SGD": ("sgd",), "Adam": ("adam", "adamw"), "RMSProp": ("rmsprop",)}
-"""Optimizers that the papers name, and the names of which any one will do."""
+"""Optimizers that the papers name, and for each the methods of which any one will do."""
+NO_ACCURACY = "a workload that is measured by accuracy; this one has {}"
 
 
 def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
     """Ratio of the trained region's lr widths, per baseline."""
     missing = lacking(evidence, BASELINES)
-    width = {
-        landscape.transform: evidence.regions[landscape.transform, "trained", "own"]
-        for landscape in (own, *others(evidence, BASELINES))
-    }
+    baselines = others(evidence, BASELINES)
+    mine = evidence.regions[own.transform, "trained", "own"]
     comparisons = []
-    for other in others(evidence, BASELINES):
-        found = ratio(width[own.transform].lr_width, width[other.transform].lr_width)
-        area = ratio(width[own.transform].area, width[other.transform].area)
-        note = (
-            f"area ratio {exponential(area.mean):.3g}"
-            if area
-            else "no area ratio"
-            if found
-            else "a region is empty, or has no width, at some seed"
-        )
+    for other in baselines:
+        theirs = evidence.regions[other.transform, "trained", "own"]
+        found, area = ratio(mine.lr_width, theirs.lr_width), ratio(mine.area, theirs.area)
+        if area:
+            note = f"area ratio {exponential(area.mean):.3g}"
+        elif found:
+            note = "no area ratio"
+        else:
+            note = "a region is empty, or has no width, at some seed"
         comparisons.append(Comparison(other.transform, found, 0.0, True, note))
-    measure = "ratio of lr widths of the trained region (own best; median over weight decays)"
     return Finding(
-        measure,
+        "ratio of lr widths of the trained region (own best; median over weight decays)",
         "x",
         tuple(comparisons),
         ratio=True,
         missing=missing,
         partial=bool(missing),
-        keys=keys_of([own, *others(evidence, BASELINES)]),
+        keys=keys_of([own, *baselines]),
     )
 
 
 def fewer_divergences(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of divergence shares over windows centred on each method's optimum."""
-    measure, missing = (
-        "difference of divergence shares in a window of lr centred on each method's optimum",
-        lacking(evidence, BASELINES),
-    )
+    measure = "difference of divergence shares in a window of lr centred on each method's optimum"
+    missing = lacking(evidence, BASELINES)
     compared = [own, *others(evidence, BASELINES)]
     windows = evidence.window(compared)
     if windows[own.transform].sum() < 2:
-        return Finding(
-            measure,
-            "fraction",
-            missing="a window around the optima: one of them lies at the border of the lr axis; widen it",
-        )
-    share = {
-        landscape.transform: divergence_share(landscape, windows[landscape.transform])
-        for landscape in compared
-    }
+        lack = "a window around the optima: one of them lies at the border of the lr axis; widen it"
+        return Finding(measure, "fraction", missing=lack)
+    mine, *theirs = (divergence_share(one, windows[one.transform]) for one in compared)
     note = f"windows of {int(windows[own.transform].sum())} learning rates"
     comparisons = tuple(
-        Comparison(
-            other.transform, difference(share[own.transform], share[other.transform]), 0.0, False, note
-        )
-        for other in compared[1:]
+        Comparison(other.transform, difference(mine, share), 0.0, False, note)
+        for other, share in zip(compared[1:], theirs, strict=True)
     )
     return Finding(
         measure, "fraction", comparisons, missing=missing, partial=bool(missing), keys=keys_of(compared)
@@ -91,31 +78,29 @@ def fewer_divergences(evidence: Evidence, own: Landscape) -> Finding:
 def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of weight-decay sensitivities, with unit_norm as the control."""
     coupled = "" if evidence.optimizer.split("(")[0] in DECOUPLED else " (coupled weight decay)"
-    measure, missing = (
-        f"difference of weight-decay sensitivities at each method's best lr{coupled}",
-        lacking(evidence, CONTROLLED),
-    )
+    measure = f"difference of weight-decay sensitivities at each method's best lr{coupled}"
+    missing = lacking(evidence, CONTROLLED)
     if len(own.weight_decay) < 2:
         return Finding(measure, "loss units", missing="a weight-decay axis with at least two values")
+    # Coupled weight decay is added after the transform has rescaled the gradient, so equal values differ in
+    # effect. `unit_norm` rescales without a memory: what this control gains too is no merit of the method.
+    baselines = others(evidence, CONTROLLED)
+    width = {
+        one.transform: evidence.regions[one.transform, "competitive", "own"].wd_width.mean
+        for one in (own, *baselines)
+    }
     comparisons = []
-    for other in others(evidence, CONTROLLED):
-        widths = [
-            evidence.regions[name, "competitive", "own"].wd_width.mean
-            for name in (own.transform, other.transform)
-        ]
-        note = f"weight-decay widths {widths[0]:.3g} and {widths[1]:.3g} decades"
-        comparisons.append(
-            Comparison(
-                other.transform, difference(wd_sensitivity(own), wd_sensitivity(other)), 0.0, False, note
-            )
-        )
+    for other in baselines:
+        note = f"weight-decay widths {width[own.transform]:.3g} and {width[other.transform]:.3g} decades"
+        found = difference(wd_sensitivity(own), wd_sensitivity(other))
+        comparisons.append(Comparison(other.transform, found, 0.0, False, note))
     return Finding(
         measure,
         "loss units",
         tuple(comparisons),
         missing=missing,
         partial=bool(missing),
-        keys=keys_of([own, *others(evidence, CONTROLLED)]),
+        keys=keys_of([own, *baselines]),
     )
 
 
@@ -123,16 +108,10 @@ def accuracy(least: float) -> Decide:
     """Paired difference of tuned accuracies above a threshold, per baseline."""
 
     def decide(evidence: Evidence, own: Landscape) -> Finding:
-        measure, missing = (
-            "difference of tuned accuracies (best cell chosen on the other seeds)",
-            lacking(evidence, PAPER),
-        )
+        measure = "difference of tuned accuracies (best cell chosen on the other seeds)"
+        missing = lacking(evidence, PAPER)
         if own.metric_name != "accuracy":
-            return Finding(
-                measure,
-                "accuracy",
-                missing=f"a workload that is measured by accuracy; this one has {own.metric_name}",
-            )
+            return Finding(measure, "accuracy", missing=NO_ACCURACY.format(own.metric_name))
         comparisons = tuple(
             Comparison(other.transform, difference(tuned_score(own), tuned_score(other)), least, True)
             for other in others(evidence, PAPER)
@@ -152,17 +131,14 @@ def accuracy(least: float) -> Decide:
 def works_with(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of tuned accuracies to the baseline's with every optimizer of the study."""
     measure = "difference of tuned accuracies to the baseline's, with each optimizer"
+    # Evidence that no study gathered, as in a script, knows itself alone.
     pieces = [
         piece
         for piece in evidence.study or [evidence]
         if (piece.workload, piece.condition) == (evidence.workload, evidence.condition)
     ]
     if own.metric_name != "accuracy":
-        return Finding(
-            measure,
-            "accuracy",
-            missing=f"a workload that is measured by accuracy; this one has {own.metric_name}",
-        )
+        return Finding(measure, "accuracy", missing=NO_ACCURACY.format(own.metric_name))
     if len(pieces) < 2:
         return Finding(measure, "accuracy", missing="several optimizers in one study")
     if trouble := missing_seeds(pieces):

@@ -1,36 +1,58 @@
-"""The claim about spikes: what leaves the stabilizer on a spike's step is bounded, whatever the spike's size."""
+"""The claim about spikes: what leaves the stabilizer on a spike's step is bounded, whatever its size."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from study.claims.baselines import keys_of
+from study.claims.finding import Comparison, Finding
 from study.claims.recorded import ROUNDING, UNRECORDED
-from study.claims.verdicts import Comparison, Finding
 from study.measures.arrays import Floats
 from study.measures.dynamics import Series, over
 from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence, along, missing_seeds
 from study.measures.landscape import Landscape
+from trainers.budget import Budget
 
-LEVEL, CALM = 20, 5
-"""Recorded steps before a spike whose mean is the level before it; and as many whose median must be back, so that passing through it is not enough."""
+LEVEL = 20
+"""Recorded steps before a spike; their mean is the level before it."""
+CALM = 5
+"""Recorded steps whose median must be back at the level, so that passing through it is not enough."""
 RECOVERED = 0.1
 """A level has recovered when it is this near to the one before [relative]."""
+MEASURE = (
+    "largest norm of an outgoing tensor on spike steps, over the bound of Lemma 3.6, over all cells of a seed"
+)
+
+
+@dataclass(frozen=True)
+class AfterSpikes:
+    """What leaves the method on the spike steps of S seeds, and how it recovers from each seed's first spike.
+
+    Attributes:
+        over_bound_S: largest outgoing norm over its bound; NaN where no cell lived to see a spike.
+        norm_S: largest outgoing norm itself; NaN likewise.
+        waited: steps until the level was back, of the N cells of all seeds; infinite where it was not.
+    """
+
+    over_bound_S: Floats
+    norm_S: Floats
+    waited: Floats
 
 
 def constants_of(own: Landscape) -> dict[str, Any]:
-    """All constants of the stabilizer, those that are not given from the method's own defaults."""
+    """All constants of the stabilizer: the given ones, and the method's own defaults for the others."""
+    # Importing the method loads torch, which reading a study does not need otherwise.
     from trainers.transforms.gradient_stabilizer import gradient_stabilizer
 
-    return {
-        key: parameter.default for key, parameter in inspect.signature(gradient_stabilizer).parameters.items()
-    } | dict(own.constants)
+    parameters = inspect.signature(gradient_stabilizer).parameters
+    return {key: parameter.default for key, parameter in parameters.items()} | dict(own.constants)
 
 
 def bound(step: int, constants: Mapping[str, Any]) -> float:
@@ -38,7 +60,8 @@ def bound(step: int, constants: Mapping[str, Any]) -> float:
 
         (1 - γ1) / sqrt(1 - γ2) / sqrt(1 - γ1² / γ2),   times sqrt(1 - γ2^t) / (1 - γ1^t) with bias correction
 
-    Reference: GradientStabilizer, arXiv:2502.17055 v4, Lemma 3.6, whose averages are not corrected for their start.
+    Reference: GradientStabilizer, arXiv:2502.17055 v4, Lemma 3.6, whose averages are not corrected for their
+        start.
     """
     low, high = constants["gamma1"], constants["gamma2"]
     correction = math.sqrt(1 - high**step) / (1 - low**step) if constants["bias_correction"] else 1.0
@@ -46,97 +69,128 @@ def bound(step: int, constants: Mapping[str, Any]) -> float:
 
 
 def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
-    """The largest outgoing norm on spike steps over its bound, per size of the spike; beside it the time to recover."""
-    measure = "largest norm of an outgoing tensor on spike steps, over the bound of Lemma 3.6, over all cells of a seed"
-    from trainers.spikes import spiked_steps
-
-    pieces = [
-        piece
-        for piece in along(evidence, "spike_size")
-        if piece.budget
-        and piece.budget.spike_size > 1
-        and all(spiked_steps(piece.budget, seed) for seed in own.seeds)
-    ]
+    """The largest outgoing norm on spike steps over its bound, per size; beside it the time to recover."""
+    pieces = spiked(evidence, own)
     if not pieces:
-        return Finding(
-            measure,
-            "x",
-            missing="injected spikes (budget: spike_steps or spike_probability; conditions: spike_size), larger than 1",
+        lack = (
+            "injected spikes (budget: spike_steps or spike_probability; conditions: spike_size), "
+            "larger than 1"
         )
-    if trouble := missing_seeds(pieces):
-        return Finding(measure, "x", missing=trouble)
+        return Finding(MEASURE, "x", missing=lack)
+    if trouble := missing_seeds([piece for piece, _ in pieces]):
+        return Finding(MEASURE, "x", missing=trouble)
     constants = constants_of(own)
     if constants["gamma1"] ** 2 >= constants["gamma2"]:
-        return Finding(measure, "x", missing="constants for which the bound holds, gamma1² < gamma2")
+        return Finding(MEASURE, "x", missing="constants for which the bound holds, gamma1² < gamma2")
+    # The bound is on the norm of what is stabilized: each tensor, or all of them as one.
+    name = "tensor_norm" if constants["per_tensor"] else "out_norm"
     comparisons, used = [], []
-    for piece in pieces:
-        landscape, budget = piece.landscapes[own.transform], piece.budget
-        seen, name = landscape.series, "tensor_norm" if constants["per_tensor"] else "out_norm"
+    for piece, budget in pieces:
+        landscape = piece.landscapes[own.transform]
+        seen = landscape.series
         if seen is None or not seen.has(name):
-            return Finding(measure, "x", missing=UNRECORDED.format("outgoing norm"))
-        assert budget is not None
+            return Finding(MEASURE, "x", missing=UNRECORDED.format("outgoing norm"))
         used.append(landscape)
-        worst, norms, cells = [], [], 0
-        waits: list[float] = []
-        for s, seed in enumerate(landscape.seeds):
-            hits = [
-                step for step in sorted(spiked_steps(budget, seed)) if step in seen.step_J
-            ]  # no cell may have lived to see a step
-            if not hits:
-                worst.append(math.nan)
-                continue
-            norm_WLH = seen.values[name][s][..., [seen.step_J.index(step) for step in hits]]
-            limit_H = np.array([bound(step, constants) for step in hits])
-            worst.append(float(over(norm_WLH / limit_H, np.nanmax, 0, 1, 2)))
-            norms.append(float(over(norm_WLH, np.nanmax, 0, 1, 2)))
-            waited = recovery(seen, s, hits, name)
-            cells += waited.size
-            waits += waited[np.isfinite(waited)].tolist()
-        if not np.isfinite(worst).all():
-            comparisons.append(
-                Comparison(
-                    f"size {budget.spike_size:g}",
-                    None,
-                    0.0,
-                    False,
-                    "no cell lived to see a spike at some seed",
-                    preposition="at spikes of",
-                )
-            )
+        found = after_spikes(landscape, seen, budget, constants, name)
+        comparisons.append(at_size(found, budget.spike_size, bound(last_spike(budget, own), constants)))
+    return Finding(MEASURE, "x", tuple(comparisons), ratio=True, keys=keys_of(used))
+
+
+def spiked(evidence: Evidence, own: Landscape) -> list[tuple[Evidence, Budget]]:
+    """The settings that differ in the spikes' size alone and have spikes at every seed, and their budgets."""
+    # Importing the drawing of spikes loads torch, see `constants_of`.
+    from trainers.spikes import spiked_steps
+
+    found = []
+    for piece in along(evidence, "spike_size"):
+        budget = piece.budget
+        if budget is None or budget.spike_size <= 1:
             continue
-        back = (
-            f"back within {RECOVERED:.0%} of the level before after {np.median(waits):.0f} steps (median of {len(waits)} of {cells} cells"
-            if waits
-            else f"back in none of {cells} cells"
-        )
-        rest = (
-            f"; {cells - len(waits)} were not back when training or the calm ended)"
-            if waits
-            else " before training or the calm ended"
-        )
-        note = f"largest norm {max(norms):.3g}, bound {bound(max(max(spiked_steps(budget, seed)) for seed in own.seeds), constants):.3g}; {back}{rest}"
-        found = Estimate(tuple(np.log(np.maximum(worst, 1e-12)).tolist()))
-        comparisons.append(
-            Comparison(
-                f"size {budget.spike_size:g}",
-                found,
-                math.log1p(ROUNDING),
-                False,
-                note,
-                preposition="at spikes of",
-                exact=True,
-            )
-        )
-    return Finding(measure, "x", tuple(comparisons), ratio=True, keys=keys_of(used))
+        if all(spiked_steps(budget, seed) for seed in own.seeds):
+            found.append((piece, budget))
+    return found
+
+
+def after_spikes(
+    landscape: Landscape, seen: Series, budget: Budget, constants: Mapping[str, Any], name: str
+) -> AfterSpikes:
+    """Measure every seed of a landscape on its own spike steps.
+
+    Args:
+        name: the recorded norm that the bound is on.
+    """
+    from trainers.spikes import spiked_steps
+
+    over_bound, norms, waited = [], [], []
+    for s, seed in enumerate(landscape.seeds):
+        # A spike's step is missing where no cell of the seed lived to see it.
+        hits = [step for step in sorted(spiked_steps(budget, seed)) if step in seen.step_J]
+        if not hits:
+            over_bound.append(math.nan)
+            norms.append(math.nan)
+            continue
+        norm_WLH = seen.values[name][s][..., [seen.step_J.index(step) for step in hits]]
+        limit_H = np.array([bound(step, constants) for step in hits])
+        over_bound.append(float(over(norm_WLH / limit_H, np.nanmax, 0, 1, 2)))
+        norms.append(float(over(norm_WLH, np.nanmax, 0, 1, 2)))
+        waited.append(recovery(seen, s, hits, name))
+    return AfterSpikes(np.array(over_bound), np.array(norms), np.concatenate([np.empty(0), *waited]))
+
+
+def last_spike(budget: Budget, own: Landscape) -> int:
+    """The latest step that has a spike at any seed."""
+    from trainers.spikes import spiked_steps
+
+    return max(max(spiked_steps(budget, seed)) for seed in own.seeds)
+
+
+def at_size(found: AfterSpikes, size: float, shown_bound: float) -> Comparison:
+    """Whether every seed's largest norm stays within its bound at spikes of this size.
+
+    Args:
+        shown_bound: the bound that the note names, of one step; every step was compared with its own.
+    """
+    if not np.isfinite(found.over_bound_S).all():
+        note = "no cell lived to see a spike at some seed"
+        return Comparison(f"size {size:g}", None, 0.0, False, note, preposition="at spikes of")
+    note = f"largest norm {found.norm_S.max():.3g}, bound {shown_bound:.3g}; {recovered(found.waited)}"
+    # The floor keeps the logarithm finite where nothing at all leaves the method.
+    estimate = Estimate(tuple(np.log(np.maximum(found.over_bound_S, 1e-12)).tolist()))
+    return Comparison(
+        f"size {size:g}",
+        estimate,
+        math.log1p(ROUNDING),
+        False,
+        note,
+        preposition="at spikes of",
+        exact=True,
+    )
+
+
+def recovered(waited: Floats) -> str:
+    """How long cells took to be back at their level, in words."""
+    back = waited[np.isfinite(waited)]
+    if not back.size:
+        return f"back in none of {waited.size} cells before training or the calm ended"
+    return (
+        f"back within {RECOVERED:.0%} of the level before after {np.median(back):.0f} steps "
+        f"(median of {back.size} of {waited.size} cells; "
+        f"{waited.size - back.size} were not back when training or the calm ended)"
+    )
 
 
 def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
-    """Steps from the first spike until the outgoing level is back, per cell that was alive before it; infinite where it is not.
+    """Steps from the first spike until the outgoing level is back, per cell that was alive before it.
 
-    The level before is the mean over the `LEVEL` steps before the spike that the seed recorded. It is back at the first step that is within
-    `RECOVERED` of it, as is the median of that step and the next `CALM` - 1; the next spike, or the end, ends the search.
+    The level before is the mean over the `LEVEL` recorded steps of the seed before the spike. It is back at
+    the first step that is within `RECOVERED` of it, as is the median of that step and the next `CALM` - 1.
+    The next spike, or the end, ends the search.
+
+    Returns:
+        one number per cell; infinite where the level is not back.
     """
-    own_J = seen.recorded_SWLJ[s].any(axis=(0, 1))  # other seeds may have recorded other steps
+    # Spikes may be drawn per seed: the other seeds' steps are no moments of this one.
+    own_J = seen.recorded_SWLJ[s].any(axis=(0, 1))
     step_J = np.array(seen.step_J)[own_J].tolist()
     if not hits or hits[0] not in step_J:
         return np.empty(0)
@@ -148,7 +202,8 @@ def recovery(seen: Series, s: int, hits: list[int], name: str) -> Floats:
     if before.shape[1] == 0:
         return np.full(len(values), np.inf)
     level, waited = before.mean(axis=1), np.full(len(values), np.inf)
-    for j in range(end - CALM, at, -1):  # backwards, so that the earliest one stays
+    # Backwards, so that the earliest step at which the level is back overwrites the later ones.
+    for j in range(end - CALM, at, -1):
         window = values[:, j : j + CALM]
         whole = np.isfinite(window).all(axis=1) & (level > 0)
         window = np.where(whole[:, None], window, 0.0)

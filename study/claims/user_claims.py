@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from study.claims.verdicts import Comparison, Finding, Question, judge
+from study.claims.finding import Comparison, Finding
+from study.claims.verdicts import Question, judge
 from study.spec.rule import Decide, Rule, rule_of
 from study.spec.user_code import told
 from trainers.naming import short
 
 
 def rules_of(references: Sequence[str]) -> dict[str, Rule]:
-    """The user's rules by name; an error in one of them is a finding that nothing was found, with the error's words."""
+    """The user's rules by name; a rule that raises or returns nonsense becomes a finding that says so."""
     found = {reference: rule_of(reference) for reference in references}
     return {
         reference: replace(rule, decide=_guarded(reference, rule.decide)) for reference, rule in found.items()
@@ -27,43 +28,43 @@ def _guarded(reference: str, decide: Decide) -> Decide:
         try:
             found = decide(evidence, own)
             trouble = _trouble(found)
-            if (
-                not trouble
-            ):  # a number or key that the exports cannot hold shows here, and not when the ledger is written
-                asked = Question(reference, "", "", "", evidence.n_seeds, evidence.seeds_asked, found)
-                json.dumps(
-                    [
-                        asdict(claim)
-                        for claim in judge(
-                            [asked], evidence.tolerances.confidence, evidence.tolerances.least_seeds
-                        )
-                    ],
-                    allow_nan=False,
-                )
-        except (
-            Exception
-        ) as error:  # the cells are trained and the other claims stand, whatever the user's code raises
+            if not trouble:
+                _rehearse(reference, evidence, found)
+        # Whatever the user's code raises: the cells are trained, and the other claims stand.
+        except Exception as error:
             trouble = f"raised {told(error)}"
-        return (
-            Finding("not measured", "", missing=f"{reference} {trouble}; mend it and run study analyse")
-            if trouble
-            else found
-        )
+        if trouble:
+            missing = f"{reference} {trouble}; mend it and run study analyse"
+            return Finding("not measured", "", missing=missing)
+        # For the type checker: `_trouble` names everything that is no finding.
+        assert isinstance(found, Finding)
+        return found
 
     return guarded
+
+
+def _rehearse(reference: str, evidence: Any, found: Finding) -> None:
+    """Judge the finding alone and turn the claim into JSON.
+
+    A number or key that the exports cannot hold shows here, in the user's own row, not when all are written.
+    """
+    alone = Question(reference, "", "", "", evidence.n_seeds, evidence.seeds_asked, found)
+    tolerances = evidence.tolerances
+    claims = judge([alone], tolerances.confidence, tolerances.least_seeds)
+    json.dumps([asdict(claim) for claim in claims], allow_nan=False)
 
 
 def _trouble(found: Any) -> str:
     """What is wrong with what a rule returned, in words; empty when nothing is."""
     if not isinstance(found, Finding):
-        return f"returned {short(found)}, wanted a study.claims.verdicts.Finding"
+        return f"returned {short(found)}, wanted a study.claims.Finding"
     if not found.comparisons and not found.missing:
         return (
             "compares with nothing, and does not say what is missing (is what it compares with in the study?)"
         )
     for comparison in found.comparisons:
         if not isinstance(comparison, Comparison):
-            return f"compares with {short(comparison)}, wanted a study.claims.verdicts.Comparison"
+            return f"compares with {short(comparison)}, wanted a study.claims.Comparison"
         numbers = [comparison.threshold, *(comparison.estimate.values_S if comparison.estimate else ())]
         if not all(math.isfinite(number) for number in numbers):
             return f"gives a number that is not finite, against {comparison.against}"

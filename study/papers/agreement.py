@@ -1,11 +1,11 @@
-"""Published numbers beside a study's own, and whether they agree. Numbers only; `tables.py` prints them."""
+"""Published numbers beside a study's own, and whether they agree. Numbers only; the report prints them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from study.measures.estimate import Estimate
 from study.papers.recipes import differences, images_of
@@ -14,22 +14,30 @@ from study.papers.tables import TABLES, Published, PublishedTable
 if TYPE_CHECKING:
     from study.analysis import Analysis
     from study.measures.landscape import Landscape
+    from study.spec.tolerances import Tolerances
     from tracking import CellRecord
 
-AGREES, DISAGREES, UNDECIDED, NOT_COMPARABLE, DIVERGED, NOT_RUN = (
-    "agrees",
-    "disagrees",
-    "undecided",
-    "not comparable",
-    "diverged",
-    "not run",
-)
+AGREES = "agrees"
+DISAGREES = "disagrees"
+UNDECIDED = "undecided"
+NOT_COMPARABLE = "not comparable"
+DIVERGED = "diverged"
+NOT_RUN = "not run"
 RULE = (
-    "agrees: the published number lies inside this study's interval for the mean over seeds; the wider the interval, the less that says. "
-    "disagrees: it lies outside of the interval for one more run, because papers may print a single one. undecided: between the two, or last and best epoch are judged "
-    "differently, or too few seeds. not comparable: the study differs from the recipe in more than its seeds"
+    "agrees: the published number lies inside this study's interval for the mean over seeds; "
+    "the wider the interval, the less that says. "
+    "disagrees: it lies outside of the interval for one more run, because papers may print a single one. "
+    "undecided: between the two, or last and best epoch are judged differently, or too few seeds. "
+    "not comparable: the study differs from the recipe in more than its seeds"
 )
-"""How a row is judged."""
+"""What each agreement means."""
+
+
+class Agreement(NamedTuple):
+    """One of the six words above, and why."""
+
+    word: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,9 @@ class Row:
     """One published number and what this study has at the published lr and weight decay.
 
     Attributes:
-        setting: workload, model, optimizer and condition in this study; empty where it has none that matches.
-        n_seeds: seeds that finished. last, best: over them, at the last step and at the best recorded point; None where there are none.
+        setting: workload, model, optimizer and condition in this study; empty where none matches.
+        n_seeds: seeds that finished.
+        last, best: over these seeds, at the last step and at the best recorded point; None without any.
         reason: why it agrees, or does not, or was not run.
         differences: from the recipe.
     """
@@ -60,7 +69,10 @@ def tables_of(analysis: Analysis) -> list[PublishedTable]:
 
 
 def rows(analysis: Analysis, table: PublishedTable) -> list[Row]:
-    """A row for each number of the table and each of the study's settings that it is about; one `not run` where there is none."""
+    """A row for each number of the table and each setting of the study that it is about.
+
+    A number that is about none of them has one row, which says so.
+    """
     return [row for published in table.rows for row in _rows(analysis, table, published)]
 
 
@@ -73,6 +85,7 @@ def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> It
         and images_of(one.origin.workload) == recipe.images
         and one.origin.model.name == published.model
     ]
+    # A published number is about a method with its default constants, so other variants have no row.
     mine = [one for one in held if one.method == published.transform and not one.constants]
     if not held:
         why = f"{published.model} is not in the spec"
@@ -85,55 +98,49 @@ def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> It
     if not mine:
         yield Row(published, "", 0, None, None, NOT_RUN, why)
     for landscape in mine:
-        yield _row(landscape, table, published, spec.region.confidence, spec.region.least_seeds)
+        yield _row(landscape, table, published, spec.region)
 
 
-def _row(
-    landscape: Landscape, table: PublishedTable, published: Published, confidence: float, least_seeds: int
-) -> Row:
+def _row(landscape: Landscape, table: PublishedTable, published: Published, tolerances: Tolerances) -> Row:
     assert landscape.origin is not None
     assert landscape.record_SWL is not None
     setting = " · ".join(part for part in landscape.setting if part)
-    cells: list[CellRecord | None] = list(
-        landscape.record_SWL[
-            :, landscape.weight_decay.index(table.recipe.weight_decay), landscape.lr.index(table.recipe.lr)
-        ]
-    )
+    row = landscape.weight_decay.index(table.recipe.weight_decay)
+    column = landscape.lr.index(table.recipe.lr)
+    cells: list[CellRecord | None] = list(landscape.record_SWL[:, row, column])
     done = [cell for cell in cells if cell is not None and not cell.failed]
     finished = [cell for cell in done if cell.finished]
-    last, best = (
-        _estimate([getattr(cell, name) for cell in finished]) for name in ("metric_final", "metric_best")
-    )
+    last = _estimate([cell.metric_final for cell in finished])
+    best = _estimate([cell.metric_best for cell in finished])
     found = differences(table.recipe, landscape.origin)
     if done and landscape.metric_name != table.metric:
         found = (*found, f"measured by {landscape.metric_name} instead of {table.metric}")
+    # How a study of another recipe ended says nothing about the paper, so the differences come first.
     if not done:
-        agreement, why = NOT_RUN, "not trained yet"
+        agreement = Agreement(NOT_RUN, "not trained yet")
     elif found:
-        agreement, why = NOT_COMPARABLE, "; ".join(found)
+        agreement = Agreement(NOT_COMPARABLE, "; ".join(found))
     elif len(finished) < len(done):
-        agreement, why = DIVERGED, f"{len(done) - len(finished)} of {len(done)} seeds diverged"
-    elif last is None or best is None or last.n < least_seeds:
-        agreement, why = (
-            UNDECIDED,
-            f"{len(finished)} of {len(cells)} seeds are trained; at least {least_seeds} are wanted",
-        )
+        agreement = Agreement(DIVERGED, f"{len(done) - len(finished)} of {len(done)} seeds diverged")
+    elif last is None or best is None or last.n < tolerances.least_seeds:
+        trained = f"{len(finished)} of {len(cells)} seeds are trained"
+        agreement = Agreement(UNDECIDED, f"{trained}; at least {tolerances.least_seeds} are wanted")
     else:
-        agreement, why = _both(
-            *(agreement_of(one, published.value, table.decimals, confidence) for one in (last, best))
-        )
-    return Row(published, setting, len(finished), last, best, agreement, why, found)
+        value, confidence = published.value, tolerances.confidence
+        words = [agreement_of(one, value, table.decimals, confidence) for one in (last, best)]
+        agreement = _both(*words)
+    return Row(published, setting, len(finished), last, best, agreement.word, agreement.reason, found)
 
 
-def _both(last: str, best: str) -> tuple[str, str]:
-    return (
-        (last, "judged alike by the last step and by the best recorded point")
-        if last == best
-        else (UNDECIDED, f"by the last step: {last}; by the best recorded point: {best}")
-    )
+def _both(last: str, best: str) -> Agreement:
+    """What is said of both, where a paper does not say whether it prints the last epoch or the best."""
+    if last == best:
+        return Agreement(last, "judged alike by the last step and by the best recorded point")
+    return Agreement(UNDECIDED, f"by the last step: {last}; by the best recorded point: {best}")
 
 
-def _estimate(values: list[float | None]) -> Estimate | None:
+def _estimate(values: Sequence[float | None]) -> Estimate | None:
+    """An estimate over the seeds, if each of them has a value."""
     known = tuple(value for value in values if value is not None)
     return Estimate(known) if known and len(known) == len(values) else None
 
@@ -144,14 +151,20 @@ def agreement_of(estimate: Estimate, value: float, decimals: int, confidence: fl
         agrees     |value - mean| <= t · s / sqrt(S) + r
         disagrees  |value - mean| >  t · s · sqrt(1 + 1/S) + r
 
-    with Student's t, the deviation s over S seeds and r half a unit of the last printed digit. The second is the interval for one
-    further run. Seeds that agree to the last digit show that the metric is coarse: then nothing disagrees.
+    with Student's t, the deviation s over S seeds and r half a unit of the last printed digit. The second is
+    the interval for one further run. Seeds that agree to the last digit show that the metric is coarse: then
+    nothing disagrees.
+
+    Args:
+        decimals: to which the published number was rounded.
     """
-    distance, half, rounding = (
-        abs(value - estimate.mean),
-        estimate.half_width(confidence),
-        0.5 * 10.0**-decimals * (1 + 1e-9),
-    )
+    distance = abs(value - estimate.mean)
+    half = estimate.half_width(confidence)
+    # A little more than half a unit: in floating point 0.61345 - 0.6134 is 5.0000000000105516e-05.
+    rounding = 0.5 * 10.0**-decimals * (1 + 1e-9)
     if distance <= half + rounding:
+        # One seed has an infinite interval, inside of which everything lies.
         return AGREES if math.isfinite(half) else UNDECIDED
-    return DISAGREES if half > 0 and distance > half * math.sqrt(estimate.n + 1) + rounding else UNDECIDED
+    if half > 0 and distance > half * math.sqrt(estimate.n + 1) + rounding:
+        return DISAGREES
+    return UNDECIDED

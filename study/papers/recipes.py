@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from study.papers.tables import EXAMPLES, Recipe
+from study.papers.tables import EXAMPLES, USES, Recipe
 from study.plan.cells import Setting
 from study.spec.choice import Choice
 from trainers.budget import Budget
 
 SAME = 0.01
-"""Epochs that differ by less than this share are the same: whether a last, smaller batch counts is seldom said."""
+"""Epochs that differ by less than this share are the same.
+
+Papers seldom say whether a last, smaller batch counts.
+"""
 PLACES = {"arrays": "file", "image_folder": "folder"}
 """Workloads that read whatever images lie in a place, and the constant that names it."""
 ORDINARY = {
@@ -26,35 +29,41 @@ ORDINARY = {
 def images_of(workload: Choice) -> str:
     """The data's name: the workload's, or that of the file or folder which it reads, without its ending."""
     place = PLACES.get(workload.name)
-    return workload.name if place is None else PurePath(str(workload.keywords().get(place, ""))).stem
+    if place is None:
+        return workload.name
+    return PurePath(str(workload.keywords().get(place, ""))).stem
 
 
 def epochs_of(setting: Setting, steps: float) -> float | None:
-    """How often so many steps go through the training images, or None where nothing here says how many there are."""
-    examples = (
-        setting.workload.keywords().get("train_examples")
-        or EXAMPLES.get(setting.workload.name, (None, None))[0]
-    )
+    """How often so many steps go through the training images; None where their number is not known."""
+    examples = setting.workload.keywords().get("train_examples")
+    if not examples:
+        examples, _ = EXAMPLES.get(setting.workload.name, (None, None))
     return steps * setting.condition.budget.batch_size / examples if examples else None
 
 
 def differences(recipe: Recipe, setting: Setting) -> tuple[str, ...]:
-    """What a setting does in another way than the paper says, without lr, weight decay and transform; nothing where all that is known is the same."""
+    """What a setting does in another way than the paper says; empty where all that is known is the same.
+
+    lr, weight decay and transform are no differences: rows are looked up by them.
+    """
     return (*_of_data(recipe, setting.workload), *_of_parts(recipe, setting), *_of_budget(recipe, setting))
 
 
 def _of_data(recipe: Recipe, workload: Choice) -> Iterator[str]:
     constants = workload.keywords()
     if workload.name != recipe.images:
-        yield f"images from {constants.get(PLACES.get(workload.name, ''), workload.label)} (workload {workload.name}) instead of the workload {recipe.images}"
+        source = constants.get(PLACES.get(workload.name, ""), workload.label)
+        yield f"images from {source} (workload {workload.name}) instead of the workload {recipe.images}"
     for key, name, there in zip(
         ("train_examples", "test_examples"), ("training", "test"), EXAMPLES[recipe.images], strict=True
     ):
         if constants.get(key) not in (None, there):
             yield f"{constants[key]:,} {name} images instead of {there:,}"
+    # The paper says that it uses these and not with which value, so any value but 0 is taken.
     for key in recipe.uses:
         if not constants.get(key):
-            yield f"no {key.removesuffix('_probability').replace('_', ' ')}"
+            yield f"no {USES[key]}"
 
 
 def _of_parts(recipe: Recipe, setting: Setting) -> Iterator[str]:
@@ -68,7 +77,8 @@ def _of_budget(recipe: Recipe, setting: Setting) -> Iterator[str]:
     budget = setting.condition.budget
     epochs = epochs_of(setting, budget.steps)
     if epochs is None:
-        yield f"{budget.steps:,} steps of {budget.batch_size}, whose epochs are not known here, instead of {recipe.epochs:g} epochs"
+        trained = f"{budget.steps:,} steps of {budget.batch_size}"
+        yield f"{trained}, whose epochs are not known here, instead of {recipe.epochs:g} epochs"
     elif not alike(epochs, recipe.epochs):
         yield f"{epochs:.3g} epochs instead of {recipe.epochs:g}"
     if budget.batch_size != recipe.batch_size:
@@ -77,6 +87,7 @@ def _of_budget(recipe: Recipe, setting: Setting) -> Iterator[str]:
         if getattr(budget, key) != ordinary:
             yield f"{key} {getattr(budget, key)} instead of {ordinary}"
     if budget.schedule != recipe.schedule:
+        # The constants below belong to the recipe's own schedule.
         yield f"schedule {budget.schedule} instead of {recipe.schedule}"
         return
     every = None if budget.decay_every is None else epochs_of(setting, budget.decay_every)

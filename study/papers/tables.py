@@ -1,4 +1,7 @@
-"""What papers printed: tables of results with the recipe behind them, as data. Add a published table by adding a row of `TABLES`."""
+"""What papers printed: tables of results with the recipe behind them, as data.
+
+Add a published table by adding a row of `TABLES`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from dataclasses import dataclass
 
 EXAMPLES = {"cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
 """Images for training and for evaluation, by the workload that reads them; papers count in epochs."""
+USES = {"label_smoothing": "label smoothing", "cutmix_probability": "cutmix"}
+"""Constants of workloads that recipes name, and what sentences call them."""
 
 
 @dataclass(frozen=True)
@@ -13,10 +18,12 @@ class Recipe:
     """How a paper trained, as far as it says so.
 
     Attributes:
-        images: the data, by a name of `EXAMPLES`; an `arrays` file or an `image_folder` of that name holds them, too.
-        epochs, batch_size, decay_epochs, decay_factor: lr is multiplied by the factor every so many epochs.
-        uses: constants of the workload that are not 0, of which the paper does not give the value.
-        lr, weight_decay: the one setting that was trained.
+        images: the data, by a name of `EXAMPLES`. An `arrays` file or an `image_folder` of that name holds
+            them, too.
+        lr, weight_decay: the one point that was trained.
+        decay_epochs, decay_factor: lr is multiplied by the factor every so many epochs.
+        uses: constants of the workload, by a name of `USES`, that are not 0. The paper does not give their
+            values.
     """
 
     images: str
@@ -36,7 +43,8 @@ class Published:
     """One printed number.
 
     Attributes:
-        method: as the paper calls it. transform: the one of this project, with its default constants.
+        method: as the paper calls it.
+        transform: the one of this project, with its default constants.
     """
 
     model: str
@@ -51,7 +59,8 @@ class PublishedTable:
 
     Attributes:
         source: authors, title, number. title: which table.
-        metric: as this project calls it; its unit. decimals: to which the numbers were rounded.
+        metric: as this project calls it. unit: of the metric.
+        decimals: to which the numbers were rounded.
         seeds: behind each number; None where the paper does not say.
         unknown: what the paper leaves open, and what this project takes instead.
     """
@@ -72,11 +81,10 @@ def by_method(
     models: tuple[str, ...], printed: dict[tuple[str, str], tuple[float, ...]]
 ) -> tuple[Published, ...]:
     """Rows from a table whose lines are methods, (paper's name, transform), and whose columns are models."""
-    return tuple(
-        Published(model, *names, values[k])
-        for k, model in enumerate(models)
-        for names, values in printed.items()
-    )
+    rows = []
+    for k, model in enumerate(models):
+        rows += [Published(model, *names, values[k]) for names, values in printed.items()]
+    return tuple(rows)
 
 
 TABLES: tuple[PublishedTable, ...] = (
@@ -103,12 +111,14 @@ TABLES: tuple[PublishedTable, ...] = (
         unknown=(
             "how many seeds are behind a number",
             "whether it is the last epoch's or the best one's: both are judged",
-            "label smoothing's value, CutMix's alpha and probability, crops and mirror images: the study's spec says what it takes",
+            "label smoothing's value, CutMix's alpha and probability, crops and mirror images: "
+            "the study's spec says what it takes",
             "the networks' widths and shortcuts",
             "how gradient normalization, made for several tasks, is used on one: unit_norm stands for it",
         ),
         rows=by_method(
             ("resnet20", "resnet56", "vgg16_bn"),
+            # The paper's lines are methods and its columns models, copied as they are printed there.
             {
                 ("AdamW", "none"): (0.5932, 0.7001, 0.7454),
                 ("Gradient normalization", "unit_norm"): (0.5958, 0.7050, 0.7418),

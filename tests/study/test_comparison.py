@@ -9,6 +9,7 @@ import pytest
 
 from study.comparison import compare
 from study.home import Home
+from study.measures.estimate import Estimate
 from study.measures.landscape import DIVERGED
 from study.report.difference_map import classes, difference_of
 from study.spec.read import read_spec
@@ -30,7 +31,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_differences_are_paired_by_seed(
     stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each difference is the mean over seeds of the two measures' differences; a transform planted wider is wider."""
+    """Each difference is the mean over seeds of paired differences, and what is planted wider is wider."""
     spec, home = stored
     code, found = answer(capsys, "compare", str(spec), "unit_norm", "none", "--home", str(home))
     assert code == 0
@@ -52,7 +53,7 @@ def test_differences_are_paired_by_seed(
 
 
 def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> None:
-    """The same transform in two studies with the same cells has differences of exactly 0, and no cell of a colour."""
+    """One transform in two studies with the same cells has differences of exactly 0 and a map of zeros."""
     spec, home = stored
     other = tmp_path / "twin.yaml"
     other.write_text(
@@ -63,7 +64,7 @@ def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> N
     assert found.a == "tiny: none"
     for one in found.measures:
         if (
-            not isinstance(one.difference, str)
+            isinstance(one.difference, Estimate)
             and "common" not in one.measure
             and "best after" not in one.measure
         ):
@@ -113,7 +114,7 @@ def test_seeds_that_only_one_has_are_left_out(
 def test_wrong_names_are_wrong_input(
     words: tuple[str, ...], said: str, stored: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unknown transform or study, or one transform compared with itself, is exit code 2 with what to do."""
+    """An unknown transform or study, or a transform against itself, is exit code 2 with what to do."""
     spec, home = stored
     assert study("compare", str(spec), *words, "--home", str(home)) == 2
     assert said in capsys.readouterr().err
@@ -147,7 +148,7 @@ def test_other_grids_are_compared_in_words(
 
 
 def test_a_method_stands_for_its_only_variant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The name of a method is enough where the study has one variant of it; with several the answer names them."""
+    """A method's name is enough where the study has one variant of it; else the answer names the variants."""
     home = tmp_path / "home"
     for name, variants, code in (
         ("one", "{name: clip_norm, max_norm: 0.5}", 0),

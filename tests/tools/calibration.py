@@ -15,7 +15,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from study.claims.verdicts import INCONCLUSIVE, SUPPORTED, Comparison, Finding, Question, judge
+from study.claims.finding import Comparison, Finding
+from study.claims.verdicts import INCONCLUSIVE, SUPPORTED, Question, judge
 from study.measures.divergence import divergence_share
 from study.measures.estimate import Estimate, difference, ratio
 from study.measures.landscape import Landscape

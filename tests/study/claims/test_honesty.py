@@ -1,4 +1,7 @@
-"""What must never be printed: verdicts without the comparisons that a sentence names, sizes without their bounds, numbers that are not there."""
+"""What must never be printed.
+
+Verdicts without the comparisons that a sentence names, sizes without bounds, numbers that are not there.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from study.claims.verdicts import Claim
 from study.errors import UserError
 from study.home import Home
 from study.measures.evidence import gather
+from study.measures.landscape import Landscape
 from study.measures.regions import Border, best_cell
 from study.plan.cells import make_plan
 from study.report.claims_page import shown_estimate
@@ -29,12 +33,12 @@ from tests.planting import evidence, planted
 from tracking import Ledger
 
 
-def verdicts(*landscapes: object) -> dict[str, Claim]:
-    return {claim.id: claim for claim in judge_claims([evidence(*landscapes)])}  # type: ignore[arg-type]
+def verdicts(*landscapes: Landscape) -> dict[str, Claim]:
+    return {claim.id: claim for claim in judge_claims([evidence(*landscapes)])}
 
 
-def stabilizer(high: float, **more: object) -> object:
-    return planted(-3.1, high, seeds=5, method="gradient_stabilizer", **more)  # type: ignore[arg-type]
+def stabilizer(high: float) -> Landscape:
+    return planted(-3.1, high, seeds=5, method="gradient_stabilizer")
 
 
 BASE, CLIP = planted(-3.1, -0.9, seeds=5), planted(-3.1, -0.9, seeds=5, method="clip_norm")
@@ -58,14 +62,14 @@ def test_a_transform_that_learns_nothing_has_no_region_of_its_own() -> None:
         nothing,
         metric_SWL=0.1 + rng.uniform(0, 0.004, nothing.metric_SWL.shape),
         outcome_SWL=np.ones_like(nothing.outcome_SWL),
-    )  # type: ignore[type-var, attr-defined]
-    found = evidence(BASE, CLIP, nothing)  # type: ignore[arg-type]
+    )
+    found = evidence(BASE, CLIP, nothing)
     assert found.regions["gradient_stabilizer", "trained", "own"].area.mean == 0
-    assert judge_claims([found])[7].verdict != "supported"
+    assert verdicts(BASE, CLIP, nothing)["stabilizer-widens-lr"].verdict != "supported"
 
 
 def test_a_border_that_one_seed_touches_makes_a_bound() -> None:
-    """Sizes are measured per seed, so that a region running out of the grid at one seed alone is a lower bound too."""
+    """Sizes are measured per seed: running out of the grid at one seed alone makes a lower bound too."""
     base = planted(-3.1, -0.9)
     touching = base.outcome_SWL.copy()
     metric = base.metric_SWL.copy()
@@ -88,13 +92,13 @@ def test_bounds_are_printed() -> None:
 
 
 def test_each_variant_is_asked() -> None:
-    """Two variants of a method are two questions, and their labels are told apart to the last digit."""
-    good, bad = stabilizer(0.6), replace(stabilizer(-2.4), transform="gradient_stabilizer(gamma2=0.9)")  # type: ignore[type-var]
+    """Two variants of a method are two questions, and their labels differ to the last digit."""
+    good, bad = stabilizer(0.6), replace(stabilizer(-2.4), transform="gradient_stabilizer(gamma2=0.9)")
     found = [
         claim.verdict
         for claim in judge_claims([evidence(BASE, CLIP, good, bad)])
         if claim.id == "stabilizer-widens-lr"
-    ]  # type: ignore[arg-type]
+    ]
     assert found == ["supported", "refuted"]
     assert label("clip_norm", (("max_norm", 0.5),)) != label("clip_norm", (("max_norm", 0.50000001),))
 
@@ -161,7 +165,7 @@ def test_a_ledger_that_is_none(tiny: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_status_of_a_launched_study_needs_no_torch(tmp_path: Path) -> None:
-    """Constants that a study was launched with are not checked by their factories again, which would load torch and take a second."""
+    """Constants that a study was launched with are not checked again, which would load torch for a second."""
     spec, home = tmp_path / "s.yaml", Home(tmp_path / "home")
     spec.write_text(
         TINY.replace("unit_norm", "{name: clip_norm, max_norm: [0.5, 2]}").replace(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Comparison, Finding, Question, holm, judge
+from study.claims.finding import Comparison, Finding
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, holm, judge
 from study.measures.estimate import Estimate, GridError, difference, ratio
 
 

@@ -1,4 +1,7 @@
-"""Published tables beside studies whose cells are made up: what agrees, what does not, what cannot be compared, and what was not run."""
+"""Published tables beside studies whose cells are made up.
+
+What agrees, what does not, what cannot be compared, and what was not run.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from study.papers.agreement import (
     agreement_of,
 )
 from study.papers.recipes import alike, differences, epochs_of, images_of
-from study.papers.tables import EXAMPLES, TABLES
+from study.papers.tables import EXAMPLES, TABLES, USES
 from study.plan.cells import settings
 from study.spec.read import parse_spec, read_spec
 from tests.command import answer, study
@@ -48,7 +51,7 @@ def model_of(cell: Cell) -> str:
 
 
 def as_printed(cell: Cell) -> float:
-    """The paper's number, a little different for every seed; far from it anywhere but at the published point."""
+    """The paper's number, a little different for every seed; far from it off the published point."""
     here = (
         PRINTED[model_of(cell), cell.transform]
         if not cell.constants and (cell.lr, cell.weight_decay) == (1e-3, 5e-5)
@@ -81,7 +84,7 @@ def table(
 def test_what_the_paper_printed_agrees_and_what_was_not_run_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every network and method of the table has a row: here the printed mean agrees, far from it disagrees, and the rest are not run, with the reason."""
+    """Every network and method of the table has a row: it agrees, disagrees, or is not run for a reason."""
     found = table(PAPER, lambda cell: as_printed(cell) - 0.1 * (cell.transform == "zscore"), tmp_path, capsys)
     for model in ("resnet20", "resnet56"):
         for transform in ("none", "autoscale"):
@@ -140,7 +143,8 @@ def test_what_the_paper_printed_agrees_and_what_was_not_run_says_so(
         ),
         (
             "budget",
-            "{steps: 39000, batch_size: 256, schedule: step, decay_every: 5850, decay_factor: 0.75, loss_scale: 2}",
+            "{steps: 39000, batch_size: 256, schedule: step, decay_every: 5850, decay_factor: 0.75, "
+            "loss_scale: 2}",
             "loss_scale 2.0 instead of 1.0",
         ),
         (
@@ -168,7 +172,7 @@ def test_another_recipe_is_not_comparable(key: str, value: str, words: str) -> N
 
 
 def test_a_smaller_study_does_not_pretend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The small spec's numbers stand beside the paper's without a verdict, even where they are equal, and every difference is named."""
+    """The small spec's numbers are not comparable, even where they equal the paper's, and it is said why."""
     said = "; ".join(differences(TABLES[0].recipe, settings(read_spec("autoscale-small"))[0]))
     for words in (
         "cifar100.npz",
@@ -187,7 +191,7 @@ def test_a_smaller_study_does_not_pretend(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_shipped_specs_hold_the_published_points() -> None:
-    """The full spec follows the recipe and has every network and method of the table; both specs have the published lr and weight decay as a cell."""
+    """Both specs have the published point as a cell, the full one every network and method of the table."""
     (table_1,) = TABLES
     full, small = read_spec("autoscale-cifar100"), read_spec("autoscale-small")
     for setting in settings(full):
@@ -204,16 +208,17 @@ def test_shipped_specs_hold_the_published_points() -> None:
 
 
 def test_published_rows_name_what_exists() -> None:
-    """Each row's model and transform are of the trainers' tables, and stands once."""
+    """Each row's model and transform are in the trainers' tables, and appear once."""
     for one in TABLES:
         assert {row.model for row in one.rows} <= set(MODELS)
         assert {row.transform for row in one.rows} <= set(TRANSFORMS)
         assert one.recipe.images in EXAMPLES
         assert len({(row.model, row.method) for row in one.rows}) == len(one.rows)
+        assert set(one.recipe.uses) <= set(USES)
 
 
 def test_partial_diverged_and_off_grid_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Too few seeds are undecided, a diverged seed is said, untrained cells and a grid without the point are not run."""
+    """Too few seeds are undecided, a diverged seed is reported, untrained or missing cells are not run."""
     (tmp_path / "a").mkdir()
     few = table(
         PAPER,
@@ -261,7 +266,10 @@ def test_a_study_of_other_data_has_no_table(
 
 
 def test_agreement_is_as_defined() -> None:
-    """Inside of the mean's interval agrees, outside of a single run's disagrees, between them nothing is said; nor where seeds do not differ or there is one."""
+    """Inside of the mean's interval agrees, outside of a single run's disagrees, between them is undecided.
+
+    So is everything else where seeds do not differ, or where there is one.
+    """
     seen = Estimate((0.50, 0.51, 0.52))
     half = seen.half_width(0.95)
     for distance, wanted in (

@@ -364,7 +364,7 @@ def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.Captur
         f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})"
         for name, body in decides.items()
     )
-    imports = "from study.claims import Rule\nfrom study.measures.estimate import Estimate\nfrom study.claims.verdicts import Comparison, Finding\n"
+    imports = "from study.claims import Rule\nfrom study.measures.estimate import Estimate\nfrom study.claims import Comparison, Finding\n"
     (folder / "rules.py").write_text(imports + rules + "\n")
     (folder / "s.yaml").write_text(TINY + f"claims: [{', '.join(f'rules:{name}' for name in decides)}]")
     assert study("launch", "s.yaml", "--home", "home", "--here") == 0

@@ -1,0 +1,131 @@
+"""What a study measured about a sentence: comparisons with thresholds, gathered in a finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from study.measures.estimate import Estimate, exponential
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number that a claim says lies above (or below) a threshold.
+
+    Attributes:
+        against: what is compared with. `preposition` stands before it in sentences.
+        estimate: None where it cannot be computed; `note` says why.
+        threshold: in the estimate's own unit. above: the claim says "above".
+        exact: the sentence is about every single step, and each seed's value is its worst step. The
+            comparison holds when all seeds' values lie on the claim's side or on the threshold. A single one
+            that does not refutes it. Nothing is inferred about a population: no interval and no correction
+            decides.
+        unit, ratio: where they differ from the finding's own.
+        alternatives: the claim says that one or the other holds. This comparison then shows the likeliest
+            of them, see `either`.
+    """
+
+    against: str
+    estimate: Estimate | None
+    threshold: float
+    above: bool
+    note: str = ""
+    preposition: str = "against"
+    exact: bool = False
+    unit: str = ""
+    ratio: bool | None = None
+    alternatives: tuple[Comparison, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """`against none`."""
+        return f"{self.preposition} {self.against}"
+
+    @property
+    def lead(self) -> float:
+        """How far the estimate is on the claim's side of the threshold; of an exact one, the worst seed's."""
+        if self.estimate is None:
+            return -math.inf
+        sign = 1 if self.above else -1
+        if self.exact:
+            return min((value - self.threshold) * sign for value in self.estimate.values_S)
+        return (self.estimate.mean - self.threshold) * sign
+
+    @property
+    def p_support(self) -> float:
+        """p of the estimate lying on the claim's side; 1 where a censored region could hide the opposite."""
+        if self.alternatives:
+            # The best of several chances is shown, so its p counts once for each of them (Bonferroni).
+            return min(1.0, len(self.alternatives) * min(one.p_support for one in self.alternatives))
+        if self.exact:
+            return 0.0 if self.lead >= 0 else 1.0
+        if self.estimate is None or self.lead <= 0:
+            return 1.0
+        # A size that is only a bound may still move, and here it would move towards the other side.
+        open_ended = self.estimate.upper_bound if self.above else self.estimate.lower_bound
+        return 1.0 if open_ended else self.estimate.p(self.threshold)
+
+    @property
+    def p_refute(self) -> float:
+        """p of the estimate lying on the other side; 1 where a censored region could hide the opposite."""
+        if self.alternatives:
+            # Only all of them together contradict "one or the other", so the weakest decides.
+            return max(one.p_refute for one in self.alternatives)
+        if self.exact:
+            return 0.0 if -math.inf < self.lead < 0 else 1.0
+        if self.estimate is None or self.lead >= 0:
+            return 1.0
+        open_ended = self.estimate.lower_bound if self.above else self.estimate.upper_bound
+        return 1.0 if open_ended else self.estimate.p(self.threshold)
+
+    @property
+    def standing(self) -> float:
+        """From -1, clearly refuted, to 1, clearly supported, in whatever unit."""
+        return self.p_refute - self.p_support
+
+
+def either(*alternatives: Comparison) -> Comparison:
+    """Join comparisons of which one is enough; the one that is most on the claim's side is shown."""
+    shown = max(alternatives, key=lambda one: (one.standing, one.lead))
+    notes = [shown.note] if shown.note else []
+    for one in alternatives:
+        if one is not shown:
+            value = f"{one.estimate.mean:.3g}" if one.estimate else one.note
+            notes.append(f"or {one.place}: {value}")
+    return replace(shown, alternatives=alternatives, note="; ".join(notes))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study found out about a claim.
+
+    Attributes:
+        comparisons: all of them must be on the claim's side; empty when the study cannot decide the claim.
+        ratio: estimates are logarithms of ratios, shown as ratios.
+        missing: what the study lacks.
+        partial: the comparisons alone can refute the claim, but not support it.
+        keys: the cells behind it.
+    """
+
+    measure: str
+    unit: str
+    comparisons: tuple[Comparison, ...] = ()
+    ratio: bool = False
+    missing: str = ""
+    partial: bool = False
+    keys: tuple[str, ...] = ()
+
+    def turn(self, comparison: Comparison) -> Callable[[float], float]:
+        """The function that turns a comparison's own number into the one that is shown."""
+        is_ratio = self.ratio if comparison.ratio is None else comparison.ratio
+        return exponential if is_ratio else float
+
+    @property
+    def hardest(self) -> Comparison | None:
+        """The comparison that is hardest for the claim; None where nothing is compared."""
+        # Leads in different units cannot be ordered; how clearly each comparison stands can.
+        alike = len({(c.unit, c.ratio, c.exact) for c in self.comparisons}) == 1
+        return min(
+            self.comparisons, key=lambda c: (0.0 if alike else c.standing, c.lead, c.against), default=None
+        )
