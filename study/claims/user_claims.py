@@ -10,7 +10,7 @@ from typing import Any
 
 from study.claims.verdicts import Comparison, Finding, Question, judge
 from study.spec.rule import Decide, Rule, rule_of
-from study.spec.user_code import told
+from study.spec.user_code import error_line
 from trainers.naming import short
 
 
@@ -43,7 +43,7 @@ def _guarded(reference: str, decide: Decide) -> Decide:
         except (
             Exception
         ) as error:  # the cells are trained and the other claims stand, whatever the user's code raises
-            trouble = f"raised {told(error)}"
+            trouble = f"raised {error_line(error)}"
         return (
             Finding("not measured", "", missing=f"{reference} {trouble}; mend it and run study analyse")
             if trouble
