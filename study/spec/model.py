@@ -72,6 +72,7 @@ class StudySpec(BaseModel):
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
+            # Pydantic would ask for a dictionary or an instance of StudySpec.
             raise wrong(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
         return value
 

@@ -28,6 +28,7 @@ class Workers:
     checkpoint_every: float = 60.0
 
     def __post_init__(self) -> None:
+        # None stands for a value that is found later, so a number that passes is checked in its place.
         check_range(
             "workers", 1, cpus_per_worker=self.cpus_per_worker, tile=1 if self.tile is None else self.tile
         )

@@ -279,7 +279,7 @@ def json_ready() -> dict[str, object]:
 
 
 def test_defaults_of_methods_stand_in_the_factories() -> None:
-    """Every constant of every transform has a default, so that a name alone is a complete choice."""
+    """Every constant of every transform has a default, so a name alone is a complete choice."""
     for factory in TRANSFORMS.values():
         assert all(
             p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values()
