@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """The user's input is wrong; the message has one line per error and says what was found, wanted and to do."""
+    """The user's input is wrong.
+
+    The message has one line per error, which says what was found, what was wanted, and what to do.
+    """
 
 
 class PoolError(RuntimeError):

@@ -1,4 +1,4 @@
-"""Where a study's things are kept, and who may write there."""
+"""The folder that keeps everything of a user's studies, and the lock of a study that is being launched."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Home:
         return self.root / "exports" / study
 
     def checkpoints(self, study: str) -> Path:
-        """Tiles that are being trained; empty when a study is done."""
+        """Checkpoints of the tiles that are being trained; empty when a study is done."""
         return self.root / "checkpoints" / study
 
     def prepare(self) -> None:
@@ -55,32 +55,37 @@ class Home:
             UserError: it cannot be made or written.
         """
         if set("?#%") & set(str(self.root.resolve())):
-            raise UserError(
-                f"home {self.root}: database addresses cannot hold ?, # or %; choose another with --home"
-            )
+            do = "choose another with --home"
+            raise UserError(f"home {self.root}: database addresses cannot contain ?, # or %; {do}")
         try:
             for folder in (self.root, self.root / "optuna", self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
+            # The disk may be full, which a file of some size shows.
             probe = self.root / "locks" / f"probe-{os.getpid()}"
-            probe.write_bytes(bytes(65_536))  # a disk may be full, too
+            probe.write_bytes(bytes(65_536))
             probe.unlink()
         except OSError as error:
-            raise UserError(
-                f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
-            ) from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
+        )
 
     def open_ledger(self) -> Ledger:
-        """The ledger, made if there is none; two first launches at once make it one after the other."""
+        """The ledger, made if there is none."""
+        # Two first launches at once would both make the tables.
         with FileLock(self.root / "locks" / "ledger.lock"):
             return Ledger(self.ledger)
 
     @contextmanager
     def hold(self, study: str) -> Iterator[None]:
-        """Be the only one who launches this study; the lock of a dead process is free.
+        """Be the only process that launches this study.
 
         Raises:
-            UserError: another process holds it.
+            UserError: another process launches it.
         """
+        # A lock of the operating system is free when its process dies; a file with a process id would stay.
         owner = self.root / "locks" / f"{study}.pid"
         lock = FileLock(self.root / "locks" / f"{study}.lock")
         try:
@@ -90,15 +95,13 @@ class Home:
                 pid = owner.read_text()
             except OSError:
                 pid = "unknown"
-            raise UserError(
-                f"study {study!r} is being launched by process {pid}; wait for it, or stop it first"
-            ) from None
+            do = "wait for it, or stop it first"
+            raise UserError(f"study {study!r} is being launched by process {pid}; {do}") from None
         except OSError as error:
-            raise UserError(
-                f"home {self.root}: cannot be written ({error.strerror}); choose another with --home"
-            ) from None
+            raise self._unwritable(error) from None
         try:
-            with suppress(OSError):  # only told to others
+            # The id is only shown to others, so a launch goes on without it.
+            with suppress(OSError):
                 owner.write_text(str(os.getpid()))
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Edge-seeking as an Optuna sampler, for any study on a grid of two logarithmic axes. Imports Optuna, as `importance.py` does."""
+"""Edge-seeking as an Optuna sampler, for any study on a grid of two logarithmic axes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces import Audit, EdgeDesign, Point, Sizes
 
 Inside = Callable[[float, float], bool]
-"""Whether a value belongs to the region: given the value and the best one so far, both turned so that higher is better."""
+"""Whether a value belongs to the region, given the value and the best one so far.
+
+Of a study that minimises both are negated, so higher is always better.
+"""
 
 
 def within(tolerance: float, start: float) -> Inside:
-    """Lacks at most this fraction of the way from the start (the untrained value, turned alike) to the best value."""
+    """Values that lack at most a fraction of the way from the start to the best value.
+
+    Args:
+        tolerance: the fraction.
+        start: the untrained value, negated where the study minimises.
+    """
     return lambda value, best: best > start and value >= start + (1 - tolerance) * (best - start)
 
 
@@ -38,23 +46,27 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
         >>> while waiting := sampler.waiting(study):  # a batch: train its trials together
         ...     for trial in [study.ask() for _ in range(waiting)]:
         ...         lr, decay = (trial.suggest_float(name, 1e-4, 1, log=True) for name in axes)
-        ...         told = study.tell(trial, 1.0 if 3e-3 < lr < 0.1 and decay < 0.05 else 0.1)
+        ...         _ = study.tell(trial, 1.0 if 3e-3 < lr < 0.1 and decay < 0.05 else 0.1)
         >>> regions = sampler.regions()  # by (lr, weight decay), trained or inferred
         >>> len(regions), len(study.trials) < len(regions) / 5, sampler.audit.away_wrong
         (1089, True, 0)
 
-    `study.optimize` works as well, and stops when the edges are known. A worker that would have to wait for the others of a
-    batch gets a random cell of the grid instead. A failed or pruned trial, such as one whose value is not a number, counts as
-    diverged: outside. A new sampler goes on with the trials that a stored study has.
+    `study.optimize` works as well, and stops when the edges are known. A worker that would have to wait for
+    the others of a batch gets a random cell of the grid instead. A failed or pruned trial, such as one whose
+    value is not a number, counts as diverged, which is outside. A new sampler goes on with the trials that a
+    stored study has.
 
     Args:
-        axes: names and values of two parameters; edges are sought along the first one, for every value of the second. The objective
-            suggests them by `suggest_float(name, low, high, log=True)`; other parameters are drawn at random.
+        axes: names and values of two parameters. Edges are sought along the first one, for every value of the
+            second. The objective suggests them by `suggest_float(name, low, high, log=True)`; other
+            parameters are drawn at random.
         inside: see `Inside`.
-        sizes: of the parts of the design. seed: of its random choices.
+        sizes: of the parts of the design.
+        seed: of its random choices.
 
     Raises:
-        ValueError: there are not two axes, or one is not positive, finite and rising; or the study has several objectives.
+        ValueError: there are not two axes, or one is not positive, finite and rising, or the study has
+            several objectives.
     """
 
     def __init__(
@@ -66,18 +78,13 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
         seed: int = 0,
     ) -> None:
         if len(axes) != 2:
-            raise ValueError(
-                f"found {len(axes)} axes ({', '.join(axes)}); wanted two: edges are sought along the first, for every value of the second"
-            )
+            wanted = "wanted two: edges are sought along the first, for every value of the second"
+            raise ValueError(f"found {len(axes)} axes ({', '.join(axes)}); {wanted}")
         for name, values in axes.items():
-            if (
-                not values
-                or any(not 0 < value < math.inf for value in values)
-                or sorted(set(values)) != list(values)
-            ):
-                raise ValueError(
-                    f"axis {name!r}: wanted positive, finite, rising numbers, found {list(values)[:8]}"
-                )
+            rising = sorted(set(values)) == list(values)
+            if not values or not rising or any(not 0 < value < math.inf for value in values):
+                found = list(values)[:8]
+                raise ValueError(f"axis {name!r}: found {found}; wanted positive, finite, rising numbers")
         (self._across, self._columns), (self._down, self._rows) = (
             (name, tuple(map(float, values))) for name, values in axes.items()
         )
@@ -85,6 +92,7 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
         self._design = EdgeDesign(
             1, len(self._rows), len(self._columns), self._classify, sizes=sizes, seed=seed
         )
+        # By the number of the trial: two workers must not get the same cell.
         self._handed: dict[int, Point] = {}
         self._resumed = False
         self._random = random.Random(seed)  # noqa: S311  # chooses cells, keeps no secret
@@ -92,11 +100,11 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
 
     @property
     def audit(self) -> Audit:
-        """How many cells were asked for as a check, and how many of them disagreed."""
+        """How many cells were trained as a check of the design, and how many of them disagreed."""
         return self._design.audit
 
     def waiting(self, study: Study) -> int:
-        """How many cells of the current batch nobody has been given yet; 0 when all are, or the edges are known."""
+        """How many cells of the current batch have no trial yet; 0 once the edges are known."""
         self._resume(study)
         return len(self._open())
 
@@ -121,11 +129,10 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
         self._raise_error_if_multi_objective(study)
         self._resume(study)
         waiting = self._open()
-        point = (
-            waiting[0]
-            if waiting
-            else (0, self._random.randrange(len(self._rows)), self._random.randrange(len(self._columns)))
-        )
+        if waiting:
+            point = waiting[0]
+        else:
+            point = (0, self._random.randrange(len(self._rows)), self._random.randrange(len(self._columns)))
         self._handed[trial.number] = point
         return {self._across: self._columns[point[2]], self._down: self._rows[point[1]]}
 
@@ -138,41 +145,41 @@ class EdgeSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not typed her
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Tell the design; end `study.optimize` when the edges are known."""
+        """Give the value to the design, and end `study.optimize` when the edges are known."""
         point = self._handed.pop(trial.number, None)
         if point is not None:
-            self._design.tell(
-                {point: turned(study, values[0]) if state == TrialState.COMPLETE and values else -math.inf}
-            )
+            value = -math.inf
+            if state == TrialState.COMPLETE and values:
+                value = turned(study, values[0])
+            self._design.tell({point: value})
         if self._design.done:
-            with contextlib.suppress(
-                RuntimeError
-            ):  # there is no loop to stop where trials are asked and told by hand
+            # Where trials are asked and told by hand there is no loop to stop, and Optuna raises.
+            with contextlib.suppress(RuntimeError):
                 study.stop()
 
     def reseed_rng(self) -> None:
-        """Nothing to do: what the design draws must stay the same, and trials are handed out in one process."""
+        """Do nothing: what the design draws must stay the same, and trials are handed out in one process."""
 
     def _open(self) -> list[Point]:
         handed = set(self._handed.values())
         return [point for point in self._design.ask() if point not in handed]
 
-    def _classify(self, told: Mapping[Point, float]) -> dict[Point, int]:
-        best = max(told.values())
+    def _classify(self, values: Mapping[Point, float]) -> dict[Point, int]:
+        best = max(values.values())
         return {
-            point: int(math.isfinite(value) and self._inside(value, best)) for point, value in told.items()
+            point: int(math.isfinite(value) and self._inside(value, best)) for point, value in values.items()
         }
 
     def _resume(self, study: Study) -> None:
-        """Tell what a stored study has of this grid, as far as the design gets with it."""
+        """Give the design the trials of a stored study, for as long as it asks for their cells."""
         if self._resumed:
             return
         self._resumed = True
         known: dict[Point, float] = {}
         for trial in study.get_trials(deepcopy=False):
-            place = trial.params.get(self._down), trial.params.get(self._across)
-            if trial.state.is_finished() and place[0] in self._rows and place[1] in self._columns:
-                point = (0, self._rows.index(place[0]), self._columns.index(place[1]))
+            down, across = trial.params.get(self._down), trial.params.get(self._across)
+            if trial.state.is_finished() and down in self._rows and across in self._columns:
+                point = (0, self._rows.index(down), self._columns.index(across))
                 known[point] = turned(study, trial.value) if trial.state == TrialState.COMPLETE else -math.inf
         while found := {point: known[point] for point in self._design.ask() if point in known}:
             self._design.tell(found)

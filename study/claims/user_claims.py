@@ -11,7 +11,7 @@ from typing import Any
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import Question, judge
 from study.spec.rule import Decide, Rule, rule_of
-from study.spec.user_code import told
+from study.spec.user_code import error_line
 from trainers.naming import short
 
 
@@ -32,7 +32,7 @@ def _guarded(reference: str, decide: Decide) -> Decide:
                 _rehearse(reference, evidence, found)
         # Whatever the user's code raises: the cells are trained, and the other claims stand.
         except Exception as error:
-            trouble = f"raised {told(error)}"
+            trouble = f"raised {error_line(error)}"
         if trouble:
             missing = f"{reference} {trouble}; mend it and run study analyse"
             return Finding("not measured", "", missing=missing)

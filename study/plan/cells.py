@@ -18,8 +18,10 @@ from study.spec.model import StudySpec
 from tracking import OUTCOMES
 
 REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
-"""Seconds per example and cell in a fused run on one core of a two-core machine, per model; only for a first estimate."""
+"""Seconds per example and cell in a fused run on one core of a two-core machine, per model.
 
+They serve a first estimate alone; as soon as cells are stored, their own times are used.
+"""
 
 NEVER_LAUNCHED = "never launched"
 
@@ -41,7 +43,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a spec in the order in which they are trained: seed by seed, so that a first whole picture comes early.
+    """The cells of a spec in the order in which they are trained.
+
+    They come seed by seed: the first whole map is there after one seed.
 
     Attributes:
         settings: what each `Cell.setting` stands for.
@@ -60,7 +64,7 @@ class Plan:
         return [cell.key for cell in self.cells]
 
     def own(self, found: Mapping[str, str]) -> dict[str, str]:
-        """What is said there of cells of this plan, by key, in their order."""
+        """The entries that belong to cells of this plan, in the plan's order."""
         return {key: found[key] for key in self.keys if key in found}
 
     def missing(self, stored: Collection[str]) -> list[Cell]:
@@ -70,27 +74,27 @@ class Plan:
     def jobs(self, missing: Sequence[Cell], widths: Mapping[str, int]) -> list[Job]:
         """The tiles of the missing cells, each with what a worker needs to train it.
 
-        Tiles are those of the whole plan as long as all of their cells are missing: a study that was interrupted goes on with
-        the very tiles that an undisturbed one has, so that their numbers and checkpoints are the same.
-
         Args:
-            widths: most cells per tile, by `Cell.setting`; of the settings that miss cells.
+            widths: most cells per tile, by `Cell.setting`, of every setting that has missing cells.
         """
         keys = {cell.key for cell in missing}
         found = []
         for setting, width in widths.items():
+            # Tiles of the whole plan are kept where all of their cells are missing. An interrupted study then
+            # goes on with the tiles of an undisturbed one: the last bits of a number depend on the tile's
+            # width, and a checkpoint fits its own tile alone.
             whole = [
                 tile
                 for tile in tiles((cell for cell in self.cells if cell.setting == setting), width)
                 if all(cell.key in keys for cell in tile.cells)
             ]
             placed = {cell.key for tile in whole for cell in tile.cells}
-            found += whole + tiles(
-                (cell for cell in missing if cell.setting == setting and cell.key not in placed), width
-            )
+            rest = [cell for cell in missing if cell.setting == setting and cell.key not in placed]
+            found += [*whole, *tiles(rest, width)]
         return [self.job(tile) for tile in found]
 
     def job(self, tile: Tile) -> Job:
+        """A tile of this plan with what a worker needs to train it."""
         first = tile.cells[0]
         setting = self.settings[first.setting]
         transform = next(
@@ -98,25 +102,20 @@ class Plan:
             for one in self.spec.transforms
             if (one.name, one.constants) == (first.transform, first.constants)
         )
-        fingerprint = self.fingerprints.get(setting.name, NEVER_LAUNCHED)
         return Job(
             tile,
-            setting.workload,
-            setting.model,
-            setting.optimizer,
-            transform,
-            setting.condition.budget,
-            fingerprint,
+            workload=setting.workload,
+            model=setting.model,
+            optimizer=setting.optimizer,
+            transform=transform,
+            budget=setting.condition.budget,
+            fingerprint=self.fingerprints.get(setting.name, NEVER_LAUNCHED),
         )
 
     def largest(self, key: str) -> Job:
-        """All cells of a setting that may be trained together: what a width is measured with."""
-        return self.job(
-            max(
-                tiles((cell for cell in self.cells if cell.setting == key), len(self.cells)),
-                key=lambda tile: len(tile.cells),
-            )
-        )
+        """The largest tile of a setting, without a limit on its width; the width is measured with it."""
+        cells = [cell for cell in self.cells if cell.setting == key]
+        return self.job(max(tiles(cells, len(self.cells)), key=lambda tile: len(tile.cells)))
 
 
 def settings(spec: StudySpec) -> list[Setting]:
@@ -131,8 +130,8 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     """The plan of a spec.
 
     Args:
-        fingerprints: by the name of each setting, what stands for its data and network in the keys of cells; a setting
-            without one was never launched, and gets keys that no stored cell has.
+        fingerprints: by the name of each setting, what stands for its data and network in the keys of cells.
+            A setting without one was never launched, and gets keys that no stored cell has.
     """
     keys: dict[tuple[Setting, str], str] = {}
     known, meanings = {}, {}
@@ -143,25 +142,16 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
             "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED),
         }
         for source in dict.fromkeys(transform.source for transform in spec.transforms):
-            # a user's transform decides numbers by its code too; the trainers' own add nothing, so that their cells keep their keys
+            # A user's transform decides numbers by its code too. The trainers' own add nothing, so their
+            # cells keep the keys that they had before there were users' transforms.
             key = digest([*content.values(), *([source] if source else [])])
             keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
-    grid = Grid(spec.lr, spec.weight_decay)
-    kinds = [
-        (
-            (setting.name, setting.optimizer.label, transform.name, transform.constants),
-            keys[setting, transform.source],
-        )
-        for setting in settings(spec)
-        for transform in spec.transforms
-    ]
-    points = list(grid.points())
-    cells = [
-        Cell(*names, lr, weight_decay, seed, key)
-        for seed in spec.seeds
-        for names, key in kinds
-        for lr, weight_decay in points
-    ]
+    points = list(Grid(spec.lr, spec.weight_decay).points())
+    cells = []
+    for seed, setting, transform in product(spec.seeds, settings(spec), spec.transforms):
+        names = (setting.name, setting.optimizer.label, transform.name, transform.constants)
+        key = keys[setting, transform.source]
+        cells += [Cell(*names, lr, weight_decay, seed, key) for lr, weight_decay in points]
     return Plan(spec, tuple(cells), known, meanings, fingerprints)
 
 

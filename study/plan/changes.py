@@ -1,4 +1,4 @@
-"""A spec that changed under its name: additions are welcome, other meanings of stored cells are refused with the difference shown."""
+"""A spec that changed under its name: additions are welcome, another meaning of stored cells is refused."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FINGERPRINT = "data, network or arithmetic of this version"
 def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     """Refuse a spec whose name stands for stored cells of another budget, workload, model, optimizer or data.
 
-    Seeds, learning rates, weight decays and transforms (with their code) may come and go, and settings be added or dropped, not
-    both at once, which looks like one that changed: stored cells keep their meaning, and only what is missing is trained.
-    Tolerances, workers and the description may change, too.
+    Stored cells keep their meaning. So seeds, learning rates, weight decays and transforms (with their code)
+    may come and go, and tolerances, workers and the description may change. Settings may be added or dropped,
+    but not both at once, because that looks like a setting that changed.
 
     Args:
         remembered: what the stored settings of the study meant when it was last launched, by `Cell.setting`.
@@ -26,17 +26,21 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     Raises:
         UserError: one line per difference.
     """
-    before, now = (list(map(json.loads, meanings.values())) for meanings in (remembered, plan.meanings))
+    before = [json.loads(meaning) for meaning in remembered.values()]
+    now = [json.loads(meaning) for meaning in plan.meanings.values()]
     gone, fresh = [one for one in before if one not in now], [one for one in now if one not in before]
     if not gone or not fresh:
         return
+    # Of several settings show the pair that differs least: most likely one is what the other was.
     old, new = min(product(gone, fresh), key=lambda pair: sum(1 for _ in differences(*pair)))
-    name = plan.spec.name
-    raise UserError(
-        f"study {name!r} has stored cells of another meaning; they would stand beside the new ones under one name. What differs:\n"
-        + "\n".join(f"  {where}: stored {a}, now {b}" for where, a, b in differences(old, new))
-        + "\ngive the changed spec another name, or take the change back (seeds, lr, weight_decay, transforms, region and workers may change freely)"
-    )
+    lines = [
+        f"study {plan.spec.name!r} has stored cells of another meaning, "
+        "and would show them beside the new ones under one name. What differs:",
+        *(f"  {where}: stored {a}, now {b}" for where, a, b in differences(old, new)),
+        "give the changed spec another name, or undo the change "
+        "(seeds, lr, weight_decay, transforms, region and workers may change freely)",
+    ]
+    raise UserError("\n".join(lines))
 
 
 def differences(

@@ -11,7 +11,11 @@ from trainers.budget import Budget
 
 @dataclass(frozen=True)
 class Job:
-    """A tile and all that decides its numbers; `fingerprint` is that of the data which the launch saw."""
+    """A tile and all that decides its numbers.
+
+    Attributes:
+        fingerprint: of the data and network that the launch saw.
+    """
 
     tile: Tile
     workload: Choice
@@ -22,8 +26,7 @@ class Job:
     fingerprint: str
 
     def halves(self) -> list[Job]:
-        """The tile in two, for workers that were ended for want of memory before they could say so."""
-        middle = len(self.tile.cells) // 2
-        return [
-            replace(self, tile=Tile(cells)) for cells in (self.tile.cells[:middle], self.tile.cells[middle:])
-        ]
+        """The same job on each half of the tile, which needs less memory."""
+        cells = self.tile.cells
+        middle = len(cells) // 2
+        return [replace(self, tile=Tile(half)) for half in (cells[:middle], cells[middle:])]

@@ -17,7 +17,15 @@ STARTING_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class Preview:
-    """Counts and a time; `measured` says whether the time comes from stored cells of the same setting."""
+    """What a launch would do, in numbers.
+
+    Attributes:
+        stored: cells that are there.
+        tiles: fused runs that the missing cells need.
+        workers: how many tiles this machine trains at a time.
+        seconds: an estimate of the time of the launch, or None where nothing is known of a model [s].
+        measured: the estimate comes from stored cells of every setting.
+    """
 
     plan: Plan
     stored: int
@@ -41,24 +49,25 @@ def preview(spec: StudySpec, home: Home) -> Preview:
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(spec.name))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        stored = {
-            key for key, outcome in plan.own(ledger.outcomes(plan.settings)).items() if outcome in EVIDENCE
-        }
+        outcomes = plan.own(ledger.outcomes(plan.settings))
+        stored = {key for key, outcome in outcomes.items() if outcome in EVIDENCE}
         remembered = {key: ledger.any_width(key) for key in plan.settings}
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)
+    # The width that a launch would measure is not known without training, so the fewest tiles are counted.
     widths = {
         key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells)
         for key in {cell.setting for cell in missing}
     }
+    # A cluster's size is not known before Ray is started, so the estimate is for this machine.
     workers = max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
     return Preview(
         plan,
-        len(stored),
-        len(plan.jobs(missing, widths)),
-        workers,
-        None if seconds is None else seconds + STARTING_SECONDS,
-        all(measured.get(key) for key in plan.settings),
+        stored=len(stored),
+        tiles=len(plan.jobs(missing, widths)),
+        workers=workers,
+        seconds=None if seconds is None else seconds + STARTING_SECONDS,
+        measured=all(measured.get(key) for key in plan.settings),
     )

@@ -7,7 +7,7 @@ from study.plan.cells import settings
 from study.run.dry_run import rehearse
 from study.spec.build import fingerprint_of, workload_of
 from study.spec.model import StudySpec
-from study.spec.user_code import told
+from study.spec.user_code import error_line
 
 
 def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
@@ -23,7 +23,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             found[setting.name] = fingerprint_of(setting.workload, setting.model)
         except Exception as error:  # a user's own workload may raise anything
             raise UserError(
-                f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else told(error)}"
+                f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else error_line(error)}"
             ) from None
         if spec.budget.batch_size > len(workload.train_x):
             raise UserError(

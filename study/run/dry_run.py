@@ -9,7 +9,7 @@ from study.errors import UserError
 from study.plan.cells import Setting
 from study.spec.build import optimizer_of, transform_of
 from study.spec.model import StudySpec
-from study.spec.user_code import told
+from study.spec.user_code import error_line
 from trainers.naming import short
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
             )
             start = {"loss": curves.loss_initial, workload.metric_name: float(curves.metric_initial_C[0])}
         except Exception as error:  # whatever the user's code raises is about the user's code
-            words = str(error) if isinstance(error, PromiseError) else told(error)
+            words = str(error) if isinstance(error, PromiseError) else error_line(error)
             hint = HINT if any(word in str(error) for word in ("vmap", "data-dependent", "functorch")) else ""
             raise UserError(f"{names} cannot train {setting.name}: {words}{hint}") from None
         for name, value in start.items():

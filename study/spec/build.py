@@ -1,4 +1,4 @@
-"""What a choice stands for: a method of the trainers' tables or the user's own factory, called with its constants."""
+"""What a choice stands for: a method of the trainers' tables or the user's own, called with constants."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from study.spec.choice import Choice
+from study.spec.names import KINDS
 from study.spec.user_code import check_source, returns
 from trainers.naming import check_keywords, look_up
 
@@ -34,12 +35,12 @@ def optimizer_of(choice: Choice) -> Optimizer:
 
 
 def model_of(choice: Choice) -> Callable[[tuple[int, ...], int], nn.Module]:
-    """A function that builds an untrained network of a choice from the shape of an example and the number of outputs."""
+    """A function that builds an untrained network from the shape of an example and the number of outputs."""
     from torch import nn
 
     from trainers.models import MODELS
 
-    factory = _factory("model", choice, MODELS, nn.Module, 2)
+    factory = _factory("model", choice, MODELS, nn.Module)
     return lambda shape, outputs: factory(shape, outputs, **choice.keywords())
 
 
@@ -47,9 +48,8 @@ def workload_with(workload: Choice, model: Choice) -> Workload:
     """The workload of a choice, with the model of another."""
     from trainers.workloads import WORKLOADS, Workload
 
-    made: Workload = _factory("workload", workload, WORKLOADS, Workload, 2)(
-        model_of(model), model.name, **workload.keywords()
-    )
+    factory = _factory("workload", workload, WORKLOADS, Workload)
+    made: Workload = factory(model_of(model), model.name, **workload.keywords())
     return made
 
 
@@ -61,14 +61,15 @@ def workload_of(workload: Choice, model: Choice) -> Workload:
 
 @cache
 def fingerprint_of(workload: Choice, model: Choice) -> str:
-    """What stands for its data and network in the keys of cells; hashed once per process."""
+    """What stands for a workload's data and network in the keys of cells; hashed once per process."""
     return workload_of(workload, model).fingerprint()
 
 
 def _check_workload(choice: Choice) -> None:
     from trainers.workloads import WORKLOADS, Workload
 
-    _factory("workload", choice, WORKLOADS, Workload, 2)
+    # Not called, unlike the others: that would load the data, which `study plan` does without.
+    _factory("workload", choice, WORKLOADS, Workload)
 
 
 CHECKS: dict[str, Callable[[Choice], Any]] = {
@@ -77,38 +78,38 @@ CHECKS: dict[str, Callable[[Choice], Any]] = {
     "model": model_of,
     "workload": _check_workload,
 }
-"""Whether constants fit a method; called only for a spec that gives some, or a factory, because it needs torch."""
+"""Raises where constants do not fit a method.
+
+It needs torch, so it is called only for a factory of the user's and for methods that are given constants.
+"""
 
 
 def _factory(
-    kind: str, choice: Choice, table: dict[str, Callable[..., Any]], wanted: type[Any], skip: int = 0
+    kind: str, choice: Choice, table: dict[str, Callable[..., Any]], wanted: type[Any]
 ) -> Callable[..., Any]:
     """The factory of a choice, which takes its constants.
 
     Args:
         wanted: what a user's factory must return.
-        skip: how many of its parameters are not constants.
 
     Raises:
-        ValueError: there is no such method, or it has other source than at the launch. TypeError: constants do not fit.
+        ValueError: there is no such method, or its source is not that of the launch.
+        TypeError: constants do not fit.
     """
     if choice.source:
         check_source(choice.name, choice.source)
     factory = returns(choice.name, wanted) if choice.source else look_up(kind, choice.name, table)
+    # A built-in function may have no signature that Python can read.
     try:
         signature = inspect.signature(factory)
     except ValueError:
         raise ValueError(f"{choice.name}: its parameters cannot be read; wanted a Python function") from None
-    if (
-        skip
-        and len(signature.parameters) < skip
-        and not any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
-    ):
+    leading, found = KINDS[kind].leading, signature.parameters
+    if len(found) < len(leading) and not any(p.kind is p.VAR_POSITIONAL for p in found.values()):
+        form = f"({', '.join(leading)}, …)"
         raise TypeError(
-            f"{kind} {choice.name!r} takes {len(signature.parameters)} arguments; wanted {skip} and its constants: {FIRST[kind]}"
+            f"{kind} {choice.name!r} takes {len(found)} arguments; "
+            f"wanted {len(leading)} and its constants: {form}"
         )
-    check_keywords(f"{kind} {choice.name!r}", choice.keywords(), signature, skip)
+    check_keywords(f"{kind} {choice.name!r}", choice.keywords(), signature, len(leading))
     return factory
-
-
-FIRST = {"model": "(shape of an example, number of outputs, …)", "workload": "(model, model_name, …)"}

@@ -27,23 +27,27 @@ class Choice:
     @property
     def written(self) -> str | dict[str, Any]:
         """As a spec has it."""
-        return (
-            {"factory" if self.source else "name": self.name, **dict(self.constants)}
-            if self.constants or self.source
-            else self.name
-        )
+        if not self.constants and not self.source:
+            return self.name
+        return {"factory" if self.source else "name": self.name, **dict(self.constants)}
 
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)
 
     def identity(self) -> dict[str, Any]:
-        """What stands for it in the keys of cells: the code of a user's factory too, because other code gives other numbers."""
-        return {"name": self.name, "constants": self.constants} | (
-            {"source": self.source} if self.source else {}
-        )
+        """What stands for it in the keys of cells.
+
+        The code of a user's factory is part of it, because other code gives other numbers.
+        """
+        found: dict[str, Any] = {"name": self.name, "constants": self.constants}
+        # Only where there is one: an empty source would change the key of every cell stored without it.
+        if self.source:
+            found["source"] = self.source
+        return found
 
 
 def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
-    """`name`, or `name(constant=value, …)` where constants differ from the defaults."""
+    """`name`, or `name(constant=value, …)` where constants are given."""
+    # repr and not :g: two variants that differ in the last digit need two labels.
     inside = ", ".join(f"{key}={value!r}" for key, value in constants)
     return f"{name}({inside})" if inside else name

@@ -1,4 +1,4 @@
-"""Conditions: what of the budget a study varies, all combinations of which are settings of their own."""
+"""Conditions: what of the budget a study varies. Every combination makes settings of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from study.spec.problem import wrong
 from trainers.budget import Budget
 from trainers.naming import nearest, short
 
 VARIABLE = ("loss_scale", "spike_size", "spike_probability", "precision")
-"""Keys of the budget that may be varied: what stresses training. What training costs (steps, batch size) is equal for all cells of a study."""
+"""Keys of the budget that may be varied: what stresses training.
+
+What training costs (steps, batch size) is equal for all cells of a study.
+"""
 
 Axes = tuple[tuple[str, tuple[Any, ...]], ...]
 """Each varied key with its values, in the spec's order."""
@@ -39,33 +43,33 @@ def read_axes(value: Any) -> Axes:
     """The axes of a spec's `conditions`.
 
     Raises:
-        ValueError: not a mapping of variable keys to lists without repetition.
+        FieldError: not a mapping of variable keys to lists without repetition.
     """
     if isinstance(value, tuple):
         return value
+    varied = f"keys of the budget that may be varied: {', '.join(VARIABLE)}"
     if not isinstance(value, Mapping):
-        raise ValueError(
-            f"wanted keys of the budget with a list of values each; keys that may be varied: {', '.join(VARIABLE)}"
-        )
+        raise wrong(f"wanted a mapping of keys to lists of values; {varied}")
     axes = []
     for key, values in value.items():
         if key not in VARIABLE:
-            raise ValueError(
-                f"unknown key {short(key)}; keys of the budget that may be varied: {', '.join(VARIABLE)}{nearest(str(key), VARIABLE)}"
-            )
+            near = nearest(str(key), VARIABLE)
+            raise wrong(f"unknown key {short(key)}; {varied}{near}", shows_value=True)
         found = values if isinstance(values, list) else [values]
         if not found:
-            raise ValueError(f"{key} is empty; give at least one value")
+            raise wrong("the list is empty; give at least one value", key)
+        kinds, wanted = ((str,), "a name") if key == "precision" else ((int, float), "a number")
         for at, one in enumerate(found):
-            wanted = "a name" if key == "precision" else "a number"
-            if isinstance(one, bool) or not isinstance(one, str if key == "precision" else (int, float)):
-                raise ValueError(f"{key}[{at}] is {short(one)}; wanted {wanted}")
+            if isinstance(one, bool) or not isinstance(one, kinds):
+                raise wrong(f"found {short(one)}; wanted {wanted}", key, at)
+            # A larger one would overflow where it becomes a float.
             if isinstance(one, int) and abs(one) >= 2**63:
-                raise ValueError(f"{key}[{at}] is {short(one)}; wanted a number below 2^63")
+                raise wrong(f"found {short(one)}; wanted a number below 2^63", key, at)
         for one, times in Counter(found).items():
             if times > 1:
-                raise ValueError(f"{key} has {short(one)} twice; each value may stand once")
-        axes.append((str(key), tuple(one if isinstance(one, str) else float(one) for one in found)))
+                raise wrong(f"{short(one)} appears twice; give each value once", key)
+        # As pydantic does in the budget: cells of 1 and of 1.0 have the same key.
+        axes.append((key, tuple(one if isinstance(one, str) else float(one) for one in found)))
     return tuple(axes)
 
 
@@ -75,9 +79,12 @@ def conditions(budget: Budget, axes: Axes) -> tuple[Condition, ...]:
     Raises:
         ValueError: a value is not one that the budget may have.
     """
-    keys, values = [key for key, _ in axes], [each for _, each in axes]
-    varied = [tuple(zip(keys, chosen, strict=True)) for chosen in product(*values)]
-    return tuple(Condition(one, dataclasses.replace(budget, **dict(one))) for one in varied)
+    keys = [key for key, _ in axes]
+    found = []
+    for chosen in product(*(values for _, values in axes)):
+        varied = tuple(zip(keys, chosen, strict=True))
+        found.append(Condition(varied, dataclasses.replace(budget, **dict(varied))))
+    return tuple(found)
 
 
 def named(chosen: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Validation errors in plain words: where, what was found, what is wanted, and the nearest name."""
+"""Errors of a spec in plain words: where, what was found, what is wanted, and the nearest name."""
 
 from __future__ import annotations
 
@@ -7,52 +7,78 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from study.spec.problem import FieldError, Location, Problem
 from trainers.naming import SHOWN, nearest, short
 
 MOST_LINES = 20
 """Errors that are shown; a list of thousands has one mistake, made thousands of times."""
 
+# Pydantic's own sentences speak of Python ("a valid dictionary or instance of Budget"), not of a spec.
+WANTED = {
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a number greater than {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number below 2^63",
+    "int_type": "a whole number",
+    "less_than": "a number below {lt}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+"""What pydantic wanted, by the code of its error, with the error's own facts in braces."""
+
 
 def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
-    """One line per error; `keys` are those of the top level."""
+    """One line per error.
+
+    Args:
+        keys: those that a spec may have at its top level.
+    """
     lines: list[str] = []
     for detail in error.errors():
-        where = _path(detail["loc"])
-        lines += [f"{where}{_joint(where, text)}{text}" for text in _texts(detail, keys)]
-    return (
-        lines
-        if len(lines) <= MOST_LINES
-        else [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
-    )
+        lines += [_line(detail, one) for one in _problems(detail, keys)]
+    if len(lines) > MOST_LINES:
+        return [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
+    return lines
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        name = str(part) if len(str(part)) <= SHOWN and str(part).isprintable() else short(part)
-        path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
-    return path
+def _line(detail: ErrorDetails, problem: Problem) -> str:
+    text = problem.text
+    # The error holds the value of the whole key; of a part of it, the text has to show what was found.
+    if not problem.shows_value and not problem.path:
+        text = f"found {short(detail['input'])}; {text}"
+    where = _written((*detail["loc"], *problem.path))
+    return f"{where}: {text}" if where else text
 
 
-def _joint(where: str, text: str) -> str:
-    return "" if not where or text.startswith(("[", ".")) else ": "
+def _written(path: Location) -> str:
+    """A path as a reader of YAML would say it: `budget.steps`, `transforms[1]`."""
+    words = ""
+    for part in path:
+        if isinstance(part, int):
+            words += f"[{part}]"
+            continue
+        # A key of the user's may be of any length, and may hold what a terminal obeys.
+        name = part if len(part) <= SHOWN and part.isprintable() else short(part)
+        words += f".{name}" if words else name
+    return words
 
 
-def _texts(detail: ErrorDetails, keys: Sequence[str]) -> list[str]:
-    kind, found = detail["type"], short(detail["input"])
-    if kind == "extra_forbidden":
-        return [f"unknown key; known: {', '.join(keys)}{nearest(str(detail['loc'][-1]), keys)}"]
-    if kind == "missing":
-        return ["missing; this key must be given"]
-    message = detail["msg"]
-    if kind == "value_error":
-        texts = str(detail["ctx"]["error"]).split("\n")
-        return [
-            text if len(detail["loc"]) != 1 or _names_value(text) else f"found {found}; {text}"
-            for text in texts
-        ]
-    return [f"found {found}; {message.replace('Input should', 'it should', 1)}"]
-
-
-def _names_value(text: str) -> bool:
-    return text.startswith(("[", ".", "unknown", "found", "budget", "region", "workers"))
+def _problems(detail: ErrorDetails, keys: Sequence[str]) -> Sequence[Problem]:
+    code, facts = detail["type"], detail.get("ctx", {})
+    if code == "extra_forbidden":
+        near = nearest(str(detail["loc"][-1]), keys)
+        return [Problem(f"unknown key; known: {', '.join(keys)}{near}", shows_value=True)]
+    if code == "missing":
+        return [Problem("missing; this key must be given", shows_value=True)]
+    if code == "value_error":
+        error = facts["error"]
+        # One that is not ours comes from the trainers, whose messages name the value that they refuse.
+        return error.problems if isinstance(error, FieldError) else [Problem(str(error), shows_value=True)]
+    if code in WANTED:
+        return [Problem(f"wanted {WANTED[code].format(**facts)}")]
+    return [Problem(detail["msg"])]

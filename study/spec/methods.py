@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from typing import Any
@@ -15,17 +16,35 @@ from pydantic import BeforeValidator, ValidationInfo
 
 from study.spec.build import CHECKS
 from study.spec.choice import Choice
-from study.spec.names import TABLES, known
+from study.spec.names import KINDS, known
+from study.spec.problem import FieldError, Problem, problems_at, wrong
 from study.spec.user_code import load, source_of
 from trainers.naming import nearest, short
 
 MOST_VARIANTS = 1_000
-"""Most combinations of one method's listed constants: more is a slip, and would fill the memory before it failed."""
+"""Most combinations of one method's listed constants.
+
+More is a slip of the keyboard, and would fill the memory before it failed.
+"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A method as a spec writes it.
+
+    Attributes:
+        own: the name is that of a user's own factory.
+        constants: as they are written; keys and values are not checked yet.
+    """
+
+    name: str
+    own: bool
+    constants: dict[Any, Any]
 
 
 def factories(kind: str) -> Mapping[str, Callable[..., Any]]:
     """The trainers' table of a kind; needs torch."""
-    found: Mapping[str, Callable[..., Any]] = getattr(import_module(f"trainers.{kind}s"), TABLES[kind])
+    found: Mapping[str, Callable[..., Any]] = getattr(import_module(f"trainers.{kind}s"), KINDS[kind].table)
     return found
 
 
@@ -43,34 +62,29 @@ def mark(kind: str, item: Any) -> str:
 
 
 def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
-    """The mappings that one mapping stands for: a constant that is given a list, and does not take lists, is an axis.
+    """The mappings that one mapping stands for: a list for a constant that does not take lists is an axis.
 
-    `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and `{name: autoscale, numerator: 8}`; several
-    lists give all combinations. A constant whose default is a list (`hidden` of the MLP) is left alone.
+    `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and
+    `{name: autoscale, numerator: 8}`. Several lists give all combinations. A constant whose default is a list
+    (`hidden` of the MLP) is left alone.
 
     Args:
-        launched: marks of methods that a study was launched with, which mostly settle the question without torch.
+        launched: marks of methods that a study was launched with, which mostly settle the question without
+            torch.
 
     Raises:
-        ValueError: the list is empty.
+        ValueError: a list is empty, or there are too many combinations.
     """
     if not isinstance(item, Mapping):
         return [item]
-    name, own, content = _named(kind, item)
-    axes = {key: value for key, value in content.items() if isinstance(value, list)}
-    if (
-        axes
-        and launched
-        and not own
-        and all(isinstance(key, str) for key in content)
-        and math.prod(map(len, axes.values())) <= MOST_VARIANTS
-    ):
-        for lists in ({}, axes):  # as it stands, or every list an axis
-            found = _combined(item, lists)
-            if found and all(mark(kind, one) in launched for one in found):
-                return found
+    written = _written(kind, item)
+    axes = {key: value for key, value in written.constants.items() if isinstance(value, list)}
+    if axes and launched and not written.own:
+        found = _as_launched(kind, item, axes, launched)
+        if found:
+            return found
     if axes:
-        takes = parameters(load(name) if own else factories(kind)[name])
+        takes = parameters(load(written.name) if written.own else factories(kind)[written.name])
         axes = {
             key: value
             for key, value in axes.items()
@@ -78,12 +92,26 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
         }
     for key, values in axes.items():
         if not values:
-            raise ValueError(f"{kind} {name!r}: {key} is an empty list; give at least one value")
-    if math.prod(map(len, axes.values())) > MOST_VARIANTS:
-        raise ValueError(
-            f"{kind} {name!r}: its lists make {math.prod(map(len, axes.values())):,} combinations; wanted at most {MOST_VARIANTS:,}"
-        )
+            raise wrong(f"{kind} {written.name!r}: {key} is an empty list; give at least one value")
+    count = math.prod(map(len, axes.values()))
+    if count > MOST_VARIANTS:
+        makes = f"its lists make {count:,} combinations; wanted at most {MOST_VARIANTS:,}"
+        raise wrong(f"{kind} {written.name!r}: {makes}")
     return _combined(item, axes)
+
+
+def _as_launched(
+    kind: str, item: Mapping[Any, Any], axes: Mapping[Any, list[Any]], launched: Collection[str]
+) -> list[dict[Any, Any]]:
+    """The mappings that one mapping stands for, if a launch had them all; else nothing."""
+    if not all(isinstance(key, str) for key in item) or math.prod(map(len, axes.values())) > MOST_VARIANTS:
+        return []
+    # The launch settled whether the lists are axes: it had either the mapping as it stands, or each variant.
+    for lists in ({}, axes):
+        found = _combined(item, lists)
+        if found and all(mark(kind, one) in launched for one in found):
+            return found
+    return []
 
 
 def _combined(item: Mapping[Any, Any], axes: Mapping[Any, list[Any]]) -> list[dict[Any, Any]]:
@@ -93,79 +121,76 @@ def _combined(item: Mapping[Any, Any], axes: Mapping[Any, list[Any]]) -> list[di
 def choices_of(kind: str) -> BeforeValidator:
     """Reads one choice or a list of them: a name, or a mapping with `name` or `factory` and constants.
 
-    Constants are checked by the method's own factory, which needs torch and its second; those in `launched` of the validation's
-    context, which a launch has checked, are not checked again.
+    Constants are checked by the method's own factory. Those in `launched` of the validation's context, which
+    a launch has checked, are not checked again.
     """
 
     def read(value: Any, info: ValidationInfo) -> tuple[Choice, ...]:
+        # Checking imports torch, which takes a second: `study status` of a launched study does without.
         launched = (info.context or {}).get("launched", ())
         if isinstance(value, tuple) and all(isinstance(one, Choice) for one in value):
             return value
         items = value if isinstance(value, list) else [value]
         if not items:
-            raise ValueError(f"the list is empty; give at least one {kind}")
-        many = isinstance(value, list)
-        found, problems = [], []
+            raise wrong(f"the list is empty; give at least one {kind}")
+        found: list[Choice] = []
+        problems: list[Problem] = []
         for k, item in enumerate(items):
             try:
                 found += [_choice(kind, one, launched) for one in variants(kind, item, launched)]
             except (ValueError, TypeError) as error:
-                problems.append(f"[{k}]: {error}" if many else str(error))
+                problems += problems_at((k,) if isinstance(value, list) else (), error)
         for one, times in Counter(found).items():
             if times > 1:
-                problems.append(f"{kind} {one.label!r} stands twice; each may stand once")
+                problems.append(Problem(f"{kind} {one.label!r} appears twice; give each once"))
         if problems:
-            raise ValueError("\n".join(problems))
+            raise FieldError(problems)
         return tuple(found)
 
     return BeforeValidator(read)
 
 
 def _choice(kind: str, item: Any, launched: Collection[str]) -> Choice:
-    name, own, content = _named(kind, item)
-    for key, value in content.items():
+    written = _written(kind, item)
+    for key, value in written.constants.items():
         if not isinstance(key, str):
-            raise ValueError(f"{kind} {name!r}: {short(key)} is not the name of a constant")
-        _check_plain(f"{kind} {name!r}: {short(key)[1:-1]}", value)
+            raise wrong(f"{kind} {written.name!r}: {short(key)} is not the name of a constant")
+        _check_plain(f"{kind} {written.name!r}: {short(key)[1:-1]}", value)
     choice = Choice(
-        name,
-        tuple(sorted((key, _frozen(value)) for key, value in content.items())),
-        source_of(name) if own else "",
+        written.name,
+        tuple(sorted((key, _frozen(value)) for key, value in written.constants.items())),
+        source_of(written.name) if written.own else "",
     )
-    if own or (content and mark(kind, item) not in launched):
+    if written.own or (written.constants and mark(kind, item) not in launched):
         CHECKS[kind](choice)
     return choice
 
 
-def _named(kind: str, item: Any) -> tuple[str, bool, dict[Any, Any]]:
-    """The name, whether it is the user's own factory, and the constants."""
+def _written(kind: str, item: Any) -> Written:
     names = known(kind)
-    content = dict(item) if isinstance(item, Mapping) else {"name": item}
-    if "name" in content and "factory" in content:
-        raise ValueError(
-            f"found both 'name' and 'factory'; wanted the name of a {kind}, or a factory of your own"
-        )
-    if "factory" in content:
-        factory = content.pop("factory")
+    constants = dict(item) if isinstance(item, Mapping) else {"name": item}
+    if "name" in constants and "factory" in constants:
+        wanted = f"wanted 'name' for a known {kind}, or 'factory' for one of your own"
+        raise wrong(f"found both 'name' and 'factory'; {wanted}", shows_value=True)
+    if "factory" in constants:
+        factory = constants.pop("factory")
         if not isinstance(factory, str):
-            raise ValueError(f"factory: found {short(factory)}; wanted 'package.module:name'")
+            raise wrong(f"found {short(factory)}; wanted 'package.module:name'", "factory")
         load(factory)
-        return factory, True, content
-    if "name" not in content:
-        raise ValueError(
-            f"found a mapping without 'name' or 'factory'; wanted a {kind}'s name and its constants; known: {', '.join(names)}"
-        )
-    name = content.pop("name")
+        return Written(factory, own=True, constants=constants)
+    if "name" not in constants:
+        wanted = f"wanted the name of the {kind} and its constants; known: {', '.join(names)}"
+        raise wrong(f"found a mapping without 'name' or 'factory'; {wanted}", shows_value=True)
+    name = constants.pop("name")
     if not isinstance(name, str):
-        raise ValueError(f"found {short(name)}; wanted the name of a {kind}; known: {', '.join(names)}")
+        wanted = f"wanted the name of the {kind}; known: {', '.join(names)}"
+        raise wrong(f"found {short(name)}; {wanted}", shows_value=True)
     if name not in names:
-        hint = (
-            f"; a factory of your own is written {{factory: {short(name)[1:-1]}}}"
-            if ":" in name
-            else nearest(name, names)
-        )
-        raise ValueError(f"unknown {kind} {short(name)}; known: {', '.join(names)}{hint}")
-    return name, False, content
+        hint = nearest(name, names)
+        if ":" in name:
+            hint = f"; a factory of your own is written {{factory: {short(name)[1:-1]}}}"
+        raise wrong(f"unknown {kind} {short(name)}; known: {', '.join(names)}{hint}", shows_value=True)
+    return Written(name, own=False, constants=constants)
 
 
 def _check_plain(where: str, value: Any) -> None:
@@ -173,9 +198,7 @@ def _check_plain(where: str, value: Any) -> None:
         for one in value:
             _check_plain(where, one)
     elif not isinstance(value, (bool, int, float, str)) and value is not None:
-        raise ValueError(
-            f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these"
-        )
+        raise wrong(f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these")
 
 
 def _frozen(value: Any) -> Any:

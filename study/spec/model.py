@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,8 +20,10 @@ from pydantic import (
 
 from study.spec.choice import Choice
 from study.spec.conditions import Axes, Condition, conditions, read_axes
-from study.spec.fields import read_axis, read_seeds, rising, settings_of
+from study.spec.fields import read_axis, read_seeds, rising, section_of
 from study.spec.methods import choices_of
+from study.spec.names import KINDS
+from study.spec.problem import FieldError, problems_at, wrong
 from study.spec.rule import CLAIMS
 from study.spec.tolerances import Tolerances
 from study.spec.workers import Workers
@@ -29,17 +32,17 @@ from trainers.budget import Budget
 MOST_STEPS, MOST_CELLS = 10_000_000, 2_000_000
 """More than this is a slip of the keyboard, and would fill the memory before it failed."""
 
-
-METHODS = {"workload": "workload", "model": "model", "optimizer": "optimizer", "transform": "transforms"}
-"""Each kind of method, and the key of a spec that lists them."""
-
-
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
-
 Design = Literal["grid", "edges"]
-"""Which cells are trained: all of them, or those that lead to the edges of every transform's competitive region."""
+"""Which cells are trained: all, or those that lead to the edges of every transform's competitive region."""
+
+
+def _short_enough(budget: Budget) -> Budget:
+    if budget.steps > MOST_STEPS:
+        raise wrong(f"found {budget.steps:,}; wanted at most {MOST_STEPS:,}", "steps")
+    return budget
 
 
 class StudySpec(BaseModel):
@@ -53,44 +56,37 @@ class StudySpec(BaseModel):
     model: Annotated[tuple[Choice, ...], choices_of("model")]
     optimizer: Annotated[tuple[Choice, ...], choices_of("optimizer")]
     transforms: Annotated[tuple[Choice, ...], choices_of("transform")]
-    lr: Annotated[tuple[LearningRate, ...], BeforeValidator(read_axis)]
-    weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(read_axis)]
+    lr: Annotated[tuple[LearningRate, ...], BeforeValidator(read_axis), AfterValidator(rising)]
+    weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(read_axis), AfterValidator(rising)]
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(read_seeds)
     ]
-    budget: Annotated[Budget, settings_of(Budget)]
+    budget: Annotated[Budget, section_of(Budget), AfterValidator(_short_enough)]
     conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
-    region: Annotated[Tolerances, settings_of(Tolerances)] = Tolerances()
-    workers: Annotated[Workers, settings_of(Workers)] = Workers()
+    region: Annotated[Tolerances, section_of(Tolerances)] = Tolerances()
+    workers: Annotated[Workers, section_of(Workers)] = Workers()
     design: Design = "grid"
 
     @model_validator(mode="before")
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise ValueError(
-                f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}"
-            )
+            # Pydantic would ask for a dictionary or an instance of StudySpec.
+            raise wrong(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
         return value
 
     @model_validator(mode="after")
-    def _rising_axes(self) -> StudySpec:
-        for axis in ("lr", "weight_decay"):
-            try:
-                object.__setattr__(self, axis, rising(getattr(self, axis)))
-            except ValueError as error:
-                raise ValueError(f"{axis}: {error}") from None
-        if self.budget.steps > MOST_STEPS:
-            raise ValueError(f"budget.steps: found {self.budget.steps:,}; wanted at most {MOST_STEPS:,}")
+    def _small_enough(self) -> StudySpec:
         if self.size > MOST_CELLS:
-            raise ValueError(
-                f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: thin out an axis, or make several studies"
-            )
+            do = "thin out an axis, or make several studies"
+            text = f"the spec has {self.size:,} cells; wanted at most {MOST_CELLS:,}: {do}"
+            raise wrong(text, shows_value=True)
+        # Whether a varied value is in range is for the budget to say, so every budget is made once.
         try:
-            self.all_conditions  # noqa: B018  # refuses what is out of range
+            self.all_conditions  # noqa: B018
         except ValueError as error:
-            raise ValueError(f"conditions: {error}") from None
+            raise FieldError(problems_at(("conditions",), error)) from None
         return self
 
     @property
@@ -101,22 +97,9 @@ class StudySpec(BaseModel):
     @property
     def size(self) -> int:
         """Number of cells."""
-        varied = [values for _, values in self.conditions]
-        return math.prod(
-            map(
-                len,
-                (
-                    self.workload,
-                    self.model,
-                    self.optimizer,
-                    self.transforms,
-                    self.lr,
-                    self.weight_decay,
-                    self.seeds,
-                    *varied,
-                ),
-            )
-        )
+        methods = [self.workload, self.model, self.optimizer, self.transforms]
+        numbers = [self.lr, self.weight_decay, self.seeds, *(values for _, values in self.conditions)]
+        return math.prod(map(len, methods)) * math.prod(map(len, numbers))
 
     @field_serializer("conditions")
     def _as_mapping(self, axes: Axes) -> dict[str, list[Any]]:
@@ -129,10 +112,7 @@ class StudySpec(BaseModel):
 
     def canonical(self) -> str:
         """The spec as JSON with every default written out; `parse_spec` reads it."""
-        chosen = {key: [choice.written for choice in getattr(self, key)] for key in METHODS.values()}
-        return json.dumps(
-            self.model_dump(mode="json")
-            | chosen
-            | {"conditions": {key: list(values) for key, values in self.conditions}},
-            sort_keys=True,
-        )
+        content = self.model_dump(mode="json")
+        for kind in KINDS.values():
+            content[kind.key] = [choice.written for choice in getattr(self, kind.key)]
+        return json.dumps(content, sort_keys=True)

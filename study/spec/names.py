@@ -1,19 +1,42 @@
-"""The names that a spec may use, read from the trainers' tables without importing torch (which takes a second)."""
+"""The kinds of methods that a spec chooses, and the names that each kind may have."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-TABLES = {"transform": "TRANSFORMS", "optimizer": "OPTIMIZERS", "model": "MODELS", "workload": "WORKLOADS"}
-"""Each kind of name, and the table in `trainers/<kind>s/__init__.py` whose keys are the names."""
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of method.
+
+    Attributes:
+        key: of a spec, whose value lists methods of this kind.
+        table: in `trainers/<kind>s/__init__.py`, whose keys are the names.
+        leading: the first parameters of every factory of this kind, which are not constants.
+    """
+
+    key: str
+    table: str
+    leading: tuple[str, ...] = ()
+
+
+KINDS = {
+    "workload": Kind("workload", "WORKLOADS", ("model", "model_name")),
+    "model": Kind("model", "MODELS", ("shape of an example", "number of outputs")),
+    "optimizer": Kind("optimizer", "OPTIMIZERS"),
+    "transform": Kind("transforms", "TRANSFORMS"),
+}
+"""One row per kind."""
 
 
 @cache
 def known(kind: str) -> tuple[str, ...]:
     """The keys of a kind's table, which is a literal by the house's convention."""
+    # Parsed and not imported: importing the table imports torch, and `study plan` would take a second more.
     package = find_spec("trainers")
     assert package is not None
     assert package.submodule_search_locations
@@ -22,7 +45,7 @@ def known(kind: str) -> tuple[str, ...]:
         if (
             isinstance(node, ast.AnnAssign)
             and isinstance(node.target, ast.Name)
-            and node.target.id == TABLES[kind]
+            and node.target.id == KINDS[kind].table
             and isinstance(node.value, ast.Dict)
         ):
             return tuple(
@@ -30,4 +53,4 @@ def known(kind: str) -> tuple[str, ...]:
                 for key in node.value.keys
                 if isinstance(key, ast.Constant) and isinstance(key.value, str)
             )
-    raise AssertionError(f"{source} has no literal table {TABLES[kind]}")
+    raise AssertionError(f"{source} has no literal table {KINDS[kind].table}")

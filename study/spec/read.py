@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from study.errors import UserError
 from study.spec.messages import explain
 from study.spec.methods import mark
-from study.spec.model import METHODS, StudySpec
+from study.spec.model import StudySpec
+from study.spec.names import KINDS
 from study.spec.yaml import MOST_BYTES, load_yaml
 from trainers.naming import nearest
 
@@ -20,10 +21,10 @@ SPECS = files("study") / "specs"
 
 
 def marks(canonical: str) -> set[str]:
-    """The marks of all methods of a spec that `StudySpec.canonical` wrote; none of a text that is something else."""
+    """The marks of all methods of a spec that `StudySpec.canonical` wrote; none of any other text."""
     try:
         content = json.loads(canonical)
-        return {mark(kind, item) for kind, key in METHODS.items() for item in content[key]}
+        return {mark(name, item) for name, kind in KINDS.items() for item in content[kind.key]}
     except (ValueError, KeyError, TypeError):
         return set()
 
@@ -52,16 +53,15 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     path = Path(source)
     try:
         exists = path.exists()
-    except OSError:  # longer than a path may be, say
+    # A name that is longer than a path may be raises, and is no file.
+    except OSError:
         exists = False
     if not exists:
-        raise UserError(
-            f"{source}: neither a file nor a shipped spec; shipped: {', '.join(specs)}{nearest(source, specs)}"
-        )
+        known = f"shipped: {', '.join(specs)}{nearest(source, specs)}"
+        raise UserError(f"{source}: neither a file nor a shipped spec; {known}")
     if not path.is_file():
-        raise UserError(
-            f"{source}: not a file; give a YAML file or one of the shipped specs: {', '.join(specs)}"
-        )
+        known = ", ".join(specs)
+        raise UserError(f"{source}: not a file; give a YAML file or one of the shipped specs: {known}")
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{source}: has {path.stat().st_size:,} bytes; a spec has at most {MOST_BYTES:,}")
@@ -70,9 +70,8 @@ def read_spec(source: str, launched: Collection[str] = ()) -> StudySpec:
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{source}: is not text: byte {error.start} is {content[error.start]:#04x}; wanted a YAML file in UTF-8"
-        ) from None
+        byte = f"byte {error.start} is {content[error.start]:#04x}"
+        raise UserError(f"{source}: not text, because {byte}; wanted a YAML file in UTF-8") from None
     return parse_spec(text, source, launched)
 
 
@@ -89,6 +88,5 @@ def parse_spec(text: str, source: str = "spec", launched: Collection[str] = ()) 
     try:
         return StudySpec.model_validate(content, context={"launched": launched})
     except ValidationError as error:
-        raise UserError(
-            "\n".join(f"{source}: {line}" for line in explain(error, list(StudySpec.model_fields)))
-        ) from None
+        lines = explain(error, list(StudySpec.model_fields))
+        raise UserError("\n".join(f"{source}: {line}" for line in lines)) from None

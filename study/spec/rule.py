@@ -1,4 +1,4 @@
-"""A claim as a spec names it: a sentence, where it stands, the method that it is about, and the function that measures it."""
+"""A claim: a sentence, where it stands, the method that it is about, and the function that measures it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Any
 
 from pydantic import BeforeValidator
 
+from study.spec.problem import FieldError, Problem, problems_at, wrong
 from study.spec.user_code import load
 from trainers.naming import short
 
 ACROSS = ("condition", "optimizer")
+"""What of a setting a claim may compare."""
 FORM = "Rule(sentence, source, method, decide), made with study.claims.Rule"
 
-
+# Any, because what it takes and returns are of rooms that stand above this one.
 Decide = Callable[[Any, Any], Any]
-"""Measures a claim about one landscape: that of the method, with whatever constants. The study's other settings are `evidence.study`."""
+"""Measures a claim about one landscape, that of the method with one choice of its constants.
+
+It is called as `decide(evidence, own)`; the study's other settings are `evidence.study`.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,9 @@ class Rule:
     """A sentence, where it stands, the method that it is about, and how a study measures it.
 
     Attributes:
-        across: what of a setting (`condition`, `optimizer`) the measurement itself compares, so that the claim is asked once for
-            all of them. Of several conditions a claim that does not compare them is asked of the one nearest to the ordinary.
+        across: what of a setting (`condition`, `optimizer`) the measurement itself compares. The claim is
+            then asked once for all of them. A claim that does not compare conditions is asked of the one
+            nearest to the ordinary.
         each_variant: ask it of every variant of the method's constants, not of the first alone.
     """
 
@@ -48,34 +54,31 @@ def rule_of(reference: str) -> Rule:
         raise ValueError(f"{reference} is {short(found)}; wanted a {FORM}")
     for name in ("sentence", "source", "method"):
         if not isinstance(getattr(found, name), str):
-            raise ValueError(
-                f"{reference}: its {name} is {short(getattr(found, name))}; wanted words: {FORM}"
-            )
+            shown = short(getattr(found, name))
+            raise ValueError(f"{reference}: its {name} is {shown}; wanted text: {FORM}")
     if not isinstance(found.across, tuple) or not set(found.across) <= set(ACROSS):
-        raise ValueError(
-            f"{reference}: its across is {short(found.across)}; wanted a tuple of some of {', '.join(ACROSS)}"
-        )
+        wanted = f"wanted a tuple of some of {', '.join(ACROSS)}"
+        raise ValueError(f"{reference}: its across is {short(found.across)}; {wanted}")
     if not callable(found.decide):
-        raise ValueError(
-            f"{reference}: its decide is {short(found.decide)}; wanted a function (evidence, own) -> Finding: {FORM}"
-        )
+        wanted = f"wanted a function (evidence, own) -> Finding: {FORM}"
+        raise ValueError(f"{reference}: its decide is {short(found.decide)}; {wanted}")
     return found
 
 
 def _read(value: Any) -> tuple[str, ...]:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
-    problems = []
+    problems: list[Problem] = []
     for k, item in enumerate(items):
         try:
             if not isinstance(item, str):
-                raise ValueError(f"found {short(item)}; wanted 'package.module:name' of a rule of your own")
+                raise wrong(f"found {short(item)}; wanted 'package.module:name' of a rule of your own")
             rule_of(item)
             if item in items[:k]:
-                raise ValueError(f"{short(item)} stands twice; each may stand once")
+                raise wrong(f"{short(item)} appears twice; give each once")
         except ValueError as error:
-            problems.append(f"[{k}]: {error}")
+            problems += problems_at((k,), error)
     if problems:
-        raise ValueError("\n".join(problems))
+        raise FieldError(problems)
     return tuple(items)
 
 

@@ -1,4 +1,4 @@
-"""What a spec says of judging and of machines: it changes no trained number."""
+"""What a spec says of regions and verdicts; it changes no trained number."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from trainers.naming import check_range
 
 @dataclass(frozen=True)
 class Tolerances:
-    """What counts as stable (fractions of the way from the untrained score to the reference score), and when a verdict is reached.
+    """What counts as stable, and when a verdict is reached.
+
+    Scores are compared as fractions of the way from the untrained score to the reference score.
 
     Args:
-        trained: least way that a trained cell has gone.
-        competitive: largest way that a competitive cell may lack.
+        trained: the least fraction of the way that a trained cell has gone.
+        competitive: the largest fraction of the way that a competitive cell may lack.
         share: share of the seeds that must have the property for a cell to be in a region, in (0, 1].
         confidence: of every interval, in (0.5, 1).
-        equivalence: half-width of the band inside of which two sensitivities count as equal [fraction of the initial loss].
+        equivalence: half-width of the band inside of which two sensitivities count as equal [fraction of the
+            initial loss].
         least_seeds: fewer seeds than this give no verdict.
     """
 
@@ -38,4 +41,5 @@ class Tolerances:
         )
         check_range("region", 0.0, 1.0, open_low=True, share=self.share)
         check_range("region", 0.5, 1.0, open_low=True, open_high=True, confidence=self.confidence)
+        # One seed has no spread, so an interval needs two.
         check_range("region", 2, least_seeds=self.least_seeds)

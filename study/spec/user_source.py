@@ -1,4 +1,4 @@
-"""What a user's module is made of: its own file and those that it imports from beside it, and a hash of them."""
+"""What a user's module is made of: its own file, those that it imports from beside it, and their hash."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ INSTALLED = ("site-packages", "dist-packages")
 
 
 def source_hash(module: ModuleType) -> str:
-    """Sixteen hexadecimal digits of a hash of the module's files, by name; line ends of another system do not count."""
+    """Sixteen hexadecimal digits of a hash of the module's files, by name."""
     digest = hashlib.sha256()
     for name, path in sorted(files_of(module).items()):
+        # A checkout on another system may have other line ends; the cells trained there are the same.
         digest.update(f"{name}\n".encode() + path.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 
@@ -24,8 +25,8 @@ def source_hash(module: ModuleType) -> str:
 def files_of(module: ModuleType) -> dict[str, Path]:
     """The files that decide what a module does, by module name.
 
-    From its own file on, every import is followed, wherever it stands, to files of its own package and to modules of the
-    folder that its package lies in. The standard library, installed packages and this package are not followed.
+    From its own file on, every import is followed to files of its own package and to modules of the folder
+    that its package lies in. The standard library, installed packages and this package are not followed.
     """
     if getattr(module, "__file__", None) is None:
         return {}
@@ -34,12 +35,13 @@ def files_of(module: ModuleType) -> dict[str, Path]:
     top = module.__name__.partition(".")[0]
     found: dict[str, Path] = {}
     waiting = [(module.__name__, own)]
+    # Files are read and not imported: an import inside a function counts too, and has not happened yet.
     while waiting:
         name, path = waiting.pop()
         if name in found or not path.is_file():
             continue
         found[name] = path
-        for other in _parents(name) + (_imported(name, path) if path.suffix == ".py" else []):
+        for other in parents_of(name) + (_imported(name, path) if path.suffix == ".py" else []):
             if _followed(other.partition(".")[0], top, root):
                 base = root.joinpath(*other.split("."))
                 waiting += [(other, base.with_name(f"{base.name}.py")), (other, base / "__init__.py")]
@@ -52,7 +54,7 @@ def _followed(other: str, top: str, root: Path) -> bool:
     )
 
 
-def _parents(name: str) -> list[str]:
+def parents_of(name: str) -> list[str]:
     """The packages that a module lies in, whose `__init__` runs before it."""
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
@@ -72,9 +74,11 @@ def _imported(name: str, path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            found += (
-                [base, *(f"{base}.{alias.name}" for alias in node.names)]
-                if base
-                else [alias.name for alias in node.names]
-            )
-    return [one for other in found for one in [*_parents(other), other]]
+            if base:
+                found.append(base)
+            # `from package import name` may mean the module `package.name`; what is no file is dropped later.
+            found += [f"{base}.{alias.name}" if base else alias.name for alias in node.names]
+    every: list[str] = []
+    for other in found:
+        every += [*parents_of(other), other]
+    return every

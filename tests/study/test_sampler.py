@@ -42,7 +42,7 @@ def test_example_of_the_docstring_runs() -> None:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_optimize_stops_when_the_edges_are_known(direction: str) -> None:
-    """`study.optimize` without a number of trials ends by itself, having found every cell's class, in either direction."""
+    """`study.optimize` without a number of trials ends by itself, with every cell's class found."""
     sign = 1 if direction == "maximize" else -1
     sampler = EdgeSampler(AXES, within(0.5, start=-1.0 if sign < 0 else 0.0))
     found = optuna.create_study(direction=direction, sampler=sampler)
@@ -53,7 +53,7 @@ def test_optimize_stops_when_the_edges_are_known(direction: str) -> None:
 
 
 def test_no_cell_twice_and_batches_are_whole() -> None:
-    """Asked in batches and told in reverse, no cell comes twice, and a batch is the same however it is told."""
+    """No cell comes twice, and a batch is the same in whatever order its values arrive."""
     runs = []
     for order in (1, -1):
         sampler = EdgeSampler(AXES, within(0.5, start=0.0), seed=3)
@@ -112,7 +112,7 @@ def test_what_is_not_a_number_is_outside() -> None:
 
 
 def test_more_workers_than_cells_and_further_parameters() -> None:
-    """Asking beyond the batch gives other cells of the grid; a parameter that is no axis is drawn from its own range."""
+    """Asking beyond the batch gives other cells of the grid; other parameters have their own range."""
     sampler = EdgeSampler(AXES, within(0.5, start=0.0))
     found = optuna.create_study(direction="maximize", sampler=sampler)
     trials = [found.ask() for _ in range(sampler.waiting(found) + 5)]

@@ -1,6 +1,7 @@
-"""Malformed specs by the thousand through the command line: each must be an error in words with exit 2, and leave nothing behind.
+"""Malformed specs by the thousand through the command line.
 
-`python -m tests.tools.malformed 1000 0` runs a thousand of seed 0 and prints the counts, and each case that was not refused well.
+Each must be an error in words with exit 2, and leave nothing behind. `python -m tests.tools.malformed 1000 0`
+runs a thousand of seed 0, and prints the counts and each case that was not refused well.
 """
 
 from __future__ import annotations
@@ -64,39 +65,54 @@ def nothing():
 def needs(factor):
     return good()
 
+def each(change):
+    def update(grads, state, params):
+        return {k: change(g) for k, g in grads.items()}, state
+
+    return Transform(lambda params: {}, update)
+
 def looks():
-    return Transform(lambda params: {}, lambda grads, state, params: ({k: g if g.sum().item() > 0 else -g for k, g in grads.items()}, state))
+    return each(lambda g: g if g.sum().item() > 0 else -g)
 
 def reshapes():
-    return Transform(lambda params: {}, lambda grads, state, params: ({k: g.sum() for k, g in grads.items()}, state))
+    return each(lambda g: g.sum())
 
 def forgets():
     return Transform(lambda params: {}, lambda grads, state, params: ({}, state))
 
 def in_place():
-    return Transform(lambda params: {}, lambda grads, state, params: ({k: g.mul_(2) for k, g in grads.items()}, state))
+    return each(lambda g: g.mul_(2))
 
 def no_workload(model, model_name):
     return {"x": 1}
 
 def lost_workload(model, model_name):
-    return Workload(name="w", build=lambda: model((2,), 2), train_x=1, train_y=2, eval_x=3, eval_y=4, loss=None, score=None, metric_name="m", higher_is_better=True, chance=0.5)
+    parts = dict(train_x=1, train_y=2, eval_x=3, eval_y=4, loss=None, score=None)
+    more = dict(metric_name="m", higher_is_better=True, chance=0.5)
+    return Workload(name="w", build=lambda: model((2,), 2), **parts, **more)
+
+def first(out, y):
+    return out[:, 0]
+
+def share(out, y):
+    return (out.argmax(-1) == y).float().mean()
+
+def workload(model, x, score=first, metric_name="m", higher_is_better=True):
+    y, loss = torch.zeros(32, dtype=torch.int64), torch.nn.functional.cross_entropy
+    build = lambda: model((2,), 2)
+    return Workload("w", build, x, y, x, y, loss, score, metric_name, higher_is_better, 0.5)
 
 def flat_workload(model, model_name):
-    x, y = torch.randn(32, 2), torch.zeros(32, dtype=torch.int64)
-    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: (out.argmax(-1) == y).float().mean(), "m", True, 0.5)
+    return workload(model, torch.randn(32, 2), score=share)
 
 def nan_workload(model, model_name):
-    x, y = torch.randn(32, 2) * torch.nan, torch.zeros(32, dtype=torch.int64)
-    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", True, 0.5)
+    return workload(model, torch.randn(32, 2) * torch.nan)
 
 def loss_workload(model, model_name):
-    x, y = torch.randn(32, 2), torch.zeros(32, dtype=torch.int64)
-    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "loss", False, 0.5)
+    return workload(model, torch.randn(32, 2), metric_name="loss", higher_is_better=False)
 
 def array_workload(model, model_name):
-    x, y = torch.randn(32, 2).numpy(), torch.zeros(32, dtype=torch.int64)
-    return Workload("w", lambda: model((2,), 2), x, y, x, y, torch.nn.functional.cross_entropy, lambda out, y: out[:, 0], "m", False, 0.5)
+    return workload(model, torch.randn(32, 2).numpy(), higher_is_better=False)
 
 def no_arguments():
     return None
@@ -131,7 +147,12 @@ def case(change: Callable[[dict[str, Any], random.Random], None]) -> Callable[[r
 
 def text(write: Callable[[random.Random], str | bytes]) -> Callable[[random.Random], bytes]:
     """A file that is not even a mapping of plain values."""
-    return lambda rng: found if isinstance(found := write(rng), bytes) else found.encode()
+
+    def content(rng: random.Random) -> bytes:
+        found = write(rng)
+        return found if isinstance(found, bytes) else found.encode()
+
+    return content
 
 
 def _set(path: str, values: Callable[[random.Random], list[Any]]) -> Callable[[random.Random], bytes]:
@@ -219,6 +240,7 @@ def _twice(rng: random.Random) -> str:
 
 
 def _deep(rng: random.Random) -> str:
+    # PyYAML recurses, and Python's own limit is near a thousand calls.
     depth, opening, closing = rng.choice([100, 2_000, 40_000]), *rng.choice(["[]", "{}"])
     inner = f"{opening}a: " if opening == "{" else opening
     return (
@@ -433,6 +455,10 @@ FACTORIES += [
 ]
 
 
+WORKLOADS = ["no_workload", "lost_workload", "flat_workload", "nan_workload", "loss_workload"]
+WORKLOADS += ["array_workload", "no_arguments"]
+
+
 def _factory(spec: dict[str, Any], rng: random.Random) -> None:
     key = rng.choice(["transforms", "optimizer", "model", "workload"])
     choice = rng.choice(
@@ -453,12 +479,7 @@ def _late(spec: dict[str, Any], rng: random.Random) -> None:
     key, value = rng.choice(
         [
             ("transforms", [{"factory": f"own:{rng.choice(['looks', 'reshapes', 'forgets', 'in_place'])}"}]),
-            (
-                "workload",
-                {
-                    "factory": f"own:{rng.choice(['no_workload', 'lost_workload', 'flat_workload', 'nan_workload', 'loss_workload', 'array_workload', 'no_arguments'])}"
-                },
-            ),
+            ("workload", {"factory": f"own:{rng.choice(WORKLOADS)}"}),
             ("model", {"factory": "own:no_model"}),
             ("budget", {"steps": 2, "batch_size": 5_000}),
             (
@@ -505,28 +526,32 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
             10**6,
         ],
     ),
-    "wrong type of a setting": _set("budget region workers", lambda rng: [None, True, "x", 3, [3], [{}]]),
+    "wrong type of a section": _set("budget region workers", lambda rng: [None, True, "x", 3, [3], [{}]]),
     "wrong type of a number": _set(
-        "budget.steps budget.batch_size budget.warmup budget.points budget.accumulation budget.dynamics budget.loss_scale region.trained region.least_seeds workers.retries workers.cpus_per_worker",
+        "budget.steps budget.batch_size budget.warmup budget.points budget.accumulation budget.dynamics "
+        "budget.loss_scale region.trained region.least_seeds workers.retries workers.cpus_per_worker",
         lambda rng: [True, False, "4", "x", "", [], [1], {}, {"a": 1}, None, float("nan")],
     ),
     "wrong type of a point": _set(
         "lr.low lr.high lr.points_per_decade", lambda rng: [True, "4", "x", None, [], {}]
     ),
     "negative": _set(
-        "budget.steps budget.batch_size budget.points budget.warmup lr.low lr.points_per_decade workers.tile workers.retries region.trained",
+        "budget.steps budget.batch_size budget.points budget.warmup lr.low lr.points_per_decade "
+        "workers.tile workers.retries region.trained",
         lambda rng: [-1, -(10**6), -0.5],
     ),
     "out of range": _set("region.trained region.share region.confidence", lambda rng: [1.5, 2, 100]),
     "not finite": _set(
-        "lr lr.low lr.high weight_decay budget.steps budget.loss_scale budget.spike_size budget.explosion_factor region.share workers.gpus_per_worker seeds",
+        "lr lr.low lr.high weight_decay budget.steps budget.loss_scale budget.spike_size "
+        "budget.explosion_factor region.share workers.gpus_per_worker seeds",
         lambda rng: NOT_FINITE,
     ),
     "not finite in a list": _set(
         "lr weight_decay seeds budget.spike_steps", lambda rng: [[number] for number in NOT_FINITE]
     ),
     "huge": _set(
-        "budget.steps budget.batch_size budget.warmup budget.accumulation lr.low lr.points_per_decade seeds region.least_seeds workers.tile workers.retries",
+        "budget.steps budget.batch_size budget.warmup budget.accumulation lr.low lr.points_per_decade "
+        "seeds region.least_seeds workers.tile workers.retries",
         lambda rng: HUGE,
     ),
     "constants": _set(
@@ -645,7 +670,7 @@ class Accepted(BaseException):
 
 
 def cases(n: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """n malformed specs, of all kinds in turn, each with its kind; the same for the same seed."""
+    """n malformed specs and their kinds, of all kinds in turn; the same for the same seed."""
     rng, names = random.Random(seed), list(KINDS)
     for k in range(n):
         yield names[k % len(names)], KINDS[names[k % len(names)]](rng)
@@ -654,13 +679,14 @@ def cases(n: int, seed: int) -> Iterator[tuple[str, bytes]]:
 def verdict(content: bytes, folder: Path) -> tuple[str, str]:
     """What `study launch` makes of a spec, in a word, and what it printed. Only `refused` is right.
 
-    Nothing is replaced but the first step that writes, which raises `Accepted`.
+    The first step that writes raises `Accepted`; all before it is the command itself.
     """
     spec, home = folder / "spec.yaml", folder / "home"
     spec.write_bytes(content)
     before = sorted(folder.rglob("*"))
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     code: object = None
+    # Processor time and not the clock's: a refusal must not fail because other tests run beside it.
     started = time.process_time()
     arguments = ["study", "launch", spec.name, "--home", str(home), "--here"]
     with (

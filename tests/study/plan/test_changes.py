@@ -26,15 +26,21 @@ REFUSED = {
     "model.constants: stored defaults, now hidden=[8]": ("model: mlp", "model: {name: mlp, hidden: [8]}"),
     'model.name: stored "mlp", now "convnet"': ("model: mlp", "model: convnet"),
     'optimizer.name: stored "adamw", now "sgd"': ("optimizer: adamw", "optimizer: sgd"),
-    'workload.constants: stored defaults, now label_smoothing=0.1': ("workload: digits", "workload: {name: digits, label_smoothing: 0.1}"),
-}  # fmt: skip
+    "workload.constants: stored defaults, now label_smoothing=0.1": (
+        "workload: digits",
+        "workload: {name: digits, label_smoothing: 0.1}",
+    ),
+}
 
 
 @pytest.mark.parametrize(("words", "change"), REFUSED.items())
 def test_another_meaning_is_refused(
     words: str, change: tuple[str, str], launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Budget, model, optimizer or data of stored cells cannot change under their name: exit 2, the difference shown, nothing touched."""
+    """Budget, model, optimizer or data of stored cells cannot change under their name.
+
+    The command exits with 2, shows the difference, and touches nothing.
+    """
     spec = tmp_path / "tiny.yaml"
     spec.write_text(TINY.replace(*change))
     before = (stored(launched), runs(launched))
@@ -48,13 +54,23 @@ def test_another_meaning_is_refused(
 
 @pytest.mark.parametrize(
     ("change", "trained"),
-    [(("seeds: 3", "seeds: 4"), 12), (("model: mlp", "model: [mlp, {name: mlp, hidden: [8]}]"), 36), (("[none, unit_norm]", "[none, unit_norm, zscore]"), 18), (("[1e-3, 1e-2, 30]", "[1e-3, 1e-2, 0.1, 30]"), 12),
-     (("optimizer: adamw", "optimizer: [adamw, sgd]"), 36), (("budget:", "region: {trained: 0.2}\nworkers: {tile: 3}\nbudget:"), 0), (("[none, unit_norm]", "[none]"), 0)],
-)  # fmt: skip
+    [
+        (("seeds: 3", "seeds: 4"), 12),
+        (("model: mlp", "model: [mlp, {name: mlp, hidden: [8]}]"), 36),
+        (("[none, unit_norm]", "[none, unit_norm, zscore]"), 18),
+        (("[1e-3, 1e-2, 30]", "[1e-3, 1e-2, 0.1, 30]"), 12),
+        (("optimizer: adamw", "optimizer: [adamw, sgd]"), 36),
+        (("budget:", "region: {trained: 0.2}\nworkers: {tile: 3}\nbudget:"), 0),
+        (("[none, unit_norm]", "[none]"), 0),
+    ],
+)
 def test_additions_train_what_is_missing(
     change: tuple[str, str], trained: int, launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Seeds, values, transforms and settings that are added train themselves alone; tolerances and workers change nothing."""
+    """Of seeds, values, transforms and settings that are added only their own cells are trained.
+
+    Tolerances and workers change nothing.
+    """
     import shutil
 
     home = tmp_path / "home"
@@ -93,7 +109,10 @@ def test_a_name_without_cells_stands_for_nothing(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_study_keeps_its_tiles() -> None:
-    """Whatever tiles are done, the others are those of the undisturbed study: same cells, same order, so same bits and checkpoints."""
+    """Whatever tiles are done, the others are those of the undisturbed study.
+
+    They have the same cells in the same order, so the same bits and checkpoints.
+    """
     plan = make_plan(parse_spec(TINY), {})
     widths = dict.fromkeys(plan.settings, 4)
     whole = plan.jobs(plan.cells, widths)

@@ -1,4 +1,4 @@
-"""Studies that vary their budget, and studies of problems with known constants, for real: trained, exported, judged, shown."""
+"""Studies that vary their budget, and studies of problems with known constants, from spec to tracker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def launched(folder: Path, text: str) -> tuple[Path, Path, list[dict[str, Any]]]
 
 
 def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each condition has its cells, column, regions, picture and Optuna studies; verdicts have their runs, and claims that compare conditions use them."""
+    """Each condition has its cells, column, regions, picture and Optuna studies.
+
+    Verdicts have their runs, and claims that compare conditions use them.
+    """
     import optuna
     import pandas as pd
     from mlflow.tracking import MlflowClient
@@ -92,7 +95,10 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
 
 
 def test_convergence_where_the_premise_holds_and_where_it_does_not(tmp_path: Path) -> None:
-    """A scale that is capped at 1 fulfils the premise, and the bound holds; uncapped it breaks the premise; started off centre the bound breaks as well."""
+    """A scale that is capped at 1 fulfils the premise, and the bound holds.
+
+    Uncapped it breaks the premise. Started off centre the bound breaks as well.
+    """
     from mlflow.tracking import MlflowClient
 
     _, home, claims = launched(tmp_path, CONVERGENCE)

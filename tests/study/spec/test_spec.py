@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from study.errors import UserError
 from study.plan.cells import make_plan
 from study.spec.model import StudySpec
-from study.spec.names import TABLES, known
+from study.spec.names import KINDS, known
 from study.spec.read import marks, parse_spec, read_spec, shipped
 from tests.conftest import TINY
 from trainers.models import MODELS
@@ -70,7 +70,7 @@ def test_canonical_form_writes_defaults_out() -> None:
 
 
 def test_constants_are_kept_and_named() -> None:
-    """A transform with constants is told from the same with its defaults."""
+    """A transform with constants has another label than the same with its defaults."""
     spec = parse_spec(changed("transforms", "[clip_norm, {name: clip_norm, max_norm: 0.5}]"))
     assert [choice.label for choice in spec.transforms] == ["clip_norm", "clip_norm(max_norm=0.5)"]
 
@@ -79,7 +79,7 @@ def test_constants_are_kept_and_named() -> None:
     ("key", "value", "words"),
     [
         ("transforms", "[none, clipnorm]", ["transforms[1]", "'clipnorm'", "did you mean 'clip_norm'?"]),
-        ("transforms", "[none, none]", ["transforms", "stands twice"]),
+        ("transforms", "[none, none]", ["transforms", "appears twice"]),
         ("transforms", "[]", ["transforms", "empty"]),
         (
             "transforms",
@@ -95,7 +95,7 @@ def test_constants_are_kept_and_named() -> None:
         ("lr", "['a']", ["lr[0]", "number"]),
         ("lr", "[true]", ["lr[0]"]),
         ("lr", "[]", ["lr", "empty"]),
-        ("lr", "[0.1, 0.1]", ["lr", "0.1 stands twice"]),
+        ("lr", "[0.1, 0.1]", ["lr", "0.1 appears twice"]),
         ("lr", "{low: 1e-3, hihg: 1, points_per_decade: 1}", ["lr", "hihg", "did you mean 'high'?"]),
         ("lr", "{low: -1, high: 1, points_per_decade: 1}", ["lr", "positive"]),
         ("lr", "{low: 1e-3, high: 1}", ["lr", "points_per_decade", "missing"]),
@@ -142,6 +142,11 @@ def test_constants_are_kept_and_named() -> None:
         ("workers", "{gpus_per_worker: .inf}", ["workers", "gpus_per_worker is inf"]),
         ("lr", "{low: 1e-3, high: 1, points_per_decade: true}", ["lr", "points_per_decade a whole number"]),
         ("region", "{trained: 2}", ["region", "trained is 2"]),
+        ("region", "[]", ["region: found []; wanted a mapping", "known keys: trained,"]),
+        ("transforms", "{factory: 3}", ["transforms.factory: found 3; wanted 'package.module:name'"]),
+        ("transforms", "[{factory: 3}]", ["transforms[0].factory: found 3"]),
+        ("model", "{name: mlp, hidden: {a: 1}}", ["model: found {'name': 'mlp'", "hidden is {'a': 1}"]),
+        ("design", "corners", ["design: found 'corners'; wanted 'grid' or 'edges'"]),
         ("workload", "digit", ["workload", "did you mean 'digits'?"]),
         ("model", "{name: mlp, hiden: [3]}", ["model", "did you mean 'hidden'?"]),
         ("optimizer", "3", ["optimizer", "found 3"]),
@@ -184,7 +189,7 @@ def test_a_thousand_equal_mistakes_are_twenty_lines() -> None:
 
 
 def test_anchors_may_be_used_and_not_abused() -> None:
-    """An anchor stands for its value; a few lines of them that stand for millions of values, or for themselves, are refused."""
+    """An anchor stands for its value; anchors for millions of values or for themselves are refused."""
     assert parse_spec(
         TINY.replace("[1e-2, 10]", "&axis [0.1, 1]").replace("[1e-3, 1e-2, 30]", "&other [0.1, 1]") + "\n"
     ).lr == (0.1, 1.0)
@@ -214,7 +219,7 @@ def test_anchors_may_be_used_and_not_abused() -> None:
     ],
 )
 def test_not_a_spec(text: str) -> None:
-    """What is not YAML, or not a mapping, or says a key twice, or calls for Python, is refused in a sentence."""
+    """What is not YAML, is not a mapping, repeats a key or calls for Python is refused in a sentence."""
     assert wrong(text)
 
 
@@ -261,7 +266,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from([*StudySpec.model_fields, "other"]), VALUES, max_size=12))
 def test_malformed_specs_are_errors_in_words(content: dict[str, object]) -> None:
-    """Whatever stands in a spec, the answer is a spec or an error message, never another exception."""
+    """Whatever a spec contains, the answer is a spec or an error message, never another exception."""
     with contextlib.suppress(UserError):
         parse_spec(json.dumps({**json_ready(), **content}))
 
@@ -274,7 +279,7 @@ def json_ready() -> dict[str, object]:
 
 
 def test_defaults_of_methods_stand_in_the_factories() -> None:
-    """Every constant of every transform has a default, so that a name alone is a complete choice."""
+    """Every constant of every transform has a default, so a name alone is a complete choice."""
     for factory in TRANSFORMS.values():
         assert all(
             p.default is not inspect.Parameter.empty for p in inspect.signature(factory).parameters.values()
@@ -282,13 +287,12 @@ def test_defaults_of_methods_stand_in_the_factories() -> None:
 
 
 def test_lists_of_constants_are_axes() -> None:
-    """A constant that takes no list may be given one: every combination is a choice of its own; lists that a constant takes stay lists."""
-    spec = parse_spec(
-        changed(
-            "transforms",
-            "[none, {name: autoscale, numerator: [2, 8], exponent: [1, 2]}, {name: clip_norm, max_norm: 0.5}]",
-        )
-    )
+    """A constant that takes no list may be given one: every combination is a choice of its own.
+
+    A list for a constant that takes lists stays a list.
+    """
+    varied = "{name: autoscale, numerator: [2, 8], exponent: [1, 2]}"
+    spec = parse_spec(changed("transforms", f"[none, {varied}, {{name: clip_norm, max_norm: 0.5}}]"))
     assert [choice.label for choice in spec.transforms][1:] == [
         *(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)),
         "clip_norm(max_norm=0.5)",
@@ -305,28 +309,17 @@ def test_lists_of_constants_are_axes() -> None:
 
 
 def test_conditions_are_settings_of_their_own() -> None:
-    """Varied keys of the budget multiply the cells; each combination has its own setting, a budget with its value, and a name."""
-    plain, varied = (
-        parse_spec(TINY),
-        parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n"),
-    )
+    """Varied keys of the budget multiply the cells.
+
+    Each combination has its own setting, a budget with its value, and a name.
+    """
+    plain = parse_spec(TINY)
+    varied = parse_spec(TINY + "conditions: {loss_scale: [1, 0.01], spike_size: [1, 1e8]}\n")
     assert varied.size == 4 * plain.size
-    assert (
-        parse_spec(
-            json.dumps(
-                json.loads(varied.canonical())
-                | {
-                    key: [choice.name for choice in getattr(plain, key)]
-                    for key in ("workload", "model", "optimizer", "transforms")
-                }
-            )
-        ).conditions
-        == varied.conditions
-    )
+    assert parse_spec(varied.canonical()).conditions == varied.conditions
     plans = [make_plan(spec, {"digits/mlp": "x"}) for spec in (plain, varied)]
-    assert set(plans[0].keys) < set(
-        plans[1].keys
-    )  # the budget itself is one of the conditions, and its cells are the same cells
+    # The budget itself is one of the conditions, and its cells are the same cells.
+    assert set(plans[0].keys) < set(plans[1].keys)
     found = [
         (setting.condition.label, setting.condition.budget.loss_scale, setting.condition.budget.spike_size)
         for setting in plans[1].settings.values()
@@ -336,17 +329,25 @@ def test_conditions_are_settings_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     ("value", "word"),
-    [("{los_scale: [1]}", "did you mean 'loss_scale'?"), ("{loss_scale: []}", "loss_scale is empty"), ("{loss_scale: [1, 1.0]}", "twice"), ("{loss_scale: [a]}", "loss_scale[0] is 'a'"),
-     ("{loss_scale: [0]}", "loss_scale is 0"), ("{precision: [1]}", "precision[0] is 1"), ("{precision: [half]}", "unknown precision 'half'"), ("3", "wanted keys of the budget")],
-)  # fmt: skip
+    [
+        ("{los_scale: [1]}", "did you mean 'loss_scale'?"),
+        ("{loss_scale: []}", "conditions.loss_scale: the list is empty"),
+        ("{loss_scale: [1, 1.0]}", "conditions.loss_scale: 1 appears twice"),
+        ("{loss_scale: [a]}", "conditions.loss_scale[0]: found 'a'; wanted a number"),
+        ("{loss_scale: [0]}", "conditions: budget: loss_scale is 0"),
+        ("{precision: [1]}", "conditions.precision[0]: found 1; wanted a name"),
+        ("{precision: [half]}", "unknown precision 'half'"),
+        ("3", "conditions: found 3; wanted a mapping"),
+    ],
+)
 def test_bad_conditions(value: str, word: str) -> None:
-    """A condition that cannot be is refused with its key, what was found and what is wanted."""
+    """A condition that is impossible is refused with its key, what was found and what is wanted."""
     assert word in wrong(changed("conditions", value))
     assert "conditions" in wrong(changed("conditions", value))
 
 
 def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same spec comes out without a factory being looked at; whatever was not launched with is checked as ever, its types included."""
+    """A spec that was launched is read without a look at a factory; whatever was not launched is checked."""
     text = changed(
         "transforms", "[none, {name: clip_norm, max_norm: [1, 2.5]}, {name: zscore, eps: 1e-6}]"
     ).replace("model: mlp", "model: {name: mlp, hidden: [8, 8]}")
@@ -360,7 +361,7 @@ def test_constants_of_a_launch_need_no_second_check(monkeypatch: pytest.MonkeyPa
     assert expected[0] is None
     assert all(expected[1:])
     assert marks("[]") == marks("{") == marks(spec.canonical().replace('"transforms"', '"other"')) == set()
-    refused = dict.fromkeys(TABLES, lambda *_: pytest.fail("was checked again"))
+    refused = dict.fromkeys(KINDS, lambda *_: pytest.fail("was checked again"))
     monkeypatch.setattr("study.spec.methods.CHECKS", refused)
     monkeypatch.setattr("study.spec.methods.factories", lambda *_: pytest.fail("was loaded"))
     assert parse_spec(text, launched=launched) == spec

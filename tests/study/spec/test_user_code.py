@@ -1,4 +1,4 @@
-"""A user's own transform, workload, claim, model and optimizer: from a spec alone, everywhere, and known by their code."""
+"""A user's own transform, workload, claim, model and optimizer: named in a spec, and known by their code."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_readme_shows_each_in_under_fifteen_lines() -> None:
 
 
 def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The README's lines, as they stand, train; their names are in regions, claims, cells, pictures, MLflow and Optuna."""
+    """The README's lines train as they are; their names reach every file, picture and tracker."""
     import optuna
     import pandas as pd
     from mlflow.tracking import MlflowClient
@@ -112,16 +112,17 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     )
     assert not (folder / "__pycache__").exists()
     (folder / "my_methods.py").write_text(OWN["my_methods.py"].replace("tanh", "atan"))
-    assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 30  # type: ignore[index]
+    arguments = ("status", "own.yaml", "--home", str(home))
+    assert answer(capsys, *arguments)[1]["pending"] == 30  # type: ignore[index]
     (folder / "my_methods.py").write_text(OWN["my_methods.py"])
-    assert answer(capsys, "status", "own.yaml", "--home", str(home))[1]["pending"] == 0  # type: ignore[index]
+    assert answer(capsys, *arguments)[1]["pending"] == 0  # type: ignore[index]
     (folder / "my_workloads.py").write_text(OWN["my_workloads.py"].replace("sin(x)", "cos(x)"))
     assert study("launch", "own.yaml", "--home", str(home), "--here") == 2
     assert "give the changed spec another name" in capsys.readouterr().err
 
 
 def test_rays_workers_find_the_modules(folder: Path) -> None:
-    """Modules of the current folder, which is on no path, and data whose relative path begins there, are found by Ray's workers too."""
+    """Ray's workers find modules of the current folder, which is on no path, and data by a relative path."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8), rng.integers(0, 2, 80)
     np.savez(folder / "own.npz", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:])
@@ -131,7 +132,7 @@ def test_rays_workers_find_the_modules(folder: Path) -> None:
         .replace("seeds: 3", "seeds: 1")
         .replace('{factory: "my_workloads:sine", noise: 0.2}', both)
     )
-    # -P keeps the current folder off the driver's path, as the installed command has it
+    # -P keeps the current folder off the driver's path, as the installed command has it.
     done = subprocess.run(
         [sys.executable, "-P", "-m", "study.cli", "launch", "own.yaml", "--json"],
         env=os.environ,
@@ -146,10 +147,11 @@ def test_rays_workers_find_the_modules(folder: Path) -> None:
 
 
 def test_keys_know_the_code(folder: Path) -> None:
-    """Keys of cells change with the code behind a factory, also with that of a file it imports, and only there."""
+    """Keys of a factory's cells change with its code and with that of a file it imports; no others do."""
     (folder / "beside.py").write_text("SHARE = 1.0\n")
     (folder / "mine.py").write_text(
-        "from trainers import make_transform\n\ndef halve():\n    import beside\n    return make_transform('clip_value')\n"
+        "from trainers import make_transform\n\n"
+        "def halve():\n    import beside\n    return make_transform('clip_value')\n"
     )
 
     def keys() -> tuple[set[str], set[str]]:
@@ -188,9 +190,10 @@ def test_other_code_than_at_the_launch_is_not_trained(folder: Path) -> None:
 
 
 def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
-    """A list for a constant that is a number makes one transform of each value; for one that is a list it stays a list."""
+    """A list for a constant that is a number makes one transform of each value; other lists stay lists."""
     (folder / "mine.py").write_text(
-        "from trainers import make_transform\n\ndef clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n"
+        "from trainers import make_transform\n\n"
+        "def clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n"
     )
     spec = spec_of("[{factory: 'mine:clip', at: [0.5, 2.0], layers: [3]}]")
     assert [choice.label for choice in spec.transforms] == [
@@ -200,8 +203,11 @@ def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
 
 
 def test_every_part_of_the_users_own_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of several optimizers with the same workload and model each one takes its step before anything is written."""
-    rule = "def {}():\n    return Optimizer('x', lambda params: {{}}, lambda grads, state, params, lr, wd: ({}, state), lambda params, lr, wd: None)\n"
+    """Of several optimizers with one workload and model each takes its step before anything is written."""
+    rule = (
+        "def {}():\n    step = lambda grads, state, params, lr, wd: ({}, state)\n"
+        "    return Optimizer('x', lambda params: {{}}, step, lambda params, lr, wd: None)\n"
+    )
     (folder / "rules.py").write_text(
         "from trainers import Optimizer\n"
         + rule.format("good", "params")
@@ -214,7 +220,7 @@ def test_every_part_of_the_users_own_is_tried(folder: Path, capsys: pytest.Captu
         (folder / "s.yaml").write_text(TINY.replace("optimizer: adamw", f"optimizer: {own}"))
         assert study("launch", "s.yaml", "--home", "home", "--here") == 2
         assert (
-            "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 5)"
+            "rules:bad cannot train digits/mlp: KeyError: 'lost' (rules.py, line 6)"
             in capsys.readouterr().err
         )
         assert not Path("home").exists()
@@ -224,9 +230,12 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
     """A model and an optimizer of the user's own train by the same rule, beside the tables' own."""
     (folder / "nets.py").write_text(
         "from torch import nn, optim\nfrom trainers import Optimizer\n\n"
-        "def line(shape, outputs, bias=True):\n    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], outputs, bias=bias))\n\n"
-        "def plain(boost: float):\n    step = lambda grads, state, params, lr, wd: ({k: p - boost * lr * (grads[k] + wd * p) for k, p in params.items()}, state)\n"
-        "    return Optimizer('plain', lambda params: {}, step, lambda params, lr, wd: optim.SGD(params, boost * lr, weight_decay=wd))\n"
+        "def line(shape, outputs, bias=True):\n    inputs = shape[0] * shape[1] * shape[2]\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs, bias=bias))\n\n"
+        "def plain(boost: float):\n    def step(grads, state, params, lr, wd):\n"
+        "        return {k: p - boost * lr * (grads[k] + wd * p) for k, p in params.items()}, state\n\n"
+        "    serial = lambda params, lr, wd: optim.SGD(params, boost * lr, weight_decay=wd)\n"
+        "    return Optimizer('plain', lambda params: {}, step, serial)\n"
     )
     text = TINY.replace("model: mlp", "model: [mlp, {factory: 'nets:line', bias: false}]").replace(
         "optimizer: adamw", "optimizer: {factory: 'nets:plain', boost: 1}"
@@ -288,7 +297,8 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
         (
             "transforms: [{factory: 'own:reshapes'}]",
             [
-                "returns gradients['1.weight'] as torch.float32 of shape []; wanted torch.float32 of shape [64, 64]"
+                "returns gradients['1.weight'] as torch.float32 of shape []; "
+                "wanted torch.float32 of shape [64, 64]"
             ],
         ),
         ("transforms: [{factory: 'own:forgets'}]", ["returns gradients named nothing; wanted 1.weight"]),
@@ -335,7 +345,7 @@ def test_own_model_and_optimizer(folder: Path, capsys: pytest.CaptureFixture[str
 def test_what_does_not_fit_is_said_before_anything_is_written(
     line: str, words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each error of the user's code is one line with found, wanted and do, exit 2, and no trace on the disk."""
+    """Each error of the user's code is one line with found, wanted and do, exit 2, and no file written."""
     with_files(folder)
     kept = [one for one in TINY.strip().splitlines() if not one.startswith(line.split(":")[0])]
     (folder / "s.yaml").write_text("\n".join([*kept, line]))
@@ -349,7 +359,10 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
 
 
 def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A claim whose function raises, returns something else or not a number is undecided with that reason; the others are judged."""
+    """A claim whose function raises or returns something wrong is undecided with that reason.
+
+    The other claims are judged.
+    """
     decides = {
         "lost": "{}['x']",
         "none": "None",
@@ -358,13 +371,15 @@ def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.Captur
     }
     decides |= {
         "odd": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0), 'wide'), 0.0, True),))",
-        "keys": "Finding('m', 'u', (Comparison('none', Estimate((1.0, 2.0, 3.0)), 0.0, True),), keys=(b'x',))",
+        "keys": "Finding('m', 'u', (Comparison('none', THREE, 0.0, True),), keys=(b'x',))",
     }
     rules = "\n".join(
         f"{name} = Rule('sentence', 'source', 'unit_norm', lambda evidence, own: {body})"
         for name, body in decides.items()
     )
-    imports = "from study.claims import Rule\nfrom study.measures.estimate import Estimate\nfrom study.claims import Comparison, Finding\n"
+    imports = (
+        "from study.claims import Comparison, Estimate, Finding, Rule\nTHREE = Estimate((1.0, 2.0, 3.0))\n"
+    )
     (folder / "rules.py").write_text(imports + rules + "\n")
     (folder / "s.yaml").write_text(TINY + f"claims: [{', '.join(f'rules:{name}' for name in decides)}]")
     assert study("launch", "s.yaml", "--home", "home", "--here") == 0
@@ -373,12 +388,12 @@ def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.Captur
         for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())
     }
     for name, words in {
-        "lost": "raised KeyError: 'x' (rules.py, line 4)",
+        "lost": "raised KeyError: 'x' (rules.py, line 5)",
         "none": "returned None",
         "empty": "compares with nothing",
         "nan": "not finite, against none",
-        "odd": "raised TypeError",
-        "keys": "raised TypeError",
+        "odd": "raised AttributeError: 'str' object has no attribute 'own'; mend it",
+        "keys": "raised TypeError: Object of type bytes is not JSON serializable; mend it",
     }.items():
         assert claims[f"rules:{name}"]["verdict"] == "inconclusive"
         assert words in claims[f"rules:{name}"]["reason"]
@@ -400,11 +415,10 @@ def test_a_changed_folder_is_seen(
 
 
 def test_malformed_specs_of_every_kind_are_refused(folder: Path) -> None:
-    """Two of each kind go through the command line: an error in words, exit 2, in seconds, nothing written."""
+    """Two of each kind go through the command line: words, exit 2, in seconds, and nothing is written."""
     with_files(folder)
-    assert (
-        malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"
-    )  # what is changed was right before
+    # What is changed was right before.
+    assert malformed.verdict(json.dumps(malformed.GOOD).encode(), folder)[0] == "accepted"
     n = 2 * len(malformed.KINDS)
     said: list[str] = []
     assert malformed.run(n, 3, said.append)["refused"] == n, "\n".join(said)
