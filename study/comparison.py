@@ -71,7 +71,7 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
     ]
     if not pairs:
         settings = [
-            " and ".join(piece.setting for piece in analysis.evidence) for analysis in (first, second)
+            " and ".join(piece.name for piece in analysis.evidence) for analysis in (first, second)
         ]
         raise UserError(
             f"the studies share no workload with one optimizer: {first.plan.spec.name} has {settings[0]}, {second.plan.spec.name} has {settings[1]}"
@@ -116,7 +116,7 @@ def _compared(one: Case, other: Case, names: tuple[str, str], same: bool) -> Sid
         pairing += "; the grids differ, so that shares and sensitivities are over different windows"
     measures = tuple(_between(one, other, name) for name in MEASURES)
     return SideBySide(
-        one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures
+        one.evidence.name, *names, (one.landscape, other.landscape), seeds, pairing, measures
     )
 
 

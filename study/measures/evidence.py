@@ -39,7 +39,8 @@ class Evidence:
     study: Sequence[Evidence] = field(default=(), repr=False, compare=False)
 
     @property
-    def setting(self) -> str:
+    def name(self) -> str:
+        """What tables and pictures call it."""
         return " · ".join(part for part in (self.workload, self.optimizer, self.condition) if part)
 
     @property

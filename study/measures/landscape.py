@@ -70,6 +70,11 @@ class Landscape:
         """Its setting and its transform: what identifies it in a study."""
         return *self.setting, self.transform
 
+    @property
+    def optimizer_method(self) -> str:
+        """Name of the optimizer without its constants; a landscape that no study planned has its label alone."""
+        return self.origin.optimizer.name if self.origin else self.optimizer
+
     @cached_property
     def series(self) -> Series | None:
         """What was recorded of gradients and steps; None where nothing was."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from study.measures.edges import SHARED, Side, extent, profile_spacing, shared
-from study.measures.estimate import Estimate, GridError
+from study.measures.edges import Side, extent
+from study.measures.estimate import Estimate
+from study.measures.grid_error import SHARED, GridError, profile_grid_error, shared
 from tests.tools.calibration import coverage, power, tables, twins
 from tests.tools.regimes import REGIMES
 
@@ -55,7 +56,7 @@ def side(position: list[list[float]], doubt: float = 1.0) -> Side:
 
 def test_one_edge_is_uniform_and_two_are_not() -> None:
     """Seeds that agree on the gap of one edge leave it anywhere in it: 95 % of the gap's length; two edges add up as a triangle does."""
-    one = side([[1.0], [1.0], [1.0]]).spacing(np.ones(1))
+    one = side([[1.0], [1.0], [1.0]]).grid_error(np.ones(1))
     low, high = Estimate((1.0,) * 3, GridError(one.sd, one.reach)).interval(0.95) or (0, 0)
     assert high - low == pytest.approx(0.95 * 0.5)
     both = one + one
@@ -67,8 +68,8 @@ def test_rows_at_one_place_err_alike_and_others_average_out() -> None:
     """Six rows with the same edge know it as well as one; six rows whose edges lie in different gaps know their mean better."""
     weight = np.ones(6) / 6
     same, apart = (
-        side([[1.0] * 6] * 3).spacing(weight),
-        side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).spacing(weight),
+        side([[1.0] * 6] * 3).grid_error(weight),
+        side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).grid_error(weight),
     )
     assert same.sd == pytest.approx(0.5 / np.sqrt(12))
     assert apart.sd == pytest.approx(0.5 / np.sqrt(12) / np.sqrt(6), rel=0.05)
@@ -76,8 +77,8 @@ def test_rows_at_one_place_err_alike_and_others_average_out() -> None:
 
 def test_jitter_dithers() -> None:
     """Seeds whose edges lie gaps apart have no error of the spacing in common: it is in their spread."""
-    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).sd < 0.01
-    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).own > 0.05
+    assert side([[0.0], [1.0], [2.5]]).grid_error(np.ones(1)).sd < 0.01
+    assert side([[0.0], [1.0], [2.5]]).grid_error(np.ones(1)).own > 0.05
     assert SHARED[0] == 1
     assert shared(0.0, 1.0) == 1
     assert shared(4.0, 1.0) < 1e-6
@@ -99,6 +100,6 @@ def test_edges_lie_where_scores_say() -> None:
 def test_smooth_sums_are_exact_and_jumps_are_not() -> None:
     """A sum over cells of a slope has no error of the spacing, that of a step has the step's."""
     at = np.arange(10.0)
-    assert profile_spacing(np.array([at, at, at]), at).sd == 0
+    assert profile_grid_error(np.array([at, at, at]), at).sd == 0
     step = np.where(at < 5, 0.0, 2.0)
-    assert profile_spacing(np.array([step] * 3), at).sd == pytest.approx(2 / np.sqrt(12))
+    assert profile_grid_error(np.array([step] * 3), at).sd == pytest.approx(2 / np.sqrt(12))

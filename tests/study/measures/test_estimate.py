@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Comparison, Finding, Question, holm, judge
-from study.measures.estimate import Estimate, GridError, difference, ratio
+from study.measures.estimate import Estimate, difference, ratio
+from study.measures.grid_error import GridError
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
