@@ -26,8 +26,8 @@ class Side:
     Attributes:
         position_SR: [decades]; NaN where the row is empty, or the property runs out of the grid.
         gap: mean distance of the cells between which the edges lie [decades].
-        doubt: mean share of the gap in which the edge may lie anywhere. It is 1 next to a diverged cell, and least where
-            scores run straight.
+        doubt: mean share of the gap in which the edge may lie anywhere. It is 1 next to a diverged cell, and
+            least where scores run straight.
     """
 
     position_SR: Floats
@@ -37,11 +37,12 @@ class Side:
     def grid_error(self, weight_R: Floats) -> GridError:
         """The grid's error of Σ over rows of weight x position, averaged over seeds.
 
-        An edge is known up to doubt x gap. Where the edges of seeds or rows differ, they are dithered: their errors differ too,
-        and average out. So the error has three parts.
+        An edge is known up to doubt x gap. Where the edges of seeds or rows differ, they are dithered: their
+        errors differ too, and average out. So the error has three parts.
 
         - What all edges have in common (`shared` of the spread of all edges) counts fully.
-        - What only the seeds of a row have in common (`shared` of the spread within rows) is independent between rows.
+        - What only the seeds of a row have in common (`shared` of the spread within rows) is independent
+          between rows.
         - The rest is each seed's own.
 
         Reference: Widrow and Kollár, "Quantization Noise", 2008, chapters 4 and 19 (dither).
@@ -63,7 +64,7 @@ class Side:
         return GridError(sd, reach, own)
 
     def median_grid_error(self, near_R: Flags) -> GridError:
-        """The grid's error of a median over rows: it snaps to the grid, so rows do not dither it as they do a mean."""
+        """The grid's error of a median over rows: it snaps to the grid, and rows do not dither it."""
         known = [row[np.isfinite(row)] for row in self.position_SR[:, near_R]]
         position_S = np.array([np.median(row) if len(row) else np.nan for row in known])
         return Side(position_S[:, None], self.gap, self.doubt).grid_error(np.ones(1))
@@ -106,7 +107,10 @@ class Extent:
         return self.first.grid_error(weight_R) + self.last.grid_error(weight_R)
 
     def median(self) -> tuple[Floats, GridError]:
-        """Each seed's median length over its rows that are not empty, with the grid's error of the rows that are about so long."""
+        """Each seed's median length over its rows that are not empty, and the grid's error.
+
+        The error is that of the rows that are about as long as the median.
+        """
         filled = [row[row > 0] for row in self.length_SR]
         middle_S = np.array([np.median(row) if len(row) else 0.0 for row in filled])
         gap = max(self.first.gap, self.last.gap)
@@ -118,10 +122,12 @@ class Extent:
 def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats | None = None) -> Extent:
     """How far a property reaches.
 
-    A cell counts with its width. Where both cells beside an edge have a margin, the edge is put between them by a straight line,
-    as far as the neighbouring gaps say that the margin runs straight. With change J in the gap and d in a neighbouring one,
+    A cell counts with its width. Where both cells beside an edge have a margin, the edge is put between them
+    by a straight line, as far as the neighbouring gaps say that the margin runs straight. With change J in
+    the gap and d in a neighbouring one,
 
-        like = mean over the neighbours of min(d, J) / max(d, J),    doubt = 1 - (like - 0.2) / 0.8, between 0.3 and 1,
+        like = mean over the neighbours of min(d, J) / max(d, J)
+        doubt = 1 - (like - 0.2) / 0.8, between 0.3 and 1
         place = (1 - doubt) · straight line + doubt / 2
 
     so a jump (into divergence, say) leaves the edge halfway, with the whole gap in doubt.
@@ -130,7 +136,8 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
         inside_SRX: which cells have the property.
         at_X: their places on the axis [decades].
         width_X: their widths [decades].
-        margin_SRX: how far above the threshold each cell is, on a scale on which it runs about straight; NaN where it has none.
+        margin_SRX: how far above the threshold each cell is, on a scale on which it runs about straight; NaN
+            where it has none.
     """
     length_SR = (inside_SRX * width_X).sum(axis=2)
     gap_G = np.diff(at_X)
@@ -155,7 +162,7 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
 
 
 def _straight(margin: Floats, leaves: Flags, gap_G: Floats) -> tuple[Floats, Floats]:
-    """For every gap, where from its inner cell the margin crosses 0 [gaps], and how much of that is in doubt."""
+    """Where in every gap the margin crosses 0, from the inner cell [gaps], and how much is in doubt."""
     slope = np.abs(np.diff(margin)) / gap_G
     beside = np.pad(slope, ((0, 0), (0, 0), (1, 1)), constant_values=np.nan)
     like = np.zeros(slope.shape)

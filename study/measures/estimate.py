@@ -24,20 +24,21 @@ class Missing:
 class Estimate:
     """A measure computed once per seed, on landscapes paired by seed.
 
-    The interval is Student's over seeds, widened by what seeds cannot show. An edge is known only to lie between two cells of the
-    grid, so the measure carries an error that is the same for every seed (`study.measures.grid_error` says how large).
+    The interval is Student's over seeds, widened by what seeds cannot show. An edge is known only to lie
+    between two cells of the grid, so the measure carries an error that is the same for every seed
+    (`study.measures.grid_error` says how large).
 
         mean ± sqrt( max(t · s / sqrt(S), z · o)² + q² )
 
-    Here o is the part of the grid's error that differs between seeds: it shows in s, but not when few seeds tie. And q is the
-    quantile of a symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge, nearly
-    triangular for two, nearly normal for many.
+    Here o is the part of the grid's error that differs between seeds: it shows in s, but not when few seeds
+    tie. And q is the quantile of a symmetric beta distribution with standard deviation `grid.sd` on
+    ±`grid.reach`: uniform for one edge, nearly triangular for two, nearly normal for many.
 
-    Measured by `make calibration`, with 1,000 planted landscapes of each of five kinds at 3, 5 and 10 seeds: no 95 % interval
-    held in fewer than 92.3 %, weight-decay widths apart. Of 48 intervals 40 held in 93-97 % on grids of 8 points per decade, 31
-    on grids of 4, and 9 on grids of 2, where the others held in up to 100 %. Edges that jitter by a fraction of a gap leave open
-    how much of the grid's error the seeds have in common, and the wider reading is taken. Tuning curves, regret, dimension and
-    spikes were not measured.
+    Measured by `make calibration`, with 1,000 planted landscapes of each of five kinds at 3, 5 and 10 seeds:
+    no 95 % interval held in fewer than 92.3 %, weight-decay widths apart. Of 48 intervals 40 held in 93-97 %
+    on grids of 8 points per decade, 31 on grids of 4, and 9 on grids of 2, where the others held in up to
+    100 %. Edges that jitter by a fraction of a gap leave open how much of the grid's error the seeds have in
+    common, and the wider reading is taken. Tuning curves, regret, dimension and spikes were not measured.
 
     Attributes:
         values_S: the measure of each seed's landscape.
@@ -86,7 +87,8 @@ class Estimate:
     def p(self, threshold: float) -> float:
         """1 - the largest confidence at which the interval excludes the threshold.
 
-        It is 1 where nothing varies: three seeds that agree to the last digit show that the measure is coarse, not exact.
+        It is 1 where nothing varies: three seeds that agree to the last digit show that the measure is
+        coarse, not exact.
         """
         distance = abs(self.mean - threshold)
         if self.n < 2 or distance == 0 or not math.isfinite(distance):

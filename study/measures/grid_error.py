@@ -63,7 +63,7 @@ class GridError:
         return GridError(self.sd / size, self.bound / size, self.own / size)
 
     def quantile(self, tail: float) -> float:
-        """Quantile of the common part: of a symmetric beta distribution on ± reach, or of a normal one without reach."""
+        """Quantile of the common part: symmetric beta on ± reach, or normal where nothing bounds it."""
         if not self.sd:
             return 0.0
         if not math.isfinite(self.reach):
@@ -80,9 +80,9 @@ EXACT = GridError()
 def profile_grid_error(value_SX: Floats, at_X: Floats) -> GridError:
     """The grid's error of the integral of a function along an axis, averaged over seeds.
 
-    The function may jump between two cells, and upward and downward jumps are independent. A change is a jump as far as its
-    neighbours do not share in it. Where they make up half of it the function is smooth on the grid's scale, and its sum over
-    cells is as good as exact.
+    The function may jump between two cells, and upward and downward jumps are independent. A change is a jump
+    as far as its neighbours do not share in it. Where they make up half of it the function is smooth on the
+    grid's scale, and its sum over cells is as good as exact.
 
     Args:
         value_SX: the function of each seed at X places.
@@ -122,7 +122,8 @@ def mean_grid_error(value_SX: Floats, at_X: Floats) -> GridError:
 def shared(variance: float, doubt: float) -> float:
     """Share of the grid's error that edges have in common whose places vary this much [gaps²].
 
-    Places known up to doubt x gap that jitter by sd have variance sd² + doubt² (1 - shared(sd)) / 12, which is inverted here.
+    Places known up to doubt x gap that jitter by sd have variance sd² + doubt² (1 - shared(sd)) / 12, which
+    is inverted here.
     """
     # Rounded, so that there are at most 101 tables and the cache holds all of them.
     return float(np.interp(variance, _variances(round(doubt, 2)), SHARED))

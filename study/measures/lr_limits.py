@@ -14,16 +14,18 @@ EMPTY = "the region is empty at this weight decay at some seed"
 
 
 def largest_lr(region: Region, row: int) -> Estimate | None:
-    """log10 of the lr at which the region ends at one weight decay; None where it is empty at some seed [decades].
+    """log10 of the lr at which the region ends at one weight decay [decades].
 
+    None where the region is empty at some seed.
     A seed whose region runs out of the grid counts with the grid's last lr, and makes it a lower bound.
     """
     return _edge(region, region.along_lr.last, row, last=True)
 
 
 def smallest_lr(region: Region, row: int) -> Estimate | None:
-    """log10 of the lr at which the region begins at one weight decay; None where it is empty at some seed [decades].
+    """log10 of the lr at which the region begins at one weight decay [decades].
 
+    None where the region is empty at some seed.
     It is an upper bound where the region begins before the grid.
     """
     return _edge(region, region.along_lr.first, row, last=False)
@@ -67,7 +69,7 @@ def decades_below(region: Region, row: int) -> Estimate | None:
 def _distance(region: Region, row: int, edge: Estimate, sign: float) -> Estimate:
     best_S, own_grid = optimum(region, row)
     distance_S = sign * (np.array(edge.values_S) - best_S)
-    # Beyond either end of the grid the edge is further from the optimum than it looks: a distance has lower bounds alone.
+    # An edge beyond either end of the grid is further from the optimum than it looks, never nearer.
     return Estimate(
         tuple(distance_S.tolist()), edge.grid + own_grid, lower_bound=edge.lower_bound or edge.upper_bound
     )

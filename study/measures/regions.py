@@ -30,20 +30,24 @@ class Border:
 
 @dataclass(frozen=True)
 class Region:
-    """The cells of one landscape with one property (`trained` or `competitive`) against one reference (`own` or `common`).
+    """The cells of one landscape with one property against one reference.
+
+    The property is `trained` or `competitive`, the reference `own` or `common`.
 
     Attributes:
         inside_WL: cells where at least the spec's share of the seeds has the property.
         inside_SWL: each seed's own region, from which the measures come.
         area: Σ (width in log10 lr) x (width in log10 weight decay) [decades²]; weight decay 0 is left out.
-        lr_width: median length along lr, over the weight decays at which the seed's region is not empty [decades]. Edges lie
-            between cells where scores say so, else halfway (`study.measures.edges.extent`).
+        lr_width: median length along lr, over the weight decays at which the seed's region is not empty
+            [decades]. Edges lie between cells where scores say so, else halfway
+            (`study.measures.edges.extent`).
         along_lr: lengths and edges of every seed at each weight decay.
         along_wd: the same at each learning rate.
         best: index of the learning rate that is best on the seeds' mean.
         max_lr_W: per weight decay the largest lr inside, None where the row is empty.
         censored: which borders of the grid the region touches: sizes are then lower bounds.
-        optimistic: the reference was estimated on the seeds that are compared with it (fewer than three seeds).
+        optimistic: the reference was estimated on the seeds that are compared with it (fewer than three
+            seeds).
     """
 
     landscape: Landscape
@@ -92,7 +96,7 @@ def region(
     needed = {"trained": tolerances.trained, "competitive": 1 - tolerances.competitive}[kind]
     finished_SWL, way_SWL = landscape.outcome_SWL != DIVERGED, way(landscape, reference_S)
     inside_SWL = np.asarray((way_SWL >= needed) & finished_SWL)
-    # A diverged cell has no margin: its score is a convention, and a straight line towards it would place the edge by that.
+    # A diverged cell has no margin: its score is a convention, which must not place the edge.
     margin_SWL: Floats = np.where(finished_SWL, log_odds(way_SWL) - log_odds(np.array(needed)), np.nan)
     return measured_region(landscape, inside_SWL, kind, reference, tolerances, margin_SWL)
 
@@ -181,7 +185,7 @@ def touched(inside_WL: Flags) -> tuple[Border, ...]:
 def best_cell(landscape: Landscape) -> tuple[int, int]:
     """(row, column) of the best seed-mean score; among equals the one nearest to their middle."""
     mean_WL = landscape.score_SWL.mean(axis=0)
-    # Many cells can be best alike (an accuracy of 1). The first of them would lie at the plateau's rim, and move with it.
+    # Many cells can be best alike (an accuracy of 1). The first of them would lie at their rim.
     ties = np.argwhere(mean_WL >= mean_WL.max() - 1e-12)
     row, column = ties[np.abs(ties - ties.mean(axis=0)).sum(axis=1).argmin()]
     return int(row), int(column)

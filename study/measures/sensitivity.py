@@ -1,4 +1,4 @@
-"""How much results depend on lr, on weight decay, on a method's own constants, and on the scale of the loss."""
+"""How much results depend on lr, weight decay, a method's own constants, and the scale of the loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from study.measures.regions import LR, Region, best_cell
 
 
 def constant_axes(evidence: Evidence, method: str) -> dict[str, list[Landscape]]:
-    """By constant: the plain variant, which has the fewest constants given, and all that differ from it in this one alone."""
+    """By constant: the plain variant, and all that differ from it in this constant alone.
+
+    The plain variant is the one with the fewest constants given.
+    """
     variants = evidence.of(method)
     plain = min(variants, key=lambda one: len(one.constants))
     axes: dict[str, list[Landscape]] = {}
@@ -30,7 +33,7 @@ def constant_axes(evidence: Evidence, method: str) -> dict[str, list[Landscape]]
 
 
 def constant_sensitivity(members: Sequence[Landscape]) -> Estimate:
-    """Mean over a constant's values of loss - best loss, at the best cell of the first member [loss units]."""
+    """Mean over a constant's values of loss - best loss, at the first member's best cell [loss units]."""
     row, column = best_cell(members[0])
     loss_VS = np.stack([one.clamped_loss_SWL[:, row, column] for one in members])
     return Estimate(tuple((loss_VS - loss_VS.min(axis=0)).mean(axis=0).tolist()), least=0.0)
@@ -44,8 +47,8 @@ def scales(evidence: Evidence) -> dict[float, Evidence]:
 def shift(here: Evidence, there: Evidence, transform: str) -> Estimate | None:
     """By how much the centre of the trained region lies higher along lr, paired by seed [decades].
 
-    None where there is no region. A region that touches the border has its centre beyond what is seen, and the shift may then be
-    larger than it looks.
+    None where there is no region. A region that touches the border has its centre beyond what is seen, and
+    the shift may then be larger than it looks.
     """
     if transform not in here.landscapes or missing_seeds([here, there]):
         return None
@@ -72,7 +75,8 @@ def centre(found: Region) -> Floats:
 def absolute(moved: Estimate) -> Estimate:
     """The same shift with the sign that makes its mean positive.
 
-    Staying within a band has two sides. The side that the mean lies on is the harder one, so a test of it is a test of both.
+    Staying within a band has two sides. The side that the mean lies on is the harder one, so a test of it is
+    a test of both.
     """
     if moved.mean >= 0:
         return moved
@@ -80,11 +84,13 @@ def absolute(moved: Estimate) -> Estimate:
 
 
 def lr_sensitivity(landscape: Landscape) -> Estimate:
-    """Mean over lr of min(loss, initial loss) - best loss of the row, averaged over weight decays [loss units].
+    """Mean over lr of min(loss, initial loss) - best loss of the row [loss units].
 
-    The interval also holds what the grid hides of the jump at the first diverged cell.
+    It is averaged over weight decays. The interval also holds what the grid hides of the jump at the first
+    diverged cell.
 
-    Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities", 2023, section 2.2.
+    Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
+    2023, section 2.2.
     """
     loss, diverged = landscape.clamped_loss_SWL, landscape.outcome_SWL == DIVERGED
     # Each row has a jump of its own height: the mean change of the loss where its cells begin to diverge.
@@ -103,7 +109,7 @@ def lr_sensitivity(landscape: Landscape) -> Estimate:
 
 
 def wd_sensitivity(landscape: Landscape, column: int | None = None) -> Estimate:
-    """Mean over weight decay of min(loss, initial loss) - best loss of the column, at one learning rate [loss units].
+    """Mean over weight decay of min(loss, initial loss) - best loss, at one learning rate [loss units].
 
     Args:
         column: of the learning rate; by default the one that is best on the seeds' mean.
