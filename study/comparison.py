@@ -84,7 +84,7 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
 
 def _settings(analysis: Analysis) -> str:
     """What a study has, for a sentence."""
-    return f"{analysis.plan.spec.name} has {' and '.join(piece.setting for piece in analysis.evidence)}"
+    return f"{analysis.plan.spec.name} has {' and '.join(piece.name for piece in analysis.evidence)}"
 
 
 def label_in(analysis: Analysis, name: str) -> str:
@@ -124,9 +124,7 @@ def _compared(one: Case, other: Case, names: tuple[str, str], *, same: bool) -> 
     one, other = _at(one, seeds), _at(other, seeds)
     pairing = _pairing(one.landscape, other.landscape, seeds, same=same)
     measures = tuple(_between(one, other, name) for name in MEASURES)
-    return SideBySide(
-        one.evidence.setting, *names, (one.landscape, other.landscape), seeds, pairing, measures
-    )
+    return SideBySide(one.evidence.name, *names, (one.landscape, other.landscape), seeds, pairing, measures)
 
 
 def _pairing(one: Landscape, other: Landscape, seeds: Sequence[int], *, same: bool) -> str:

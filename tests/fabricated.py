@@ -1,4 +1,4 @@
-"""Studies whose cells were never trained: records made up, stored in a real ledger, read by the real commands."""
+"""Studies whose cells were never trained: made-up records in a real ledger, read by the real commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ UNTRAINED, LOSS = 0.1, 2.3
 
 
 def hill(cell: Cell) -> float | None:
-    """Trained from 10^-4 on, best at 10^-2, diverged from 10^-1 on, with unit_norm from 1 on; seeds differ a little."""
+    """Trained from 10^-4 on, best at 10^-2, diverged from 10^-1 on, or with unit_norm from 1 on.
+
+    Seeds differ a little.
+    """
     at = np.log10(cell.lr)
     if at > -1.2 + 1.0 * (cell.transform == "unit_norm"):
         return None
@@ -43,18 +46,39 @@ def fabricate(
 def record_of(cell: Cell, accuracy: float | None) -> CellRecord:
     """A cell that ended with this accuracy, or diverged."""
     finished = accuracy is not None
-    final = LOSS * (1 - accuracy) if accuracy is not None else None
-    start = (
-        UNTRAINED if accuracy is None else accuracy
-    )  # a diverged cell has its metric of before, as the trainers judge it
-    curve = tuple(
-        (10 * k, LOSS if final is None else LOSS + (final - LOSS) * k / 10, accuracy if k else start)
-        for k in range(11)
-    )
+    loss = LOSS * (1 - accuracy) if accuracy is not None else None
+    # A diverged cell keeps the metric that it had before, as the trainers measure it.
+    start = UNTRAINED if accuracy is None else accuracy
+    curve = []
+    for k in range(11):
+        seen = LOSS if loss is None else LOSS + (loss - LOSS) * k / 10
+        curve.append((10 * k, seen, accuracy if k else start))
     return CellRecord(
-        cell.key, cell.workload, cell.optimizer, cell.transform, "{}", cell.lr, cell.weight_decay, cell.seed, cell.setting, "finished" if finished else "diverged",
-        None if finished else "nonfinite_loss", None if finished else 5, 100, LOSS, final, "accuracy", "max", UNTRAINED, accuracy, accuracy, 0.01, curve, "{}", "{}",
-    )  # fmt: skip
+        key=cell.key,
+        workload=cell.workload,
+        optimizer=cell.optimizer,
+        transform=cell.transform,
+        constants="{}",
+        lr=cell.lr,
+        weight_decay=cell.weight_decay,
+        seed=cell.seed,
+        setting=cell.setting,
+        outcome="finished" if finished else "diverged",
+        reason=None if finished else "nonfinite_loss",
+        diverged_step=None if finished else 5,
+        steps=100,
+        loss_initial=LOSS,
+        loss_final=loss,
+        metric_name="accuracy",
+        metric_direction="max",
+        metric_initial=UNTRAINED,
+        metric_final=accuracy,
+        metric_best=accuracy,
+        seconds=0.01,
+        curve=tuple(curve),
+        dynamics="{}",
+        provenance="{}",
+    )
 
 
 WIDE = (

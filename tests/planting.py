@@ -1,4 +1,4 @@
-"""Landscapes planted between known edges."""
+"""Landscapes planted between known edges, and the evidence that they make."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from study.measures.landscape import DIVERGED, FINISHED, Landscape
 from study.spec.tolerances import Tolerances
 
 LR = LogAxis(1e-5, 10, 4).values
-
-
 WD = LogAxis(1e-3, 1, 1).values
 
 
@@ -25,7 +23,12 @@ def planted(
     rng: np.random.Generator | None = None,
     lr: tuple[float, ...] = LR,
 ) -> Landscape:
-    """Accuracy 0.9 between two learning rates (in decades), 0.1 below, diverged above; edges move by `shift` per seed."""
+    """Accuracy 0.9 between two learning rates, 0.1 below, diverged above.
+
+    Args:
+        low, high: log10 of the two learning rates [decades].
+        shift: standard deviation over seeds by which both edges move [decades].
+    """
     rng = rng or np.random.default_rng(0)
     position = np.log10(lr)
     shape = (seeds, len(WD), len(lr))
@@ -37,23 +40,24 @@ def planted(
     loss = np.where(above, np.nan, np.where(inside, 0.2, 2.3))
     keys = np.array([f"{method}{k}" for k in range(np.prod(shape))]).reshape(shape)
     return Landscape(
-        "w",
-        "adamw",
-        method,
-        method,
-        lr,
-        WD,
-        tuple(range(seeds)),
-        "accuracy",
-        True,
-        outcome,
-        metric,
-        np.full(seeds, 0.1),
-        loss,
-        np.full(seeds, 2.3),
-        keys,
+        workload="w",
+        optimizer="adamw",
+        method=method,
+        transform=method,
+        lr=lr,
+        weight_decay=WD,
+        seeds=tuple(range(seeds)),
+        metric_name="accuracy",
+        higher_is_better=True,
+        outcome_SWL=outcome,
+        metric_SWL=metric,
+        untrained_S=np.full(seeds, 0.1),
+        loss_SWL=loss,
+        loss_initial_S=np.full(seeds, 2.3),
+        key_SWL=keys,
     )
 
 
 def evidence(*landscapes: Landscape) -> Evidence:
+    """The one piece of evidence of landscapes that share workload, optimizer and condition."""
     return gather(landscapes, Tolerances())[0]

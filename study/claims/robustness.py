@@ -77,7 +77,7 @@ def fewer_divergences(evidence: Evidence, own: Landscape) -> Finding:
 
 def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of weight-decay sensitivities, with unit_norm as the control."""
-    coupled = "" if evidence.optimizer.split("(")[0] in DECOUPLED else " (coupled weight decay)"
+    coupled = "" if own.optimizer_method in DECOUPLED else " (coupled weight decay)"
     measure = f"difference of weight-decay sensitivities at each method's best lr{coupled}"
     missing = lacking(evidence, CONTROLLED)
     if len(own.weight_decay) < 2:
@@ -146,7 +146,7 @@ def works_with(evidence: Evidence, own: Landscape) -> Finding:
     absent = [
         name
         for name, names in NAMED.items()
-        if not any(piece.optimizer.split("(")[0] in names for piece in pieces)
+        if not any(piece.landscapes[own.transform].optimizer_method in names for piece in pieces)
     ]
     comparisons, compared = [], []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Every measure of a study as one table: its unit, and how it comes from the stored cells, or why this study has none."""
+"""Every measure of a study as one table: its unit, and how it comes from the stored cells."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from study.measures.arrays import Floats
 from study.measures.divergence import divergence_share
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence
 from study.measures.landscape import Landscape
+from study.measures.late_spikes import late_spikes
 from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr
-from study.measures.regions import best_cell
+from study.measures.regions import Region, best_cell
 from study.measures.sensitivity import (
     absolute,
     constant_axes,
@@ -37,8 +39,6 @@ BUDGETS = (1, 5, 20)
 """Numbers of random cells after which the expected best score is shown."""
 EQUAL = 5
 """Random cells that every transform gets where the probability of being best is asked."""
-WINDOW, LEAST_WINDOW, SPIKE = 20, 5, 7.0
-"""A late spike is a recorded loss this many standard deviations above the mean of the preceding points: at most, and at least, so many."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Case:
     """One transform of a study and what it is measured against.
 
     Attributes:
-        evidence: of its workload, optimizer and condition. workloads: of all workloads with this optimizer and condition.
+        evidence: of its workload, optimizer and condition.
+        workloads: of all workloads with this optimizer and condition.
         stored: the cells, by key.
     """
 
@@ -56,94 +57,92 @@ class Case:
     stored: Mapping[str, CellRecord]
 
 
+Answer = Callable[[Case], Estimate | Missing]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number of one transform.
 
     Attributes:
-        unit: of the estimate; `metric` stands for the workload's own. of: the estimate, or in words why there is none.
+        unit: of the estimate; `metric` stands for the workload's own.
+        of: the estimate, or in words why there is none.
         ratio: transforms are also compared by their ratio.
     """
 
     unit: str
-    of: Callable[[Case], Estimate | Missing]
+    of: Answer
     ratio: bool = False
 
 
-def needs_axis(
-    axis: str, wanted: str, of: Callable[[Case], Estimate | Missing]
-) -> Callable[[Case], Estimate | Missing]:
+def needs_axis(axis: str, wanted: str, of: Answer) -> Answer:
     """A measure along an axis: with one value there is nothing to measure."""
 
-    def measured(case: Case) -> Estimate | Missing:
+    def answer(case: Case) -> Estimate | Missing:
         values = [value for value in getattr(case.landscape, axis) if value > 0]
-        return (
-            of(case)
-            if len(values) > 1
-            else Missing(f"needs at least two {wanted}; the study has {len(values)}")
-        )
+        if len(values) < 2:
+            return Missing(f"needs at least two {wanted}; the study has {len(values)}")
+        return of(case)
 
-    return measured
+    return answer
 
 
-def sized(kind: str, reference: str, name: str) -> Callable[[Case], Estimate | Missing]:
+def needs_lr(of: Answer) -> Answer:
+    """A measure along lr."""
+    return needs_axis("lr", "learning rates", of)
+
+
+def needs_weight_decay(of: Answer) -> Answer:
+    """A measure along weight decay, whose axis is logarithmic: 0 has no place on it."""
+    return needs_axis("weight_decay", "weight decays above 0", of)
+
+
+def needs_both(of: Answer) -> Answer:
+    """A measure along both axes; weight decay is looked at first."""
+    return needs_weight_decay(needs_lr(of))
+
+
+def sized(kind: str, reference: str, name: str) -> Answer:
     """A size of one region."""
 
-    def measured(case: Case) -> Estimate | Missing:
+    def answer(case: Case) -> Estimate | Missing:
         found: Estimate = getattr(case.evidence.regions[case.landscape.transform, kind, reference], name)
         return found
 
-    return measured
+    return answer
 
 
-def limit(of: Callable[..., Estimate | None]) -> Callable[[Case], Estimate | Missing]:
+def limit(of: Callable[[Region, int], Estimate | None]) -> Answer:
     """A distance along lr in the row of the best cell."""
 
-    def measured(case: Case) -> Estimate | Missing:
+    def answer(case: Case) -> Estimate | Missing:
         row, _ = best_cell(case.landscape)
         return of(case.evidence.regions[case.landscape.transform, "trained", "own"], row) or Missing(EMPTY)
 
-    return measured
+    return answer
 
 
-def late_spikes(case: Case) -> Estimate | Missing:
-    """Mean over cells of the number of recorded losses that rise far above the window before them."""
-    counts = [[spikes_of(case.stored[str(key)]) for key in keys.ravel()] for keys in case.landscape.key_SWL]
-    if any(count is None for row in counts for count in row):
-        return Missing(f"needs at least {LEAST_WINDOW + 1} recorded points per cell (budget.points)")
-    return Estimate(tuple(float(np.mean([count or 0 for count in row])) for row in counts), least=0.0)
-
-
-def spikes_of(record: CellRecord) -> int | None:
-    """Late spikes of one cell; None where too few points were recorded. What follows divergence is not counted."""
-    loss = [value for _, value, _ in record.curve if value is not None]
-    if len(record.curve) <= LEAST_WINDOW and record.finished:
-        return None
-    windows = [(np.array(loss[max(0, k - WINDOW) : k]), loss[k]) for k in range(LEAST_WINDOW, len(loss))]
-    return sum(
-        bool(value > before.mean() + SPIKE * before.std() > 0)
-        for before, value in windows
-        if before.std() > 0
-    )
+def spikes(case: Case) -> Estimate | Missing:
+    return late_spikes(case.landscape, case.stored)
 
 
 def chance_of_best(case: Case) -> Estimate | Missing:
+    """The probability that the transform's best of `EQUAL` random cells beats every other transform's."""
     others = [one for name, one in case.evidence.landscapes.items() if name != case.landscape.transform]
-    return (
-        wins(case.landscape, others, EQUAL)
-        if others
-        else Missing("needs at least two transforms; the study has one")
-    )
+    if not others:
+        return Missing("needs at least two transforms; the study has one")
+    return wins(case.landscape, others, EQUAL)
 
 
-def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | Missing]:
-    """A measure of one transform over all workloads of an optimizer, whose scores are normalised per workload."""
+def over_workloads(of: Callable[[Floats], Estimate]) -> Answer:
+    """A measure of one transform over all workloads of an optimizer, with scores normalised per workload."""
 
-    def measured(case: Case) -> Estimate | Missing:
-        pieces = [piece for piece in case.workloads if case.landscape.transform in piece.landscapes]
+    def answer(case: Case) -> Estimate | Missing:
+        transform = case.landscape.transform
+        pieces = [piece for piece in case.workloads if transform in piece.landscapes]
         if len(pieces) < 2:
             return Missing(f"needs at least two workloads; the study has {len(pieces)}")
-        seeds = {piece.landscapes[case.landscape.transform].seeds for piece in pieces}
+        seeds = {piece.landscapes[transform].seeds for piece in pieces}
         if len(seeds) > 1 or seeds == {()}:
             return Missing("needs the same complete seeds on every workload")
         floor, ceiling = [], []
@@ -151,29 +150,25 @@ def over_workloads(of: Callable[..., Estimate]) -> Callable[[Case], Estimate | M
             everything = list(piece.landscapes.values())
             floor.append(everything[0].sign * everything[0].untrained_S)
             ceiling.append(np.max([one.score_SWL.max(axis=(1, 2)) for one in everything], axis=0))
-        return of(
-            normalised(
-                [piece.landscapes[case.landscape.transform] for piece in pieces],
-                np.array(floor),
-                np.array(ceiling),
-            )
-        )
+        mine = [piece.landscapes[transform] for piece in pieces]
+        return of(normalised(mine, np.array(floor), np.array(ceiling)))
 
-    return measured
+    return answer
 
 
-def of_landscape(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | Missing]:
+def of_landscape(of: Callable[[Landscape], Estimate]) -> Answer:
+    """A measure that needs nothing but the transform's own landscape."""
     return lambda case: of(case.landscape)
 
 
-def in_metric(of: Callable[[Landscape], Estimate]) -> Callable[[Case], Estimate | Missing]:
+def in_metric(of: Callable[[Landscape], Estimate]) -> Answer:
     """A score as the metric itself, whatever its direction."""
 
-    def measured(case: Case) -> Estimate | Missing:
+    def answer(case: Case) -> Estimate | Missing:
         found = of(case.landscape)
         return Estimate(tuple(case.landscape.sign * value for value in found.values_S))
 
-    return measured
+    return answer
 
 
 def best_of(count: int) -> Callable[[Landscape], Estimate]:
@@ -186,11 +181,11 @@ def of_constants(case: Case) -> Estimate | Missing:
     axes = constant_axes(case.evidence, case.landscape.method)
     if not axes:
         return Missing("needs several values of one of the transform's constants")
+    # All variants share one number, which is shown once: beside the plain variant, the first of every axis.
     if next(iter(axes.values()))[0].transform != case.landscape.transform:
         return Missing("stands at the variant that the others differ from")
-    return max(
-        (constant_sensitivity(members) for members in axes.values()), key=lambda estimate: estimate.mean
-    )
+    found = [constant_sensitivity(members) for members in axes.values()]
+    return max(found, key=lambda estimate: estimate.mean)
 
 
 def of_loss_scale(case: Case) -> Estimate | Missing:
@@ -202,52 +197,44 @@ def of_loss_scale(case: Case) -> Estimate | Missing:
         return Missing("stands at loss scale 1")
     moved = [shift(case.evidence, piece, case.landscape.transform) for c, piece in pieces.items() if c != 1.0]
     known = [absolute(one) for one in moved if one is not None]
-    return (
-        max(known, key=lambda estimate: estimate.mean)
-        if len(known) == len(moved)
-        else Missing("a trained region is empty at some seed")
-    )
+    if len(known) < len(moved):
+        return Missing("a trained region is empty at some seed")
+    return max(known, key=lambda estimate: estimate.mean)
 
 
-SIZES: dict[str, tuple[str, str, Callable[..., Callable[[Case], Estimate | Missing]]]] = {
-    "area": (
-        "area",
-        "decades²",
-        lambda of: needs_axis(
-            "weight_decay", "weight decays above 0", needs_axis("lr", "learning rates", of)
-        ),
-    ),
-    "lr width": ("lr_width", "decades", lambda of: needs_axis("lr", "learning rates", of)),
-    "wd width": ("wd_width", "decades", lambda of: needs_axis("weight_decay", "weight decays above 0", of)),
+SIZES: dict[str, tuple[str, str, Callable[[Answer], Answer]]] = {
+    "area": ("area", "decades²", needs_both),
+    "lr width": ("lr_width", "decades", needs_lr),
+    "wd width": ("wd_width", "decades", needs_weight_decay),
 }
-"""Sizes of a region: attribute, unit, and the axes that they take."""
+"""Sizes of a region: attribute, unit, and the axes that they need."""
 
-MEASURES: dict[str, Measure] = {
-    **{
+
+def measures_of_regions() -> dict[str, Measure]:
+    """Every size of every region."""
+    return {
         f"{kind} {name} ({reference} best)": Measure(
-            unit, wrapped(sized(kind, reference, attribute)), ratio=True
+            unit, needs(sized(kind, reference, attribute)), ratio=True
         )
         for kind in KINDS
         for reference in REFERENCES
-        for name, (attribute, unit, wrapped) in SIZES.items()
-    },
-    "max stable lr": Measure("decades (log10 of lr)", needs_axis("lr", "learning rates", limit(largest_lr))),
-    "lr above optimum": Measure("decades", needs_axis("lr", "learning rates", limit(decades_above))),
-    "lr below optimum": Measure("decades", needs_axis("lr", "learning rates", limit(decades_below))),
+        for name, (attribute, unit, needs) in SIZES.items()
+    }
+
+
+MEASURES: dict[str, Measure] = {
+    **measures_of_regions(),
+    "max stable lr": Measure("decades (log10 of lr)", needs_lr(limit(largest_lr))),
+    "lr above optimum": Measure("decades", needs_lr(limit(decades_above))),
+    "lr below optimum": Measure("decades", needs_lr(limit(decades_below))),
     "divergence share": Measure("fraction", of_landscape(divergence_share)),
-    "lr sensitivity": Measure(
-        "loss units", needs_axis("lr", "learning rates", of_landscape(lr_sensitivity)), ratio=True
-    ),
-    "wd sensitivity": Measure(
-        "loss units",
-        needs_axis("weight_decay", "weight decays above 0", of_landscape(wd_sensitivity)),
-        ratio=True,
-    ),
+    "lr sensitivity": Measure("loss units", needs_lr(of_landscape(lr_sensitivity)), ratio=True),
+    "wd sensitivity": Measure("loss units", needs_weight_decay(of_landscape(wd_sensitivity)), ratio=True),
     "tuned score": Measure("metric", in_metric(tuned_score)),
     **{f"expected best of {k}": Measure("metric", in_metric(best_of(k))) for k in BUDGETS},
     "expected performance (CPE)": Measure("metric", in_metric(expected_performance)),
     f"best after {EQUAL} cells": Measure("fraction", chance_of_best),
-    "late spikes": Measure("per cell", late_spikes),
+    "late spikes": Measure("per cell", spikes),
     "shared-default regret": Measure("normalised score", over_workloads(shared_default_regret)),
     "effective dimension": Measure("count", over_workloads(effective_dimension)),
     "constant sensitivity": Measure("loss units", of_constants),
@@ -255,25 +242,20 @@ MEASURES: dict[str, Measure] = {
 }
 """Add a measure by adding a row."""
 FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned score")
-"""What is measured where an edge-seeking design trained a part of the cells."""
+"""What is measured where an edge-seeking design trained a part of the cells.
+
+The other measures need every cell's score.
+"""
 
 
 def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> list[Case]:
-    """One case per workload, optimizer and transform."""
-    return [
-        Case(
-            landscape,
-            piece,
-            [
-                other
-                for other in evidence
-                if (other.optimizer, other.condition) == (piece.optimizer, piece.condition)
-            ],
-            stored,
-        )
-        for piece in evidence
-        for landscape in piece.landscapes.values()
-    ]
+    """One case per workload, optimizer, condition and transform."""
+    found = []
+    for piece in evidence:
+        group = piece.optimizer, piece.condition
+        workloads = [other for other in evidence if (other.optimizer, other.condition) == group]
+        found += [Case(landscape, piece, workloads, stored) for landscape in piece.landscapes.values()]
+    return found
 
 
 def measured(case: Case, name: str) -> Estimate | Missing:
@@ -286,5 +268,6 @@ def measured(case: Case, name: str) -> Estimate | Missing:
 
 
 def unit_of(case: Case, name: str) -> str:
+    """The unit of a measure; of a score it is the workload's metric."""
     unit = MEASURES[name].unit
     return case.landscape.metric_name if unit == "metric" else unit

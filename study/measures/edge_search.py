@@ -1,4 +1,4 @@
-"""Edge-seeking designs in a study: one per landscape, told what is stored, asking for cells; and the rounds of a launch."""
+"""Edge-seeking designs in a study: one per landscape, which reads what is stored and asks for cells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -24,13 +25,17 @@ Known = Callable[[Iterable[str]], Mapping[str, CellRecord]]
 
 
 class Search:
-    """The design of one transform with one workload and optimizer: layers are seeds, rows weight decays, columns learning rates.
+    """The design of one transform with one workload and optimizer.
 
-    A cell is inside when it is competitive against the transform's own best, by the rule of `study.measures.regions`; the best is taken
-    over the plateaus of which enough is trained, what is missing of the best one is asked for, and classes follow it whenever it moves.
+    Its layers are seeds, its rows weight decays, its columns learning rates.
+
+    A cell is inside when it is competitive against the transform's own best, by the rule of
+    `study.measures.regions`. The best is taken over the plateaus of which enough is trained. The design asks
+    for what is missing of the best plateau, and classes follow it whenever it moves.
 
     Args:
         cells: of the landscape, seed by seed and row by row.
+        shape: (seeds, weight decays, learning rates).
         reference_S: each seed's best score [metric, higher is better], where it is known from elsewhere.
         seed: of the design's random choices.
     """
@@ -44,28 +49,26 @@ class Search:
         *,
         seed: int = 0,
     ) -> None:
-        self.cells: dict[Point, Cell] = {
-            (i // (shape[1] * shape[2]), i // shape[2] % shape[1], i % shape[2]): cell
-            for i, cell in enumerate(cells)
-        }
+        seeds, rows, columns = shape
+        points = product(range(seeds), range(rows), range(columns))
+        self.cells: dict[Point, Cell] = dict(zip(points, cells, strict=True))
         self.shape, self._needed = shape, 1 - tolerances.competitive
-        self._start_S = np.full(shape[0], np.nan)
+        self._start_S = np.full(seeds, np.nan)
         self._reference_S = reference_S
-        lr, weight_decay = (
-            tuple(cell.lr for cell in cells[: shape[2]]),
-            tuple(cell.weight_decay for cell in cells[: shape[1] * shape[2] : shape[2]]),
-        )
+        lr = tuple(cell.lr for cell in cells[:columns])
+        weight_decay = tuple(cell.weight_decay for cell in cells[: rows * columns : columns])
         self._surroundings = Surroundings.of(weight_decay, lr)
         self.design = EdgeDesign(*shape, self._competitive, self._wanted, seed=seed)
 
     @property
     def batch(self) -> list[Cell]:
-        """The cells that are asked for together, trained or not."""
+        """The cells that the design asks for together, trained or not."""
         return [self.cells[point] for point in self.design.batch]
 
     def tell(self, known: Known) -> None:
-        """Tell what is stored, as far as the design gets with it."""
+        """Give the design what is stored, until it asks for something that is not."""
         while asked := {point: self.cells[point].key for point in self.design.ask()}:
+            # A failed cell says nothing about the region, so the design goes on asking for it.
             found = {key: record for key, record in known(asked.values()).items() if not record.failed}
             if not found:
                 return
@@ -76,12 +79,13 @@ class Search:
 
     def _competitive(self, told: Mapping[Point, float]) -> dict[Point, int]:
         span_S = (self._best(told) if self._reference_S is None else self._reference_S) - self._start_S
-        way = {
-            point: (score - self._start_S[point[0]]) / span_S[point[0]]
-            for point, score in told.items()
-            if span_S[point[0]] > 0 and math.isfinite(score)
-        }
-        return {point: int(way.get(point, -math.inf) >= self._needed) for point in told}
+        found = {}
+        for point, score in told.items():
+            start, span = self._start_S[point[0]], span_S[point[0]]
+            # A NaN of either (nothing is stored yet) is outside too: no comparison with it holds.
+            inside = span > 0 and math.isfinite(score) and (score - start) / span >= self._needed
+            found[point] = int(inside)
+        return found
 
     def _best(self, told: Mapping[Point, float]) -> Floats:
         return reference_scores([self._surroundings.scores(self._scores(told))])
@@ -90,7 +94,7 @@ class Search:
         return self._surroundings.wanted(self._scores(told)) if self._reference_S is None else []
 
     def _scores(self, told: Mapping[Point, float]) -> Floats:
-        """score_SWL as in `Landscape`; NaN where a cell is not told."""
+        """score_SWL as in `Landscape`; NaN where nothing is known of a cell."""
         score_SWL = np.full(self.shape, np.nan)
         for point, score in told.items():
             score_SWL[point] = max(score, self._start_S[point[0]])
@@ -98,7 +102,7 @@ class Search:
 
     @cached_property
     def class_SWL(self) -> np.ndarray:
-        """The design's class of each cell once it is done; before, -1 of those that are not trained."""
+        """The design's class of each cell; -1 of those that are not trained while it is not done."""
         classes = np.full(self.shape, -1)
         found = self.design.classes() if self.design.done else self.design.known.classes
         for point, value in found.items():
@@ -113,11 +117,9 @@ def signed(record: CellRecord, metric: float) -> float:
 
 def score_of(record: CellRecord) -> float:
     """The score of a stored cell; -inf where it diverged, or its metric is not finite."""
-    return (
-        signed(record, record.metric_final)
-        if record.finished and record.metric_final is not None
-        else -math.inf
-    )
+    if not record.finished or record.metric_final is None:
+        return -math.inf
+    return signed(record, record.metric_final)
 
 
 def searches(plan: Plan) -> list[Search]:
@@ -131,9 +133,6 @@ def searches(plan: Plan) -> list[Search]:
 
 def with_classes(landscape: Landscape, search: Search) -> Landscape:
     """A landscape that knows what a design says of it; cells that need no training are `inferred`."""
-    outcome_SWL = np.where(
-        np.isin(landscape.outcome_SWL, (PENDING, FAILED)) & (search.class_SWL >= 0),
-        INFERRED,
-        landscape.outcome_SWL,
-    )
+    untrained_SWL = np.isin(landscape.outcome_SWL, (PENDING, FAILED))
+    outcome_SWL = np.where(untrained_SWL & (search.class_SWL >= 0), INFERRED, landscape.outcome_SWL)
     return dataclasses.replace(landscape, outcome_SWL=outcome_SWL, class_SWL=search.class_SWL)

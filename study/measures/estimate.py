@@ -1,56 +1,16 @@
-"""Numbers with intervals over seeds, and verdicts that hold together."""
+"""Numbers with intervals over seeds, and how they are subtracted, divided and worded."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from scipy import optimize
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
-
-@dataclass(frozen=True)
-class GridError:
-    """Error of a measure because its edges were looked for on a grid.
-
-    Attributes:
-        sd: standard deviation of the part that all seeds have in common [unit of the measure].
-        reach: the largest that this part can be; infinite where nothing bounds it.
-        own: standard deviation of the part that differs between seeds, of their mean.
-    """
-
-    sd: float = 0.0
-    reach: float = math.inf
-    own: float = 0.0
-
-    @property
-    def bound(self) -> float:
-        """The reach; 0 where there is no error that it could bound."""
-        return self.reach if self.sd else 0.0
-
-    def __add__(self, other: GridError) -> GridError:
-        """Of the sum of two measures whose errors are independent."""
-        return GridError(
-            math.hypot(self.sd, other.sd), self.bound + other.bound, math.hypot(self.own, other.own)
-        )
-
-    def __mul__(self, factor: float) -> GridError:
-        return GridError(self.sd * abs(factor), self.bound * abs(factor), self.own * abs(factor))
-
-    def relative(self, size: float) -> GridError:
-        """Of the logarithm of a measure of that size."""
-        return GridError(self.sd / size, self.bound / size, self.own / size)
-
-    def quantile(self, tail: float) -> float:
-        """Quantile of the common part: of a symmetric beta distribution on ± reach, of a normal one without reach."""
-        if not self.sd:
-            return 0.0
-        if not math.isfinite(self.reach):
-            return float(ndtri(tail)) * self.sd
-        shape = max(((self.reach / self.sd) ** 2 - 1) / 2, 1.0)
-        return self.reach * (2 * float(betaincinv(shape, shape, tail)) - 1)
+from study.measures.grid_error import EXACT, GridError
 
 
 @dataclass(frozen=True)
@@ -64,22 +24,25 @@ class Missing:
 class Estimate:
     """A measure computed once per seed, on landscapes paired by seed.
 
-    The interval is Student's over seeds, widened by what seeds cannot show: an edge is known only to lie between two cells
-    of the grid, so that the measure carries an error which is the same for every seed (`study.measures.edges` says how large).
+    The interval is Student's over seeds, widened by what seeds cannot show. An edge is known only to lie
+    between two cells of the grid, so the measure carries an error that is the same for every seed
+    (`study.measures.grid_error` says how large).
 
         mean ± sqrt( max(t · s / sqrt(S), z · o)² + q² )
 
-    where o is the part of the grid's error that differs between seeds (it shows in s, but not when few seeds tie), and q is the quantile of a symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for
-    one edge, nearly triangular for two, nearly normal for many.
+    Here o is the part of the grid's error that differs between seeds: it shows in s, but not when few seeds
+    tie. And q is the quantile of a symmetric beta distribution with standard deviation `grid.sd` on
+    ±`grid.reach`: uniform for one edge, nearly triangular for two, nearly normal for many.
 
-    Measured by `make calibration` (1,000 planted landscapes of each of five kinds, with 3, 5 and 10 seeds; weight-decay widths apart):
-    no 95 % interval held in fewer than 92.3 %. Of 48 intervals 40 held in 93-97 % on grids of 8 points per decade, 31 on grids of 4, and
-    9 on grids of 2, where the others held in up to 100 %: edges that jitter by a fraction of a gap leave open how much of the grid's
-    error the seeds have in common, and the wider reading is taken. Tuning curves, regret, dimension and spikes were not measured.
+    Measured by `make calibration`, with 1,000 planted landscapes of each of five kinds at 3, 5 and 10 seeds:
+    no 95 % interval held in fewer than 92.3 %, weight-decay widths apart. Of 48 intervals 40 held in 93-97 %
+    on grids of 8 points per decade, 31 on grids of 4, and 9 on grids of 2, where the others held in up to
+    100 %. Edges that jitter by a fraction of a gap leave open how much of the grid's error the seeds have in
+    common, and the wider reading is taken. Tuning curves, regret, dimension and spikes were not measured.
 
     Attributes:
         values_S: the measure of each seed's landscape.
-        grid: the error from the grid's spacing [same unit].
+        grid: the error from looking for edges on a grid [same unit].
         lower_bound: the truth may be larger, because a region touches the border of the grid.
         upper_bound: the truth may be smaller, for the same reason in what is compared with.
         least: no value can be smaller; an interval ends there.
@@ -87,7 +50,8 @@ class Estimate:
     """
 
     values_S: tuple[float, ...]
-    grid: GridError = GridError()
+    grid: GridError = EXACT
+    _: KW_ONLY
     lower_bound: bool = False
     upper_bound: bool = False
     least: float = -math.inf
@@ -116,34 +80,37 @@ class Estimate:
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """(low, high), or None with fewer than two seeds."""
         half = self.half_width(confidence)
-        return (
-            (max(self.mean - half, self.least), min(self.mean + half, self.most))
-            if math.isfinite(half)
-            else None
-        )
+        if not math.isfinite(half):
+            return None
+        return max(self.mean - half, self.least), min(self.mean + half, self.most)
 
     def p(self, threshold: float) -> float:
         """1 - the largest confidence at which the interval excludes the threshold.
 
-        1 where nothing varies: three seeds that agree to the last digit show that the measure is coarse, not that it is exact.
+        It is 1 where nothing varies: three seeds that agree to the last digit show that the measure is
+        coarse, not exact.
         """
         distance = abs(self.mean - threshold)
         if self.n < 2 or distance == 0 or not math.isfinite(distance):
             return 1.0
         if self.half_width(0.5) == 0 or self.half_width(0.0) >= distance:
             return 1.0
-        top = 1 - 1e-12
+        top = 1 - 1e-12  # at a confidence of 1 Student's quantile is infinite
         if self.half_width(top) <= distance:
             return 1e-12
-        return 1.0 - float(
-            optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top)
-        )
+        touching = optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top)
+        return 1.0 - float(touching)
 
 
 def worded(
     estimate: Estimate, confidence: float, turn: Callable[[float], float] = float, digits: str = ".3g"
 ) -> str:
-    """`≥ 4.2 [3.7, 4.7]`: mean and interval, with the sign of a bound; `turn` makes ratios of their logarithms."""
+    """`≥ 4.2 [3.7, 4.7]`: mean and interval, with the sign of a bound.
+
+    Args:
+        turn: how a number is shown; it makes a ratio of its logarithm.
+        digits: format of a number.
+    """
     bound = ("≥ " if estimate.lower_bound else "") + ("≤ " if estimate.upper_bound else "")
     interval = estimate.interval(confidence)
     span = f" [{turn(interval[0]):{digits}}, {turn(interval[1]):{digits}}]" if interval else ""
@@ -158,13 +125,22 @@ def exponential(logarithm: float) -> float:
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b, paired by seed."""
     values = tuple(x - y for x, y in zip(a.values_S, b.values_S, strict=True))
-    return Estimate(values, a.grid + b.grid, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)
+    return _paired(values, a.grid + b.grid, a, b)
 
 
 def ratio(a: Estimate, b: Estimate) -> Estimate | None:
     """ln(a / b), paired by seed; None where one of the values is not positive."""
-    if min(*a.values_S, *b.values_S, 1.0) <= 0:
+    if min(*a.values_S, *b.values_S, 1.0) <= 0:  # 1.0: with no seeds at all min would have nothing to compare
         return None
     values = tuple(math.log(x / y) for x, y in zip(a.values_S, b.values_S, strict=True))
-    grid = a.grid.relative(a.mean) + b.grid.relative(b.mean)
-    return Estimate(values, grid, a.lower_bound or b.upper_bound, a.upper_bound or b.lower_bound)
+    return _paired(values, a.grid.relative(a.mean) + b.grid.relative(b.mean), a, b)
+
+
+def _paired(values: tuple[float, ...], grid: GridError, a: Estimate, b: Estimate) -> Estimate:
+    """What grows with a and falls with b: where b may be larger than it looks, this may be smaller."""
+    return Estimate(
+        values,
+        grid,
+        lower_bound=a.lower_bound or b.upper_bound,
+        upper_bound=a.upper_bound or b.lower_bound,
+    )

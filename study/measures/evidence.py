@@ -1,4 +1,4 @@
-"""What a study knows of one workload, optimizer and condition: comparable landscapes, their regions and measures."""
+"""What a study knows of one workload, optimizer and condition: comparable landscapes and their regions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from trainers.budget import Budget
 
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
-ONLY_EDGES = "the scores of the whole grid, of which an edge-seeking design trains a part (design: grid trains all of it)"
+ONLY_EDGES = (
+    "the scores of the whole grid, of which an edge-seeking design trains a part "
+    "(design: grid trains all of it)"
+)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Landscapes of one workload, optimizer and condition, at the seeds of which every cell of every transform is done.
+    """Landscapes of one workload, optimizer and condition.
+
+    They have the seeds at which every cell of every transform is done.
 
     Attributes:
         landscapes: by transform label, all with the same seeds, so that they are paired.
@@ -39,7 +44,8 @@ class Evidence:
     study: Sequence[Evidence] = field(default=(), repr=False, compare=False)
 
     @property
-    def setting(self) -> str:
+    def name(self) -> str:
+        """What tables and pictures call it."""
         return " · ".join(part for part in (self.workload, self.optimizer, self.condition) if part)
 
     @property
@@ -59,7 +65,10 @@ class Evidence:
 
     @property
     def partial(self) -> bool:
-        """Whether an edge-seeking design trained a part of the cells: then the competitive regions against own bests are known, nothing else."""
+        """Whether an edge-seeking design trained a part of the cells.
+
+        Then only the competitive regions against each transform's own best are known.
+        """
         return any(landscape.class_SWL is not None for landscape in self.landscapes.values())
 
     def of(self, *methods: str) -> list[Landscape]:
@@ -71,20 +80,26 @@ class Evidence:
         """Every region, by (transform label, kind, reference); empty when no seed is complete."""
         if self.n_seeds == 0:
             return {}
-        if self.partial:
-            known = {name: (one, one.class_SWL) for name, one in self.landscapes.items()}
-            return {
-                (name, "competitive", "own"): measured_region(
-                    one, class_SWL == 1, "competitive", "own", self.tolerances
+        return self._classified_regions() if self.partial else self._scored_regions()
+
+    def _classified_regions(self) -> dict[tuple[str, str, str], Region]:
+        """The regions of which an edge-seeking design classified the cells."""
+        found = {}
+        for name, landscape in self.landscapes.items():
+            if landscape.class_SWL is not None:
+                found[name, "competitive", "own"] = measured_region(
+                    landscape, landscape.class_SWL == 1, "competitive", "own", self.tolerances
                 )
-                for name, (one, class_SWL) in known.items()
-                if class_SWL is not None
-            }
+        return found
+
+    def _scored_regions(self) -> dict[tuple[str, str, str], Region]:
+        """The regions of whole grids, from the scores of all cells."""
         common_S = reference_scores([landscape.plateau_SN for landscape in self.landscapes.values()])
         found = {}
         for name, landscape in self.landscapes.items():
             start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.plateau_SN])
-            # a transform that learned nothing has no region of its own: its best is noise, and most of its grid would be near it
+            # A transform that learned nothing has no region of its own. Its best is noise, and most of its
+            # grid would be near it.
             learned_S = own_S - start_S >= self.tolerances.trained * (common_S - start_S)
             best_S = {"own": np.where(learned_S, own_S, np.inf), "common": common_S}
             for kind in KINDS:
@@ -95,13 +110,14 @@ class Evidence:
         return found
 
     def window(self, compared: Sequence[Landscape]) -> dict[str, np.ndarray]:
-        """For each landscape the learning rates at most as far from its optimum as all of the compared ones' grids reach.
+        """The learning rates near each landscape's optimum, as far as the grids of all compared ones reach.
 
         Transforms may change what lr means, so a common window is centred on each one's own optimum.
         """
         position = np.log10(compared[0].lr)
         optimum = {landscape.transform: position[best_cell(landscape)[1]] for landscape in compared}
         reach = min(min(at - position[0], position[-1] - at) for at in optimum.values())
+        # The columns at the reach itself belong to the window, whatever the rounding of their logarithms.
         return {name: np.abs(position - at) <= reach + 1e-9 for name, at in optimum.items()}
 
 
@@ -110,6 +126,7 @@ def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evid
     groups: dict[tuple[str, str, str], list[Landscape]] = {}
     for landscape in landscapes:
         groups.setdefault(landscape.setting, []).append(landscape)
+    # Every piece holds this list itself, and so sees the pieces that are added after it.
     result: list[Evidence] = []
     for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
@@ -121,26 +138,21 @@ def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evid
 
 
 def missing_seeds(pieces: Sequence[Evidence]) -> str:
-    """Why settings cannot be paired by seed, or nothing."""
+    """Why settings cannot be paired by seed; empty where they can."""
     seeds = {next(iter(piece.landscapes.values())).seeds for piece in pieces}
-    return (
-        ""
-        if len(seeds) == 1
-        else "the same complete seeds in all of the compared settings; launch again to train what is missing"
-    )
+    if len(seeds) == 1:
+        return ""
+    return "the same complete seeds in all of the compared settings; launch again to train what is missing"
 
 
 def along(evidence: Evidence, key: str) -> list[Evidence]:
     """The pieces of the same workload and optimizer whose budget differs in this key at most."""
     if evidence.budget is None:
         return [evidence]
-    alike = [
-        piece
-        for piece in evidence.study
-        if (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer) and piece.budget
-    ]
-    return [
-        piece
-        for piece in alike
-        if piece.budget and replace(piece.budget, **{key: getattr(evidence.budget, key)}) == evidence.budget
-    ] or [evidence]
+    own = {key: getattr(evidence.budget, key)}
+    found = []
+    for piece in evidence.study:
+        alike = (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer)
+        if alike and piece.budget and replace(piece.budget, **own) == evidence.budget:
+            found.append(piece)
+    return found or [evidence]

@@ -1,4 +1,8 @@
-"""Which of lr and weight decay matters: cells as an Optuna study, with fANOVA and PED-ANOVA. The only file that imports Optuna."""
+"""Which of lr and weight decay matters: a landscape as an Optuna study, with fANOVA and PED-ANOVA.
+
+No other file of this room imports Optuna, and this one does so inside of functions: commands that only plan
+answer without it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +24,11 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-MOST_SETTINGS = 512
-"""Settings that the evaluators look at: their time grows faster than the grid, and what matters changes little between neighbours."""
+MOST_POINTS = 512
+"""Points that the evaluators look at.
+
+Their time grows faster than the grid, and what matters changes little between neighbours.
+"""
 QUESTIONS = {
     "fanova": "share of the score's variance over the whole grid that it explains",
     "pedanova": "how much it matters for being in the best tenth of settings",
@@ -28,7 +36,10 @@ QUESTIONS = {
 SCORE, DIFFERENCE = "score", "difference to none"
 """What is explained: a transform's own score, or what it gains over the baseline."""
 DIVERGED_ENTER = {SCORE: "untrained score", DIFFERENCE: "untrained score of whichever diverged"}
-INTERACTION = "1 - the shares of the main effects: the forest's variance is lr's + weight decay's + their interaction's, and nothing else, with two axes"
+INTERACTION = (
+    "1 - the shares of the main effects: the forest's variance is lr's + weight decay's + their "
+    "interaction's, and nothing else, with two axes"
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +49,10 @@ class Importance:
     Attributes:
         of: what is explained, `SCORE` or `DIFFERENCE`.
         shares: by axis; empty where an axis has one value, or all values are equal.
-        interaction: share of the forest's variance that neither axis explains alone; None for PED-ANOVA, which has no such part.
-        diverged_share: share of cells that diverged (for a difference: with either transform); they enter as the untrained score.
+        interaction: share of the forest's variance that neither axis explains alone; None for PED-ANOVA,
+            which has no such part.
+        diverged_share: share of cells that diverged (for a difference, with either transform). They enter as
+            the untrained score.
     """
 
     transform: str
@@ -53,18 +66,19 @@ class Importance:
 
 
 def importances(landscape: Landscape, baseline: Landscape | None = None) -> list[Importance]:
-    """Importances of one transform's axes, from seed-mean scores; weight decay 0 is left out, because its axis is logarithmic.
+    """Importances of one transform's axes, from seed-mean scores.
+
+    Weight decay 0 is left out, because its axis is logarithmic.
 
     Args:
-        baseline: if given, the importances for the difference to it are there too.
+        baseline: if given, the importances for the difference to it come too.
     """
-    found = _evaluated(
-        landscape, as_trials(landscape, decades=True), SCORE, landscape.outcome_SWL == DIVERGED
-    )
+    diverged = landscape.outcome_SWL == DIVERGED
+    found = _evaluated(landscape, as_trials(landscape, decades=True), SCORE, diverged)
     if baseline is None or baseline is landscape:
         return found
-    diverged = (landscape.outcome_SWL == DIVERGED) | (baseline.outcome_SWL == DIVERGED)
-    return found + _evaluated(landscape, as_trials(landscape, baseline, decades=True), DIFFERENCE, diverged)
+    either = diverged | (baseline.outcome_SWL == DIVERGED)
+    return found + _evaluated(landscape, as_trials(landscape, baseline, decades=True), DIFFERENCE, either)
 
 
 def _evaluated(
@@ -77,26 +91,24 @@ def _evaluated(
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
     evaluators = {"fanova": FanovaImportanceEvaluator(seed=0), "pedanova": PedAnovaImportanceEvaluator()}
-    warnings.filterwarnings(
-        "ignore", message=".*quantiles select the same.*"
-    )  # few settings: both quantiles are the best one
+    # With few points both of PED-ANOVA's quantiles are the best one, of which Optuna warns.
+    warnings.filterwarnings("ignore", message=".*quantiles select the same.*")
     enough = (
         len(landscape.lr) > 1
         and sum(value > 0 for value in landscape.weight_decay) > 1
         and len({trial.value for trial in trials}) > 1
     )
-    decidable = enough and landscape.class_SWL is None
+    # An edge-seeking design trains cells near edges, which are no fair sample of the grid.
+    whole = landscape.class_SWL is None
+    diverged = float(diverged_SWL.mean()) if diverged_SWL.size and whole else 0.0
     found = []
     for name, evaluator in evaluators.items():
-        raw = (
-            {axis: float(share) for axis, share in sorted(evaluator.evaluate(study).items())}
-            if decidable
-            else {}
-        )
+        raw: dict[str, float] = {}
+        if enough and whole:
+            raw = {axis: float(share) for axis, share in sorted(evaluator.evaluate(study).items())}
         total = sum(raw.values())
         shares = {axis: share / total for axis, share in raw.items()} if total > 0 else {}
         interaction = min(max(1 - total, 0.0), 1.0) if raw and name == "fanova" else None
-        diverged = float(diverged_SWL.mean()) if diverged_SWL.size and landscape.class_SWL is None else 0.0
         found.append(
             Importance(
                 landscape.transform,
@@ -115,12 +127,12 @@ def _evaluated(
 def as_trials(
     landscape: Landscape, minus: Landscape | None = None, *, decades: bool = False
 ) -> list[FrozenTrial]:
-    """One trial per setting with the mean score over seeds: a plot of several trials at one place would show the last alone.
+    """One trial per point of the grid, with the mean score over seeds.
 
     Args:
-        minus: a landscape of the same grid and seeds whose score is taken off.
-        decades: for the evaluators: of a larger grid at most about `MOST_SETTINGS` evenly spaced settings, and log10 of the hyperparameters, on axes half a cell longer than the grid: Optuna's fANOVA weighs by length on the
-            plain scale even where an axis is logarithmic, so that the last decade of lr would count ten times the one before.
+        minus: a landscape of the same grid and seeds whose score is subtracted.
+        decades: as the evaluators need it. Of a larger grid at most about `MOST_POINTS` evenly spaced points
+            are taken, with log10 of the hyperparameters, on axes half a cell longer than the grid.
     """
     from optuna.distributions import FloatDistribution
     from optuna.trial import create_trial
@@ -129,30 +141,36 @@ def as_trials(
     if not rows or not landscape.seeds:
         return []
     weight_decay = [landscape.weight_decay[w] for w in rows]
+    # Optuna's fANOVA weighs by length on the plain scale even where an axis is logarithmic: the last decade
+    # of lr would count ten times as much as the one before.
     axes = {
         name: _in_decades(values) if decades else FloatDistribution(values[0], values[-1], log=True)
         for name, values in (("lr", landscape.lr), ("weight_decay", weight_decay))
     }
-    place = math.log10 if decades else float
-    step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_SETTINGS))) if decades else 1
+    scale = math.log10 if decades else float
+    step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_POINTS))) if decades else 1
     trained_SWL = landscape.outcome_SWL != INFERRED
     value_SWL = np.where(trained_SWL, landscape.score_SWL - (0.0 if minus is None else minus.score_SWL), 0.0)
     count_WL = trained_SWL.sum(axis=0)
     score_WL = value_SWL.sum(axis=0) / np.maximum(count_WL, 1)
-    return [
-        create_trial(
-            value=float(score_WL[w, c]),
-            params={"lr": place(lr), "weight_decay": place(landscape.weight_decay[w])},
-            distributions=axes,
-            user_attrs={
-                "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(STATES)).tolist(),
-                "keys": [str(key) for key in landscape.key_SWL[:, w, c]],
-            },
+    trials = []
+    # One trial for all seeds: of several at one point Optuna's plots show the last alone.
+    for w, c in product(rows[::step], range(0, len(landscape.lr), step)):
+        if not count_WL[w, c]:
+            continue
+        attributes = {
+            "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(STATES)).tolist(),
+            "keys": [str(key) for key in landscape.key_SWL[:, w, c]],
+        }
+        trials.append(
+            create_trial(
+                value=float(score_WL[w, c]),
+                params={"lr": scale(landscape.lr[c]), "weight_decay": scale(landscape.weight_decay[w])},
+                distributions=axes,
+                user_attrs=attributes,
+            )
         )
-        for w in rows[::step]
-        for c, lr in list(enumerate(landscape.lr))[::step]
-        if count_WL[w, c]
-    ]
+    return trials
 
 
 def _in_decades(values: Sequence[float]) -> BaseDistribution:
@@ -165,7 +183,10 @@ def _in_decades(values: Sequence[float]) -> BaseDistribution:
 
 
 def store(path: Path, landscapes: Sequence[Landscape]) -> None:
-    """Keep each landscape as a study of an sqlite file that optuna-dashboard opens; a study that is up to date is left alone."""
+    """Keep each landscape as a study of an SQLite file that optuna-dashboard opens.
+
+    A study that is up to date stays as it is.
+    """
     quiet()
     import optuna
 
@@ -181,11 +202,11 @@ def store(path: Path, landscapes: Sequence[Landscape]) -> None:
             optuna.delete_study(study_name=name, storage=storage)
         study: Study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
         study.add_trials(as_trials(landscape))
-        study.set_user_attr(
-            "value is",
-            f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds"
-            + ("" if landscape.higher_is_better else ", with its sign turned"),
-        )
+        value_is = f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds"
+        if not landscape.higher_is_better:
+            value_is += ", with its sign turned"
+        study.set_user_attr("value is", value_is)
+        # Last: a study that was cut short has no content, and is made again.
         study.set_user_attr("content", content)
     storage.engine.dispose()
 
@@ -198,7 +219,7 @@ def hash_of(landscape: Landscape) -> str:
 
 
 def quiet() -> None:
-    """No log lines of Optuna's on a user's terminal."""
+    """Keep Optuna's log lines off the user's terminal."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

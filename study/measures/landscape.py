@@ -23,20 +23,26 @@ PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
 
 @dataclass(frozen=True)
 class Landscape:
-    """One transform with one workload, optimizer and condition. Axes: S seeds, W weight decays, L learning rates.
+    """One transform with one workload, optimizer and condition.
+
+    Axes: S seeds, W weight decays, L learning rates.
 
     Attributes:
-        method: name of the transform; `transform` is its label, with the constants that differ from its defaults.
+        method: name of the transform; `transform` is its label, with the constants that differ from its
+            defaults.
         outcome_SWL: index into `STATES`.
-        metric_SWL: final metric; NaN where the cell is not finished. untrained_S: the metric of the untrained network.
-        loss_SWL: final loss, NaN where it was not finite; loss_initial_S: of the untrained network [loss units].
+        metric_SWL: final metric; NaN where the cell is not finished.
+        untrained_S: the metric of the untrained network.
+        loss_SWL: final loss; NaN where it was not finite [loss units].
+        loss_initial_S: loss of the untrained network [loss units].
         key_SWL: keys of the cells.
         constants: those of the transform that differ from its defaults.
         condition: what is varied of the budget, `loss_scale=0.01`; empty where nothing is.
         origin: the setting's choices and budget; None for a landscape that no study planned.
         record_SWL: the stored cells themselves, None where there is none.
-        class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's competitive region against the
-            transform's own best, -1 nothing yet. None where the whole grid is trained.
+        class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's
+            competitive region against the transform's own best, -1 nothing yet. None where the whole grid is
+            trained.
     """
 
     workload: str
@@ -70,6 +76,11 @@ class Landscape:
         """Its setting and its transform: what identifies it in a study."""
         return *self.setting, self.transform
 
+    @property
+    def optimizer_method(self) -> str:
+        """Name of the optimizer without its constants; its label where no study planned the landscape."""
+        return self.origin.optimizer.name if self.origin else self.optimizer
+
     @cached_property
     def series(self) -> Series | None:
         """What was recorded of gradients and steps; None where nothing was."""
@@ -77,7 +88,7 @@ class Landscape:
 
     @cached_property
     def complete_S(self) -> Flags:
-        """The seeds of which every cell is finished or diverged, or has a class that an edge-seeking design inferred."""
+        """The seeds of which every cell is finished or diverged, or classified by an edge-seeking design."""
         if self.class_SWL is not None:
             return np.asarray((self.class_SWL >= 0).all(axis=(1, 2)))
         return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=(1, 2)))
@@ -88,14 +99,18 @@ class Landscape:
 
     @cached_property
     def score_SWL(self) -> Floats:
-        """The metric turned so that higher is better; a diverged cell counts as untrained, nothing counts as worse."""
+        """The metric with higher better; a diverged cell counts as untrained, and nothing as worse."""
         untrained = self.sign * self.untrained_S[:, None, None]
         score = np.where(self.outcome_SWL == FINISHED, self.sign * self.metric_SWL, -np.inf)
         return np.asarray(np.maximum(score, untrained))
 
     @cached_property
     def clamped_loss_SWL(self) -> Floats:
-        """min(final loss, initial loss), a diverged or non-finite one counted as the initial loss (Wortsman et al. 2023)."""
+        """min(final loss, initial loss), a diverged or non-finite one counted as the initial loss.
+
+        Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
+        2023.
+        """
         start = self.loss_initial_S[:, None, None]
         known = np.isfinite(self.loss_SWL) & (self.outcome_SWL == FINISHED)
         return np.asarray(np.minimum(np.where(known, self.loss_SWL, np.inf), start))
@@ -137,14 +152,14 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
     result = []
     for (key, transform), members in groups.items():
         setting = plan.settings[key]
-        cells = [
-            plan.cells[index] for index in members
-        ]  # seed-major, then weight decay, then lr: the plan's own order
+        # The plan's own order is seed by seed, then weight decay, then lr: a reshape makes S x W x L of it.
+        cells = [plan.cells[index] for index in members]
         records = [stored.get(cell.key) for cell in cells]
+        # A failed cell is stored without the name of a metric.
         some = next((record for record in records if record is not None and not record.failed), None)
-        outcome = np.array(
-            [STATES.index(record.outcome) if record else PENDING for record in records]
-        ).reshape(shape)
+        outcomes = [STATES.index(record.outcome) if record else PENDING for record in records]
+        outcome = np.array(outcomes).reshape(shape)
+        metric = column(records, "metric_final").reshape(shape)
         initial = column(records, "metric_initial").reshape(shape)
         start = column(records, "loss_initial").reshape(shape)
         result.append(
@@ -159,9 +174,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 metric_name=some.metric_name if some else "score",
                 higher_is_better=some is None or some.metric_direction == "max",
                 outcome_SWL=outcome,
-                metric_SWL=np.where(
-                    outcome == FINISHED, column(records, "metric_final").reshape(shape), np.nan
-                ),
+                metric_SWL=np.where(outcome == FINISHED, metric, np.nan),
                 untrained_S=first_known(initial),
                 loss_SWL=column(records, "loss_final").reshape(shape),
                 loss_initial_S=first_known(start),
@@ -176,7 +189,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
 
 
 def objects(records: list[CellRecord | None]) -> Records:
-    """The records as an array of objects, which numpy would otherwise take for numbers."""
+    """The records as an array of objects with one axis."""
     array = np.empty(len(records), dtype=np.object_)
     array[:] = records
     return array

@@ -1,4 +1,4 @@
-"""Scores that cells are judged by: references found on other seeds, and how far a cell went towards them."""
+"""Scores that cells are compared with: references from other seeds, and how far a cell went towards them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from study.measures.arrays import Floats
 from study.measures.landscape import Landscape
 
 LEAST_WAY = 0.01
-"""Nearer than this to the untrained or the best score, differences are noise, and edges are not interpolated."""
+"""Nearer than this to the untrained or the best score, differences are noise: edges are not interpolated."""
 
 
 def reference_scores(scores: Sequence[Floats]) -> Floats:
     """For each seed, the best score that was found without looking at that seed, shape [S].
 
-    For every other seed b the best place is chosen by the mean over the remaining seeds and scored on b; the median of these
-    scores is taken, because all seeds share it: one seed at which the chosen place diverged would move every region. With two
-    seeds the other seed's best is used, with one its own: both are optimistic.
+    For every other seed b the best place is chosen by the mean over the remaining seeds and scored on b. The
+    median of these scores is taken, not their mean: one seed at which the chosen place diverged would move
+    every region. With two seeds the other seed's best is used, with one its own. Both are optimistic.
 
-    The places are those of plateaus (`study.measures.plateaus`): the best single cell is as much luck as merit, a maximum over them grows
-    with their number, and no design that trains a part of them finds the same one.
+    The places are those of plateaus (`study.measures.plateaus`), because the best single cell is as much luck
+    as merit: a maximum over cells grows with their number, and no design that trains a part of them finds the
+    same one.
 
     Args:
         scores: score_SN of everything that the best is taken over, or arrays of more axes behind the seeds.
@@ -30,33 +31,47 @@ def reference_scores(scores: Sequence[Floats]) -> Floats:
     seeds = range(len(score_SN))
     if len(score_SN) < 3:
         best = score_SN.max(axis=1)
-        return np.asarray(best[::-1])
+        return np.asarray(best[::-1])  # two seeds swap theirs, one keeps its own
     result = []
     for s in seeds:
         others = [b for b in seeds if b != s]
-        picks = [score_SN[b, score_SN[[o for o in others if o != b]].mean(axis=0).argmax()] for b in others]
+        picks = []
+        for b in others:
+            remaining = [o for o in others if o != b]
+            picks.append(score_SN[b, score_SN[remaining].mean(axis=0).argmax()])
         result.append(float(np.median(picks)))
     return np.array(result)
 
 
 def way(landscape: Landscape, reference_S: Floats) -> Floats:
-    """How far each cell went from the untrained score to the reference score: 0 untrained or diverged, 1 as good, shape [S, W, L]."""
+    """How far each cell went from the untrained score to the reference score, shape [S, W, L].
+
+    0 is untrained or diverged, 1 as good as the reference.
+    """
     start_S = landscape.sign * landscape.untrained_S
+    # A reference that is no better than the untrained network leaves no way to go: every cell is at 0.
     span_S = np.where(reference_S > start_S, reference_S - start_S, np.inf)
     return np.asarray((landscape.score_SWL - start_S[:, None, None]) / span_S[:, None, None])
 
 
 def log_odds(way: Floats) -> Floats:
-    """ln(way / (1 - way)), between -4.6 and 4.6: on this scale scores rise and fall about straight along a logarithmic axis."""
+    """ln(way / (1 - way)), between -4.6 and 4.6.
+
+    On this scale scores rise and fall about straight along a logarithmic axis, as a line between two cells
+    needs it.
+    """
     inner = np.clip(way, LEAST_WAY, 1 - LEAST_WAY)
     return np.asarray(np.log(inner / (1 - inner)))
 
 
 def pseudo_values(value_SN: Floats, statistic: Callable[[Floats], float]) -> Floats:
-    """One value per seed, whose mean and spread are those of a statistic of all seeds; two seeds differ as their mean cells do.
+    """One value per seed, with the mean and spread of a statistic of all seeds.
 
-    Reference: Tukey, "Bias and confidence in not-quite large samples", 1958. Differs from the reference: the values are shifted
-    so that their mean is the statistic itself, not its bias-corrected form.
+    With two seeds the values differ as the seeds' mean cells do.
+
+    Reference: Tukey, "Bias and confidence in not-quite large samples", 1958.
+    Differs from the reference: the values are shifted to make their mean the statistic itself, not its
+    bias-corrected form.
     """
     whole, count = statistic(value_SN), len(value_SN)
     if count < 3:

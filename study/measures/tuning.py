@@ -1,4 +1,4 @@
-"""What tuning is worth: the best of k random cells, shared defaults over workloads, and how many hyperparameters must be tuned."""
+"""What tuning is worth: the best of k random cells, shared defaults, and how many hyperparameters matter."""
 
 from __future__ import annotations
 
@@ -30,34 +30,40 @@ def best_of(score_N: Floats, most: int) -> Floats:
 
 
 def tuning_curve(landscape: Landscape, most: int) -> list[Estimate]:
-    """Expected best score after k = 1 … most random cells of the grid, one estimate per k [metric units, higher is better]."""
-    curve_SK = np.array(
-        [best_of(score_N, most) for score_N in landscape.score_SWL.reshape(len(landscape.seeds), -1)]
-    )
+    """Expected best score after k = 1 … most random cells of the grid [metric units, higher is better].
+
+    There is one estimate per k.
+    """
+    score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
+    curve_SK = np.array([best_of(score_N, most) for score_N in score_SN])
     return [Estimate(tuple(column.tolist())) for column in curve_SK.T]
 
 
 def expected_performance(landscape: Landscape) -> Estimate:
-    """CPE, the tuning curve's mean with weights K, K - 1, …, 1: what a small budget finds counts most [metric units, higher is better].
+    """CPE, the tuning curve's mean with weights K, K - 1, …, 1 [metric units, higher is better].
 
-    K is the number of cells of the grid.
+    K is the number of cells of the grid. What a small budget finds counts most.
 
-    Reference: Sivaprasad et al., "Optimizer benchmarking needs to account for hyperparameter tuning", 2020, section 3.
+    Reference: Sivaprasad et al., "Optimizer benchmarking needs to account for hyperparameter tuning", 2020,
+    section 3.
     """
     score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
     weight_K = np.arange(score_SN.shape[1], 0, -1.0)
-    return Estimate(
-        tuple(
-            float((best_of(score_N, len(score_N)) * weight_K).sum() / weight_K.sum()) for score_N in score_SN
-        )
-    )
+    curve_SK = [best_of(score_N, len(score_N)) for score_N in score_SN]
+    return Estimate(tuple(float((curve_K * weight_K).sum() / weight_K.sum()) for curve_K in curve_SK))
 
 
 def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
-    """Probability that the best of k random cells is better than every other transform's best of k; ties are shared [fraction].
+    """Probability that the best of k random cells beats every other transform's best of k [fraction].
 
-    In closed form: the best of k lies at or below v with probability F(v)^k; the probability of being best is Σ_v of the own
-    probability of v x ∫_0^1 Π_others (F(v-)^k + u (F(v)^k - F(v-)^k)) du, in which the integral breaks ties at random.
+    Ties are shared.
+
+    In closed form: the best of k lies at or below v with probability F(v)^k. The probability of being best is
+    the sum over v of
+
+        P(own best of k is v) · ∫_0^1 Π_others (F(v-)^k + u (F(v)^k - F(v-)^k)) du
+
+    in which the integral breaks ties at random.
 
     Args:
         draws: k, the same for all: equal budget.
@@ -75,31 +81,38 @@ def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
 
 def _shared(below: Sequence[Floats], mass: Sequence[Floats]) -> Floats:
     """∫_0^1 Π (below + u · mass) du: opponents below a value, or tying with it and losing the draw."""
-    node, weight = np.polynomial.legendre.leggauss(
-        len(below) // 2 + 1
-    )  # exact for a polynomial of this degree
+    # The integrand is a polynomial in u with one degree per opponent, for which so many nodes are exact.
+    node, weight = np.polynomial.legendre.leggauss(len(below) // 2 + 1)
     total = np.zeros(1)
     for u, w in zip((node + 1) / 2, weight / 2, strict=True):
         total = total + w * np.prod([b + u * m for b, m in zip(below, mass, strict=True)], axis=0)
     return np.asarray(total)
 
 
-def normalised(landscapes: Sequence[Landscape], floor_S: Floats, ceiling_S: Floats) -> Floats:
-    """Scores of a transform on each workload, 0 untrained and 1 the best of all transforms there, shape [S, E, W, L]."""
-    span = np.where(ceiling_S > floor_S, ceiling_S - floor_S, np.inf)
-    return np.stack(
-        [
-            (one.score_SWL - floor_S[e][:, None, None]) / span[e][:, None, None]
-            for e, one in enumerate(landscapes)
-        ],
-        axis=1,
-    )
+def normalised(landscapes: Sequence[Landscape], floor_ES: Floats, ceiling_ES: Floats) -> Floats:
+    """Scores of a transform on each of E workloads, shape [S, E, W, L].
+
+    Args:
+        landscapes: of the transform, one per workload.
+        floor_ES: the untrained score, which becomes 0.
+        ceiling_ES: the best score of all transforms, which becomes 1.
+    """
+    # Where no transform beats the untrained network, every score is 0: there is nothing to tune for.
+    span_ES = np.where(ceiling_ES > floor_ES, ceiling_ES - floor_ES, np.inf)
+    floor_ES11, span_ES11 = floor_ES[..., None, None], span_ES[..., None, None]
+    scores = [(one.score_SWL - floor_ES11[e]) / span_ES11[e] for e, one in enumerate(landscapes)]
+    return np.stack(scores, axis=1)
 
 
 def shared_default_regret(score_SEWL: Floats) -> Estimate:
-    """Φ = mean over workloads of the best score - best over settings of the mean score over workloads [normalised score].
+    """What one default for all workloads costs against tuning on each [normalised score].
 
-    Reference: Adkins, Bowling and White, "A method for evaluating hyperparameter sensitivity in reinforcement learning", 2024.
+        Φ = mean over workloads of the best score - best over points of the mean score over workloads
+
+    A point is a pair of lr and weight decay.
+
+    Reference: Adkins, Bowling and White, "A method for evaluating hyperparameter sensitivity in reinforcement
+    learning", 2024.
     """
     best_SE = score_SEWL.max(axis=(2, 3))
     shared_S = score_SEWL.mean(axis=1).max(axis=(1, 2))
@@ -107,7 +120,9 @@ def shared_default_regret(score_SEWL: Floats) -> Estimate:
 
 
 def effective_dimension(score_SEWL: Floats) -> Estimate:
-    """Fewest hyperparameters to tune per workload to reach 95 % of the fully tuned score, the others at the shared default [count].
+    """Fewest hyperparameters to tune per workload to reach 95 % of the fully tuned score [count].
+
+    The others stay at the shared default.
 
     Reference: Adkins, Bowling and White 2024, section 5.
     """
@@ -131,12 +146,11 @@ def _dimension(score_EWL: Floats) -> int:
 def tuned_score(landscape: Landscape) -> Estimate:
     """Score of the best cell, chosen for each seed on the other seeds [metric units, higher is better].
 
-    Seeds that choose for each other are not independent: the spread of their scores is too small (95 % intervals that held in 85 %
-    with ten seeds), that of Tukey's pseudo-values too large (98 %). The values are halfway between; all agree where the choice does.
+    Seeds that choose for each other are not independent. The spread of their scores is too small (95 %
+    intervals that held in 85 % with ten seeds), and that of Tukey's pseudo-values too large (98 %). The
+    values are halfway between. All agree where the choice does.
     """
     score_SN = landscape.score_SN
-    values = (
-        np.array(held_out(score_SN))
-        + pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))
-    ) / 2
-    return Estimate(tuple(values.tolist()))
+    pseudo_S = pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))
+    value_S = (held_out(score_SN) + pseudo_S) / 2
+    return Estimate(tuple(value_S.tolist()))

@@ -56,7 +56,7 @@ def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
     written = []
     for piece in analysis.evidence:
         shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
-        title = f"{analysis.plan.spec.name}: {piece.setting}, {analysis.plan.spec.budget.steps} steps"
+        title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
         name = "-".join(part for part in (*piece.key, shown[0].metric_name) if part)
         written += save(draw(shown, piece, title), folder, file_name(name))
     return written

@@ -98,7 +98,7 @@ def regions_table(analysis: Analysis) -> Group:
             {},
         )
         row = [
-            *([piece.setting] if several else []),
+            *([piece.name] if several else []),
             name,
             str(len(case.landscape.seeds)),
             *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
@@ -126,7 +126,7 @@ def measures_table(analysis: Analysis) -> Group:
             shown = answer.reason if isinstance(answer, Missing) else worded(answer, confidence)
             table.add_row(
                 "  ",
-                *([case.evidence.setting] if several else []),
+                *([case.evidence.name] if several else []),
                 escape(case.landscape.transform),
                 escape(shown),
             )
@@ -173,7 +173,7 @@ def importances_table(analysis: Analysis) -> Group:
                     ]
                     both = mine["fanova"].interaction
                     shown = (
-                        f"{piece.setting} " * several + name,
+                        f"{piece.name} " * several + name,
                         of,
                         shares[0],
                         "–" if both is None else f"{both:.0%}",

@@ -1,4 +1,7 @@
-"""How often intervals cover planted truths, how often equal transforms get a verdict, how often a planted ratio is found: `make calibration`."""
+"""How often intervals cover planted truths, and how often verdicts err or find a planted ratio.
+
+`make calibration` runs it in full.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +52,15 @@ def measures(landscape: Landscape) -> dict[str, Estimate | None]:
             f"{kind} wd width": one.wd_width,
         }
     middle = len(landscape.weight_decay) // 2
+    # Landscapes of six rows run through along weight decay: they have no sensitivity to measure.
+    rows = landscape.key_SWL.shape[1]
+    sensitivity = wd_sensitivity(landscape) if rows != REGIMES["like quickstart"].rows else None
     return found | {
         "max stable lr": largest_lr(regions["trained"], middle),
         "decades above optimum": decades_above(regions["trained"], middle),
         "divergence share": divergence_share(landscape),
         "lr sensitivity": lr_sensitivity(landscape),
-        "wd sensitivity": wd_sensitivity(landscape)
-        if landscape.key_SWL.shape[1] != REGIMES["like quickstart"].rows
-        else None,
+        "wd sensitivity": sensitivity,
         "tuned score": tuned_score(landscape),
     }
 
@@ -65,6 +69,15 @@ BEYOND = ("max stable lr", "decades above optimum")
 """Measures whose truth is known outside of the grid too; the sizes' truths are those within its window."""
 PAIRED = ("trained lr width", "trained area", "divergence share", "lr sensitivity", "tuned score")
 """Measures of which differences are calibrated too; ratios of the first two."""
+ASKED = (
+    "trained lr width",
+    "trained area",
+    "competitive lr width",
+    "divergence share",
+    "wd sensitivity",
+    "tuned score",
+)
+"""Measures that a pair of transforms is compared by; the first as a ratio."""
 
 
 def sample(regime: Regime, seeds: int, rng: np.random.Generator) -> dict[str, tuple[Estimate | None, float]]:
@@ -105,50 +118,29 @@ def coverage(regime: Regime, seeds: int, draws: int, rng: np.random.Generator) -
             span = estimate.interval(CONFIDENCE) if estimate else None
             hit, of = found.get(name, (0, 0))
             if estimate and span:
-                beyond = (
-                    estimate.lower_bound and name in BEYOND
-                )  # the truth lies outside of the grid: a bound must not exceed it
-                found[name] = (
-                    hit + int(span[0] - 1e-9 <= truth <= (np.inf if beyond else span[1] + 1e-9)),
-                    of + 1,
-                )
+                # A lower bound whose truth lies outside of the grid must not exceed it, and need not reach
+                # it.
+                beyond = estimate.lower_bound and name in BEYOND
+                high = np.inf if beyond else span[1] + 1e-9
+                found[name] = hit + int(span[0] - 1e-9 <= truth <= high), of + 1
             else:
                 found[name] = hit, of
     return found
 
 
-def verdict_of(name: str, own: Landscape, base: Landscape) -> list[Question]:
+def questions_of(name: str, own: Landscape, base: Landscape) -> list[Question]:
     """Six questions about a pair, as a study asks them: are its sizes and scores different?"""
     mine, theirs = measures(own), measures(base)
+    seeds = len(own.seeds)
     questions = []
-    for measure in (
-        "trained lr width",
-        "trained area",
-        "competitive lr width",
-        "divergence share",
-        "wd sensitivity",
-        "tuned score",
-    ):
+    for measure in ASKED:
         a, b = mine[measure], theirs[measure]
-        estimate = (
-            None
-            if a is None or b is None
-            else ratio(a, b)
-            if measure == "trained lr width"
-            else difference(a, b)
-        )
-        seeds = len(own.seeds)
-        questions.append(
-            Question(
-                f"{name} {measure}",
-                "",
-                "",
-                "",
-                seeds,
-                seeds,
-                Finding(measure, "", (Comparison("base", estimate, 0.0, True),)),
-            )
-        )
+        if a is None or b is None:
+            estimate = None
+        else:
+            estimate = ratio(a, b) if measure == "trained lr width" else difference(a, b)
+        finding = Finding(measure, "", (Comparison("base", estimate, 0.0, above=True),))
+        questions.append(Question(f"{name} {measure}", "", "", "", seeds, seeds, finding))
     return questions
 
 
@@ -161,9 +153,8 @@ def twins(regime: Regime, seeds: int, studies: int, rng: np.random.Generator) ->
             draw(regime, seeds, rng, name=name, offset=offset, shared=shared).landscape
             for name in ("none", "twin")
         ]
-        wrong += any(
-            claim.verdict != INCONCLUSIVE for claim in judge(verdict_of("twin", *pair), CONFIDENCE, 3)
-        )
+        claims = judge(questions_of("twin", *pair), CONFIDENCE, 3)
+        wrong += any(claim.verdict != INCONCLUSIVE for claim in claims)
     return wrong, studies
 
 
@@ -175,7 +166,7 @@ def power(regime: Regime, seeds: int, studies: int, rng: np.random.Generator) ->
         base = draw(regime, seeds, rng, offset=offset, shared=shared)
         high = regime.high + (PLANTED_RATIO - 1) * base.truth["trained lr width"]
         wider = draw(regime, seeds, rng, name="wider", offset=offset, shared=shared, high=high)
-        (claim,) = judge(verdict_of("wider", wider.landscape, base.landscape)[:1], CONFIDENCE, 3)
+        (claim,) = judge(questions_of("wider", wider.landscape, base.landscape)[:1], CONFIDENCE, 3)
         found += claim.verdict == SUPPORTED
     return found, studies
 
@@ -190,39 +181,37 @@ STUDIES: Mapping[str, Callable[[Regime, int, int, np.random.Generator], tuple[in
 def calibrate(
     draws: int, studies: int, regimes: Iterable[str], jobs: int, done: Callable[[list[Row], str], None]
 ) -> list[Row]:
-    """One row per kind of landscape, number of seeds and interval (or kind of verdict): hits, draws and share; `done` hears of all so far."""
+    """One row per kind of landscape, number of seeds and interval (or kind of verdict).
+
+    Args:
+        draws: landscapes per kind and number of seeds.
+        studies: pairs of transforms per kind and number of seeds.
+        jobs: processes.
+        done: takes all rows so far and a line about the latest, after each kind and number of seeds.
+    """
     asked = [(name, count, draws, studies) for name in regimes for count in SEEDS]
     rows: list[Row] = []
     with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
-        for (name, count, *_), (found, seconds) in zip(
-            asked, (pool.map if pool else map)(one, asked), strict=True
-        ):
-            rows += [
-                {
-                    "landscape": name,
-                    "n_seeds": count,
-                    "of": what,
-                    "hits": hits,
-                    "draws": of,
-                    "share": hits / of if of else None,
-                }
-                for what, (hits, of) in found.items()
-            ]
+        answers = pool.map(calibrate_one, asked) if pool else map(calibrate_one, asked)
+        for (name, count, *_), (found, seconds) in zip(asked, answers, strict=True):
+            for what, (hits, of) in found.items():
+                row: Row = {"landscape": name, "n_seeds": count, "of": what, "hits": hits, "draws": of}
+                rows.append(row | {"share": hits / of if of else None})
             done(rows, f"{name}, {count} seeds: {seconds:.0f} s")
     return rows
 
 
-def one(asked: tuple[str, int, int, int]) -> tuple[dict[str, tuple[int, int]], float]:
-    """Everything about one kind of landscape and number of seeds, and how long it took [s]; the same numbers in any process."""
+def calibrate_one(asked: tuple[str, int, int, int]) -> tuple[dict[str, tuple[int, int]], float]:
+    """Everything about one kind of landscape and number of seeds, and how long it took [s]."""
     name, count, draws, studies = asked
-    regime, rng, started = (
-        REGIMES[name],
-        np.random.default_rng([list(REGIMES).index(name), count]),
-        time.perf_counter(),
-    )
-    return coverage(regime, count, draws, rng) | {
-        title: study(regime, count, studies, rng) for title, study in STUDIES.items()
-    }, time.perf_counter() - started
+    started = time.perf_counter()
+    # Seeded by the kind and the number of seeds, which makes the numbers the same in any process and any
+    # order.
+    regime, rng = REGIMES[name], np.random.default_rng([list(REGIMES).index(name), count])
+    found = coverage(regime, count, draws, rng)
+    for title, study in STUDIES.items():
+        found[title] = study(regime, count, studies, rng)
+    return found, time.perf_counter() - started
 
 
 def tables(rows: list[Row]) -> list[Table]:
@@ -264,10 +253,9 @@ def main() -> None:
     console = Console(width=110)
 
     def done(rows: list[Row], line: str) -> None:
-        given.out.write_text(
-            json.dumps({"confidence": CONFIDENCE, "planted_ratio": PLANTED_RATIO, "rows": rows}, indent=1)
-            + "\n"
-        )
+        # Written after every step: a run that is stopped leaves what it has.
+        answer = {"confidence": CONFIDENCE, "planted_ratio": PLANTED_RATIO, "rows": rows}
+        given.out.write_text(json.dumps(answer, indent=1) + "\n")
         console.print(line, style="dim", highlight=False)
 
     for table in tables(calibrate(given.draws, given.studies, given.only or REGIMES, given.jobs, done)):

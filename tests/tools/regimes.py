@@ -1,4 +1,7 @@
-"""Planted landscapes: edges given by formulas, jittering per seed, on grids that lie anywhere, with the truth of every measure."""
+"""Planted landscapes and the truth of every measure.
+
+Edges are given by formulas and jitter per seed, and grids lie anywhere relative to them.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,18 @@ class Regime:
     """One kind of landscape.
 
     Attributes:
-        density: learning rates per decade. rows: weight decays, one per decade.
-        jitter: standard deviation over seeds of an edge that all rows share [decades]; row_jitter: of each row's own.
-        low_steepness: decades in which the score rises by a factor of e at the low edge; divergence is a jump.
+        density: learning rates per decade.
+        rows: weight decays, one per decade.
+        jitter: standard deviation over seeds of the part of an edge that all rows share [decades].
+        row_jitter: the same of each row's own part.
+        low_steepness: decades in which the score rises by a factor of e at the low edge. Divergence is a
+            jump.
         slant: how far the high edge moves per decade of weight decay [decades].
         bottom, top: where the region ends along weight decay, in rows from the bottom; None runs through.
-        wd_jitter: of those ends [decades].
+        wd_jitter: standard deviation over seeds of those ends [decades].
         high: mean place of the high edge [decades]; outside of the grid the region is censored.
-        noise: of a cell's score; seed_noise: of all cells of a seed.
+        noise: standard deviation of a cell's score.
+        seed_noise: the same of a shift that all cells of a seed share.
     """
 
     density: int = 2
@@ -60,7 +67,10 @@ REGIMES: dict[str, Regime] = {
 
 @dataclass(frozen=True)
 class Planted:
-    """A landscape and what is true of the population that its seeds were drawn from, within the window of its grid."""
+    """A landscape, and what is true of the population that its seeds were drawn from.
+
+    The truth is that within the window of its grid.
+    """
 
     landscape: Landscape
     truth: dict[str, float] = field(default_factory=dict)
@@ -80,25 +90,26 @@ def draw(
     """A landscape of a regime: edges at random places relative to the grid.
 
     Args:
-        high: the high edge, if not the regime's own. low: by how much the low edge and the optimum are moved [decades].
+        high: the high edge, if not the regime's own [decades].
+        low: by how much the low edge and the optimum are moved [decades].
         shared: per seed, a shift of the high edge that a paired landscape has too [decades].
-        offset: where the grid lies relative to the edges [gaps along lr, rows], if it must be that of another landscape.
+        offset: where the grid lies relative to the edges [gaps along lr, rows], if it must be that of another
+            landscape.
     """
     moved, lifted = rng.uniform(0, 1, 2) if offset is None else offset
     gap = 1 / regime.density
     x = np.arange(-5.0 + moved * gap, 1.5 + moved * gap, gap)
     y = np.arange(regime.rows) + lifted - 0.5
     shape = (seeds, len(y), len(x))
+    high = regime.high if high is None else high
     edge = (
-        (regime.high if high is None else high)
+        high
         + rng.normal(0, regime.jitter, (seeds, 1, 1))
         + rng.normal(0, regime.row_jitter, (seeds, len(y), 1))
     )
-    edge = (
-        edge
-        + (0 if shared is None else shared[:, None, None])
-        + regime.slant * (y - (regime.rows - 1) / 2)[None, :, None]
-    )
+    if shared is not None:
+        edge = edge + shared[:, None, None]
+    edge = edge + regime.slant * (y - (regime.rows - 1) / 2)[None, :, None]
     rise = (
         low
         + rng.normal(0, regime.jitter / 3, (seeds, 1, 1))
@@ -117,18 +128,30 @@ def draw(
         + rng.normal(0, regime.seed_noise, (seeds, 1, 1))
     )
     landscape = Landscape(
-        "planted", "adamw", name, name, tuple((10.0**x).tolist()), tuple((10.0**y).tolist()), tuple(range(seeds)), "accuracy", True,
-        np.where(diverged, DIVERGED, FINISHED), np.where(diverged, np.nan, score), np.full(seeds, START), np.where(diverged, np.nan, LOSS * (1 - 0.9 * way)), np.full(seeds, LOSS),
-        np.array([f"{name}{k}" for k in range(np.prod(shape))]).reshape(shape),
-    )  # fmt: skip
-    return Planted(
-        landscape,
-        truth(replace(regime, high=regime.high - low if high is None else high - low), x - low, y, low),
+        workload="planted",
+        optimizer="adamw",
+        method=name,
+        transform=name,
+        lr=tuple((10.0**x).tolist()),
+        weight_decay=tuple((10.0**y).tolist()),
+        seeds=tuple(range(seeds)),
+        metric_name="accuracy",
+        higher_is_better=True,
+        outcome_SWL=np.where(diverged, DIVERGED, FINISHED),
+        metric_SWL=np.where(diverged, np.nan, score),
+        untrained_S=np.full(seeds, START),
+        loss_SWL=np.where(diverged, np.nan, LOSS * (1 - 0.9 * way)),
+        loss_initial_S=np.full(seeds, LOSS),
+        key_SWL=np.array([f"{name}{k}" for k in range(np.prod(shape))]).reshape(shape),
     )
+    return Planted(landscape, truth(replace(regime, high=high - low), x - low, y, low))
 
 
 def progress(x: Floats, regime: Regime) -> Floats:
-    """Way from the untrained to the best score, between 0 and 1: a rise at low learning rates, and a flat optimum near 10^-2."""
+    """Way from the untrained to the best score, between 0 and 1.
+
+    It rises at low learning rates, and has a flat optimum near 10^-2.
+    """
     return np.asarray(
         (1 - 0.06 * np.minimum((x + 2.0) ** 2, 9))
         / (1 + np.exp(-np.clip((x + 4.0) / regime.low_steepness - np.log(9), -500, 500)))
@@ -138,13 +161,19 @@ def progress(x: Floats, regime: Regime) -> Floats:
 def between(y: Floats, ends: list[Floats | float | None]) -> Floats:
     """1 between the ends along weight decay, 0 outside."""
     bottom, top = ends
-    return np.asarray(
-        (y >= (-np.inf if bottom is None else bottom)) & (y <= (np.inf if top is None else top)), dtype=float
-    )
+    above = y >= (-np.inf if bottom is None else bottom)
+    below = y <= (np.inf if top is None else top)
+    return np.asarray(above & below, dtype=float)
 
 
 def truth(regime: Regime, x: Floats, y: Floats, low: float) -> dict[str, float]:
-    """Every measure of the population's mean landscape, on a grid so fine that its spacing does not matter; lr counts from `low`."""
+    """Every measure of the population's mean landscape, on a grid so fine that it hides nothing.
+
+    Args:
+        x: places of the grid along lr, counted from `low` [decades].
+        y: places along weight decay [decades].
+        low: by how much the landscape was moved [decades].
+    """
     gap, half = 1 / regime.density, 0.5
     fine_x = np.arange(x[0] - gap / 2, x[-1] + gap / 2, 1 / FINE)
     fine_y = np.linspace(y[0] - half, y[-1] + half, 96)
@@ -152,20 +181,14 @@ def truth(regime: Regime, x: Floats, y: Floats, low: float) -> dict[str, float]:
     best_x = fine_x[progress(fine_x, regime).argmax()]
     way = progress(fine_x, regime)[None] * between(fine_y[:, None], [regime.bottom, regime.top])
     spread = max(float(np.sqrt(2 * regime.jitter**2 + regime.row_jitter**2)), 1e-9)
-    alive = ndtr(
-        (edge_Y[:, None] - fine_x[None]) / spread
-    )  # the probability that a cell of the population does not diverge
+    # The probability that a cell of the population does not diverge.
+    alive = ndtr((edge_Y[:, None] - fine_x[None]) / spread)
     clamped = LOSS * (1 - 0.9 * way * alive)
-    nearest = np.abs(fine_x[:, None] - x).argmin(
-        axis=1
-    )  # of smooth curves the points of the grid are what is meant, of divergence the edge
-    on_grid = LOSS * (
-        1
-        - 0.9
-        * progress(x, regime)[nearest][None]
-        * between(fine_y[:, None], [regime.bottom, regime.top])
-        * alive
-    )
+    # Sensitivities are means over the points of the grid, so smooth curves are taken at these. Divergence is
+    # taken where its edge is, because the interval of a sensitivity allows for that.
+    nearest = np.abs(fine_x[:, None] - x).argmin(axis=1)
+    way_on_grid = progress(x, regime)[nearest][None]
+    on_grid = LOSS * (1 - 0.9 * way_on_grid * between(fine_y[:, None], [regime.bottom, regime.top]) * alive)
     reference = float(progress(x, regime).max())
     least_Y = LOSS * (1 - 0.9 * reference * between(fine_y, [regime.bottom, regime.top]))
     found: dict[str, float] = {

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from study.measures.edges import SHARED, Side, extent, profile_spacing, shared
-from study.measures.estimate import Estimate, GridError
+from study.measures.edges import Side, extent
+from study.measures.estimate import Estimate
+from study.measures.grid_error import SHARED, GridError, profile_grid_error, shared
 from tests.tools.calibration import coverage, power, tables, twins
 from tests.tools.regimes import REGIMES
 
@@ -19,7 +20,7 @@ SURE = 1e-4
 @pytest.mark.parametrize("name", ["like quickstart", "8 per decade", "ends along both axes"])
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_intervals_cover_planted_truths(name: str, seeds: int) -> None:
-    """No interval covers its planted truth so rarely in 60 landscapes that a coverage of 93 % is out of the question."""
+    """In 60 landscapes no interval covers its planted truth too rarely for a coverage of 93 %."""
     found = coverage(REGIMES[name], seeds, DRAWS, np.random.default_rng(seeds))
     least = int(binom.ppf(SURE, DRAWS, 0.93))
     assert {what: hits for what, (hits, of) in found.items() if of == DRAWS and hits < least} == {}
@@ -34,7 +35,7 @@ def test_twins_get_no_verdict(name: str) -> None:
 
 
 def test_a_planted_ratio_is_found() -> None:
-    """A width planted 1.25 times as long is found in most studies of five seeds on a grid like quickstart's."""
+    """A width planted 1.25 times as long is found in most studies of five seeds on quickstart's grid."""
     found, of = power(REGIMES["like quickstart"], 5, 30, np.random.default_rng(0))
     assert found / of > 0.8
 
@@ -54,8 +55,11 @@ def side(position: list[list[float]], doubt: float = 1.0) -> Side:
 
 
 def test_one_edge_is_uniform_and_two_are_not() -> None:
-    """Seeds that agree on the gap of one edge leave it anywhere in it: 95 % of the gap's length; two edges add up as a triangle does."""
-    one = side([[1.0], [1.0], [1.0]]).spacing(np.ones(1))
+    """Seeds that agree on the gap of one edge leave it anywhere in it: 95 % of the gap's length.
+
+    Two edges add up as a triangle does.
+    """
+    one = side([[1.0], [1.0], [1.0]]).grid_error(np.ones(1))
     low, high = Estimate((1.0,) * 3, GridError(one.sd, one.reach)).interval(0.95) or (0, 0)
     assert high - low == pytest.approx(0.95 * 0.5)
     both = one + one
@@ -64,27 +68,31 @@ def test_one_edge_is_uniform_and_two_are_not() -> None:
 
 
 def test_rows_at_one_place_err_alike_and_others_average_out() -> None:
-    """Six rows with the same edge know it as well as one; six rows whose edges lie in different gaps know their mean better."""
+    """Six rows with the same edge know it as well as one.
+
+    Six rows whose edges lie in different gaps know their mean better.
+    """
     weight = np.ones(6) / 6
-    same, apart = (
-        side([[1.0] * 6] * 3).spacing(weight),
-        side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).spacing(weight),
-    )
+    same = side([[1.0] * 6] * 3).grid_error(weight)
+    apart = side([[1.0, 1.5, 2.5, 0.5, 3.0, 2.0]] * 3).grid_error(weight)
     assert same.sd == pytest.approx(0.5 / np.sqrt(12))
     assert apart.sd == pytest.approx(0.5 / np.sqrt(12) / np.sqrt(6), rel=0.05)
 
 
 def test_jitter_dithers() -> None:
-    """Seeds whose edges lie gaps apart have no error of the spacing in common: it is in their spread."""
-    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).sd < 0.01
-    assert side([[0.0], [1.0], [2.5]]).spacing(np.ones(1)).own > 0.05
+    """Seeds whose edges lie gaps apart have none of the grid's error in common: it is in their spread."""
+    assert side([[0.0], [1.0], [2.5]]).grid_error(np.ones(1)).sd < 0.01
+    assert side([[0.0], [1.0], [2.5]]).grid_error(np.ones(1)).own > 0.05
     assert SHARED[0] == 1
     assert shared(0.0, 1.0) == 1
     assert shared(4.0, 1.0) < 1e-6
 
 
 def test_edges_lie_where_scores_say() -> None:
-    """A margin that falls straight through 0 puts the edge there, and only a jump leaves it halfway with the whole gap in doubt."""
+    """A margin that falls straight through 0 puts the edge there.
+
+    Only a jump leaves it halfway with the whole gap in doubt.
+    """
     at, width = np.arange(8.0), np.ones(8)
     margin = (4.3 - at)[None, None]
     straight = extent(margin >= 0, at, width, margin)
@@ -97,8 +105,8 @@ def test_edges_lie_where_scores_say() -> None:
 
 
 def test_smooth_sums_are_exact_and_jumps_are_not() -> None:
-    """A sum over cells of a slope has no error of the spacing, that of a step has the step's."""
+    """A sum over cells of a slope has no error of the grid; that of a step has the step's."""
     at = np.arange(10.0)
-    assert profile_spacing(np.array([at, at, at]), at).sd == 0
+    assert profile_grid_error(np.array([at, at, at]), at).sd == 0
     step = np.where(at < 5, 0.0, 2.0)
-    assert profile_spacing(np.array([step] * 3), at).sd == pytest.approx(2 / np.sqrt(12))
+    assert profile_grid_error(np.array([step] * 3), at).sd == pytest.approx(2 / np.sqrt(12))

@@ -1,4 +1,4 @@
-"""Edge-seeking studies: the same road as grids, with fewer cells, and what was inferred told from what was trained."""
+"""Edge-seeking studies: the road of grids, with fewer cells, and inferred cells apart from trained ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPEC = (
 
 @pytest.fixture(scope="module")
 def sought(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Launch]:
-    """A study of 2 transforms x 2 seeds x 27 learning rates x 6 weight decays whose edges were sought in this process."""
+    """A study of 2 transforms x 2 seeds x 27 learning rates x 6 weight decays, trained in this process."""
     home = Home(tmp_path_factory.mktemp("sought") / "home")
     return home, launch(parse_spec(SPEC), home, Console(quiet=True), here=True)
 
@@ -54,7 +54,10 @@ def test_spec_has_a_design() -> None:
 
 
 def test_edges_need_fewer_cells_and_everything_is_shown(sought: tuple[Home, Launch]) -> None:
-    """At most two thirds of a small grid's cells are trained; all of them are in the ledger and in MLflow; status counts the rest as inferred, not as pending."""
+    """At most two thirds of a small grid's cells are trained, and the rest are inferred.
+
+    All trained ones are in the ledger and in MLflow. Status does not count the others as pending.
+    """
     home, ended = sought
     counts = ended.analysis.counts
     assert ended.trained == counts["finished"] + counts["diverged"] <= CELLS * 2 / 3
@@ -74,13 +77,14 @@ def test_launching_again_trains_nothing(sought: tuple[Home, Launch]) -> None:
 
 
 def test_classes_are_those_of_the_whole_grid(sought: tuple[Home, Launch]) -> None:
-    """With the missing cells trained too, the whole grid gives nineteen cells in twenty the class that the design gave them."""
+    """The design gives nineteen cells in twenty the class that the whole grid gives them.
+
+    The missing cells are trained for it.
+    """
     _, ended = sought
     spec = SPEC.replace("design: edges", "design: grid")
-    prints = {
-        name: json.loads(meaning)["fingerprint"]
-        for name, meaning in zip(["digits/mlp"], ended.analysis.plan.meanings.values(), strict=True)
-    }
+    (meaning,) = ended.analysis.plan.meanings.values()
+    prints = {"digits/mlp": json.loads(meaning)["fingerprint"]}
     plan = make_plan(parse_spec(spec), prints)
     stored = dict(ended.analysis.stored)
     for job in plan.jobs(plan.missing(stored.keys()), dict.fromkeys(plan.settings, 300)):
@@ -94,7 +98,10 @@ def test_classes_are_those_of_the_whole_grid(sought: tuple[Home, Launch]) -> Non
 
 
 def test_exports_tell_trained_from_inferred(sought: tuple[Home, Launch]) -> None:
-    """Tables hold trained cells alone; regions say what the design took and what its audit found, and null for what it cannot know."""
+    """Tables hold trained cells alone.
+
+    Regions say how many cells the design needed and what its audit found, and null for what it cannot know.
+    """
     import pandas as pd
 
     _, ended = sought
@@ -125,37 +132,32 @@ def test_claims_say_what_is_missing(sought: tuple[Home, Launch]) -> None:
 def test_every_reading_verb_answers(
     verb: str, as_json: bool, sought: tuple[Home, Launch], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command line reads an edge-seeking study as it reads a grid: exit code 0, words or JSON without NaN, and inferred cells named."""
+    """The command line reads an edge-seeking study as it reads a grid.
+
+    The exit code is 0, words and JSON have no NaN, and inferred cells are named.
+    """
     home, _ = sought
     (tmp_path / "seeking.yaml").write_text(SPEC)
     more = ["none", "unit_norm", "--out", str(tmp_path / "out")] if verb == "compare" else []
-    assert (
-        study(
-            verb,
-            str(tmp_path / "seeking.yaml"),
-            *more,
-            "--home",
-            str(home.root),
-            *(["--json"] if as_json else []),
-        )
-        == 0
-    )
+    if as_json:
+        more.append("--json")
+    assert study(verb, str(tmp_path / "seeking.yaml"), *more, "--home", str(home.root)) == 0
     said = capsys.readouterr().out
     assert "nan" not in said.lower()
     if as_json:
         json.loads(said)
-    assert {"plan": "edges", "status": "inferred", "analyse": "competitive", "compare": "edge-seeking"}[
-        verb
-    ] in said
+    word = {"plan": "edges", "status": "inferred", "analyse": "competitive", "compare": "edge-seeking"}[verb]
+    assert word in said
 
 
 def rounds(spec: str, fail: str = "") -> tuple[dict[str, CellRecord], int]:
-    """Train the rounds of a spec without a store; cells of one transform can be made to fail. Returns the records, and how many rounds there were."""
-    plan, stored, count = (
-        make_plan(parse_spec(spec), fingerprints_of_data(parse_spec(spec))),
-        dict[str, CellRecord](),
-        0,
-    )
+    """Train the rounds of a spec without a store; cells of one transform can be made to fail.
+
+    Returns the records, and how many rounds there were.
+    """
+    plan = make_plan(parse_spec(spec), fingerprints_of_data(parse_spec(spec)))
+    stored: dict[str, CellRecord] = {}
+    count = 0
 
     def known(keys: Iterable[str]) -> dict[str, CellRecord]:
         return {key: stored[key] for key in keys if key in stored}
@@ -173,7 +175,7 @@ def train(job: Job, fail: str) -> list[CellRecord]:
 
 
 def test_a_transform_that_cannot_be_trained_ends_alone() -> None:
-    """Rounds go on for the other transforms, the failed one stays pending, and nothing is asked for again and again."""
+    """Rounds go on for the other transforms, the failed one stays pending, and the rounds come to an end."""
     small = SPEC.replace("seeds: 2", "seeds: 1").replace("steps: 30", "steps: 10")
     stored, count = rounds(small, fail="unit_norm")
     failed = [record for record in stored.values() if record.outcome == "failed"]
@@ -187,7 +189,7 @@ def test_a_transform_that_cannot_be_trained_ends_alone() -> None:
 
 
 def test_an_unfinished_search_infers_nothing(sought: tuple[Home, Launch]) -> None:
-    """With a part of its cells a design is not done: untrained cells are pending, and no seed counts as complete."""
+    """With a part of its cells a design is not done: the others are pending, and no seed is complete."""
     home, _ = sought
     analysis = read(parse_spec(SPEC), home)
     some = dict(list(analysis.stored.items())[::2])

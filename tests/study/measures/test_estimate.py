@@ -7,7 +7,8 @@ import pytest
 
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, holm, judge
-from study.measures.estimate import Estimate, GridError, difference, ratio
+from study.measures.estimate import Estimate, difference, ratio
+from study.measures.grid_error import GridError
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -36,7 +37,10 @@ def test_p_is_where_the_interval_touches() -> None:
 
 
 def test_equal_values_without_lattice_decide_nothing() -> None:
-    """Seeds that agree to the last digit show that a measure is coarse, not that it is exact: no threshold is excluded."""
+    """Seeds that agree to the last digit exclude no threshold.
+
+    They show that a measure is coarse, not that it is exact.
+    """
     assert Estimate((2.0, 2.0, 2.0)).p(1.0) == 1.0
     assert Estimate((2.0, 2.0, 2.0)).p(2.0) == 1.0
     assert Estimate((2.0, 2.0, 2.0), grid=GridError(0.1)).p(1.0) < 1e-6
@@ -49,7 +53,7 @@ def test_intervals_of_sizes_end_at_zero() -> None:
 
 
 def test_pairs_and_bounds() -> None:
-    """Differences and ratios are paired by seed, add up errors of the grid, and know which side is only a bound."""
+    """Differences and ratios are paired by seed, add up the grid's errors, and know which side is a bound."""
     a, b = Estimate((2.0, 4.0), GridError(0.3), lower_bound=True), Estimate((1.0, 2.0), GridError(0.4))
     assert difference(a, b).values_S == (1.0, 2.0)
     assert difference(a, b).grid.sd == pytest.approx(0.5)
@@ -69,7 +73,7 @@ def test_holm() -> None:
 def question(
     values: tuple[float, ...], *, above: bool = True, n_seeds: int = 5, **estimate: object
 ) -> Question:
-    comparison = Comparison("none", Estimate(values, **estimate), 0.0, above)  # type: ignore[arg-type]
+    comparison = Comparison("none", Estimate(values, **estimate), 0.0, above=above)  # type: ignore[arg-type]
     return Question("id", "sentence", "source", "w", n_seeds, n_seeds, Finding("m", "u", (comparison,)))
 
 
@@ -90,14 +94,17 @@ CLEAR = (1.0, 1.1, 0.9, 1.05, 0.95)
     ],
 )
 def test_verdicts(asked: Question, verdict: str) -> None:
-    """A verdict needs enough seeds, the whole interval on one side, and no censored region that could hide the opposite."""
+    """A verdict needs enough seeds and the whole interval on one side.
+
+    And no censored region may hide the opposite.
+    """
     (claim,) = judge([asked], 0.95, 3)
     assert claim.verdict == verdict
     assert claim.reason
 
 
 def test_identical_twins_are_inconclusive() -> None:
-    """Of studies whose two transforms are equal, at most 5 % (and sampling error) reach any verdict at all."""
+    """Of studies whose two transforms are equal, at most 5 % (and sampling error) reach a verdict."""
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(400):
@@ -109,8 +116,8 @@ def test_identical_twins_are_inconclusive() -> None:
 def test_every_comparison_must_hold() -> None:
     """One comparison on the wrong side is enough to keep a claim from being supported."""
     good, bad = (
-        Comparison("a", Estimate(CLEAR), 0.0, True),
-        Comparison("b", Estimate((0.1, -0.1, 0.2, -0.2, 0.0)), 0.0, True),
+        Comparison("a", Estimate(CLEAR), 0.0, above=True),
+        Comparison("b", Estimate((0.1, -0.1, 0.2, -0.2, 0.0)), 0.0, above=True),
     )
     (claim,) = judge([Question("id", "s", "s", "w", 5, 5, Finding("m", "u", (good, bad)))], 0.95, 3)
     assert claim.verdict == INCONCLUSIVE

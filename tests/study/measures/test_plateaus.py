@@ -1,4 +1,4 @@
-"""Plateaus: the best score of a place and its surroundings, known alike from a whole grid and from a part of it."""
+"""Plateaus: the best score of a place and its surroundings, alike from a whole grid and a part of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_neighbours_of_a_coarse_grid_are_strangers() -> None:
 
 
 def test_one_lucky_cell_is_no_plateau() -> None:
-    """A cell that is lucky at every seed raises the best plateau by its share of it, of 3 x 3 places, and no more."""
+    """A cell that is lucky at every seed raises the best plateau by a ninth of its luck, and no more."""
     score_SWL = np.full((3, len(WD), len(LR)), 0.5)
     score_SWL[:, 10, 10] = 0.6
     assert reference_scores([Surroundings.of(WD, LR).scores(score_SWL)]) == pytest.approx(0.5 + 0.1 / 9)
@@ -37,7 +37,10 @@ def test_more_cells_do_not_make_the_best_better() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_part_of_the_grid_leads_to_the_best(seeds: int) -> None:
-    """From one place in nine, asking for what is wanted finds the grid's own reference within half a cell's deviation, with a few plateaus' cells."""
+    """From one place in nine, asking for what is wanted finds the grid's own reference.
+
+    It is met within half a cell's deviation, with a few plateaus' cells.
+    """
     rng, around = np.random.default_rng(2), Surroundings.of(WD, LR)
     hill_WL = 0.9 - 0.05 * (np.log10(WD)[:, None] + 1.5) ** 2 - 0.05 * (np.log10(LR)[None] + 2) ** 2
     whole_SWL = hill_WL + rng.normal(0, NOISE, (seeds, *hill_WL.shape))

@@ -16,7 +16,10 @@ from tests.planting import LR, evidence, planted
 
 
 def test_width_and_area_of_a_planted_band() -> None:
-    """A band from 10^-3.1 to 10^-0.9 on a grid of four per decade holds nine columns: 2.25 decades, times four of weight decay."""
+    """A band from 10^-3.1 to 10^-0.9 on a grid of four per decade holds nine columns.
+
+    They are 2.25 decades long, times four of weight decay.
+    """
     region = evidence(planted(-3.1, -0.9)).regions["none", "trained", "own"]
     assert region.lr_width.mean == pytest.approx(2.25, abs=0.01)
     assert region.area.mean == pytest.approx(9.0, abs=0.04)
@@ -35,7 +38,7 @@ def test_border_is_seen() -> None:
 
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_width_interval_covers(seeds: int) -> None:
-    """The interval of the lr width covers the true width in at least 93 % of 200 landscapes with random edges."""
+    """The interval of the lr width covers the truth in at least 93 % of 200 landscapes with random edges."""
     rng = np.random.default_rng(seeds)
     covered = 0
     for _ in range(200):
@@ -72,7 +75,7 @@ def test_best_cell_and_tuned_score() -> None:
 
 
 def test_wider_band_supports_and_equal_band_does_not() -> None:
-    """A stabilizer planted 1.5 decades wider is supported; one planted equal is not; one planted narrower is refuted."""
+    """A stabilizer planted 1.5 decades wider is supported, an equal one is not, a narrower one is refuted."""
     verdicts = {}
     for name, high in {"wider": 0.6, "equal": -0.9, "narrower": -2.4}.items():
         piece = evidence(
@@ -96,7 +99,10 @@ def test_every_claim_appears_with_a_reason() -> None:
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 @pytest.mark.parametrize("columns", [1, 5])
 def test_degenerate_landscapes_give_words(outcome: int, seeds: int, columns: int) -> None:
-    """All diverged, nothing diverged, nothing stored, one seed, one lr: numbers stay finite and every claim has a reason."""
+    """Numbers stay finite and every claim has a reason on degenerate landscapes.
+
+    All diverged, nothing diverged, nothing stored, one seed, one lr.
+    """
     from dataclasses import replace
 
     both = []

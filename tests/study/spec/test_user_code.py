@@ -388,7 +388,7 @@ def test_a_rule_that_fails_leaves_the_others(folder: Path, capsys: pytest.Captur
         for claim in json.loads((Home(Path("home")).exports("tiny") / "claims.json").read_text())
     }
     for name, words in {
-        "lost": "raised KeyError: 'x' (rules.py, line 5)",
+        "lost": "raised KeyError: 'x' (rules.py, line 3)",
         "none": "returned None",
         "empty": "compares with nothing",
         "nan": "not finite, against none",
