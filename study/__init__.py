@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.analysis import Analysis
-    from study.launched import Launch
+    from study.launch_result import Launch
     from study.spec.model import StudySpec
 
 __all__ = ["__version__", "analyse", "launch", "read_spec"]

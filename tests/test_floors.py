@@ -17,7 +17,7 @@ GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
     *("errors", "file_names", "home"),
     *("spec", "plan", "measures", "claims"),
-    *("frames", "analysis", "launched", "stored", "comparison"),
+    *("frames", "analysis", "launch_result", "stored", "comparison"),
     *("papers", "report", "run", "sampler", "", "cli"),
 )
 """The rooms and files of `study`, each of which imports only those before it; the empty name is `study` itself."""

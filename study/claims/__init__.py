@@ -16,7 +16,7 @@ from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 from study.measures.sensitivity import lr_sensitivity, wd_sensitivity
 from study.measures.tuning import tuned_score
-from study.spec.rule import Decide, Rule
+from study.spec.claim_rule import Decide, Rule
 
 __all__ = [
     "CLAIMS",

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from study.claims.baselines import GS, MAINTAINED
 from study.claims.convergence import converges
 from study.claims.finding import Finding
-from study.claims.freedom import hyperparameter_free
-from study.claims.recorded import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
+from study.claims.gradients import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
+from study.claims.hyperparameter_free import hyperparameter_free
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
 from study.claims.spikes import bounded_on_spikes
 from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, Evidence
+from study.spec.claim_rule import Rule
 from study.spec.conditions import VARIABLE
-from study.spec.rule import Rule
 from trainers.budget import Budget
 
 YUN_2025 = "Yun 2025, arXiv:2509.03677"

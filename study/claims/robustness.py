@@ -10,7 +10,7 @@ from study.measures.evidence import Evidence, missing_seeds
 from study.measures.landscape import Landscape
 from study.measures.sensitivity import wd_sensitivity
 from study.measures.tuning import tuned_score
-from study.spec.rule import Decide
+from study.spec.claim_rule import Decide
 
 CLIPPING = ("clip_norm", "clip_value", "agc", "zclip", "autoclip", "adagc")
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}

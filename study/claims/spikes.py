@@ -12,8 +12,8 @@ import numpy as np
 
 from study.claims.baselines import keys_of
 from study.claims.finding import Comparison, Finding
-from study.claims.recorded import ROUNDING, UNRECORDED
-from study.measures.arrays import Floats
+from study.claims.gradients import ROUNDING, UNRECORDED
+from study.measures.array_types import Floats
 from study.measures.dynamics import Series, over
 from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence, along, missing_seeds

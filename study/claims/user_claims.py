@@ -10,7 +10,7 @@ from typing import Any
 
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import Question, judge
-from study.spec.rule import Decide, Rule, rule_of
+from study.spec.claim_rule import Decide, Rule, rule_of
 from study.spec.user_code import error_line
 from trainers.naming import short
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.divergence import divergence_share
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence

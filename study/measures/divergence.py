@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.edges import extent
 from study.measures.estimate import Estimate
 from study.measures.grid_error import EXACT, GridError

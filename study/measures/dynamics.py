@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from study.measures.arrays import Flags, Floats, Records
+from study.measures.array_types import Flags, Floats, Records
 from tracking import CellRecord
 
 SERIES = (

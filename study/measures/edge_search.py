@@ -11,12 +11,12 @@ from itertools import product
 import numpy as np
 
 from search_spaces import Cell, EdgeDesign, Place, Point
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.landscape import FAILED, INFERRED, PENDING, Landscape
 from study.measures.plateaus import Surroundings
 from study.measures.reference import reference_scores
 from study.plan.cells import Plan
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from study.spec.tolerances import Tolerances
 from tracking import CellRecord
 

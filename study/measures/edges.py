@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.grid_error import EXACT, SLIGHT, GridError, shared
 
 LEAST_DOUBT = 0.3

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 
 SLIGHT = 0.2
 """A neighbouring change of at most this share does not make a jump a slope."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.measures.arrays import Flags
+from study.measures.array_types import Flags
 from study.measures.landscape import DIVERGED, INFERRED, STATES, Landscape
 
 if TYPE_CHECKING:

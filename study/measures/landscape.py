@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from study.measures.arrays import Flags, Floats, Records
+from study.measures.array_types import Flags, Floats, Records
 from study.measures.dynamics import Series, series
 from study.measures.plateaus import Surroundings
 from study.plan.cells import Plan, Setting
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from tracking import OUTCOMES, CellRecord
 
 STATES = ("pending", *OUTCOMES, "inferred")

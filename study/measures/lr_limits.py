@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.edges import Side
 from study.measures.estimate import Estimate
 from study.measures.grid_error import GridError

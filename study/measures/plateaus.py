@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import around
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 
 REACH = 0.22
 """How far a plateau reaches from its middle, along either axis [decades].

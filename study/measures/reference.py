@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.landscape import Landscape
 
 LEAST_WAY = 0.01

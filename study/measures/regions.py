@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from search_spaces import decades
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.edges import Extent, extent
 from study.measures.estimate import Estimate
 from study.measures.grid_error import EXACT, GridError, profile_grid_error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.divergence import jump_grid_error
 from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence, along, missing_seeds

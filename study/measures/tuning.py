@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.estimate import Estimate
 from study.measures.landscape import Landscape
 from study.measures.reference import held_out, pseudo_values

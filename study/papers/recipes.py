@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from study.papers.tables import EXAMPLES, USES, Recipe
 from study.plan.cells import Setting
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from trainers.budget import Budget
 
 SAME = 0.01

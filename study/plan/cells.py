@@ -12,8 +12,8 @@ from typing import Any
 
 from search_spaces import Cell, Grid, Tile, digest, tiles
 from study.plan.job import Job
-from study.spec.choice import Choice
 from study.spec.conditions import Condition
+from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
 from tracking import OUTCOMES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from search_spaces import Tile
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from trainers.budget import Budget
 
 

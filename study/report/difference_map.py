@@ -9,7 +9,7 @@ import numpy as np
 
 from study.comparison import SideBySide
 from study.file_names import file_name
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, Landscape
 from study.report.heatmaps import (
     COLOURS,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.measures.arrays import Flags
+from study.measures.array_types import Flags
 from study.measures.estimate import worded
 from study.measures.evidence import Evidence
 from study.measures.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Landscape

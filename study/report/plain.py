@@ -9,7 +9,7 @@ from typing import Any
 from study.analysis import Analysis
 from study.claims.verdicts import Claim
 from study.comparison import SideBySide
-from study.launched import Launch
+from study.launch_result import Launch
 from study.measures.catalogue import MEASURES, Case, measured, unit_of
 from study.measures.divergence import divergence_share
 from study.measures.edge_search import Search

@@ -12,7 +12,7 @@ from rich.table import Table
 from study.analysis import Analysis
 from study.comparison import SideBySide
 from study.home import DEFAULT_HOME, Home
-from study.launched import Launch
+from study.launch_result import Launch
 from study.measures.catalogue import MEASURES, measured, unit_of
 from study.measures.estimate import Missing, exponential, worded
 from study.measures.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from study.claims.catalogue import stress
 from study.errors import UserError
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.dynamics import Series, curve, series
 from study.measures.landscape import DIVERGED, FINISHED, PENDING, Landscape
 from study.papers.agreement import tables_of

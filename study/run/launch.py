@@ -11,7 +11,7 @@ from rich.console import Console
 
 from study.analysis import Analysis
 from study.home import Home
-from study.launched import Launch
+from study.launch_result import Launch
 from study.plan.cells import make_plan, settings
 from study.plan.changes import refuse_other_meaning
 from study.run.data import fingerprints_of_data

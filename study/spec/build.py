@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from study.spec.names import KINDS
 from study.spec.user_code import check_source, returns
 from trainers.naming import check_keywords, look_up

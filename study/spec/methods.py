@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BeforeValidator, ValidationInfo
 
 from study.spec.build import CHECKS
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from study.spec.names import KINDS, known
 from study.spec.problem import FieldError, Problem, problems_at, wrong
 from study.spec.user_code import load, source_of

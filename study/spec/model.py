@@ -18,13 +18,13 @@ from pydantic import (
     model_validator,
 )
 
-from study.spec.choice import Choice
+from study.spec.claim_rule import CLAIMS
 from study.spec.conditions import Axes, Condition, conditions, read_axes
 from study.spec.fields import read_axis, read_seeds, rising, section_of
+from study.spec.method_choice import Choice
 from study.spec.methods import choices_of
 from study.spec.names import KINDS
 from study.spec.problem import FieldError, problems_at, wrong
-from study.spec.rule import CLAIMS
 from study.spec.tolerances import Tolerances
 from study.spec.workers import Workers
 from trainers.budget import Budget

@@ -17,7 +17,7 @@ import study
 import study.claims
 from study.analysis import Analysis
 from study.claims import Claim
-from study.launched import Launch
+from study.launch_result import Launch
 from tests.conftest import TINY
 
 

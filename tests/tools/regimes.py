@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import ndtr
 
-from study.measures.arrays import Floats
+from study.measures.array_types import Floats
 from study.measures.landscape import DIVERGED, FINISHED, Landscape
 
 START, BEST, LOSS = 0.1, 0.9, 2.3

@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 
 from study.claims import CLAIMS, judge_claims
 from study.claims.finding import Comparison, either
-from study.claims.recorded import FEWEST, trend
+from study.claims.gradients import FEWEST, trend
 from study.claims.spikes import bound, recovery
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim
 from study.measures.catalogue import cases, measured
@@ -26,8 +26,8 @@ from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import gather
 from study.measures.landscape import DIVERGED, Landscape, objects
 from study.plan.cells import Setting
-from study.spec.choice import Choice
 from study.spec.conditions import Condition
+from study.spec.method_choice import Choice
 from study.spec.tolerances import Tolerances
 from tests.making import RECORD
 from tests.planting import LR, planted

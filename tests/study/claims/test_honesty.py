@@ -24,7 +24,7 @@ from study.measures.landscape import Landscape
 from study.measures.regions import Border, best_cell
 from study.plan.cells import make_plan
 from study.report.claims_page import shown_estimate
-from study.spec.choice import label
+from study.spec.method_choice import label
 from study.spec.read import parse_spec, read_spec
 from study.spec.tolerances import Tolerances
 from tests.command import answer, study

@@ -16,7 +16,7 @@ from study.errors import UserError
 from study.home import Home
 from study.plan.cells import make_plan
 from study.spec.build import transform_of
-from study.spec.choice import Choice
+from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
 from study.spec.read import parse_spec
 from tests.command import answer, study

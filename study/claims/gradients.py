@@ -10,7 +10,7 @@ import numpy as np
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding, either
 from study.claims.robustness import fewer_divergences
-from study.measures.arrays import Flags, Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.dynamics import Series, over, ranks
 from study.measures.estimate import Estimate, difference, worded
 from study.measures.evidence import Evidence
