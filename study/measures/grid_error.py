@@ -125,7 +125,7 @@ def shared(variance: float, doubt: float) -> float:
     Places known up to doubt x gap that jitter by sd have variance sd² + doubt² (1 - shared(sd)) / 12, which
     is inverted here.
     """
-    # Rounded, so that there are at most 101 tables and the cache holds all of them.
+    # Rounded: there are at most 101 tables then, and the cache holds all of them.
     return float(np.interp(variance, _variances(round(doubt, 2)), SHARED))
 
 

@@ -50,7 +50,7 @@ def optimum(region: Region, row: int) -> tuple[Floats, GridError]:
     best = score_SL >= score_SL.max(axis=1, keepdims=True) - 1e-12  # equal up to rounding
     value_S = np.asarray((best * at).sum(axis=1) / best.sum(axis=1))
     gap = float(np.diff(at).mean()) if len(at) > 1 else 0.0
-    # Doubt 1: the optimum is a column of the grid and never put between two, so that the whole gap is open.
+    # Doubt 1: the optimum is a column of the grid and never put between two, so the whole gap is open.
     return value_S, Side(value_S[:, None], gap, 1.0).grid_error(np.ones(1))
 
 

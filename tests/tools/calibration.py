@@ -118,8 +118,7 @@ def coverage(regime: Regime, seeds: int, draws: int, rng: np.random.Generator) -
             span = estimate.interval(CONFIDENCE) if estimate else None
             hit, of = found.get(name, (0, 0))
             if estimate and span:
-                # A lower bound whose truth lies outside of the grid must not exceed it, and need not reach
-                # it.
+                # A lower bound must not exceed a truth that lies outside of the grid, and need not reach it.
                 beyond = estimate.lower_bound and name in BEYOND
                 high = np.inf if beyond else span[1] + 1e-9
                 found[name] = hit + int(span[0] - 1e-9 <= truth <= high), of + 1
@@ -205,8 +204,7 @@ def calibrate_one(asked: tuple[str, int, int, int]) -> tuple[dict[str, tuple[int
     """Everything about one kind of landscape and number of seeds, and how long it took [s]."""
     name, count, draws, studies = asked
     started = time.perf_counter()
-    # Seeded by the kind and the number of seeds, which makes the numbers the same in any process and any
-    # order.
+    # Seeded by the kind and the number of seeds: the numbers are the same in any process and any order.
     regime, rng = REGIMES[name], np.random.default_rng([list(REGIMES).index(name), count])
     found = coverage(regime, count, draws, rng)
     for title, study in STUDIES.items():
