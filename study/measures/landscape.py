@@ -72,7 +72,7 @@ class Landscape:
         return self.workload, self.optimizer, self.condition
 
     @property
-    def place(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """Its setting and its transform: what identifies it in a study."""
         return *self.setting, self.transform
 

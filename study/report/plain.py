@@ -99,12 +99,12 @@ def claims(found: list[Claim]) -> list[Plain]:
 def regions(analysis: Analysis) -> Iterator[Plain]:
     """One entry per workload, optimizer, condition and transform, as in `regions.json`."""
     designs = {
-        landscape.place: search
+        landscape.identity: search
         for landscape, search in zip(analysis.landscapes, analysis.searches, strict=False)
     }
     for case in analysis.cases:
         if case.landscape.seeds:
-            yield of_transform(analysis, case, designs.get(case.landscape.place))
+            yield of_transform(analysis, case, designs.get(case.landscape.identity))
 
 
 def of_transform(analysis: Analysis, case: Case, search: Search | None) -> Plain:
