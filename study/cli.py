@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +21,10 @@ from study.spec.read import read_spec, shipped
 from tracking import LedgerError
 
 if TYPE_CHECKING:
-    pass
+    from study.analysis import Analysis
+
+# Everything else is imported inside the functions: with numpy or torch at the top, `study --help` would take
+# seconds.
 
 WRONG_INPUT, INCOMPLETE = 2, 3
 
@@ -29,9 +34,10 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+# In a pipe rich would take 80 columns, where the tables wrap.
 out = Console(width=None if sys.stdout.isatty() else 120)
 
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="Name of a shipped spec, or a YAML file.")]
 HomeOption = Annotated[
     Path,
     typer.Option(
@@ -46,7 +52,72 @@ TrackerOption = Annotated[
         help="An MLflow server; default: the home's own database.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run a command; what the user got wrong is one message per error, without a traceback."""
+    try:
+        app()
+    except (LedgerError, PoolError) as error:
+        complain(error)
+        sys.exit(1)
+    except UserError as error:
+        complain(error)
+        sys.exit(WRONG_INPUT)
+
+
+def complain(error: Exception) -> None:
+    """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
+    lines = []
+    for line in str(error).split("\n"):
+        lines.append("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+    text = escape("\n".join(lines))
+    Console(stderr=True).print(f"[bold red]error[/] {text}", highlight=False, soft_wrap=True)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines unwrapped, and without reading markup: a path or a reason may hold brackets of its own."""
+    out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+
+def emit(value: Any) -> None:
+    """Print JSON on standard output."""
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def stored_analysis(spec: str, home: Path) -> Analysis:
+    """What a home has of the study of that name or file, with all that follows from it."""
+    from study.stored import read, spec_of
+
+    return read(spec_of(spec, Home(home)), Home(home))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Write to a folder of the user's choice.
+
+    Raises:
+        UserError: it is a file, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; give a folder")
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+def end(*, complete: bool) -> None:
+    """Leave with the exit code of a complete or an incomplete study."""
+    raise typer.Exit(0 if complete else INCOMPLETE)
+
+
+def progress_console(*, as_json: bool) -> Console:
+    """Where progress is shown: beside the JSON and not in it."""
+    return Console(stderr=True) if as_json else out
 
 
 def print_version(wanted: bool) -> None:
@@ -77,36 +148,8 @@ def options(
             logging.getLogger(room).setLevel(logging.INFO)
 
 
-def main() -> None:
-    """Run a command; what the user got wrong is one message per error, without a traceback."""
-    try:
-        app()
-    except (LedgerError, PoolError) as error:
-        complain(error)
-        sys.exit(1)
-    except UserError as error:
-        complain(error)
-        sys.exit(WRONG_INPUT)
-
-
-def complain(error: Exception) -> None:
-    """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
-    lines = [
-        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        for line in str(error).split("\n")
-    ]
-    Console(stderr=True).print(
-        f"[bold red]error[/] {escape(chr(10).join(lines))}", highlight=False, soft_wrap=True
-    )
-
-
-def emit(value: Any) -> None:
-    """Print JSON on standard output."""
-    print(json.dumps(value, indent=1, allow_nan=False))
-
-
 @app.command()
-def specs(as_json: Json = False) -> None:
+def specs(as_json: JsonOption = False) -> None:
     """List the specs that ship with the package."""
     from study.spec.read import parse_spec
 
@@ -120,81 +163,79 @@ def specs(as_json: Json = False) -> None:
         )
         return
     for name, spec in found.items():
-        out.print(
-            f"[bold]{name}[/]  {spec.size:,} cells  {spec.description}", highlight=False, soft_wrap=True
-        )
+        line = f"[bold]{name}[/]  {spec.size:,} cells  {escape(spec.description)}"
+        out.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command()
-def plan(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def plan(spec: SpecArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Say what a launch would train, and about how long; trains and writes nothing."""
     from study.plan.preview import preview
-    from study.report.preview import preview_lines
+    from study.report.plain.counts import preview_values
+    from study.report.terminal.counts import preview_lines
 
     seen = preview(read_spec(spec), Home(home))
     if as_json:
-        from study.report.plain import preview_values
-
         emit(preview_values(seen))
     else:
-        out.print("\n".join(preview_lines(seen)), highlight=False, soft_wrap=True)
+        say(preview_lines(seen))
 
 
 @app.command()
 def launch(
-    spec: Spec,
+    spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
     address: Annotated[
         str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")
     ] = None,
     tracking_uri: TrackerOption = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
-    from study.report.terminal import claims_table, closing_lines
+    from study.report.plain.claims import claims
+    from study.report.plain.counts import launch_values
+    from study.report.terminal.claims import claims_table
+    from study.report.terminal.closing import closing_lines
     from study.run.launch import launch as run
 
-    console = Console(stderr=True) if as_json else out
-    ended = run(read_spec(spec), Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
+    ended = run(
+        read_spec(spec),
+        Home(home),
+        progress_console(as_json=as_json),
+        here=here,
+        address=address,
+        tracking_uri=tracking_uri,
+    )
+    # Whoever interrupts a launch waits for it to end, and judging claims takes seconds.
     if as_json:
-        from study.report import plain
-
-        emit(
-            plain.launch_values(ended)
-            | {"claims": [] if ended.interrupted else plain.claims(ended.analysis.claims)}
-        )
+        judged = [] if ended.interrupted else claims(ended.analysis.claims)
+        emit(launch_values(ended) | {"claims": judged})
     else:
         if not ended.interrupted:
             out.print(claims_table(ended.analysis))
-        out.print("\n".join(closing_lines(ended, spec, home)), highlight=False, soft_wrap=True)
-    raise typer.Exit(0 if ended.analysis.complete and not ended.interrupted else INCOMPLETE)
+        say(closing_lines(ended, spec, home))
+    end(complete=ended.analysis.complete and not ended.interrupted)
 
 
 @app.command()
-def status(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def status(spec: SpecArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
-    from study.stored import spec_of
-    from study.stored import status as stored
+    from study import stored
+    from study.report.plain.counts import status_values
+    from study.report.terminal.counts import status_lines
 
-    found = stored(spec_of(spec, Home(home)), Home(home))
+    found = stored.status(stored.spec_of(spec, Home(home)), Home(home))
     if as_json:
-        from study.report.plain import status_values
-
         emit(status_values(found))
     else:
-        out.print(
-            f"{found.study}: " + ", ".join(f"{count} {name}" for name, count in found.counts.items()),
-            highlight=False,
-        )
-        for key, reason in list(found.reasons.items())[:3]:
-            out.print(f"  {key}: {escape(reason)}", highlight=False)
-    raise typer.Exit(0 if found.complete else INCOMPLETE)
+        say(status_lines(found))
+    end(complete=found.complete)
 
 
 @app.command()
 def analyse(
-    spec: Spec,
+    spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     measures: Annotated[
         bool, typer.Option("--measures", help="Print every measure and importance of every transform.")
@@ -202,80 +243,59 @@ def analyse(
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
-    from study.report import plain
-    from study.report.terminal import (
-        claims_table,
-        dashboard_lines,
-        importances_table,
-        measures_table,
-        regions_table,
-    )
-    from study.stored import read, spec_of
+    from study.report.plain.claims import claims
+    from study.report.plain.regions import regions
+    from study.report.terminal.claims import claims_table
+    from study.report.terminal.closing import dashboard_lines
+    from study.report.terminal.importances import importances_table
+    from study.report.terminal.measures import measures_table
+    from study.report.terminal.regions import regions_table
 
-    analysis = read(spec_of(spec, Home(home)), Home(home))
+    analysis = stored_analysis(spec, home)
     if as_json:
-        emit(
-            {
-                "cells": analysis.counts,
-                "regions": list(plain.regions(analysis)),
-                "claims": plain.claims(analysis.claims),
-            }
-            | ({"dashboard": dashboard_lines(analysis, Home(home))} if dashboard else {})
-        )
+        found = {
+            "cells": analysis.counts,
+            "regions": list(regions(analysis)),
+            "claims": claims(analysis.claims),
+        }
+        if dashboard:
+            found["dashboard"] = dashboard_lines(analysis, Home(home))
+        emit(found)
     elif dashboard:
-        out.print(
-            "\n".join(dashboard_lines(analysis, Home(home))), highlight=False, soft_wrap=True, markup=False
-        )
+        say(dashboard_lines(analysis, Home(home)))
+    elif not analysis.stored:
+        say([f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}"])
     else:
-        if not analysis.stored:
-            out.print(
-                f"nothing is stored of {analysis.plan.spec.name}; start with: study launch {spec}",
-                highlight=False,
-                soft_wrap=True,
-            )
-        else:
-            out.print(regions_table(analysis))
-            out.print(claims_table(analysis))
-            if measures:
-                out.print(measures_table(analysis), highlight=False)
-                out.print(importances_table(analysis), highlight=False)
-            out.print(
-                "\n".join(dashboard_lines(analysis, Home(home))),
-                highlight=False,
-                soft_wrap=True,
-                markup=False,
-            )
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+        out.print(regions_table(analysis))
+        out.print(claims_table(analysis))
+        if measures:
+            out.print(measures_table(analysis), highlight=False)
+            out.print(importances_table(analysis), highlight=False)
+        say(dashboard_lines(analysis, Home(home)))
+    end(complete=analysis.complete)
 
 
 @app.command()
 def export(
-    spec: Spec,
+    spec: SpecArgument,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     home: HomeOption = DEFAULT_HOME,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
     from study.report.export import export as write
-    from study.stored import read, spec_of
 
-    analysis = read(spec_of(spec, Home(home)), Home(home))
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; give a folder")
-    try:
-        written = write(analysis, folder)
-    except OSError as error:
-        raise UserError(
-            f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
+    analysis = stored_analysis(spec, home)
+    with writing(folder):
+        written = [str(path) for path in write(analysis, folder)]
     if as_json:
-        emit([str(path) for path in written])
+        emit(written)
     else:
-        out.print("\n".join(map(str, written)), highlight=False, soft_wrap=True)
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+        say(written)
+    end(complete=analysis.complete)
 
 
 @app.command()
@@ -288,31 +308,29 @@ def sync(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: TrackerOption = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
-    from study.report.terminal import shown_line
+    from study.report.plain.counts import shown_values
+    from study.report.terminal.closing import shown_line
     from study.run.sync import sync as run
     from study.run.sync import sync_all
 
-    console = Console(stderr=True) if as_json else out
-    found = (
-        [run(read_spec(spec), Home(home), console, tracking_uri)]
-        if spec
-        else sync_all(Home(home), console, tracking_uri)
-    )
+    console = progress_console(as_json=as_json)
+    if spec:
+        found = [run(read_spec(spec), Home(home), console, tracking_uri)]
+    else:
+        found = sync_all(Home(home), console, tracking_uri)
     if as_json:
-        from study.report.plain import shown_values
-
         emit([shown_values(one) for one in found])
     else:
-        out.print("\n".join(map(shown_line, found)), highlight=False, soft_wrap=True)
-    raise typer.Exit(0 if all(one.complete for one in found) else INCOMPLETE)
+        say(map(shown_line, found))
+    end(complete=all(one.complete for one in found))
 
 
 @app.command()
 def compare(
-    spec: Spec,
+    spec: SpecArgument,
     a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another one; or the same, with --with.")],
     other: Annotated[
@@ -324,72 +342,64 @@ def compare(
         typer.Option("--out", help="Folder for the difference map; default: in the study's exports."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the paired differences of every measure between two transforms, and draw the difference map."""
     from study.comparison import compare as compared
     from study.report.difference_map import save_difference
-    from study.report.plain import comparison_values
-    from study.report.terminal import comparison_table
-    from study.stored import read, spec_of
+    from study.report.plain.comparisons import comparison_values
+    from study.report.terminal.comparison import comparison_table
 
-    first = read(spec_of(spec, Home(home)), Home(home))
-    second = first if other is None else read(spec_of(other, Home(home)), Home(home))
+    first = stored_analysis(spec, home)
+    second = first if other is None else stored_analysis(other, home)
     found = compared(first, a, second, b)
     place = folder or Home(home).exports(first.plan.spec.name) / "comparisons"
-    try:
-        pictures = [path for one in found if one.seeds for path in save_difference(one, place)]
-    except OSError as error:
-        raise UserError(
-            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
+    pictures: list[Path] = []
+    with writing(place):
+        for one in found:
+            # Without a common seed there is nothing to draw, and no empty picture.
+            if one.seeds:
+                pictures += save_difference(one, place)
+    confidence = first.plan.spec.region.confidence
     if as_json:
         emit(
             {
-                "comparisons": [comparison_values(one, first.plan.spec.region.confidence) for one in found],
-                "pictures": [str(path) for path in pictures],
+                "comparisons": [comparison_values(one, confidence) for one in found],
+                "pictures": list(map(str, pictures)),
             }
         )
     else:
         for one in found:
-            out.print(comparison_table(one, first.plan.spec.region.confidence))
-        out.print(
-            "\n".join(f"difference map: {path}" for path in pictures if path.suffix == ".png"),
-            highlight=False,
-            soft_wrap=True,
-        )
-    raise typer.Exit(0 if first.complete and second.complete else INCOMPLETE)
+            out.print(comparison_table(one, confidence))
+        say(f"difference map: {path}" for path in pictures if path.suffix == ".png")
+    end(complete=first.complete and second.complete)
 
 
 @app.command()
-def table(spec: Spec, home: HomeOption = DEFAULT_HOME, as_json: Json = False) -> None:
+def table(spec: SpecArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Print the published numbers of the spec's networks and methods beside this study's."""
     from study.papers.agreement import tables_of
     from study.papers.tables import TABLES
-    from study.report.plain import published_values
-    from study.report.terminal import published_table
-    from study.stored import read, spec_of
+    from study.report.plain.published import published_values
+    from study.report.terminal.published import published_table
 
-    analysis = read(spec_of(spec, Home(home)), Home(home))
+    analysis = stored_analysis(spec, home)
+    name = analysis.plan.spec.name
     found = tables_of(analysis)
     if as_json:
-        emit({"study": analysis.plan.spec.name, "tables": [published_values(analysis, one) for one in found]})
-    else:
+        emit({"study": name, "tables": [published_values(analysis, one) for one in found]})
+    elif found:
         for one in found:
             out.print(published_table(analysis, one), highlight=False)
-        if not found:
-            known = "; ".join(f"{one.title} ({one.source})" for one in TABLES)
-            out.print(
-                f"no published table is about the data of {analysis.plan.spec.name}; known: {escape(known)}",
-                highlight=False,
-                soft_wrap=True,
-            )
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+    else:
+        known = "; ".join(f"{one.title} ({one.source})" for one in TABLES)
+        say([f"no published table is about the data of {name}; known: {known}"])
+    end(complete=analysis.complete)
 
 
 @app.command()
 def figures(
-    spec: Spec,
+    spec: SpecArgument,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")
     ] = None,
@@ -402,29 +412,22 @@ def figures(
     ] = None,
     weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Likewise.")] = None,
     home: HomeOption = DEFAULT_HOME,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Draw what cells recorded while they trained: deviations of gradients, scale factors, scores; seeds as bands."""
+    """Draw what cells recorded in training: gradient deviations, scale factors, scores; seeds as bands."""
     from study.report.training_figures import draw_figures
-    from study.stored import read, spec_of
 
-    analysis = read(spec_of(spec, Home(home)), Home(home))
+    analysis = stored_analysis(spec, home)
     place = folder or Home(home).exports(analysis.plan.spec.name) / "figures"
-    try:
+    with writing(place):
         written, missing = draw_figures(analysis, place, lr, weight_decay)
-    except OSError as error:
-        raise UserError(
-            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
     if as_json:
-        emit({"figures": [str(path) for path in written], "missing": missing})
+        emit({"figures": list(map(str, written)), "missing": missing})
     else:
-        lines = [
-            *(str(path) for path in written if path.suffix == ".png"),
-            *(f"{name}: not drawn: it {why}" for name, why in missing.items()),
-        ]
-        out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
-    raise typer.Exit(0 if analysis.complete else INCOMPLETE)
+        lines = [str(path) for path in written if path.suffix == ".png"]
+        lines += [f"{name}: not drawn: it {why}" for name, why in missing.items()]
+        say(lines)
+    end(complete=analysis.complete)
 
 
 @app.command()
@@ -439,23 +442,17 @@ def ui(
         raise UserError(
             f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home"
         )
-    out.print(f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    say([f"MLflow UI of {home}: http://{host}:{port}  (Ctrl-C ends it)"])
     command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        place.mlflow_uri,
-        "--default-artifact-root",
-        place.mlflow_artifacts.resolve().as_uri(),
-        "--host",
-        host,
-        "--port",
-        str(port),
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", place.mlflow_uri),
+        *("--default-artifact-root", place.mlflow_artifacts.resolve().as_uri()),
+        *("--host", host),
+        *("--port", str(port)),
     ]
+    # The server takes this process over, so that signals reach it. What is not flushed before would be lost.
     sys.stdout.flush()
-    os.execve(sys.executable, command, {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S606  # the server takes this process over: signals reach it
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The claims ledger as a page: a table, then each verdict in sentences with its numbers and the runs behind it."""
+"""The claims ledger as a page: a table, then each verdict in sentences with its numbers and runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         behind: what `provenance.json` holds.
     """
     spec = analysis.plan.spec
+    # A claim without a number has no row: empty columns say less than the sentence at the end of the page.
+    measured = [claim for claim in analysis.claims if claim.estimate is not None]
     lines = [
         f"# Claims: {spec.name}",
         "",
@@ -24,51 +26,76 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         "",
         "| claim | setting | estimate (hardest comparison) | claimed | n | verdict |",
         "|---|---|---|---|---|---|",
-    ]
-    measured = [claim for claim in analysis.claims if claim.estimate is not None]
-    lines += [
-        f"| `{c.id}` | {c.setting} | {shown_estimate(c)}, {c.against} | {claimed(c)} | {c.n_seeds} | **{c.verdict}** |"
-        for c in measured
+        *(row(claim) for claim in measured),
     ]
     for claim in measured:
-        lines += [
-            "",
-            f"## {claim.id}: {claim.verdict}",
-            "",
-            f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}.",
-            "",
-            f"{sentence(claim)} {claim.reason[0].upper()}{claim.reason[1:]}",
-        ]
-        lines += ["", behind_it(claim, spec.name)]
+        lines += section(claim, spec.name)
     lines += ["", "## Not decided by this study", ""]
-    lines += [
-        f"- `{claim.id}` (*{claim.claim}*, {claim.source}), on {claim.setting}: {claim.reason}"
-        for claim in analysis.claims
-        if claim.estimate is None
-    ]
-    trained = "; ".join(
-        f"{one['cells']} cells: "
-        + ", ".join(f"{key} {value}" for key, value in one.items() if key != "cells")
-        for one in behind["trained_by"]
-    )
+    for claim in analysis.claims:
+        if claim.estimate is None:
+            about = f"*{claim.claim}*, {claim.source}"
+            lines.append(f"- `{claim.id}` ({about}), on {claim.setting}: {claim.reason}")
+    seeds = ", ".join(map(str, spec.seeds))
     lines += [
         "",
-        f"Seeds {', '.join(map(str, spec.seeds))}. Trained by: {trained}. Intervals are {spec.region.confidence:.0%}, over seeds.",
+        f"Seeds {seeds}. Trained by: {trained_by(behind)}. "
+        f"Intervals are {spec.region.confidence:.0%}, over seeds.",
     ]
     return "\n".join(lines) + "\n"
 
 
+def row(claim: Claim) -> str:
+    """A claim's row of the table."""
+    estimate = f"{shown_estimate(claim)}, {claim.against}"
+    return (
+        f"| `{claim.id}` | {claim.setting} | {estimate} | {claimed(claim)} | {claim.n_seeds} "
+        f"| **{claim.verdict}** |"
+    )
+
+
+def section(claim: Claim, study: str) -> list[str]:
+    """A verdict in sentences."""
+    # Not `capitalize`, which would make the names of transforms and units in the rest lower case.
+    reason = claim.reason[0].upper() + claim.reason[1:]
+    return [
+        "",
+        f"## {claim.id}: {claim.verdict}",
+        "",
+        f"*{claim.claim}* ({claim.source}). On {claim.setting}: {claim.measure}.",
+        "",
+        f"{sentence(claim)} {reason}",
+        "",
+        behind_it(claim, study),
+    ]
+
+
+def trained_by(behind: dict[str, Any]) -> str:
+    """How many cells were trained with which versions, on which device."""
+    parts = []
+    for one in behind["trained_by"]:
+        facts = ", ".join(f"{key} {value}" for key, value in one.items() if key != "cells")
+        parts.append(f"{one['cells']} cells: {facts}")
+    return "; ".join(parts)
+
+
 def sentence(claim: Claim) -> str:
-    """The verdict with its number: `Refuted: against none it is 0.87 x [0.8, 0.95] over 5 seeds, where the claim says above 1.`"""
-    side = "above" if claim.above else "below"
+    """The verdict with its number.
+
+    `Refuted: against none it is 0.87 x [0.8, 0.95] over 5 seeds, where the claim says above 1.`
+    """
     rest = {
         SUPPORTED: "; this and every other comparison lies on the claim's side",
         INCONCLUSIVE: "; that is not enough for a verdict",
     }
     known = "at least " * claim.lower_bound + "at most " * claim.upper_bound
     interval = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
-    number = f"{known}{claim.estimate:.3g}{interval}{' ' + claim.unit if claim.unit else ''}"
-    return f"{claim.verdict.capitalize()}: {claim.against} it is {number} over {claim.n_seeds} seeds, where the claim says {side} {claim.threshold:.3g}{rest.get(claim.verdict, '')}."
+    unit = f" {claim.unit}" if claim.unit else ""
+    number = f"{known}{claim.estimate:.3g}{interval}{unit}"
+    side = "above" if claim.above else "below"
+    return (
+        f"{claim.verdict.capitalize()}: {claim.against} it is {number} over {claim.n_seeds} seeds, "
+        f"where the claim says {side} {claim.threshold:.3g}{rest.get(claim.verdict, '')}."
+    )
 
 
 def behind_it(claim: Claim, study: str) -> str:
@@ -76,8 +103,10 @@ def behind_it(claim: Claim, study: str) -> str:
     text = f"{len(claim.cells)} cells stand behind this; their keys are in `claims.json`"
     if not claim.runs or not claim.cells:
         return f"{text}."
-    example = f"tags.cell_key = '{claim.cells[0]}'"
-    return f"{text}, and beside them the ids of the {len(claim.runs)} MLflow runs that show them: in the experiment `{study}` of `study ui`, search for `{example}`."
+    return (
+        f"{text}, and beside them the ids of the {len(claim.runs)} MLflow runs that show them: "
+        f"in the experiment `{study}` of `study ui`, search for `tags.cell_key = '{claim.cells[0]}'`."
+    )
 
 
 def shown_estimate(claim: Claim) -> str:
@@ -85,9 +114,12 @@ def shown_estimate(claim: Claim) -> str:
     if claim.estimate is None:
         return "–"
     span = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
-    return f"{'≥ ' * claim.lower_bound}{'≤ ' * claim.upper_bound}{claim.estimate:.3g}{span}{' ' + claim.unit if claim.unit else ''}"
+    unit = f" {claim.unit}" if claim.unit else ""
+    return f"{'≥ ' * claim.lower_bound}{'≤ ' * claim.upper_bound}{claim.estimate:.3g}{span}{unit}"
 
 
 def claimed(claim: Claim) -> str:
     """`> 1`, or nothing where nothing was measured."""
-    return "" if claim.threshold is None else f"{'>' if claim.above else '<'} {claim.threshold:.3g}"
+    if claim.threshold is None:
+        return ""
+    return f"{'>' if claim.above else '<'} {claim.threshold:.3g}"

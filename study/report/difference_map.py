@@ -1,4 +1,4 @@
-"""The difference map of a comparison: both transforms, and cell by cell what lies between them. Only draws."""
+"""The difference map of a comparison: both transforms, and their difference cell by cell. Only draws."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from study.comparison import SideBySide
 from study.file_names import file_name
 from study.measures.array_types import Flags, Floats
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, Landscape
+from study.report.geometry import bottoms, panel_size
 from study.report.heatmaps import (
     COLOURS,
-    bottoms,
     canvas,
     label_axes,
     mesh,
     paint,
-    panel_size,
     patch,
     plain,
     save,
     scale,
     some_diverged,
 )
-from study.report.shades import class_of, limits
+from study.report.shades import class_of, limits, partly_diverged
 
 if TYPE_CHECKING:
     from study.report.heatmaps import Axes, Figure
@@ -42,9 +41,8 @@ def draw_difference(comparison: SideBySide) -> Figure:
     panels = figure.subplots(1, 3)
     norm = scale(*limits([one, other]))
     image: Any = None
-    for panel, landscape, name in zip(
-        panels, comparison.landscapes, (comparison.a, comparison.b), strict=False
-    ):
+    sides = zip(panels[:2], comparison.landscapes, (comparison.a, comparison.b), strict=True)
+    for panel, landscape, name in sides:
         if landscape.seeds:
             image = paint(panel, landscape, norm)
             label_axes(panel, landscape, bottom=True, left=panel is panels[0])
@@ -53,9 +51,8 @@ def draw_difference(comparison: SideBySide) -> Figure:
         panel.set_title(name, fontsize=8.5)
     if image is not None:
         bar = figure.colorbar(image, ax=list(panels[:2]), fraction=0.04, pad=0.01)
-        bar.set_label(
-            f"{one.metric_name}, mean over {len(one.seeds)} seed{'s' * (len(one.seeds) != 1)}", fontsize=8
-        )
+        seeds = len(one.seeds)
+        bar.set_label(f"{one.metric_name}, mean over {seeds} seed{'s' * (seeds != 1)}", fontsize=8)
         bar.ax.tick_params(labelsize=7.5)
     paint_difference(figure, panels[2], comparison)
     figure.suptitle(f"{comparison.setting}: {comparison.a} and {comparison.b}", fontsize=10)
@@ -64,16 +61,15 @@ def draw_difference(comparison: SideBySide) -> Figure:
 
 
 def difference_of(one: Landscape, other: Landscape) -> Floats:
-    """Mean over seeds of the metric's difference, NaN where one of the two is not shown as finished, shape [W, L]."""
+    """Mean over seeds of the metric's difference, shape [W, L]; NaN where one is not shown as finished."""
     both_SWL = (one.outcome_SWL == FINISHED) & (other.outcome_SWL == FINISHED)
     count = both_SWL.sum(axis=0)
-    total = np.where(both_SWL, np.nan_to_num(one.metric_SWL) - np.nan_to_num(other.metric_SWL), 0.0).sum(
-        axis=0
-    )
+    gain_SWL = np.nan_to_num(one.metric_SWL) - np.nan_to_num(other.metric_SWL)
+    total = np.where(both_SWL, gain_SWL, 0.0).sum(axis=0)
+    mean = np.divide(total, count, out=np.zeros(total.shape), where=count > 0)
+    # A cell of which most seeds diverged has no colour on either side, so a difference would explain nothing.
     shown = (count > 0) & (class_of(one) == FINISHED) & (class_of(other) == FINISHED)
-    return np.asarray(
-        np.where(shown, np.divide(total, count, out=np.zeros(total.shape), where=count > 0), np.nan)
-    )
+    return np.asarray(np.where(shown, mean, np.nan))
 
 
 def classes(one: Landscape, other: Landscape) -> dict[str, Flags]:
@@ -94,7 +90,7 @@ def paint_difference(figure: Figure, panel: Axes, comparison: SideBySide) -> Non
     if not one.seeds:
         return say(panel, "no seed is complete in both")
     if (one.lr, one.weight_decay) != (other.lr, other.weight_decay):
-        return say(panel, "the grids differ:\nno cell stands beside another")
+        return say(panel, "the grids differ:\ncells cannot be subtracted")
     if one.metric_name != other.metric_name:
         return say(panel, f"measured by {one.metric_name}\nand by {other.metric_name}")
     value_WL = difference_of(one, other)
@@ -104,15 +100,15 @@ def paint_difference(figure: Figure, panel: Axes, comparison: SideBySide) -> Non
         panel,
         one,
         np.ma.masked_invalid(value_WL),
+        # Reversed for losses, so one colour always means that a is better.
         cmap="PuOr_r" if one.higher_is_better else "PuOr",
         norm=scale(-reach, reach),
     )
     found = classes(one, other)
     for name, colour in (("both", COLOURS["diverged"]), *ONLY.items()):
         plain(panel, one, found[name], colour)
-    plain(
-        panel, one, ~np.isfinite(value_WL) & ~np.logical_or.reduce(list(found.values())), COLOURS["pending"]
-    )
+    named_WL = np.logical_or.reduce(list(found.values()))
+    plain(panel, one, ~np.isfinite(value_WL) & ~named_WL, COLOURS["pending"])
     label_axes(panel, one, bottom=True, left=False)
     panel.set_ylim(0, bottoms(one)[-1] + 1)
     bar = figure.colorbar(image, ax=panel, fraction=0.05, pad=0.02)
@@ -121,7 +117,7 @@ def paint_difference(figure: Figure, panel: Axes, comparison: SideBySide) -> Non
 
 
 def say(panel: Axes, words: str) -> None:
-    """Words where there is nothing to draw."""
+    """Write words where there is nothing to draw."""
     panel.set_axis_off()
     panel.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, transform=panel.transAxes)
 
@@ -131,18 +127,11 @@ def legend(figure: Figure, comparison: SideBySide) -> None:
     one, other = comparison.landscapes
     comparable = bool(one.seeds) and (one.lr, one.weight_decay) == (other.lr, other.weight_decay)
     found = classes(one, other) if comparable else {}
-    handles = (
-        [patch(COLOURS["diverged"], "diverged")]
-        if any(
-            (class_of(landscape) == DIVERGED).any() for landscape in comparison.landscapes if landscape.seeds
-        )
-        else []
-    )
-    if any(
-        ((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any()
-        for landscape in comparison.landscapes
-        if landscape.seeds
-    ):
+    drawn = [landscape for landscape in comparison.landscapes if landscape.seeds]
+    handles = []
+    if any((class_of(landscape) == DIVERGED).any() for landscape in drawn):
+        handles.append(patch(COLOURS["diverged"], "diverged"))
+    if any(partly_diverged(landscape).any() for landscape in drawn):
         handles.append(some_diverged())
     for key, name in (("a", comparison.a), ("b", comparison.b)):
         if key in found and found[key].any():

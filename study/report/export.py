@@ -8,17 +8,15 @@ from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study.analysis import Analysis
 from study.file_names import file_name
-from study.report import plain
 from study.report.claims_page import claims_page
 from study.report.heatmaps import draw, save
+from study.report.plain.claims import claims
+from study.report.plain.regions import regions
 from study.report.training_figures import draw_figures
-
-if TYPE_CHECKING:
-    pass
 
 PACKAGES = (
     "stability-study",
@@ -31,30 +29,36 @@ PACKAGES = (
     "scikit-learn",
     "matplotlib",
 )
+"""Distributions whose versions an export notes."""
 
 
 def export(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write every file and return their paths; tables and JSON are written whole or not at all."""
+    """Write every file and return their paths. Tables and JSON are written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
+    behind = provenance(analysis)
     cells = analysis.cells
     cells.to_parquet(partial(folder / "cells.parquet"), index=False)
     cells.to_csv(partial(folder / "cells.csv"), index=False)
-    write(folder / "regions.json", list(plain.regions(analysis)))
-    write(folder / "claims.json", plain.claims(analysis.claims))
-    partial(folder / "claims.md").write_text(claims_page(analysis, provenance(analysis)), encoding="utf-8")
-    write(folder / "provenance.json", provenance(analysis))
+    write(folder / "regions.json", list(regions(analysis)))
+    write(folder / "claims.json", claims(analysis.claims))
+    partial(folder / "claims.md").write_text(claims_page(analysis, behind), encoding="utf-8")
+    write(folder / "provenance.json", behind)
     names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+    # Renamed together, after all are written: a full disk leaves the files of the last export as they were.
     for name in names:
         os.replace(partial(folder / name), folder / name)
-    recorded = any(piece.budget and piece.budget.dynamics for piece in analysis.evidence)
-    figures = draw_figures(analysis, folder / "figures")[0] if recorded and analysis.stored else []
-    return [folder / name for name in names] + heatmaps(analysis, folder / "heatmaps") + figures
+    pictures = heatmaps(analysis, folder / "heatmaps")
+    # Of a study without dynamics only the scores could be drawn: `study figures` does so when asked.
+    if analysis.stored and any(piece.budget and piece.budget.dynamics for piece in analysis.evidence):
+        pictures += draw_figures(analysis, folder / "figures")[0]
+    return [folder / name for name in names] + pictures
 
 
 def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
     """One picture per workload, optimizer and condition."""
     written = []
     for piece in analysis.evidence:
+        # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
         shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
         title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
         name = "-".join(part for part in (*piece.key, shown[0].metric_name) if part)
@@ -68,6 +72,7 @@ def partial(path: Path) -> Path:
 
 
 def write(path: Path, content: object) -> None:
+    """Write JSON to the partial file of a path; a NaN is an error, because JSON has none."""
     partial(path).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

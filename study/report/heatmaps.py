@@ -1,10 +1,10 @@
-"""Cell-true heatmaps: one panel per transform on shared axes and colours. Only draws; it and `figures.py` import matplotlib."""
+"""Cell-true heatmaps: one panel per transform, on shared axes and colours. Only draws."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ import numpy as np
 from study.measures.array_types import Flags
 from study.measures.estimate import worded
 from study.measures.evidence import Evidence
-from study.measures.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Landscape
+from study.measures.landscape import Landscape
 from study.measures.regions import Region
-from study.report.shades import class_of, limits, mean_metric
+from study.report.geometry import blocks, borders, bottoms, panel_size, tick_label, tick_places
+from study.report.shades import limits, mean_metric, partly_diverged, special
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -42,14 +43,14 @@ DOT: dict[str, Any] = {
     "markeredgewidth": 0.7,
 }
 """Marks a cell of which some seeds diverged."""
-APART = 0.4
-"""Distance of the row of weight decay 0 from the others [cells]."""
 OUTLINES = {"trained": "white", "competitive": "black"}
-"""Colour of each kind of region's border; drawn over a thin rim of the other colour, so that it shows on every ground."""
+"""Colour of each kind of region's border. A thin rim of the other colour makes it visible on every ground."""
+MOST_CELLS_AS_PATHS = 2000
+"""Larger grids become an image inside of svg and pdf, where each cell would else be a path of its own."""
 
 
 def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Figure:
-    """The mean metric over seeds of every cell, with each transform's trained and competitive regions outlined."""
+    """The mean metric over seeds of every cell, with the outlines of trained and competitive regions."""
     columns = min(len(landscapes), COLUMNS)
     rows = math.ceil(len(landscapes) / columns)
     width, height = panel_size(landscapes[0])
@@ -70,8 +71,9 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
     for panel in axes[len(landscapes) :]:
         panel.remove()
     bar = figure.colorbar(image, ax=axes[: len(landscapes)].tolist(), fraction=0.025, pad=0.01)
+    seeds = len(landscapes[0].seeds)
     bar.set_label(
-        f"{landscapes[0].metric_name}, mean over {len(landscapes[0].seeds)} seed{'s' * (len(landscapes[0].seeds) > 1)}",
+        f"{landscapes[0].metric_name}, mean over {seeds} seed{'s' * (seeds > 1)}",
         fontsize=8.5,
     )
     bar.ax.tick_params(labelsize=8)
@@ -89,6 +91,7 @@ def canvas(width: float, height: float) -> Figure:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
+    # Not pyplot, which keeps every figure in a global list until somebody closes it.
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -118,32 +121,8 @@ def some_diverged() -> Any:
     return Line2D([], [], label="some seeds diverged", **DOT)
 
 
-def panel_size(landscape: Landscape) -> tuple[float, float]:
-    """Width and height of a panel [inches], so that cells are about square without becoming tiny or huge."""
-    cell = min(0.19, 3.4 / len(landscape.lr))
-    return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
-
-
-def special(landscape: Landscape) -> dict[str, Flags]:
-    """Where cells are shown in a colour of their own, by the names in `COLOURS`."""
-    shown = class_of(landscape)
-    inside = (
-        np.zeros(shown.shape, dtype=bool)
-        if landscape.class_SWL is None
-        else (landscape.class_SWL == 1).all(axis=0)
-    )
-    return {
-        "diverged": shown == DIVERGED,
-        "failed": shown == FAILED,
-        "pending": shown == PENDING,
-        "inferred inside": (shown == INFERRED) & inside,
-        "inferred outside": (shown == INFERRED) & ~inside,
-    }
-
-
 def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
-    """Colour the cells; a dot marks cells of which some seeds, but less than half, diverged."""
-    shown = class_of(landscape)
+    """Colour the cells. A dot marks those of which some seeds, but less than half, diverged."""
     image = mesh(
         panel,
         landscape,
@@ -153,25 +132,9 @@ def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
     )
     for name, place_WL in special(landscape).items():
         plain(panel, landscape, place_WL, COLOURS[name])
-    w, c = np.nonzero((landscape.outcome_SWL == DIVERGED).any(axis=0) & (shown == FINISHED))
+    w, c = np.nonzero(partly_diverged(landscape))
     panel.plot(c + 0.5, bottoms(landscape)[w] + 0.5, **DOT)
     return image
-
-
-def bottoms(landscape: Landscape) -> np.ndarray:
-    """Where each row begins: a row of weight decay 0 stands apart, because it is not on the logarithmic axis and not in the area."""
-    row = np.arange(len(landscape.weight_decay), dtype=float)
-    return row + APART * (np.array(landscape.weight_decay) > 0) * (min(landscape.weight_decay) == 0)
-
-
-def blocks(landscape: Landscape) -> list[slice]:
-    """Rows that hang together: weight decay 0, and the others."""
-    zeros = sum(value == 0 for value in landscape.weight_decay)
-    return [
-        rows
-        for rows in (slice(0, zeros), slice(zeros, len(landscape.weight_decay)))
-        if rows.start < rows.stop
-    ]
 
 
 def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
@@ -180,7 +143,11 @@ def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
     for rows in blocks(landscape):
         edges = np.arange(rows.stop - rows.start + 1) + bottoms(landscape)[rows.start]
         image = panel.pcolormesh(
-            np.arange(len(landscape.lr) + 1), edges, value_WL[rows], rasterized=value_WL.size > 2000, **style
+            np.arange(len(landscape.lr) + 1),
+            edges,
+            value_WL[rows],
+            rasterized=value_WL.size > MOST_CELLS_AS_PATHS,
+            **style,
         )
     return image
 
@@ -190,23 +157,19 @@ def plain(panel: Axes, landscape: Landscape, chosen_WL: Flags, colour: str) -> N
     from matplotlib.colors import ListedColormap
 
     if chosen_WL.any():
-        mesh(
-            panel,
-            landscape,
-            np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape)),
-            cmap=ListedColormap([colour]),
-        )
+        ground_WL = np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape))
+        mesh(panel, landscape, ground_WL, cmap=ListedColormap([colour]))
 
 
 def outline(panel: Axes, landscape: Landscape, inside_WL: Flags, kind: str) -> None:
-    """Draw the border of a region along the edges of its cells; a row of weight decay 0 has a border of its own."""
+    """Draw the border of a region along its cells. A row of weight decay 0 has a border of its own."""
     from matplotlib.collections import LineCollection
 
-    lines = [
-        [(x, y + bottoms(landscape)[rows.start]) for x, y in line]
-        for rows in blocks(landscape)
-        for line in borders(inside_WL[rows])
-    ]
+    lines = []
+    for rows in blocks(landscape):
+        bottom = bottoms(landscape)[rows.start]
+        for line in borders(inside_WL[rows]):
+            lines.append([(x, y + bottom) for x, y in line])
     panel.add_collection(
         LineCollection(
             lines, colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)
@@ -222,23 +185,8 @@ def rim(kind: str) -> list[Any]:
     return [withStroke(linewidth=2.6, foreground=OUTLINES["competitive" if kind == "trained" else "trained"])]
 
 
-def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
-    """The sides of cells inside of a region whose other side is outside, as pairs of (x, y)."""
-    padded = np.pad(inside_WL, 1)
-    for w, c in np.argwhere(inside_WL):
-        y, x = int(w), int(c)
-        if not padded[y, x + 1]:
-            yield [(x, y), (x + 1, y)]
-        if not padded[y + 2, x + 1]:
-            yield [(x, y + 1), (x + 1, y + 1)]
-        if not padded[y + 1, x]:
-            yield [(x, y), (x, y + 1)]
-        if not padded[y + 1, x + 2]:
-            yield [(x + 1, y), (x + 1, y + 1)]
-
-
 def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The lr width, with its interval, of the trained region; of the competitive one where an edge-seeking design found it."""
+    """The lr width of the trained region, or of the competitive one after an edge-seeking design."""
     kind = "competitive" if evidence.partial else "trained"
     found: Region | None = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
@@ -249,38 +197,18 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
 
 
 def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
-    """Ticks at whole decades, written as powers of ten."""
-    for axis, values, name in (
-        (panel.xaxis, landscape.lr, "lr"),
-        (panel.yaxis, landscape.weight_decay, "weight decay"),
+    """Ticks at whole decades, written as powers of ten; only the outer panels of a page have labels."""
+    columns = np.arange(len(landscape.lr))
+    for axis, values, starts, name, outer in (
+        (panel.xaxis, landscape.lr, columns, "lr", bottom),
+        (panel.yaxis, landscape.weight_decay, bottoms(landscape), "weight decay", left),
     ):
-        whole = [
-            k
-            for k, value in enumerate(values)
-            if value == 0 or abs(math.log10(value) - round(math.log10(value))) < 1e-6
-        ]
-        places = thinned(whole or list(range(len(values))))
-        outer = bottom if axis is panel.xaxis else left
-        start = np.arange(len(values)) if axis is panel.xaxis else bottoms(landscape)
-        axis.set_ticks(
-            [start[k] + 0.5 for k in places], [tick(values[k]) if outer else "" for k in places], fontsize=7.5
-        )
+        places = tick_places(values)
+        labels = [tick_label(values[k]) if outer else "" for k in places]
+        axis.set_ticks([starts[k] + 0.5 for k in places], labels, fontsize=7.5)
         axis.set_tick_params(length=2)
         if outer:
             axis.set_label_text(name, fontsize=8.5)
-
-
-def thinned(places: list[int]) -> list[int]:
-    """At most seven of the ticks, evenly."""
-    return places[:: math.ceil(len(places) / 7)]
-
-
-def tick(value: float) -> str:
-    """0, 10^k, or three digits."""
-    if value == 0:
-        return "0"
-    power = math.log10(value)
-    return f"$10^{{{round(power)}}}$" if abs(power - round(power)) < 1e-6 else f"{value:.2g}"
 
 
 def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
@@ -292,42 +220,34 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
         for name, colour in COLOURS.items()
         if any(special(landscape)[name].any() for landscape in landscapes)
     ]
-    if any(
-        ((landscape.outcome_SWL == DIVERGED).any(axis=0) & (class_of(landscape) == FINISHED)).any()
-        for landscape in landscapes
-    ):
+    if any(partly_diverged(landscape).any() for landscape in landscapes):
         handles.append(some_diverged())
     if any(landscape.complete_S.any() for landscape in landscapes):
-        handles += [
-            Line2D(
-                [], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=f"{kind} region (own best)"
-            )
-            for kind, colour in OUTLINES.items()
-        ]
+        for kind, colour in OUTLINES.items():
+            label = f"{kind} region (own best)"
+            handles.append(Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=label))
     if handles:
-        most = int(figure.get_figwidth() / 1.75)
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=min(len(handles), most),
-            fontsize=8,
-            frameon=False,
-        )
+        columns = min(len(handles), int(figure.get_figwidth() / 1.75))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure in every format; pictures carry no date, so that equal studies give equal files."""
+    """Write the figure in every format. Pictures carry no date, so equal studies give equal files."""
     import matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
+    undated: dict[str, dict[str, None] | None] = {
+        "png": None,
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None},
+    }
+    # The ids inside an svg are random unless a salt is given. Text stays text in an svg, and fonts of type 42
+    # keep it editable in a pdf.
+    style = {"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}
     written = []
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}):
+    with matplotlib.rc_context(style):
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
-            figure.savefig(
-                path,
-                dpi=150,
-                metadata={"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind],
-            )
+            figure.savefig(path, dpi=150, metadata=undated[kind])
             written.append(path)
     return written

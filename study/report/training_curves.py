@@ -1,4 +1,7 @@
-"""What cells recorded while they trained, at one learning rate and weight decay: means and ranges over seeds. Numbers only; `figures.py` draws them."""
+"""What cells recorded while they trained: means and ranges over seeds, at one learning rate and weight decay.
+
+Numbers only; `training_figures.py` draws them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from study.claims.catalogue import stress
 from study.errors import UserError
-from study.measures.array_types import Flags, Floats
+from study.measures.array_types import Flags, Floats, Records
 from study.measures.dynamics import Series, curve, series
 from study.measures.landscape import DIVERGED, FINISHED, PENDING, Landscape
 from study.papers.agreement import tables_of
@@ -29,7 +32,11 @@ METRIC = 2
 
 @dataclass(frozen=True)
 class Band:
-    """A quantity over J moments: its mean over the seeds that still trained, and the least and the greatest of them; NaN where none did."""
+    """A quantity over J moments: mean, least and greatest of the seeds that still trained, NaN without any.
+
+    Attributes:
+        at_J: the moments, in epochs where those are known, else in steps.
+    """
 
     at_J: tuple[float, ...]
     mean_J: Floats
@@ -57,7 +64,8 @@ class Track:
 
     @property
     def place(self) -> str:
-        return f"lr {self.landscape.lr[self.column]:.3g}, weight decay {self.landscape.weight_decay[self.row]:.3g}"
+        lr, weight_decay = self.landscape.lr[self.column], self.landscape.weight_decay[self.row]
+        return f"lr {lr:.3g}, weight decay {weight_decay:.3g}"
 
     @property
     def outcome_S(self) -> NDArray[np.int64]:
@@ -66,32 +74,34 @@ class Track:
 
     @property
     def label(self) -> str:
-        """The transform, and how many seeds lack or diverged."""
+        """The transform, and how many seeds are missing or diverged."""
         outcome_S = self.outcome_S
         diverged, there = int((outcome_S == DIVERGED).sum()), int((outcome_S != PENDING).sum())
-        notes = [f"{there} of {len(outcome_S)} seeds"] * (there < len(outcome_S)) + [
-            f"{diverged} of {there} diverged"
-        ] * (diverged > 0)
+        notes = []
+        if there < len(outcome_S):
+            notes.append(f"{there} of {len(outcome_S)} seeds")
+        if diverged:
+            notes.append(f"{diverged} of {there} diverged")
         return self.landscape.transform + (f" ({', '.join(notes)})" if notes else "")
+
+    @property
+    def record_S11(self) -> Records | None:
+        """Records of the cell's seeds, as a grid of one cell; None for landscapes that no study stored."""
+        if self.landscape.record_SWL is None:
+            return None
+        return self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1]
 
     @cached_property
     def seen(self) -> Series | None:
         """The dynamics of the cell's seeds."""
-        return (
-            None
-            if self.landscape.record_SWL is None
-            else series(self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1])
-        )
+        record_S11 = self.record_S11
+        return None if record_S11 is None else series(record_S11)
 
     def recorded(self, name: str) -> Band | None:
         """A recorded series, `grad_std` or `scale` say; None where it was not recorded."""
-        return (
-            None
-            if self.seen is None or not self.seen.has(name)
-            else self.band(
-                self.seen.step_J, self.seen.values[name][:, 0, 0], self.seen.recorded_SWLJ[:, 0, 0]
-            )
-        )
+        if self.seen is None or not self.seen.has(name):
+            return None
+        return self.band(self.seen.step_J, self.seen.values[name][:, 0, 0], self.seen.recorded_SWLJ[:, 0, 0])
 
     def layers(self, name: str) -> dict[str, Band]:
         """A series of each weight, in the network's order."""
@@ -105,18 +115,23 @@ class Track:
 
     def metric(self) -> Band | None:
         """The metric at the recorded points; None where nothing was recorded."""
-        if self.landscape.record_SWL is None:
+        record_S11 = self.record_S11
+        if record_S11 is None:
             return None
-        steps, value_SWLK = curve(
-            self.landscape.record_SWL[:, self.row : self.row + 1, self.column : self.column + 1], METRIC
-        )
-        found = self.band(steps, value_SWLK[:, 0, 0])
+        steps, value_S11K = curve(record_S11, METRIC)
+        found = self.band(steps, value_S11K[:, 0, 0])
         return found if found.known else None
 
     def scale_with(self, exponent: float) -> Band | None:
-        """(numerator / (|ln s_t| + eps)) ^ exponent with autoscale's default constants, along the deviations s_t that this cell recorded."""
+        """Autoscale's factor with another exponent, along the deviations s_t that this cell recorded.
+
+            (numerator / (|ln s_t| + eps)) ^ exponent
+
+        with autoscale's default constants.
+        """
         if self.seen is None or not self.seen.has("grad_std"):
             return None
+        # From the transform's own signature, so that a changed default cannot be forgotten here.
         default = {key: one.default for key, one in parameters(factories("transform")["autoscale"]).items()}
         std_SJ = self.seen.values["grad_std"][:, 0, 0]
         distance_SJ = np.abs(np.log(np.where(std_SJ > 0, std_SJ, np.nan))) + default["eps"]
@@ -129,9 +144,11 @@ class Track:
     def band(self, steps: Sequence[int], value_SJ: Floats, recorded_SJ: Flags | None = None) -> Band:
         """Over seeds, against epochs or steps.
 
-        Only moments which all seeds that still trained recorded: drawn spikes give each seed some of its own, where the mean would
-        jump to that one seed. A seed that diverged has ended after its last finite number, and removes no moment after it.
+        Only moments that were recorded by all seeds which still trained. A seed that diverged ended after its
+        last finite number, and removes no moment after it.
         """
+        # Spikes are drawn per seed, and each seed records some moments of its own around them. There the mean
+        # would jump to the value of that one seed.
         if recorded_SJ is not None:
             kept_J = self.shared(value_SJ, recorded_SJ)
             steps, value_SJ = np.array(steps)[kept_J].tolist(), value_SJ[:, kept_J]
@@ -143,6 +160,7 @@ class Track:
         finite_SJ = np.where(np.isfinite(value_SJ), value_SJ, np.nan)
         count_J = np.isfinite(finite_SJ).sum(axis=0)
         mean_J = np.where(count_J > 0, np.nansum(finite_SJ, axis=0) / np.maximum(count_J, 1), np.nan)
+        # Not `nanmean`, `nanmin` and `nanmax`, which warn where every seed is NaN.
         return Band(at_J, mean_J, lowest(finite_SJ), -lowest(-finite_SJ))
 
     def shared(self, value_SJ: Floats, recorded_SJ: Flags) -> Flags:
@@ -161,7 +179,7 @@ class Track:
 
 
 def lowest(value_SJ: Floats) -> Floats:
-    """The least number of every moment, NaN where there is none."""
+    """The least number of each moment, NaN where there is none."""
     least_J = np.where(np.isfinite(value_SJ), value_SJ, np.inf).min(axis=0)
     return np.where(np.isfinite(least_J), least_J, np.nan)
 
@@ -169,47 +187,73 @@ def lowest(value_SJ: Floats) -> Floats:
 def tracks(
     analysis: Analysis, lr: float | None = None, weight_decay: float | None = None
 ) -> list[list[Track]]:
-    """Per workload, model and optimizer one track for each transform; of several conditions, those nearest to the ordinary.
+    """Per workload, model and optimizer a track for each transform, of the most ordinary condition.
 
-    The cell is the one that is asked for; else a published table's, if it is on the grid; else each transform's best. Where one of
-    the two numbers is given, the other is that of the best cell with it.
+    The cell is the one that is asked for. Without one it is a published table's, if the grid has it, and else
+    each transform's best. Where only one of the two numbers is given, the best cell with it is taken.
+
+    Raises:
+        UserError: a number is not on the grid.
+    """
+    column, row, chosen = chosen_cell(analysis, lr, weight_decay)
+    groups: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for piece in sorted(analysis.evidence, key=stress):
+        groups.setdefault(piece.key[:2], piece.key)
+    found = []
+    # In the study's order again, which sorting by stress has changed.
+    for piece in analysis.evidence:
+        if piece.key in groups.values():
+            mine = [one for one in analysis.landscapes if one.setting == piece.key]
+            found.append([_track(one, column, row, chosen) for one in mine])
+    return found
+
+
+def chosen_cell(
+    analysis: Analysis, lr: float | None, weight_decay: float | None
+) -> tuple[int | None, int | None, str]:
+    """Column and row of the cells to draw, None where each transform's best decides; and in words, why these.
 
     Raises:
         UserError: a number is not on the grid.
     """
     spec = analysis.plan.spec
-    wanted = (position("lr", lr, spec.lr), position("weight-decay", weight_decay, spec.weight_decay))
-    chosen = "as asked for"
-    if wanted == (None, None):
-        points = [(table.recipe.lr, table.recipe.weight_decay) for table in tables_of(analysis)]
-        point = next((one for one in points if one[0] in spec.lr and one[1] in spec.weight_decay), None)
-        wanted = (spec.lr.index(point[0]), spec.weight_decay.index(point[1])) if point else wanted
-        chosen = "the published setting" if point else "each transform's best cell"
-    elif None in wanted:
-        chosen = "as asked for, the other number each transform's best"
-    groups: dict[tuple[str, str], tuple[str, str, str]] = {}
-    for piece in sorted(analysis.evidence, key=stress):
-        groups.setdefault(piece.key[:2], piece.key)
-    order = [piece.key for piece in analysis.evidence if piece.key in groups.values()]
-    return [
-        [_track(one, *wanted, chosen) for one in analysis.landscapes if one.setting == key] for key in order
-    ]
+    column = position("lr", lr, spec.lr)
+    row = position("weight-decay", weight_decay, spec.weight_decay)
+    if column is not None and row is not None:
+        return column, row, "as asked for"
+    if column is not None or row is not None:
+        return column, row, "as asked for, the other number each transform's best"
+    for table in tables_of(analysis):
+        recipe = table.recipe
+        if recipe.lr in spec.lr and recipe.weight_decay in spec.weight_decay:
+            column, row = spec.lr.index(recipe.lr), spec.weight_decay.index(recipe.weight_decay)
+            return column, row, "the published setting"
+    return None, None, "each transform's best cell"
 
 
 def position(name: str, value: float | None, axis: tuple[float, ...]) -> int | None:
-    """Where a number stands on an axis; None for none."""
-    found = [k for k, one in enumerate(axis) if value is not None and math.isclose(one, value, rel_tol=1e-6)]
-    if value is not None and not found:
-        raise UserError(
-            f"--{name} {value:g} is not on the study's grid; wanted one of {', '.join(f'{one:g}' for one in axis)}"
-        )
-    return found[0] if found else None
+    """Index of a number on an axis; None where no number is given.
+
+    Raises:
+        UserError: the axis has no such number.
+    """
+    if value is None:
+        return None
+    for k, one in enumerate(axis):
+        # Axes are computed in decades, and hold what people type as 0.001 only up to rounding.
+        if math.isclose(one, value, rel_tol=1e-6):
+            return k
+    known = ", ".join(f"{one:g}" for one in axis)
+    raise UserError(f"--{name} {value:g} is not on the study's grid; wanted one of {known}")
 
 
 def _track(landscape: Landscape, column: int | None, row: int | None, chosen: str) -> Track:
+    """The best cell of a landscape, in a column or a row where those are given."""
     score_WL = np.nan_to_num(landscape.score_SWL, nan=-np.inf).mean(axis=0)
     allowed_WL = np.zeros(score_WL.shape, dtype=bool)
     allowed_WL[slice(None) if row is None else row, slice(None) if column is None else column] = True
     done_WL = np.where(allowed_WL, (landscape.outcome_SWL != PENDING).sum(axis=0), -1)
+    # Trained cells first, because the line of any other would be empty. Where no allowed cell is trained, it
+    # is still one of them.
     best = max(np.ndindex(score_WL.shape), key=lambda at: (done_WL[at] > 0, allowed_WL[at], score_WL[at]))
     return Track(landscape, best[0], best[1], chosen)

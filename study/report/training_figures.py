@@ -1,4 +1,7 @@
-"""Figures of training: deviations, scale factors and scores against epochs, seeds as bands. Only draws; add a figure by adding a row of `FIGURES`."""
+"""Figures of training: deviations, scale factors and scores against epochs, seeds as bands. Only draws.
+
+Add a figure by adding a row of `FIGURES`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study.file_names import file_name
+from study.measures.array_types import Floats
 from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
 from study.report.difference_map import say
@@ -23,9 +27,10 @@ if TYPE_CHECKING:
 COLUMNS = 3
 """Most panels side by side."""
 NAMED_LAYERS = 8
-"""Up to so many layers are named; more are told by their colours, from the first to the last."""
+"""Up to so many layers are named. More have colours in order, from the first to the last."""
 UNRECORDED = Missing("needs recorded dynamics (budget: dynamics)")
 UNTRAINED = Missing("needs trained cells")
+UNFINISHED = Missing("needs finite numbers: the cells ended before one was recorded")
 TITLE = 40
 """Characters in a line above a panel."""
 LINE = 0.17
@@ -55,56 +60,51 @@ def layer_std(group: Sequence[Track]) -> Figure | Missing:
             say(panel, "nothing was recorded here")
             continue
         paint(panel, lines, looks, group[0].unit, "gradient deviation" if k % COLUMNS == 0 else "", log=True)
-    legend(figure, looks) if len(layers) <= NAMED_LAYERS else depth(figure, axes, layers)
+    if len(layers) <= NAMED_LAYERS:
+        legend(figure, looks)
+    else:
+        depth(figure, axes, layers)
     return figure
 
 
 def global_std(group: Sequence[Track]) -> Figure | Missing:
-    """Standard deviation of all weights' gradients together, and the scale factor: the transform's own, or the ratio of norms after and before it."""
+    """Standard deviation of all weights' gradients together, and the scale factor.
+
+    The factor is the transform's own, or the ratio of the gradient's norms after and before it.
+    """
     quantities = {"deviation of all gradients": "grad_std", "scale factor (after / before)": "scale"}
-    return beside(
-        group,
-        {title: {track.label: track.recorded(name) for track in group} for title, name in quantities.items()},
-        "gradients before the transform, and scale factors",
-    )
+    panels: dict[str, Lines] = {}
+    for title, name in quantities.items():
+        panels[title] = {track.label: track.recorded(name) for track in group}
+    return beside(group, panels, "gradients before the transform, and scale factors")
 
 
 def exponents(group: Sequence[Track]) -> Figure | Missing:
-    """Autoscale's scale factor, and that with exponents 1 and 2: as trained, or what they make of the deviations of autoscale's own run."""
-    own = next(
-        (track for track in group if track.landscape.method == "autoscale" and not track.landscape.constants),
-        None,
-    )
+    """Autoscale's scale factor, and that with exponents 1 and 2.
+
+    A variant that was trained shows its own factor. For another the factor is computed from the deviations of
+    autoscale's own run.
+    """
+    variants = {t.landscape.constants: t for t in group if t.landscape.method == "autoscale"}
+    own = variants.get(())
     if own is None:
         return Missing("needs the transform autoscale with its default constants")
     lines = {f"{own.label}, trained": own.recorded("scale")}
     for p in (1.0, 2.0):
-        trained = next(
-            (
-                track
-                for track in group
-                if track.landscape.method == "autoscale" and track.landscape.constants == (("exponent", p),)
-            ),
-            None,
-        )
-        lines |= (
-            {f"{trained.label}, trained": trained.recorded("scale")}
-            if trained
-            else {f"exponent {p:g}, computed along that run": own.scale_with(p)}
-        )
+        trained = variants.get((("exponent", p),))
+        if trained:
+            lines[f"{trained.label}, trained"] = trained.recorded("scale")
+        else:
+            lines[f"exponent {p:g}, computed along that run"] = own.scale_with(p)
     return beside([own], {"scale factor a_t": lines}, "autoscale's scale factor with exponent 1 and 2")
 
 
 def score(group: Sequence[Track]) -> Figure | Missing:
     """The metric on the evaluation images."""
     name = group[0].landscape.metric_name
-    return beside(
-        group,
-        {f"{name} on the evaluation set": {track.label: track.metric() for track in group}},
-        name,
-        log=False,
-        nothing=UNTRAINED,
-    )
+    lines = {track.label: track.metric() for track in group}
+    # What lacks here is training and not dynamics, which the other figures need: scores are always recorded.
+    return beside(group, {f"{name} on the evaluation set": lines}, name, log=False, nothing=UNTRAINED)
 
 
 FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
@@ -113,7 +113,7 @@ FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
     "scale-exponents": exponents,
     "score": score,
 }
-"""Each figure, and how it is drawn of the tracks of one network; or in words what it lacks."""
+"""How each figure is drawn from the tracks of one network. Where something lacks, the answer is what."""
 
 
 def draw_figures(
@@ -122,7 +122,8 @@ def draw_figures(
     """Every figure of every network as files, and in words why some are missing.
 
     Raises:
-        UserError: the learning rate or weight decay is not on the grid. OSError: the folder cannot be written.
+        UserError: the learning rate or weight decay is not on the grid.
+        OSError: the folder cannot be written.
     """
     written: list[Path] = []
     missing: dict[str, str] = {}
@@ -138,23 +139,26 @@ def draw_figures(
 
 
 def lacking(group: Sequence[Track]) -> Missing:
-    """Why no number of gradients and steps is there: the spec asks for none, no cell is trained yet, or none was finite."""
+    """Why there are no dynamics: the spec asks for none, no cell is trained yet, or no number was finite."""
     origin = group[0].landscape.origin
     if origin is not None and not origin.condition.budget.dynamics:
         return UNRECORDED
     if all((track.outcome_S == PENDING).all() for track in group):
         return UNTRAINED
-    return (
-        Missing("needs finite numbers: the cells ended before one was recorded")
-        if any(track.seen for track in group)
-        else UNRECORDED
-    )
+    if any(track.seen for track in group):
+        return UNFINISHED
+    return UNRECORDED
 
 
 def page(
     group: Sequence[Track], panels: int, title: str, *, alike: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with so many panels, which says what it is of; `alike` ones show one quantity on one axis."""
+    """An empty figure that says what it is of, and its panels.
+
+    Args:
+        panels: how many.
+        alike: they show one quantity, so they share its axis.
+    """
     columns = min(panels, COLUMNS)
     rows = math.ceil(panels / columns)
     figure = canvas(max(columns * 3.6 + 0.4, 6.0), rows * 2.6 + 1.5)
@@ -163,14 +167,13 @@ def page(
         panel.remove()
     places = list(dict.fromkeys(track.place for track in group))
     seeds = len(group[0].landscape.seeds)
-    bands = (
-        f"means over {seeds} seeds, bands from the least to the greatest"
-        if seeds > 1
-        else "one seed: no bands"
-    )
+    bands = "one seed: no bands"
+    if seeds > 1:
+        bands = f"means over {seeds} seeds, bands from the least to the greatest"
     where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
     setting = " · ".join(part for part in group[0].landscape.setting if part)
     lines = (setting, title, f"{where}; {bands}")
+    # Each on its own: wrapping all as one text would join the lines.
     title = "\n".join(wrapped(line, int(figure.get_figwidth() * 12)) for line in lines)
     figure.suptitle(title, fontsize=9)
     figure.set_figheight(figure.get_figheight() + LINE * max(title.count("\n") - 2, 0))
@@ -189,37 +192,42 @@ def beside(
     if not any(visible(lines) for lines in panels.values()):
         return nothing or lacking(group)
     figure, axes = page(group, len(panels), title)
-    names = [
-        name
-        for name in dict.fromkeys(name for lines in panels.values() for name in lines)
-        if any((band := lines.get(name)) and band.known for lines in panels.values())
-    ]
-    looks = {name: look(k, len(names)) for k, name in enumerate(names)}
+    # A name has one look in all panels, and only what is seen somewhere stands in the legend.
+    names: dict[str, None] = {}
+    for lines in panels.values():
+        names |= dict.fromkeys(lines)
+    seen = [name for name in names if any(visible({name: lines.get(name)}) for lines in panels.values())]
+    looks = {name: look(k, len(seen)) for k, name in enumerate(seen)}
     for panel, (quantity, lines) in zip(axes, panels.items(), strict=True):
-        paint(panel, lines, looks, group[0].unit, quantity, log=log) if visible(lines) else say(
-            panel, "nothing was recorded here"
-        )
+        if visible(lines):
+            paint(panel, lines, looks, group[0].unit, quantity, log=log)
+        else:
+            say(panel, "nothing was recorded here")
     legend(figure, looks)
     return figure
 
 
 def visible(lines: Lines) -> bool:
+    """Whether any line has a number."""
     return any(band is not None and band.known for band in lines.values())
 
 
 def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, log: bool) -> None:
-    """Means as lines, ranges as bands; on a logarithmic axis numbers of 0 and below are left out, and where there are no others the axis is linear."""
+    """Means as lines, ranges as bands.
+
+    A logarithmic axis leaves out numbers of 0 and below. Where there are no others the axis is linear.
+    """
     known = {name: band for name, band in lines.items() if band is not None and band.known}
     log = log and any((band.mean_J > 0).any() for band in known.values())
     for name, band in known.items():
-        mean_J, low_J, high_J = (
-            (np.where(values > 0, values, np.nan) if log else values)
-            for values in (band.mean_J, band.low_J, band.high_J)
-        )
+        mean_J, low_J, high_J = band.mean_J, band.low_J, band.high_J
+        if log:
+            mean_J, low_J, high_J = map(positive, (mean_J, low_J, high_J))
         panel.plot(
             band.at_J,
             mean_J,
             linewidth=1.2,
+            # A series of one moment would be an invisible line.
             marker="o" if len(band.at_J) <= FEW else "",
             markersize=2.5,
             **looks[name],
@@ -233,11 +241,17 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
     panel.grid(alpha=0.25, linewidth=0.5)
 
 
+def positive(values_J: Floats) -> Floats:
+    """Numbers above 0; NaN in the place of others."""
+    return np.where(values_J > 0, values_J, np.nan)
+
+
 def look(k: int, count: int) -> dict[str, Any]:
-    """A colour and a dash pattern for the k-th of so many lines; colours begin again after ten or twenty."""
+    """A colour and a dash pattern for the k-th of so many lines."""
     from matplotlib import colormaps
 
     table = colormaps["tab10" if count <= 10 else "tab20"]
+    # Dashes too, because neighbours in tab20 are a dark and a light tone of one colour.
     return {"color": table(k % table.N), "linestyle": STYLES[k % len(STYLES)]}
 
 
@@ -254,9 +268,8 @@ def legend(figure: Figure, looks: Looks) -> None:
 
     handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
     columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
-    figure.set_figheight(
-        figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0)
-    )  # a long legend takes nothing from the panels
+    # The layout takes a legend's height from the panels: a long one makes the figure taller instead.
+    figure.set_figheight(figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
 
 

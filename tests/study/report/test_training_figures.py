@@ -1,4 +1,7 @@
-"""Figures of training, of made-up records whose series are known: what is drawn is what was recorded, and what lacks is said."""
+"""Figures of training, of made-up records whose series are known.
+
+What is drawn is what was recorded, and what is missing is said.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
 from tests.fabricated import Score, hill, record_of
+from tests.study.report.pictures import inked
 
 TEXT = """
 name: figs
@@ -46,7 +50,10 @@ Seen = Callable[[Cell], dict[str, Any]]
 
 
 def seen(cell: Cell) -> dict[str, Any]:
-    """Deviations that fall with the step, e^-(2 + seed) at first; two layers; a diverged cell ends after the second moment."""
+    """Deviations of two layers that fall with the step, e^-(2 + seed) at first.
+
+    A diverged cell ends after the second moment.
+    """
     std: list[float | None] = [float(np.exp(-(2 + cell.seed) - j)) for j in range(len(STEPS))]
     if hill(cell) is None:
         std[2:] = [None] * 3
@@ -87,15 +94,11 @@ def store(
     return str(path), str(home)
 
 
-def inked(path: Path) -> bool:
-    from matplotlib.image import imread
-
-    pixels = imread(path)
-    return len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
-
-
 def test_bands_are_what_was_recorded(tmp_path: Path) -> None:
-    """Mean, least and greatest over the seeds at every moment; the computed scale factor is the formula of the recorded deviation."""
+    """Mean, least and greatest over the seeds at every moment.
+
+    The computed scale factor is the formula of the recorded deviation.
+    """
     spec, home = store(TEXT, tmp_path)
     (group,) = tracks(read(read_spec(spec), Home(Path(home))), 1e-2, 1.0)
     assert [track.landscape.transform for track in group] == ["none", "autoscale", "autoscale(exponent=1.0)"]
@@ -133,7 +136,10 @@ def replace_seed(track: Any, seed: int) -> Cell:
 
 
 def test_the_cell_that_is_drawn(tmp_path: Path) -> None:
-    """The published setting where the grid has it, counted in epochs; else each transform's best; or what is asked for, which must be on the grid."""
+    """The published setting where the grid has it, counted in epochs, else each transform's best.
+
+    What is asked for comes first, and must be on the grid.
+    """
     (tmp_path / "paper").mkdir()
     spec, home = store(PAPER, tmp_path / "paper")
     (group,) = tracks(read(read_spec(spec), Home(Path(home))))
@@ -199,10 +205,9 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_figures_are_drawn_or_their_lack_is_said(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """However little is stored: pictures with ink, or words, never a crash; nothing is both drawn and missing."""
-    monkeypatch.setattr("study.report.heatmaps.FORMATS", ("png",))
+    """However little is stored: pictures with ink, or words. Nothing is both drawn and missing."""
     case = CASES[name]
     spec, home = store(case.text, tmp_path, case.score, case.dynamics, case.skip)
     code, found = answer(capsys, "figures", spec, "--home", home, "--out", str(tmp_path / "out"))
@@ -215,7 +220,10 @@ def test_figures_are_drawn_or_their_lack_is_said(
 
 
 def test_bands_have_the_moments_of_all_seeds(tmp_path: Path) -> None:
-    """Where seeds recorded steps of their own, a band has those that all have which still train; one that diverged removes none after its end."""
+    """Where seeds recorded steps of their own, a band has those of all seeds that still train.
+
+    A seed that diverged removes no step after its end.
+    """
 
     def spiked(cell: Cell) -> dict[str, Any]:
         steps = sorted([*STEPS, 30 + cell.seed])[: 3 if cell.seed == 2 else 6]
@@ -235,7 +243,10 @@ def test_bands_have_the_moments_of_all_seeds(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
-    """No cell yet: trained cells are asked for and not the dynamics that the spec has; cells that ended at once: finite numbers."""
+    """Without a cell, trained cells are missing, and not the dynamics that the spec has.
+
+    Where cells ended at once, finite numbers are missing.
+    """
     spec, home = store(TEXT, tmp_path, skip=lambda cell: True)
     found = draw_figures(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
     assert set(found[1].values()) == {"needs trained cells"}
@@ -252,7 +263,7 @@ def test_what_is_missing_before_and_after_training(tmp_path: Path) -> None:
 
 
 def test_long_names_stay_apart(tmp_path: Path) -> None:
-    """Names up to 180 characters stay; longer ones fit a file system and a tracker, and differ where their ends do."""
+    """Names up to 180 characters stay. Longer ones fit everywhere, and differ where their ends do."""
     assert file_name("score-digits (mlp)+1_2.5") == "score-digits--mlp-+1_2.5"
     assert file_name("a" * 180) == "a" * 180
     long = [file_name("a" * 400 + end) for end in "bc"]
@@ -266,9 +277,8 @@ def test_long_names_stay_apart(tmp_path: Path) -> None:
     assert tag_name("digits · adamw") == "digits.adamw"
 
 
-def test_networks_with_long_names_have_figures_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two workloads whose labels are longer than a file's name may be, and end differently: figures and heatmaps of both."""
-    monkeypatch.setattr("study.report.heatmaps.FORMATS", ("png",))
+def test_networks_with_long_names_have_figures_each(tmp_path: Path) -> None:
+    """Workloads whose labels are too long for a file's name, and end differently, all have pictures."""
     place = "/".join(["a" * 60] * 5)
     long = f"workload: {{name: arrays, file: {place}/cifar.npz, label_smoothing: [0.1, 0.2]}}"
     spec, home = store(TEXT.replace("workload: digits", long), tmp_path)
@@ -280,11 +290,8 @@ def test_networks_with_long_names_have_figures_each(tmp_path: Path, monkeypatch:
         assert max(map(len, names)) <= 184
 
 
-def test_exports_have_figures_where_dynamics_were_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exports_have_figures_where_dynamics_were_recorded(tmp_path: Path) -> None:
     """A study that records dynamics exports its figures beside its heatmaps; another does not."""
-    monkeypatch.setattr("study.report.heatmaps.FORMATS", ("png",))
     spec, home = store(TEXT, tmp_path)
     written = export(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
     assert {path.name.split("-digits")[0] for path in written if path.parent.name == "figures"} == set(

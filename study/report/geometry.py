@@ -1,0 +1,78 @@
+"""Where cells stand in a panel: its size, its rows, borders of regions, ticks. Numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from study.measures.array_types import Flags
+from study.measures.landscape import Landscape
+
+APART = 0.4
+"""Distance of the row of weight decay 0 from the others [cells]."""
+MOST_TICKS = 7
+"""More labels than these run into each other on an axis of the usual length."""
+WHOLE = 1e-6
+"""How far the logarithm of a value may lie from a whole number, to count as a power of ten [decades]."""
+
+
+def panel_size(landscape: Landscape) -> tuple[float, float]:
+    """Width and height of a panel [inches], so that cells are about square without becoming tiny or huge."""
+    cell = min(0.19, 3.4 / len(landscape.lr))
+    return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
+
+
+def bottoms(landscape: Landscape) -> np.ndarray:
+    """Lower end of each row, shape [W].
+
+    A row of weight decay 0 stands apart. It is not on the logarithmic axis, and no area includes it.
+    """
+    row = np.arange(len(landscape.weight_decay), dtype=float)
+    return row + APART * (np.array(landscape.weight_decay) > 0) * (min(landscape.weight_decay) == 0)
+
+
+def blocks(landscape: Landscape) -> list[slice]:
+    """Rows that are drawn without a gap between them: weight decay 0, and the others."""
+    zeros = sum(value == 0 for value in landscape.weight_decay)
+    parts = (slice(0, zeros), slice(zeros, len(landscape.weight_decay)))
+    return [rows for rows in parts if rows.start < rows.stop]
+
+
+def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
+    """Sides of a region's cells that have the outside beyond them, as pairs of (x, y)."""
+    # A rim of outside cells, so that the grid's own border needs no cases of its own.
+    padded = np.pad(inside_WL, 1)
+    for w, c in np.argwhere(inside_WL):
+        y, x = int(w), int(c)
+        if not padded[y, x + 1]:
+            yield [(x, y), (x + 1, y)]
+        if not padded[y + 2, x + 1]:
+            yield [(x, y + 1), (x + 1, y + 1)]
+        if not padded[y + 1, x]:
+            yield [(x, y), (x, y + 1)]
+        if not padded[y + 1, x + 2]:
+            yield [(x + 1, y), (x + 1, y + 1)]
+
+
+def tick_places(values: Sequence[float]) -> list[int]:
+    """Which values get a tick: whole decades and 0, or any where there are none, evenly thinned."""
+    whole = [k for k, value in enumerate(values) if value == 0 or whole_decade(value)]
+    places = whole or list(range(len(values)))
+    return places[:: math.ceil(len(places) / MOST_TICKS)]
+
+
+def whole_decade(value: float) -> bool:
+    """Whether a value is a power of ten, up to rounding."""
+    power = math.log10(value)
+    return abs(power - round(power)) < WHOLE
+
+
+def tick_label(value: float) -> str:
+    """`0`, a power of ten, or two digits."""
+    if value == 0:
+        return "0"
+    if whole_decade(value):
+        return f"$10^{{{round(math.log10(value))}}}$"
+    return f"{value:.2g}"

@@ -1,0 +1,1 @@
+"""Everything that commands print for people: tables, and lines of words."""

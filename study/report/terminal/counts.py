@@ -1,0 +1,51 @@
+"""What `study plan` and `study status` print. They answer at once, so nothing here loads numpy."""
+
+from __future__ import annotations
+
+from study.plan.cells import settings
+from study.plan.preview import Preview
+from study.report.durations import clock
+from study.stored import Status
+
+MOST_REASONS = 3
+"""Failed cells whose reasons are printed. Cells of one tile fail together, for one reason."""
+
+
+def preview_lines(seen: Preview) -> list[str]:
+    """What a launch would train, and about how long that takes."""
+    spec, cells = seen.plan.spec, len(seen.plan.cells)
+    grid = (
+        f"{len(spec.transforms)} transforms x {len(spec.lr)} learning rates x "
+        f"{len(spec.weight_decay)} weight decays x {len(spec.seeds)} seeds"
+    )
+    many = len(settings(spec))
+    if many > 1:
+        grid += f" x {many} settings"
+    lines = [f"{spec.name}: {grid} = {cells:,} cells"]
+    if spec.design == "edges":
+        lines.append(
+            "design edges: cells are chosen round by round until every edge is known; "
+            "the numbers below are for all of them, the most that there can be"
+        )
+    steps = f"{spec.budget.steps} steps of {spec.budget.batch_size} examples each"
+    missing = cells - seen.stored
+    lines.append(f"stored: {seen.stored:,}; to train: {missing:,} cells in {seen.tiles} tiles, {steps}")
+    lines.append(expected_time(seen, missing))
+    return lines
+
+
+def expected_time(seen: Preview, missing: int) -> str:
+    """About how long the missing cells take, and how that is known."""
+    if not missing:
+        return "nothing to train"
+    if seen.seconds is None:
+        return "time unknown until a first tile is stored"
+    basis = "from stored cells" if seen.measured else "from figures of a two-core machine"
+    return f"about {clock(seen.seconds)} on {seen.workers} workers, {basis}"
+
+
+def status_lines(found: Status) -> list[str]:
+    """How many cells of a study ended how, and why the first of them failed."""
+    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+    reasons = list(found.reasons.items())[:MOST_REASONS]
+    return [f"{found.study}: {counts}", *(f"  {key}: {reason}" for key, reason in reasons)]

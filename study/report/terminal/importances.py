@@ -1,0 +1,69 @@
+"""What learning rate and weight decay explain of a score, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Group
+from rich.markup import escape
+
+from study.analysis import Analysis
+from study.measures.evidence import Evidence
+from study.measures.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, Importance
+from study.report.terminal.layout import titled
+
+
+def importances_table(analysis: Analysis) -> Group:
+    """Shares of the score, and of the difference to the baseline, with how diverged cells enter."""
+    table = titled(
+        "Importances (shares of the main effects; interaction: of the variance that a forest explains)"
+    )
+    for name in (
+        "transform",
+        "of",
+        "fANOVA lr | wd",
+        "lr x wd",
+        "PED-ANOVA lr | wd",
+        "diverged, entering as",
+    ):
+        table.add_column(name, overflow="fold")
+    several = len(analysis.evidence) > 1
+    for piece in analysis.evidence:
+        for transform in piece.landscapes:
+            label = f"{piece.name} {transform}" if several else transform
+            for of in DIVERGED_ENTER:
+                found = by_evaluator(analysis, piece, transform, of)
+                # The baseline has no difference to itself.
+                if found:
+                    table.add_row(*map(escape, (label, *row(found, of))))
+    # What each evaluator answers stands below: the two shares differ, and neither is wrong.
+    answers = [f"{name}: {question}" for name, question in QUESTIONS.items()]
+    return Group(table, *answers, f"lr x wd: {INTERACTION}", "")
+
+
+def by_evaluator(analysis: Analysis, piece: Evidence, transform: str, of: str) -> dict[str, Importance]:
+    """The importances of one transform for one thing that is explained."""
+    return {
+        one.evaluator: one
+        for other, one in analysis.importances
+        if other is piece and one.transform == transform and one.of == of
+    }
+
+
+def row(found: Mapping[str, Importance], of: str) -> tuple[str, ...]:
+    """Cells of the table beside a transform's name."""
+    fanova, pedanova = found["fanova"], found["pedanova"]
+    return (
+        of,
+        shown_shares(fanova),
+        "–" if fanova.interaction is None else f"{fanova.interaction:.0%}",
+        shown_shares(pedanova),
+        f"{fanova.diverged_share:.0%}, {DIVERGED_ENTER[of]}",
+    )
+
+
+def shown_shares(one: Importance) -> str:
+    """`62% | 38%`, or why there are no shares."""
+    if not one.shares:
+        return "not decidable: one value of an axis, or all scores equal"
+    return " | ".join(f"{share:.0%}" for share in one.shares.values())

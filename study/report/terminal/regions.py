@@ -1,0 +1,65 @@
+"""The first table of an analysis: how large each transform's regions are."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.markup import escape
+
+from study.analysis import Analysis
+from study.measures.catalogue import Case, measured
+from study.measures.estimate import Missing, worded
+from study.measures.importance import SCORE
+from study.report.terminal.layout import titled
+
+SHOWN = (
+    "trained lr width (own best)",
+    "trained area (own best)",
+    "competitive lr width (own best)",
+    "competitive area (own best)",
+    "divergence share",
+)
+"""Measures in this table. `measures_table` has all of them."""
+
+
+def regions_table(analysis: Analysis) -> Group:
+    """One row per transform: sizes of its regions against its own best, and its divergence share."""
+    spec, several = analysis.plan.spec, len(analysis.evidence) > 1
+    confidence = spec.region.confidence
+    units = "own best; widths in decades, areas in decades²"
+    table = titled(
+        f"Regions of {spec.name} ({units}; {confidence:.0%} intervals over seeds; ≥ touches the border)"
+    )
+    for name in (
+        *(("setting",) if several else ()),
+        "transform",
+        "n",
+        "trained: lr width",
+        "area",
+        "competitive: lr width",
+        "area",
+        "diverged",
+        "fANOVA lr | wd",
+    ):
+        table.add_column(name, overflow="fold", no_wrap=name == "transform")
+    # Two rows may lack a number for the same reason, which is then said once.
+    missing: set[str] = set()
+    for case in analysis.cases:
+        answers = [measured(case, measure) for measure in SHOWN]
+        missing |= {answer.reason for answer in answers if isinstance(answer, Missing)}
+        row = [
+            *([case.evidence.name] if several else []),
+            case.landscape.transform,
+            str(len(case.landscape.seeds)),
+            *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
+        ]
+        table.add_row(*map(escape, row), fanova_shares(analysis, case))
+    return Group(table, *(f"–: {escape(reason)}" for reason in sorted(missing)))
+
+
+def fanova_shares(analysis: Analysis, case: Case) -> str:
+    """Shares of lr and weight decay in the score of a transform, or a dash."""
+    for piece, one in analysis.importances:
+        mine = piece is case.evidence and one.transform == case.landscape.transform
+        if mine and one.evaluator == "fanova" and one.of == SCORE and one.shares:
+            return " | ".join(f"{one.shares[axis]:.0%}" for axis in ("lr", "weight_decay"))
+    return "–"
