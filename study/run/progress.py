@@ -77,7 +77,7 @@ class Display:
         left = f", {clock(pending / rate)} left" if pending and rate else ""
         waiting, trouble = self._mirror.waiting, self._mirror.trouble
         tracker = (
-            f"; MLflow is away, training goes on ({trouble})"
+            f"; MLflow is unreachable, training goes on ({trouble})"
             if trouble
             else f"; {waiting} runs on their way to MLflow"
             if waiting

@@ -18,31 +18,31 @@ def sound(row: Row) -> None:
 @pytest.mark.timeout(600)
 def test_the_driver_is_killed(tmp_path: Path) -> None:
     """SIGKILL to the driver: no finished cell is trained again, lost or shown twice, and the numbers are those of an undisturbed study."""
-    sound(drills.driver_killed(tmp_path, 1, seed=5, steps=100))
+    sound(drills.driver_killed(tmp_path, 1, seed=5, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_workers_are_killed(tmp_path: Path) -> None:
     """SIGKILL to workers in the middle of tiles: they go on from their checkpoints, with the same numbers."""
-    sound(drills.worker_killed(tmp_path, 1, seed=5, steps=500))
+    sound(drills.worker_killed(tmp_path, 1, seed=5, steps=300, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_a_machine_is_lost(tmp_path: Path) -> None:
     """SIGKILL to all processes of one of a cluster's two machines: its tile goes to the other, and the launch ends as if nothing had been."""
-    sound(cluster.machine_killed(tmp_path, 1, seed=5, steps=300))
+    sound(cluster.machine_killed(tmp_path, 1, seed=5, steps=300, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_a_tile_that_always_fails(tmp_path: Path) -> None:
     """Retries are bounded: its cells are marked failed with the reason, the others are trained, exit 3; launching again mends it."""
-    sound(drills.worker_always_killed(tmp_path, seed=5))
+    sound(drills.worker_always_killed(tmp_path, seed=5, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_the_tracker_is_away(tmp_path: Path) -> None:
     """Without a tracker everything is trained; `study sync` then gives the content of an undisturbed study."""
-    sound(drills.tracker_dead(tmp_path, seed=5))
+    sound(drills.tracker_dead(tmp_path, seed=5, small=True))
 
 
 def test_the_ledger_is_torn(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_ledger_is_torn(tmp_path: Path) -> None:
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
     """A clear error and exit 1, nothing corrupt; after room was made the same command ends with an undisturbed study's numbers."""
-    sound(storage.disk_full(tmp_path, seed=5))
+    sound(storage.disk_full(tmp_path, seed=5, small=True))
 
 
 def test_the_home_is_read_only(tmp_path: Path) -> None:
@@ -63,4 +63,4 @@ def test_the_home_is_read_only(tmp_path: Path) -> None:
 
 def test_two_at_a_time(tmp_path: Path) -> None:
     """The second launch names the first one and leaves with exit 2; the first one is not disturbed."""
-    sound(storage.two_launches(tmp_path, seed=5))
+    sound(storage.two_launches(tmp_path, seed=5, small=True))
