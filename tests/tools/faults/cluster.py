@@ -69,11 +69,11 @@ def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600, *, sma
         with cluster(folder / f"machine-{k}") as machines:
             process = subject.start("launch", "--address", machines.address)
             if not small:
-                wait_until(process, lambda: bool(subject.handed and trainables(machines.second)))
+                wait_until(process, lambda s=subject, m=machines: bool(s.handed and trainables(m.second)))
                 time.sleep(rng.uniform(0.0, 1.0))
             # It may be between two tiles now. Whether it had work is known from the very look that ends the wait:
             # a second look once came after the end of a tile, and found none.
-            busy = wait_until(process, lambda: bool(trainables(machines.second)))
+            busy = wait_until(process, lambda m=machines: bool(trainables(m.second)))
             before = subject.handed
             for member in family(machines.second):
                 member.kill()

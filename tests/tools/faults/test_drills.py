@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.tools.faults import cluster, drills, storage
 from tests.tools.faults.drills import Row
+from tests.tools.faults.subject import left_over
 
 
 def sound(row: Row) -> None:
@@ -15,10 +18,21 @@ def sound(row: Row) -> None:
     assert row.good, row
 
 
+@pytest.fixture(scope="session")
+def survivors() -> Iterator[list[psutil.Process]]:
+    """Processes whose parent was killed. They must have ended by themselves when all other tests are done.
+
+    Ray's agents take a minute for it, in which other tests run.
+    """
+    started: list[psutil.Process] = []
+    yield started
+    assert left_over(started) == 0, "processes outlived their driver"
+
+
 @pytest.mark.timeout(600)
-def test_the_driver_is_killed(tmp_path: Path) -> None:
-    """SIGKILL to the driver: no finished cell is trained again, lost or shown twice, and the numbers are those of an undisturbed study."""
-    sound(drills.driver_killed(tmp_path, 1, seed=5, small=True))
+def test_the_driver_is_killed(tmp_path: Path, survivors: list[psutil.Process]) -> None:
+    """SIGKILL to the driver: no finished cell is trained again, lost or shown twice, and the numbers stay the same."""
+    sound(drills.driver_killed(tmp_path, 1, seed=5, small=True, survivors=survivors))
 
 
 @pytest.mark.timeout(600)
