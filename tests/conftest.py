@@ -13,8 +13,8 @@ import torch
 from tests import database
 from tracking import mlflow_store
 
-# Commands that the tests start inherit it. Threads that spin while they wait for each other made one launch of
-# 36 cells take 120 seconds of processor time on a busy machine of two cores, instead of 12.
+# Commands that the tests start inherit it. Threads spin while they wait for each other. On a busy machine of
+# two cores a launch of 36 cells took 120 seconds of processor time, instead of 12.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -46,7 +46,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """New databases of MLflow begin as copies of one. Commands in processes of their own still migrate theirs."""
+    """New databases of MLflow begin as copies of one, but for those of commands in processes of their own."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

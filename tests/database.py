@@ -15,7 +15,7 @@ template: Path | None = None
 def begin(path: Path) -> None:
     """Put an empty, migrated database there, unless one is there already.
 
-    MLflow takes one to two seconds of a processor for the migrations of a new database, and the tests make dozens.
+    The migrations of a new one take MLflow one to two seconds of a processor, and the tests need dozens.
     """
     if template is None or path.exists():
         return

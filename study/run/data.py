@@ -14,8 +14,8 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     """Load every workload and return what stands for it in the keys of cells, by the setting's name.
 
     Raises:
-        UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data, or a
-            user's own code fails.
+        UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data,
+            or a user's own code fails.
     """
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():

@@ -1,4 +1,4 @@
-"""A user's own code, tried on two cells before anything is written: what would fail in every tile is refused here."""
+"""A user's own code, tried on two cells before anything is written: what would fail everywhere is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HINT = (
 
 
 def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
-    """Train two cells for one step with every transform of the user's own, or with any one if other parts are.
+    """Train two cells for one step with every transform of the user's own, or with one for other own parts.
 
     Raises:
         UserError: it fails, or a part does not keep its promises.
@@ -91,7 +91,8 @@ def check_workload(workload: Workload) -> None:
         or workload.metric_name in TAKEN
     ):
         raise PromiseError(
-            f"its metric_name is {short(workload.metric_name)}; wanted letters, digits, '_', '-', '.' and blanks, "
+            f"its metric_name is {short(workload.metric_name)}; "
+            "wanted letters, digits, '_', '-', '.' and blanks, "
             f"and not one of {', '.join(TAKEN)}, which are stored beside it"
         )
     if not isinstance(workload.higher_is_better, bool):
@@ -118,7 +119,7 @@ def check_workload(workload: Workload) -> None:
 
 
 def check_transform(transform: Transform, workload: Workload, dtype: Any) -> None:
-    """Refuse a transform that changes its inputs, or returns other names, shapes or types than it was given."""
+    """Refuse a transform that changes its inputs, or returns other names, shapes or types than it got."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

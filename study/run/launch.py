@@ -41,10 +41,11 @@ def launch(
         tracking_uri: an MLflow server, or the home's own database.
 
     Raises:
-        UserError: nothing was changed if the spec cannot be run, stored cells of the study have another meaning,
-            another process launches it, or the home cannot be used. No cell was trained if no machine can hold a worker.
+        UserError: the spec cannot be run, stored cells of the study have another meaning, another process
+            launches it, or the home cannot be used, and nothing was changed. Or no machine can hold a worker,
+            and no cell was trained.
         PoolError: Ray cannot be reached, or it stopped; what finished is stored.
-        LedgerError: the home can no longer be written, because its disk is full, say; what was stored is whole.
+        LedgerError: the home can no longer be written (a full disk, say); what was stored is whole.
     """
     started, uri = time.monotonic(), tracking_uri or home.mlflow_uri
     console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)

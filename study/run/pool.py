@@ -32,8 +32,8 @@ class Failure:
     def of(cls, job: Job, error: BaseException) -> Failure:
         """The failure that an exception was."""
         reason = cause(error)
-        # The only place that looks at the words of a reason. They are Ray's and torch's own: a worker that the
-        # system ended for lack of memory leaves no exception of a type that would say so, just text in Tune's file.
+        # The only place that looks at the words of a reason. They are Ray's and torch's own. A worker that
+        # the system ended for lack of memory leaves no exception of a type that would say so, just text.
         words = ("OutOfMemory", "low on memory", "out of memory")
         return cls(job, reason, any(one in reason for one in words))
 

@@ -1,7 +1,7 @@
 """Tiles sent through Ray Tune to a pool of workers. The only file that imports Ray.
 
-Importing it takes seconds, and Ray reads its environment then. So `ray_environment.set_environment` must be called
-first.
+Importing it takes seconds, and Ray reads its environment then. So `ray_environment.set_environment` must be
+called first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def ray_pool(workers: Workers, checkpoints: Checkpoints, address: str | None = N
 
     Args:
         checkpoints: a folder that all workers see lets any of them go on with a lost tile.
-        address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
+        address: a Ray cluster. None starts one on this machine, on the loopback interface, and ends it
+            afterwards.
 
     Raises:
         PoolError: there is no such cluster, or Ray does not start here.
@@ -65,8 +66,8 @@ def ray_pool(workers: Workers, checkpoints: Checkpoints, address: str | None = N
         yield RayPool(workers, checkpoints, gpus, address or platform.node())
     finally:
         if started:
-            # Tune leaves reference cycles that hold Ray objects. One of them collected after the shutdown would make
-            # Ray end this process.
+            # Tune leaves reference cycles that hold Ray objects. One of them collected after the shutdown
+            # would make Ray end this process.
             gc.collect()
             ray.shutdown()
 
@@ -151,8 +152,9 @@ class RayPool:
                     storage_path=str(Path(scratch)),
                     callbacks=[to_ledger],
                     failure_config=FailureConfig(max_failures=self._workers.retries),
-                    # Tune would save each finished trial on its worker. A worker that died in that moment had its
-                    # tile trained a second time, although the ledger had it. Half a tile is kept by `run_job`.
+                    # Tune would save each finished trial on its worker. The tile of a worker that died in
+                    # that moment was trained a second time, although the ledger had it. `run_job` keeps half
+                    # a tile, Tune need not.
                     checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 ),
@@ -178,8 +180,8 @@ class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
     """Hands each tile's records on before Tune goes on. An error here (a full disk, say) ends the run.
 
     Attributes:
-        broken: what ended the run, if it was the ledger or the cluster. Tune raises another error, which does not
-            say so.
+        broken: what ended the run, if it was the ledger or the cluster. Tune raises another error, which
+            does not say so.
     """
 
     def __init__(self, done: Done) -> None:
@@ -209,8 +211,8 @@ class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
             raise self.broken
 
     def __reduce__(self) -> Any:
-        # Tune stores its callbacks for a restore. This project never restores: a restart begins at the ledger,
-        # and `done` holds an open database, which cannot be pickled.
+        # Tune stores its callbacks for a restore, and `done` holds an open database, which cannot be pickled.
+        # This project never restores: a restart begins at the ledger.
         return Callback, ()
 
 

@@ -14,8 +14,8 @@ from study.plan.cells import Plan
 class Rounds:
     """What a launch trains, round after round. A grid is one round; an edge search needs several.
 
-    Ask for the next round when the cells of the last one were tried. A cell that could not be trained ends its own
-    search, and no other.
+    Ask for the next round when the cells of the last one were tried. A cell that could not be trained ends
+    its own search, and no other.
     """
 
     plan: Plan

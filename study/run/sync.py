@@ -1,4 +1,4 @@
-"""What is stored of a study, shown in files, Optuna's storage and MLflow: after a launch, or later by `study sync`."""
+"""What is stored of a study, shown in files, Optuna and MLflow, after a launch or later by `study sync`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str) -> Iterator[Mirror]:
     """Mirror the study's cells in MLflow, beginning with those that are stored and not yet shown.
 
-    When the block raises, the mirror stops after the runs in hand: the ledger has the rest, for the next time.
+    When the block raises, the mirror stops after the runs in hand. The ledger has the rest.
     """
     mirror = Mirror(partial(open_mlflow, uri, plan, home), home.ledger, plan.spec.name, uri)
     shown = ledger.runs(plan.spec.name, uri)
@@ -113,10 +113,10 @@ def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
 def conclude(
     analysis: Analysis, home: Home, uri: str, console: Console, known_trouble: str | None = None
 ) -> str | None:
-    """Write regions, importances, claims and pictures: as files, in Optuna's storage, on the study's MLflow run.
+    """Write regions, importances, claims and pictures to files, to Optuna's storage and to MLflow.
 
     Args:
-        known_trouble: what is wrong with MLflow already. It is not tried again then, which could take minutes.
+        known_trouble: what is wrong with MLflow already. Another try could take minutes, so there is none.
 
     Returns:
         What was wrong with MLflow; it does not cost the study its result.
@@ -142,8 +142,8 @@ def conclude(
     try:
         store(storage, [landscape for landscape in landscapes if landscape.seeds])
     except Exception as error:
-        # Everything in it is derived from the cells. A file of another version of Optuna that cannot be read, or a
-        # lock, must not cost the study its result.
+        # Everything in it is derived from the cells. A lock, or an unreadable file of another version of
+        # Optuna, must not cost the study its result.
         console.print(
             f"{storage} could not be written ({type(error).__name__}); "
             "move it away and run the same command again",

@@ -88,7 +88,7 @@ class Training:
         return part.missing({key for key, outcome in outcomes.items() if outcome in EVIDENCE})
 
     def _train(self, jobs: list[Job], pool: Pool) -> list[Failure]:
-        """Train tiles. Those that did not fit into memory are trained in halves, other failures are stored as such."""
+        """Train tiles. Halve those that did not fit into memory, and store the other failures as such."""
         failed = pool.train(jobs, self._done)
         large = [
             failure.job for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
@@ -124,7 +124,7 @@ class Training:
             try:
                 width = pool.width(job)
             except Exception:
-                # Whatever breaks a measurement breaks tiles too. Those have retries, and their reason is stored.
+                # Whatever breaks a measurement breaks tiles too, which have retries and store the reason.
                 # The fallback is not remembered: the next launch measures again.
                 return min(FALLBACK, most)
             self._ledger.note_width(key, pool.name, width, most)

@@ -1,4 +1,4 @@
-"""What the pool promises when it cannot be had, or memory gives out."""
+"""What a pool promises when there is no cluster, or not enough memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_worker_that_no_machine_holds_is_refused() -> None:
 def test_a_tile_that_was_ended_for_memory_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker that the machine ends for want of memory says nothing: its tile is tried again in and every cell is trained once."""
+    """A worker that was ended for lack of memory says nothing: its tile is halved, cells are trained once."""
     real, sizes = LocalPool.train, []
 
     def small(self: LocalPool, jobs: list[Job], done: Done) -> list[Failure]:

@@ -17,7 +17,7 @@ from tests.conftest import TINY
 
 
 def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs that were deleted, left open or doubled: afterwards every stored cell has one finished run, files beside it."""
+    """Runs that were deleted, left open or doubled: each stored cell has one finished run again with files."""
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
@@ -77,7 +77,7 @@ def test_sync_of_several_studies(tiny: Path, tmp_path: Path, capsys: pytest.Capt
 def test_sync_without_a_tracker_or_a_home(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unreachable tracker is named, with exit 3; a home that does not exist is wrong input, and is not made."""
+    """An unreachable tracker is named, with exit 3; a missing home is wrong input, and is not made."""
     home = tmp_path / "home"
     assert study("sync", str(tiny), "--home", str(home)) == 2
     assert "launch a study first" in capsys.readouterr().err
@@ -96,9 +96,9 @@ def test_sync_without_a_tracker_or_a_home(
 def test_a_stopped_launch_goes_on(
     number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Through Ray: SIGTERM, which schedulers send, ends a launch as Ctrl-C does, and the next one trains the rest.
+    """Through Ray: SIGTERM, which schedulers send, ends a launch as Ctrl-C does.
 
-    It exits with 3, and what finished is kept.
+    It exits with 3, what finished is kept, and the next launch trains the rest.
     """
     spec, home = tmp_path / "long.yaml", tmp_path / "home"
     spec.write_text(TINY.replace("steps: 20", "steps: 150").replace("budget:", "workers: {tile: 2}\nbudget:"))

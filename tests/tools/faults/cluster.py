@@ -1,4 +1,7 @@
-"""A Ray cluster of two machines, both on this one, and the loss of one of them; `python -m tests.tools.faults.cluster` holds it until its input ends."""
+"""A Ray cluster of two machines, both on this one, and the loss of one of them.
+
+`python -m tests.tools.faults.cluster` holds such a cluster until its input ends.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def cluster(folder: Path) -> Iterator[Machines]:
 
 
 def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600, *, small: bool = False) -> Row:
-    """SIGKILL to all processes of one of two machines while it trains: the study ends on the other, in the same launch.
+    """SIGKILL to all processes of one of two machines while it trains: the same launch ends on the other.
 
     Args:
         small: the moment is when that machine begins to train, not a random one after the first stored tile.
@@ -71,8 +74,8 @@ def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600, *, sma
             if not small:
                 wait_until(process, lambda s=subject, m=machines: bool(s.handed and trainables(m.second)))
                 time.sleep(rng.uniform(0.0, 1.0))
-            # It may be between two tiles now. Whether it had work is known from the very look that ends the wait:
-            # a second look once came after the end of a tile, and found none.
+            # It may be between two tiles now. Whether it had work is known from the very look that ends the
+            # wait: a second look once came after the end of a tile, and found none.
             busy = wait_until(process, lambda m=machines: bool(trainables(m.second)))
             before = subject.handed
             for member in family(machines.second):

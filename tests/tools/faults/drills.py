@@ -127,8 +127,8 @@ def driver_killed(
 
     Args:
         small: the moment is that of the first stored tile.
-        survivors: gets the processes that killed launches had started, for the caller to wait for. Ray's agents
-            take a minute to end; None waits here.
+        survivors: gets the processes that killed launches had started, for the caller to wait for. None waits
+            here, a minute, which Ray's agents take to end.
     """
     rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps, small=small)
     members: list[psutil.Process] = []
@@ -224,7 +224,7 @@ def trainables(pid: int) -> list[psutil.Process]:
 
 
 def worker_always_killed(folder: Path, seed: int, *, small: bool = False) -> Row:
-    """A tile whose worker dies every time: failed with its reason, the others go on, exit 3; launching again mends it."""
+    """A tile whose worker dies each time: failed with its reason, others go on; another launch mends it."""
     row = Row("worker dies each time", repetitions=2)
     # One worker alone, so that the tile whose checkpoint is seen is the tile whose worker is killed.
     text = study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1, small=small)
@@ -252,7 +252,8 @@ def worker_always_killed(folder: Path, seed: int, *, small: bool = False) -> Row
     )
     row.check(all(reasons) and bool(reasons), "failed without a reason")
     row.notes.append(
-        f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: {next(iter(reasons), '')!r}"
+        f"retries: 1, killed twice: exit 3, {outcomes.count('failed')} cells failed: "
+        f"{next(iter(reasons), '')!r}"
     )
     row.check(subject.run("launch", "--here") == 0, "launching again did not mend it")
     row.add(subject.counts())
@@ -260,7 +261,7 @@ def worker_always_killed(folder: Path, seed: int, *, small: bool = False) -> Row
 
 
 def tracker_dead(folder: Path, seed: int, *, small: bool = False) -> Row:
-    """The tracker dies before the first cell is trained; `study sync` afterwards gives an undisturbed study's content."""
+    """The tracker dies before the first cell; `study sync` then gives an undisturbed study's content."""
     row, text = Row("tracker dead, then sync", repetitions=1), study(steps=100, small=small)
     with served(folder / "server") as server:
         truth, _ = undisturbed(folder / "truth", "truth", text, server.uri, "--here", inside=small)
@@ -316,9 +317,9 @@ def tracker_killed(folder: Path, kills: int, seed: int) -> Row:
 
 
 def head_killed(folder: Path, kills: int, seed: int) -> Row:
-    """SIGKILL to one of Ray's two head processes, soon after the first tile: the launch ends by itself, and the next one goes on.
+    """SIGKILL to one of Ray's two head processes, after the first tile: the launch ends, the next goes on.
 
-    Workers outlive their raylet for half a minute: the study takes longer than that, or the launch would end well.
+    Workers outlive their raylet for half a minute. The study takes longer, or the launch would end well.
     """
     rng, row, text = random.Random(seed), Row("Ray head SIGKILL"), study(steps=1200)
     truth, _ = undisturbed(folder / "truth", "truth", text)
@@ -341,10 +342,9 @@ def head_killed(folder: Path, kills: int, seed: int) -> Row:
             row.check(False, f"the launch hung after {target} was killed")
             left_over(end(process), patience=0.0)
         said = subject.log.read_text()
-        told = any(
-            words in said for words in ("Ray gave out", "GCS may have been killed")
-        )  # ours, or Ray's own last words
-        sound = (process.returncode == 1 and told) or (
+        # Our last words, or Ray's own.
+        explained = any(words in said for words in ("Ray stopped", "GCS may have been killed"))
+        sound = (process.returncode == 1 and explained) or (
             process.returncode == 0 and subject.handed == subject.spec.size
         )
         row.check(

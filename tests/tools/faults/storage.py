@@ -39,7 +39,7 @@ while True:
 
 
 def torn_write(folder: Path, kills: int, seed: int) -> Row:
-    """A process killed while it writes, in or between transactions: every batch is there wholly or not at all."""
+    """A process killed while it writes, in or between transactions: every batch is whole, or not there."""
     rng, row = random.Random(seed), Row("torn ledger write")
     folder.mkdir(parents=True, exist_ok=True)
     path, batches = folder / "ledger.sqlite", 0
@@ -63,9 +63,10 @@ def torn_write(folder: Path, kills: int, seed: int) -> Row:
 
 
 def power_lost(folder: Path, times: int, seed: int) -> Row:
-    """What a power cut leaves: the database, and a write-ahead log that ends anywhere. What is left is whole, and can be written.
+    """A power cut leaves the database and a write-ahead log that ends anywhere: all is whole and writable.
 
-    The log is one that sqlite has not begun to move into the database: before that it makes sure that the log is on the disk.
+    The log is one that sqlite has not begun to move into the database. Before it does, it makes sure that the
+    log is on the disk.
     """
     rng, row = random.Random(seed), Row("ledger log cut short")
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ cp -r "$0" "$0-copy"
 
 
 def disk_full(folder: Path, seed: int, *, small: bool = False) -> Row:
-    """A home on a disk of 3 MB: a clear error, nothing corrupt; after room was made the same command trains the rest."""
+    """A home on a disk of 3 MB: a clear error, nothing corrupt; with room the same command goes on."""
     row = Row("disk full", repetitions=1)
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0:
         row.repetitions = 0
@@ -168,7 +169,7 @@ def disk_full(folder: Path, seed: int, *, small: bool = False) -> Row:
 
 
 def two_launches(folder: Path, seed: int, *, small: bool = False) -> Row:
-    """A second launch while the first one trains: it says who holds the study, exits 2, and changes nothing."""
+    """A second launch while the first one trains says who holds the study, exits 2, and changes nothing."""
     row = Row("two launches at once", repetitions=1)
     subject = Subject(folder / "two", "two", study(steps=100, tile=6, small=small))
     first = subject.start("launch", "--here")

@@ -1,4 +1,4 @@
-"""A study that faults are done to: real processes, a ledger that counts what is handed to it, and the questions asked afterwards."""
+"""A study that faults are done to: real processes, and a ledger that counts what is handed to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AUDIT = """
 CREATE TABLE handed (key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TRIGGER audit BEFORE INSERT ON cells BEGIN INSERT INTO handed VALUES (NEW.key, NEW.outcome); END;
 """
-"""Counts every record that is handed to the ledger, stored ones that come again included, without the product's knowing."""
+"""Counts every record that is handed to the ledger, even one that is stored. The product does not know."""
 LOCAL = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
@@ -36,7 +36,10 @@ LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""Drills do not measure speed, and threads that spin while they wait for each other take minutes on a busy machine. Ray stays on the loopback interface."""
+"""Threads that spin while they wait for each other take minutes on a busy machine, so there is one.
+
+Ray stays on the loopback interface.
+"""
 PATIENCE = 240.0
 """No process of a drill may take longer [s]."""
 
@@ -168,7 +171,7 @@ class Subject:
     def seconds_to_progress(
         self, process: subprocess.Popen[bytes], before: int, limit: float = PATIENCE
     ) -> float | None:
-        """How long until a tile more than `before` is stored [s]; None when the process ends, or the limit passes, without."""
+        """How long until more cells than `before` are stored [s]; None if the process or limit ends first."""
         started = time.monotonic()
         while process.poll() is None and time.monotonic() - started < limit:
             if self.handed > before:
@@ -241,7 +244,10 @@ def end(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def left_over(members: list[psutil.Process], patience: float = 150.0) -> int:
-    """How many processes do not end by themselves; Ray's agents take a minute to see that their head is gone. They are ended."""
+    """How many processes do not end by themselves, and end them.
+
+    Ray's agents take a minute to see that their head is gone.
+    """
     _, alive = psutil.wait_procs(members, timeout=patience)
     for member in alive:
         member.kill()

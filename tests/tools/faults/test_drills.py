@@ -31,7 +31,7 @@ def survivors() -> Iterator[list[psutil.Process]]:
 
 @pytest.mark.timeout(600)
 def test_the_driver_is_killed(tmp_path: Path, survivors: list[psutil.Process]) -> None:
-    """SIGKILL to the driver: no finished cell is trained again, lost or shown twice, and the numbers stay the same."""
+    """SIGKILL to the driver: no finished cell is trained again, lost or doubled, with the same numbers."""
     sound(drills.driver_killed(tmp_path, 1, seed=5, small=True, survivors=survivors))
 
 
@@ -43,19 +43,19 @@ def test_workers_are_killed(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_machine_is_lost(tmp_path: Path) -> None:
-    """SIGKILL to all processes of one of a cluster's two machines: its tile goes to the other, and the launch ends as if nothing had been."""
+    """SIGKILL to all processes of one of two machines: its tile goes to the other, with the same numbers."""
     sound(cluster.machine_killed(tmp_path, 1, seed=5, steps=300, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_a_tile_that_always_fails(tmp_path: Path) -> None:
-    """Retries are bounded: its cells are marked failed with the reason, the others are trained, exit 3; launching again mends it."""
+    """Retries are bounded: its cells fail with the reason, others are trained; launching again mends it."""
     sound(drills.worker_always_killed(tmp_path, seed=5, small=True))
 
 
 @pytest.mark.timeout(600)
 def test_the_tracker_is_away(tmp_path: Path) -> None:
-    """Without a tracker everything is trained; `study sync` then gives the content of an undisturbed study."""
+    """Without a tracker everything is trained; `study sync` then gives an undisturbed study's content."""
     sound(drills.tracker_dead(tmp_path, seed=5, small=True))
 
 
@@ -66,7 +66,7 @@ def test_the_ledger_is_torn(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
-    """A clear error and exit 1, nothing corrupt; after room was made the same command ends with an undisturbed study's numbers."""
+    """A clear error and exit 1, nothing corrupt; with room the same command ends with the same numbers."""
     sound(storage.disk_full(tmp_path, seed=5, small=True))
 
 
