@@ -41,6 +41,7 @@ class Rounds:
             ]
             if not going:
                 return
+            # A search asks again for cells that could not be trained, and would never end.
             tried |= {search.cells[point].key for search in going for point in search.design.ask()}
             yield dataclasses.replace(
                 self.plan, cells=tuple(cell for search in going for cell in search.batch)

@@ -122,7 +122,7 @@ def provenance(device: str) -> dict[str, Any]:
 @cache
 def commit() -> str:
     """The commit of this package's source, or `release` where there is no repository."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return "release"
     try:
@@ -133,6 +133,7 @@ def commit() -> str:
             text=True,
             timeout=5,
             check=True,
+            # All workers of a machine ask at once, beside whatever the user does in the repository.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
         return found.stdout.strip()[:12]

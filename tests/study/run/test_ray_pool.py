@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from study.plan.job import Job
 from study.run.launch import fingerprints_of_data
 from study.run.pool import Done, Failure, LocalPool
 from study.run.ray_pool import check_room
-from study.run.tile import run_job
+from study.run.tile import commit, run_job
 from study.spec.read import parse_spec
 from study.spec.workers import Workers
 from tests.command import answer, study
@@ -68,6 +69,16 @@ def test_other_data_of_the_same_name_are_refused() -> None:
         ValueError, match=r"of digits/mlp on .* those of the launch abc; give every machine the same files"
     ):
         run_job(replace(job, fingerprint="abc"))
+
+
+def test_records_name_the_commit() -> None:
+    """The commit behind a number is that of this repository, or `release` where there is none."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        assert commit() == "release"
+        return
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    assert commit() == asked.stdout[:12]
 
 
 def test_a_width_that_cannot_be_measured_ends_nothing(

@@ -17,7 +17,7 @@ from tests.conftest import TINY
 
 
 def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs that were deleted, left open or doubled: each stored cell has one finished run again with files."""
+    """Runs that were deleted, left open or doubled: each stored cell has one finished run again."""
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
