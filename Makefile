@@ -10,9 +10,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+# In a new environment one run of pip: the second would look at every package again.
+$(VENV)/.installed-dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+	touch $(VENV)/.installed $@
 
 demo: $(VENV)/.installed  ## install, and run the shipped study `quickstart`
 	$(BIN)/study launch quickstart
@@ -22,10 +24,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint  ## install, lint, types and tests (two at a time: they start many processes and wait for them)
+test: lint  ## install, lint, types and tests, two at a time: they wait for many processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-bench: $(VENV)/.installed-dev  ## fused training beside plain loops, and ten thousand cells through the whole road beside Ray Tune, on this machine
+bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousand cells beside Ray Tune
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
 	$(BIN)/python -m tests.tools.benchmarks.scale
@@ -33,8 +35,8 @@ bench: $(VENV)/.installed-dev  ## fused training beside plain loops, and ten tho
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about half an hour
 	$(BIN)/python -m tests.tools.faults
 
-calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err: 1,000 landscapes of each kind
+calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
 
-bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which are trained once and kept in bench-edges/
+bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which stay in bench-edges/
 	$(BIN)/python -m tests.tools.benchmarks.edges --folder bench-edges

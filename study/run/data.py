@@ -11,23 +11,25 @@ from study.spec.user_code import error_line
 
 
 def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
-    """Load every workload and return what stands for it in the keys of cells.
+    """Load every workload and return what stands for it in the keys of cells, by the setting's name.
 
     Raises:
-        UserError: a workload cannot be loaded, a model not be built, the batch is larger than the data, or a user's own code fails.
+        UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data,
+            or a user's own code fails.
     """
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
             workload = workload_of(setting.workload, setting.model)
             found[setting.name] = fingerprint_of(setting.workload, setting.model)
-        except Exception as error:  # a user's own workload may raise anything
-            raise UserError(
-                f"{setting.name} cannot be made: {error if isinstance(error, (ValueError, TypeError)) else error_line(error)}"
-            ) from None
+        except Exception as error:
+            # A user's own workload may raise anything. ValueError and TypeError are this package's own words.
+            words = str(error) if isinstance(error, (ValueError, TypeError)) else error_line(error)
+            raise UserError(f"{setting.name} cannot be made: {words}") from None
         if spec.budget.batch_size > len(workload.train_x):
             raise UserError(
-                f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has {len(workload.train_x)} training examples; lower it to at most that"
+                f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has "
+                f"{len(workload.train_x)} training examples; lower it to at most that"
             )
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
         rehearse(spec, setting, workload_of(setting.workload, setting.model))

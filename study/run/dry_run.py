@@ -1,4 +1,4 @@
-"""A user's own code tried on two cells before anything is written: what would fail in every tile is refused in words."""
+"""A user's own code, tried on two cells before anything is written: what would fail everywhere is refused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from study.spec.user_code import error_line
 from trainers.naming import short
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainers import Transform, Workload
 
 METRIC = re.compile(r"[\w.\- ]{1,60}")
 TAKEN = ("loss", "grad_std", "scale")
 """Names of series that trackers keep of every cell."""
-HINT = "; it is written for one cell and run on many at once: tensor operations alone, torch.where instead of if, no .item()"
+HINT = (
+    "; it is written for one cell and run on many at once: "
+    "tensor operations alone, torch.where instead of if, no .item()"
+)
 
 
 def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
-    """One step of two cells, with every transform of the user's own, or with any one where another part is the user's own.
+    """Train two cells for one step with every transform of the user's own, or with one for other own parts.
 
     Raises:
         UserError: it fails, or a part does not keep its promises.
@@ -57,14 +62,16 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
                 seed=spec.seeds[0],
             )
             start = {"loss": curves.loss_initial, workload.metric_name: float(curves.metric_initial_C[0])}
-        except Exception as error:  # whatever the user's code raises is about the user's code
+        except Exception as error:
+            # Whatever the user's code raises is about the user's code.
             words = str(error) if isinstance(error, PromiseError) else error_line(error)
             hint = HINT if any(word in str(error) for word in ("vmap", "data-dependent", "functorch")) else ""
             raise UserError(f"{names} cannot train {setting.name}: {words}{hint}") from None
         for name, value in start.items():
             if not abs(value) < float("inf"):
                 raise UserError(
-                    f"{names} cannot train {setting.name}: the untrained network's {name} is {value}; wanted a finite number"
+                    f"{names} cannot train {setting.name}: the untrained network's {name} is {value}; "
+                    "wanted a finite number"
                 )
 
 
@@ -73,7 +80,10 @@ class PromiseError(ValueError):
 
 
 def check_workload(workload: Workload) -> None:
-    """Refuse a loss that is not one number, a score that is not one number per example, and a metric that cannot be stored under its name."""
+    """Refuse a loss, score or metric name that cannot be used.
+
+    A loss is one number, a score is one number per example, and trackers store the metric under its name.
+    """
     import torch
 
     if (
@@ -81,7 +91,9 @@ def check_workload(workload: Workload) -> None:
         or workload.metric_name in TAKEN
     ):
         raise PromiseError(
-            f"its metric_name is {short(workload.metric_name)}; wanted letters, digits, '_', '-', '.' and blanks, and not one of {', '.join(TAKEN)}, which are stored beside it"
+            f"its metric_name is {short(workload.metric_name)}; "
+            "wanted letters, digits, '_', '-', '.' and blanks, "
+            f"and not one of {', '.join(TAKEN)}, which are stored beside it"
         )
     if not isinstance(workload.higher_is_better, bool):
         raise PromiseError(
@@ -100,13 +112,14 @@ def check_workload(workload: Workload) -> None:
         ):
             shape = list(getattr(found, "shape", [type(found).__name__]))
             if shape != wanted:
+                meaning = "one number per example" if wanted else "their mean"
                 raise PromiseError(
-                    f"its {name} of {len(x)} examples has shape {shape}; wanted {wanted}, {'one number per example' if wanted else 'their mean'}"
+                    f"its {name} of {len(x)} examples has shape {shape}; wanted {wanted}, {meaning}"
                 )
 
 
 def check_transform(transform: Transform, workload: Workload, dtype: Any) -> None:
-    """Refuse a transform that changes its inputs, or gives other names, shapes or types back than it was given."""
+    """Refuse a transform that changes its inputs, or returns other names, shapes or types than it got."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -120,12 +133,15 @@ def check_transform(transform: Transform, workload: Workload, dtype: Any) -> Non
     }
     state = torch.vmap(transform.init)(params)
     given = {"gradients": grads, "state": state, "parameters": params}
-    before = {part: {name: t.clone() for name, t in tensors.items()} for part, tensors in given.items()}
+    before: dict[str, dict[str, Tensor]] = {}
+    for part, tensors in given.items():
+        before[part] = {name: t.clone() for name, t in tensors.items()}
     out, after = torch.vmap(transform.update)(grads, state, params)
     for part, tensors in given.items():
         if any(not torch.equal(t, before[part][name]) for name, t in tensors.items()):
             raise PromiseError(
-                f"its update changes the {part} that it is given; wanted new tensors: out-of-place operations alone"
+                f"its update changes the {part} that it is given; "
+                "wanted new tensors: out-of-place operations alone"
             )
     for part, found, wanted in (("gradients", out, grads), ("state", after, state)):
         if not isinstance(found, dict) or set(found) != set(wanted):
@@ -139,5 +155,7 @@ def check_transform(transform: Transform, workload: Workload, dtype: Any) -> Non
 
 
 def names_of(tensors: Any) -> str:
-    """The names of a group of tensors, or what stands in its place."""
-    return ", ".join(map(str, tensors)) or "nothing" if isinstance(tensors, dict) else type(tensors).__name__
+    """The names of a group of tensors, or the type of what was returned instead."""
+    if not isinstance(tensors, dict):
+        return type(tensors).__name__
+    return ", ".join(map(str, tensors)) or "nothing"

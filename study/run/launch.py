@@ -41,9 +41,11 @@ def launch(
         tracking_uri: an MLflow server, or the home's own database.
 
     Raises:
-        UserError: the spec cannot be run, stored cells of the study have another meaning, somebody else launches it, or the
-            home cannot be used, and nothing was changed then; or no machine can hold a worker, and no cell was trained.
-        LedgerError: the home can no longer be written, for want of room, say; what was stored is whole.
+        UserError: the spec cannot be run, stored cells of the study have another meaning, another process
+            launches it, or the home cannot be used, and nothing was changed. Or no machine can hold a worker,
+            and no cell was trained.
+        PoolError: Ray cannot be reached, or it stopped; what finished is stored.
+        LedgerError: the home can no longer be written (a full disk, say); what was stored is whole.
     """
     started, uri = time.monotonic(), tracking_uri or home.mlflow_uri
     console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)
@@ -68,10 +70,11 @@ def launch(
                 interrupted = True
         analysis = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
         if analysis.complete:
-            shutil.rmtree(training.kept.folder, ignore_errors=True)
-        trouble = (
-            mirror.trouble if interrupted else conclude(analysis, home, uri, console, away=mirror.trouble)
-        )
+            shutil.rmtree(training.checkpoints.folder, ignore_errors=True)
+        # Whoever stops a launch wants the terminal back. The next one draws everything.
+        trouble = mirror.trouble
+        if not interrupted:
+            trouble = conclude(analysis, home, uri, console, known_trouble=trouble)
         return Launch(
             analysis,
             trained=display.trained,

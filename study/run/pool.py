@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from study.plan.job import Job
-from study.run.tile import Kept, default_device, measure_width, run_job
+from study.run.tile import Checkpoints, default_device, measure_width, run_job
 from tracking import CellRecord
 
 Done = Callable[[list[CellRecord]], None]
-"""Told of the records of each tile as it ends, in this process."""
+"""Called with the records of each tile as it ends, in the process of the launch."""
 
 
 @dataclass(frozen=True)
@@ -32,45 +32,46 @@ class Failure:
     def of(cls, job: Job, error: BaseException) -> Failure:
         """The failure that an exception was."""
         reason = cause(error)
-        # The only place where a reason's words are looked at. They are Ray's and torch's own: a worker that the
-        # system ended for want of memory leaves no exception of a type that would say so, just a text in Tune's file.
+        # The only place that looks at the words of a reason. They are Ray's and torch's own. A worker that
+        # the system ended for lack of memory leaves no exception of a type that would say so, just text.
         words = ("OutOfMemory", "low on memory", "out of memory")
         return cls(job, reason, any(one in reason for one in words))
 
 
 class Pool(Protocol):
-    """Workers of one kind. `train` calls `done` in this process, tile by tile, and returns what could not be trained."""
+    """Workers of one kind."""
 
     @property
     def name(self) -> str:
-        """What a measured width is remembered for: the machine and its device."""
+        """The machine and its device: a measured width is remembered for it."""
 
-    def width(self, job: Job) -> int: ...
-    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]: ...
+    def width(self, job: Job) -> int:
+        """Measure how many cells like these a worker best trains together."""
+
+    def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
+        """Train tiles, call `done` with each in this process, and return what could not be trained."""
 
 
 class LocalPool:
     """This process, one tile after another."""
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
 
     @property
     def name(self) -> str:
         return f"{platform.node()}, this process, {default_device()}"
 
     def width(self, job: Job) -> int:
-        """How many cells like these this process best trains together."""
         return measure_width(job)
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
         failures = []
         for job in jobs:
             try:
-                found = run_job(job, kept=self._kept)
-            except (
-                Exception
-            ) as error:  # as on a worker: one tile that cannot be trained must not end the others
+                found = run_job(job, checkpoints=self._checkpoints)
+            except Exception as error:
+                # As on a worker: a tile that cannot be trained must not end the others.
                 failures.append(Failure.of(job, error))
             else:
                 done(found)
@@ -78,9 +79,9 @@ class LocalPool:
 
 
 @contextmanager
-def in_this_process(kept: Kept) -> Iterator[Pool]:
+def in_this_process(checkpoints: Checkpoints) -> Iterator[Pool]:
     """A pool that is this process."""
-    yield LocalPool(kept)
+    yield LocalPool(checkpoints)
 
 
 def cause(error: BaseException) -> str:

@@ -17,7 +17,7 @@ EVERY = 5.0
 
 
 class Display:
-    """Cells done, diverged, pending, cells/s and time left; beside them how many runs the tracker has yet to get.
+    """Cells done, diverged and pending, cells/s and time left, and how many runs MLflow does not have yet.
 
     Args:
         stored: outcomes of the cells that are stored already, by key.
@@ -50,7 +50,7 @@ class Display:
         self._bar.stop()
 
     def expect(self, cells: int) -> None:
-        """So many more cells are to be trained: all of a grid, or a round of an edge-seeking design."""
+        """Count cells that are to be trained: all of a grid, or one round of an edge-seeking design."""
         self.total += cells
         self._bar.update(self._task, total=max(self.total, 1))
 
@@ -61,8 +61,8 @@ class Display:
         self.diverged += sum(record.diverged for record in records)
         self.refresh(force=self.done == self.total)
 
-    def refresh(self, force: bool = False) -> None:
-        """Bring the display up to date; on a plain output a line every few seconds."""
+    def refresh(self, *, force: bool = False) -> None:
+        """Bring the display up to date. Without a terminal, print a line every few seconds."""
         self._bar.update(self._task, completed=self.done, description=self.line())
         now = time.monotonic()
         if not self._console.is_terminal and (force or now - self._printed >= EVERY):
@@ -75,12 +75,14 @@ class Display:
         rate = self.trained / elapsed if elapsed > 0 else 0.0
         pending = self.total - self.done
         left = f", {clock(pending / rate)} left" if pending and rate else ""
-        waiting, trouble = self._mirror.waiting, self._mirror.trouble
-        tracker = (
-            f"; MLflow is away, training goes on ({trouble})"
-            if trouble
-            else f"; {waiting} runs on their way to MLflow"
-            if waiting
-            else ""
+        return (
+            f"{self.done}/{self.total} cells done, {self.diverged} diverged, {pending} pending, "
+            f"{rate:.1f} cells/s{left}{self._tracker()}"
         )
-        return f"{self.done}/{self.total} cells done, {self.diverged} diverged, {pending} pending, {rate:.1f} cells/s{left}{tracker}"
+
+    def _tracker(self) -> str:
+        # Both change in the mirror's thread: each is read once.
+        waiting, trouble = self._mirror.waiting, self._mirror.trouble
+        if trouble:
+            return f"; MLflow is unreachable, training goes on ({trouble})"
+        return f"; {waiting} runs on their way to MLflow" if waiting else ""

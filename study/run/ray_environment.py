@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-def prepare(alone: bool) -> None:
+def set_environment(*, alone: bool) -> None:
     """Set what Ray reads from the environment when it is imported; what the user has set stays.
 
     Args:
@@ -20,8 +20,8 @@ def prepare(alone: bool) -> None:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     if alone:
-        # Ray replaces the loopback address by the machine's own wherever clusters are enabled, and then listens on every
-        # interface, where an open port lets anybody run code.
+        # Wherever clusters are enabled, Ray replaces the loopback address by the machine's own. It then
+        # listens on every interface, where an open port lets anybody run code.
         settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     for name, value in settings.items():
         os.environ.setdefault(name, value)

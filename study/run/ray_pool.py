@@ -1,6 +1,7 @@
 """Tiles sent through Ray Tune to a pool of workers. The only file that imports Ray.
 
-Importing it takes seconds, and Ray reads its environment then: `ray_environment.prepare` comes first.
+Importing it takes seconds, and Ray reads its environment then. So `ray_environment.set_environment` must be
+called first.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 
 from study.errors import PoolError, UserError
 from study.plan.job import Job
 from study.run.pool import Done, Failure, Pool, cause
-from study.run.tile import Kept, measure_width, run_job
+from study.run.tile import Checkpoints, measure_width, run_job
 from study.spec.workers import Workers
 from tracking import LedgerError
 
@@ -34,14 +35,20 @@ LOOK_EVERY = 5.0
 
 
 @contextmanager
-def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterator[Pool]:
+def ray_pool(workers: Workers, checkpoints: Checkpoints, address: str | None = None) -> Iterator[Pool]:
     """A pool of Ray workers.
 
     Args:
-        kept: where tiles are kept while they train; a folder that all workers see lets any of them go on with a lost tile.
-        address: a Ray cluster; None starts one on this machine, on the loopback interface, and ends it afterwards.
+        checkpoints: a folder that all workers see lets any of them go on with a lost tile.
+        address: a Ray cluster. None starts one on this machine, on the loopback interface, and ends it
+            afterwards.
+
+    Raises:
+        PoolError: there is no such cluster, or Ray does not start here.
+        UserError: no machine can hold a worker.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is told with its tile, in words
+    # Tune logs a traceback for every lost worker. The tile's `Failure` says the same in one line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
     started = not ray.is_initialized()
     if started:
@@ -50,24 +57,23 @@ def ray_pool(workers: Workers, kept: Kept, address: str | None = None) -> Iterat
         try:
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
         except Exception as error:
-            raise PoolError(
-                f"cannot connect to Ray at {address or 'this machine'} ({cause(error)}); start it, name another --address, or train with --here"
-            ) from error
+            raise _unreachable(address, cause(error)) from error
     gpus = workers.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
     try:
         check_room(workers, gpus, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-        yield RayPool(workers, kept, gpus, address or platform.node())
+        yield RayPool(workers, checkpoints, gpus, address or platform.node())
     finally:
         if started:
-            # Tune leaves reference cycles that hold Ray objects; one of them collected after the shutdown would make Ray end this process
+            # Tune leaves reference cycles that hold Ray objects. One of them collected after the shutdown
+            # would make Ray end this process.
             gc.collect()
             ray.shutdown()
 
 
 def check_reachable(address: str | None) -> None:
-    """Ray tries for minutes to reach an address where nobody listens; a socket knows at once.
+    """Refuse an address where nobody listens: Ray would try for minutes, a socket knows at once.
 
     Raises:
         PoolError: nobody listens there.
@@ -77,9 +83,14 @@ def check_reachable(address: str | None) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError as error:
-            raise PoolError(
-                f"cannot connect to Ray at {address} ({error.strerror or error}); start it, name another --address, or train with --here"
-            ) from None
+            raise _unreachable(address, error.strerror or str(error)) from None
+
+
+def _unreachable(address: str | None, why: str) -> PoolError:
+    return PoolError(
+        f"cannot connect to Ray at {address or 'this machine'} ({why}); "
+        "start it, name another --address, or train with --here"
+    )
 
 
 def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
@@ -88,21 +99,21 @@ def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, fl
     Raises:
         UserError: found, wanted, do.
     """
-    if not any(
-        machine.get("CPU", 0) >= workers.cpus_per_worker and machine.get("GPU", 0) >= min(gpus, 1)
-        for machine in machines
-    ):
-        largest = max((machine.get("CPU", 0) for machine in machines), default=0)
-        raise UserError(
-            f"workers: one worker takes {workers.cpus_per_worker} cpus and {gpus:g} gpus, but no machine has both (most cpus: {largest:g}); lower them"
-        )
+    cpus = workers.cpus_per_worker
+    if any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= min(gpus, 1) for machine in machines):
+        return
+    largest = max((machine.get("CPU", 0) for machine in machines), default=0)
+    raise UserError(
+        f"workers: one worker takes {cpus} cpus and {gpus:g} gpus, but no machine has both "
+        f"(most cpus: {largest:g}); lower them"
+    )
 
 
 class RayPool:
     """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
 
-    def __init__(self, workers: Workers, kept: Kept, gpus: float, where: str) -> None:
-        self._workers, self._kept, self._gpus = workers, kept, gpus
+    def __init__(self, workers: Workers, checkpoints: Checkpoints, gpus: float, where: str) -> None:
+        self._workers, self._checkpoints, self._gpus = workers, checkpoints, gpus
         self.name = f"{where}, {workers.cpus_per_worker} cpus, {gpus:g} gpus"
 
     @property
@@ -126,7 +137,7 @@ class RayPool:
             "tile": tune.grid_search([packed(job) for job in jobs]),
             "threads": self._workers.cpus_per_worker,
             "device": self._device,
-            "kept": [str(self._kept.folder), self._kept.every],
+            "checkpoints": self._checkpoints,
         }
         resources = {"cpu": self._workers.cpus_per_worker, "gpu": self._gpus}
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
@@ -141,6 +152,10 @@ class RayPool:
                     storage_path=str(Path(scratch)),
                     callbacks=[to_ledger],
                     failure_config=FailureConfig(max_failures=self._workers.retries),
+                    # Tune would save each finished trial on its worker. The tile of a worker that died in
+                    # that moment was trained a second time, although the ledger had it. `run_job` keeps half
+                    # a tile, Tune need not.
+                    checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                     verbose=0,
                 ),
             )
@@ -149,9 +164,7 @@ class RayPool:
             except Exception as error:
                 if to_ledger.broken is not None:
                     raise to_ledger.broken from None
-                raise PoolError(
-                    f"Ray stopped ({cause(error)}); what finished is stored: run the same command again"
-                ) from error
+                raise _stopped(cause(error)) from error
         return [
             Failure.of(unpacked(result.config["tile"]), result.error)
             for result in results
@@ -159,11 +172,16 @@ class RayPool:
         ]
 
 
+def _stopped(why: str) -> PoolError:
+    return PoolError(f"Ray stopped ({why}); what finished is stored: run the same command again")
+
+
 class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
-    """Hands each tile's records on before Tune goes on: an error here (a full disk) ends the run, nothing is lost.
+    """Hands each tile's records on before Tune goes on. An error here (a full disk, say) ends the run.
 
     Attributes:
-        broken: what ended the run, if it was the ledger or the cluster. What Tune raises of it no longer says so.
+        broken: what ended the run, if it was the ledger or the cluster. Tune raises another error, which
+            does not say so.
     """
 
     def __init__(self, done: Done) -> None:
@@ -174,34 +192,35 @@ class ToLedger(Callback):  # type: ignore[misc]  # Ray is not typed
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        records = pickle.loads(
+            bytes.fromhex(result.pop("records"))
+        )  # made by our own worker, in this cluster
         try:
-            self._done(
-                pickle.loads(bytes.fromhex(result.pop("records")))
-            )  # our own worker's, in this cluster
+            self._done(records)
         except LedgerError as error:
             self.broken = error
             raise
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune waits for ever for a machine that does not come back; a cluster without any ends the run."""
+        """End the run when no machine is left: Tune would wait for one for ever."""
         if time.monotonic() - self._looked <= LOOK_EVERY:
             return
         self._looked = time.monotonic()
         if not any(node["Alive"] for node in ray.nodes()):
-            self.broken = PoolError(
-                "Ray stopped (no machine of the cluster is left); what finished is stored: "
-                "run the same command again"
-            )
+            self.broken = _stopped("no machine of the cluster is left")
             raise self.broken
 
     def __reduce__(self) -> Any:
-        # Tune stores its callbacks for a restore. This project never restores: a restart begins at the ledger,
-        # and `done` holds an open database, which cannot be pickled.
+        # Tune stores its callbacks for a restore, and `done` holds an open database, which cannot be pickled.
+        # This project never restores: a restart begins at the ledger.
         return Callback, ()
 
 
 class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
-    """A worker: keeps torch and the data loaded, and trains one tile after another."""
+    """A worker: keeps torch and the data loaded, and trains one tile after another.
+
+    It has no `save_checkpoint`: Tune never saves one (see `RayPool.train`).
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         import torch
@@ -214,19 +233,14 @@ class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
         return True
 
     def _take(self, config: dict[str, Any]) -> None:
-        folder, every = config["kept"]
-        self._job, self._device, self._kept = (
-            unpacked(config["tile"]),
-            config["device"],
-            Kept(Path(folder), every),
-        )
+        self._job = unpacked(config["tile"])
+        self._device: str = config["device"]
+        self._checkpoints: Checkpoints = config["checkpoints"]
 
     def step(self) -> dict[str, Any]:
         # Tune logs results as JSON where a user has loggers on: records travel as text.
-        return {"done": True, "records": pickle.dumps(run_job(self._job, self._device, self._kept)).hex()}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """A tile is the unit of work; there is nothing to keep of half a tile."""
+        found = run_job(self._job, self._device, self._checkpoints)
+        return {"done": True, "records": pickle.dumps(found).hex()}
 
 
 def measured_on_worker(job: Job, threads: int, device: str) -> int:

@@ -1,4 +1,4 @@
-"""What a tile's run says of each of its cells, as records."""
+"""Records of a tile's cells: what its run found, or why it failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> list[CellRecord]:
-    """What a fused run says of each of its cells."""
+    """One record per cell of a tile that was trained."""
     loss_CK, metric_CK = curves.loss_KC.T.tolist(), curves.metric_KC.T.tolist()
     final_C, initial_C, last_C, best_C = (
         t.tolist()
@@ -58,17 +58,18 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
 
 
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
-    """What was measured of one cell's gradients, as plain lists over steps; None where it had ended or the number was not finite."""
+    """What was measured of one cell's gradients, as plain lists over steps.
+
+    None stands where the cell had ended, or where the number was not finite.
+    """
     found = curves.dynamics
     if found is None:
         return {}
     series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
-    layers = {
-        name: {
-            layer: column(getattr(found, f"{name}_JCN")[:, cell, n]) for n, layer in enumerate(found.layers)
-        }
-        for name in LAYERS
-    }
+    layers: dict[str, dict[str, list[float | None]]] = {}
+    for name in LAYERS:
+        values_JN = getattr(found, f"{name}_JCN")[:, cell]
+        layers[name] = {layer: column(values_JN[:, n]) for n, layer in enumerate(found.layers)}
     return {"step": list(found.step_J), **series, **layers}
 
 
@@ -78,7 +79,10 @@ def column(values: Tensor) -> list[float | None]:
 
 
 def failed_records(job: Job, reason: str) -> list[CellRecord]:
-    """Cells whose infrastructure gave out: stored with the reason, never as evidence, and trained again at the next launch."""
+    """One record per cell of a tile whose infrastructure failed.
+
+    They are stored with the reason, are never evidence, and are trained again at the next launch.
+    """
     return [
         CellRecord(
             key=cell.key,
@@ -111,5 +115,6 @@ def failed_records(job: Job, reason: str) -> list[CellRecord]:
 
 
 def finite(value: float) -> float | None:
-    """The number, or None when it is not finite: infinities do not survive the stores behind this."""
+    """The number, or None when it is not finite."""
+    # JSON has no infinities, and MLflow's database replaces them by the largest float.
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The rounds of a launch: which cells are asked for together."""
+"""The rounds of a launch: which cells are trained together."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from study.plan.cells import Plan
 
 @dataclass(frozen=True)
 class Rounds:
-    """What a launch trains, round after round: each round is a plan of the cells that are asked for together.
+    """What a launch trains, round after round. A grid is one round; an edge search needs several.
 
-    Iterating goes on when the cells of a round were tried; what could not be trained ends its own search, and no other.
+    Ask for the next round when the cells of the last one were tried. A cell that could not be trained ends
+    its own search, and no other.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class Rounds:
             ]
             if not going:
                 return
+            # A search asks again for cells that could not be trained, and would never end.
             tried |= {search.cells[point].key for search in going for point in search.design.ask()}
             yield dataclasses.replace(
                 self.plan, cells=tuple(cell for search in going for cell in search.batch)

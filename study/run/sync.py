@@ -1,4 +1,4 @@
-"""What is stored of a study, shown: files, Optuna's storage, and runs in MLflow, at the end of a launch or later by `study sync`."""
+"""What is stored of a study, shown in files, Optuna and MLflow, after a launch or later by `study sync`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str) -> Iterator[Mirror]:
-    """A mirror of the study's cells in MLflow, which first gets what is stored and not yet shown.
+    """Mirror the study's cells in MLflow, beginning with those that are stored and not yet shown.
 
-    It is left in haste when something goes wrong inside of the block: the ledger has all that it lacks.
+    When the block raises, the mirror stops after the runs in hand. The ledger has the rest.
     """
     mirror = Mirror(partial(open_mlflow, uri, plan, home), home.ledger, plan.spec.name, uri)
     shown = ledger.runs(plan.spec.name, uri)
@@ -42,10 +42,13 @@ def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str
 
 
 def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None = None) -> Shown:
-    """Bring MLflow up to what the ledger has: missing runs written, unfinished and doubled ones mended, files and tags renewed.
+    """Bring MLflow up to what the ledger has.
+
+    Missing runs are written, unfinished and doubled ones mended, files and tags renewed.
 
     Raises:
-        UserError: there is nothing stored, or somebody is launching the study.
+        UserError: there is no ledger, or another process is launching the study.
+        LedgerError: the home cannot be written.
     """
     uri = tracking_uri or home.mlflow_uri
     with closing(_existing(home)) as ledger, home.hold(spec.name):
@@ -54,7 +57,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
         stored = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
         started = printed = time.monotonic()
 
-        def said() -> None:
+        def report() -> None:
             nonlocal printed
             if time.monotonic() - printed >= EVERY:
                 printed = time.monotonic()
@@ -64,7 +67,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
                 )
 
         with mirrored(plan, stored, ledger, home, uri) as mirror:
-            mirror.finish(said)
+            mirror.finish(report)
         trouble = mirror.trouble
         if not stored and ledger.meanings(spec.name):
             trouble = (
@@ -78,7 +81,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
 
 
 def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> list[Shown]:
-    """`sync` of every study that the home has seen, as it was last launched; one that cannot be brought up does not stop the others.
+    """`sync` of every study of the home, as it was last launched; one that fails does not stop the others.
 
     Raises:
         UserError: there is no ledger.
@@ -108,15 +111,15 @@ def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
 
 
 def conclude(
-    analysis: Analysis, home: Home, uri: str, console: Console, away: str | None = None
+    analysis: Analysis, home: Home, uri: str, console: Console, known_trouble: str | None = None
 ) -> str | None:
-    """Regions, importances, claims and pictures: as files, in Optuna's storage, and on the study's MLflow run.
+    """Write regions, importances, claims and pictures to files, to Optuna's storage and to MLflow.
 
     Args:
-        away: what is wrong with MLflow already, so that it is not waited for again.
+        known_trouble: what is wrong with MLflow already. Another try could take minutes, so there is none.
 
     Returns:
-        What was wrong with MLflow, which must not cost the study its result.
+        What was wrong with MLflow; it does not cost the study its result.
 
     Raises:
         LedgerError: the home cannot be written.
@@ -132,36 +135,30 @@ def conclude(
         written = export(analysis, folder)
     except OSError as error:
         raise LedgerError(
-            f"{folder} cannot be written ({error.strerror or error}); every cell is stored: make room, and run the same command again"
+            f"{folder} cannot be written ({error.strerror or error}); every cell is stored: "
+            "make room, and run the same command again"
         ) from error
+    landscapes = [landscape for piece in analysis.evidence for landscape in piece.landscapes.values()]
     try:
-        store(
-            storage,
-            [
-                landscape
-                for piece in analysis.evidence
-                for landscape in piece.landscapes.values()
-                if landscape.seeds
-            ],
-        )
-    except Exception as error:  # derived from the cells: an unreadable file of another version, or a lock, must not cost the study its result
+        store(storage, [landscape for landscape in landscapes if landscape.seeds])
+    except Exception as error:
+        # Everything in it is derived from the cells. A lock, or an unreadable file of another version of
+        # Optuna, must not cost the study its result.
         console.print(
-            f"{storage} could not be written ({type(error).__name__}); move it away and run the same command again",
+            f"{storage} could not be written ({type(error).__name__}); "
+            "move it away and run the same command again",
             highlight=False,
             soft_wrap=True,
         )
-    if away:
-        return away
+    if known_trouble:
+        return known_trouble
+    counts = {f"cells_{name}": float(count) for name, count in analysis.counts.items()}
+    folders = dict.fromkeys(path.parent for path in written if path.parent != folder)
+    files = [path for path in written if path.parent == folder]
     try:
-        open_mlflow(uri, analysis.plan, home).finish(
-            {f"cells_{name}": float(count) for name, count in analysis.counts.items()},
-            analysis.tags,
-            [
-                *dict.fromkeys(path.parent for path in written if path.parent != folder),
-                *(path for path in written if path.parent == folder),
-            ],
-        )
-    except Exception as error:  # any fault of a tracker, its own or the network's
+        open_mlflow(uri, analysis.plan, home).finish(counts, analysis.tags, [*folders, *files])
+    except Exception as error:
+        # Any fault of a tracker, its own or the network's.
         return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
     return None
 

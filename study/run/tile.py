@@ -12,40 +12,50 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import digest
+from search_spaces import Tile, digest
 from study.plan.job import Job
 from study.run.records import records
 from study.spec.build import fingerprint_of, optimizer_of, transform_of, workload_of
 from tracking import CellRecord
 
 if TYPE_CHECKING:
-    from trainers import Optimizer, Transform, Workload
+    from trainers import Checkpoint, Optimizer, Transform, Workload
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Where tiles that take long are kept while they train, and how often [s]."""
+class Checkpoints:
+    """Where tiles that train for long are saved.
+
+    Attributes:
+        every: time between two checkpoints of a tile [s].
+    """
 
     folder: Path
     every: float
 
+    def of(self, tile: Tile) -> Checkpoint:
+        """The checkpoint of one tile."""
+        from trainers import Checkpoint
+
+        return Checkpoint(self.folder / tile.key, self.every)
+
     def clear(self, records: Iterable[CellRecord]) -> None:
-        """These cells of one tile are stored: the tile need not be kept."""
+        """Remove the checkpoints of a tile whose cells are stored now."""
         key = digest([record.key for record in records])
+        # A writer that was killed leaves a partial file, whose name begins with a dot.
         for file in (*self.folder.glob(f"{key}*"), *self.folder.glob(f".{key}*")):
             file.unlink(missing_ok=True)
 
 
-def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> list[CellRecord]:
+def run_job(job: Job, device: str | None = None, checkpoints: Checkpoints | None = None) -> list[CellRecord]:
     """Train the cells of a tile together; where memory does not hold them, half of them at a time.
 
     Args:
-        device: where; None takes a GPU if there is one.
-        kept: where a tile goes on if a process died that trained it before.
+        device: where to train; None takes a GPU if there is one.
+        checkpoints: where a tile goes on whose process died.
     """
     import torch
 
-    from trainers import Checkpoint
     from trainers.width import train_within_memory
 
     device = device or default_device()
@@ -59,28 +69,29 @@ def run_job(job: Job, device: str | None = None, kept: Kept | None = None) -> li
         weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
         seed=job.tile.cells[0].seed,
         device=device,
-        checkpoint=Checkpoint(kept.folder / job.tile.key, kept.every) if kept else None,
+        checkpoint=checkpoints.of(job.tile) if checkpoints else None,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
 
 
 def measure_width(job: Job, device: str | None = None) -> int:
-    """How many cells like these are best trained together, at most as many as the tile has."""
+    """Measure how many cells like these are best trained together, at most as many as the tile has."""
     from trainers.width import best_width
 
     return best_width(*parts(job), job.budget, limit=len(job.tile.cells), device=device or default_device())
 
 
 def parts(job: Job) -> tuple[Workload, Transform, Optimizer]:
-    """What a job's names stand for.
+    """Build the workload, transform and optimizer that a job names.
 
     Raises:
-        ValueError: data of that name lie here, but they are not those of the launch.
+        ValueError: this machine has other data, or another network, of that name than the launch had.
     """
     workload, here = workload_of(job.workload, job.model), fingerprint_of(job.workload, job.model)
     if here != job.fingerprint:
         raise ValueError(
-            f"the data or network of {workload.name} on {platform.node()} have fingerprint {here}, those of the launch {job.fingerprint}; give every machine the same files"
+            f"the data or network of {workload.name} on {platform.node()} have fingerprint {here}, "
+            f"those of the launch {job.fingerprint}; give every machine the same files"
         )
     return workload, transform_of(job.transform), optimizer_of(job.optimizer)
 
@@ -96,11 +107,10 @@ def provenance(device: str) -> dict[str, Any]:
     """Versions, device and commit behind a number."""
     import torch
 
-    name = (
-        torch.cuda.get_device_name()
-        if device.startswith("cuda")
-        else f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
-    )
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name()
+    else:
+        name = f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -112,7 +122,7 @@ def provenance(device: str) -> dict[str, Any]:
 @cache
 def commit() -> str:
     """The commit of this package's source, or `release` where there is no repository."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return "release"
     try:
@@ -123,6 +133,7 @@ def commit() -> str:
             text=True,
             timeout=5,
             check=True,
+            # All workers of a machine ask at once, beside whatever the user does in the repository.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
         return found.stdout.strip()[:12]

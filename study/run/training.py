@@ -16,10 +16,10 @@ from study.plan.cells import Plan
 from study.plan.job import Job
 from study.run.pool import Failure, Pool, in_this_process
 from study.run.progress import Display
-from study.run.ray_environment import prepare
+from study.run.ray_environment import set_environment
 from study.run.records import failed_records
 from study.run.rounds import Rounds
-from study.run.tile import Kept
+from study.run.tile import Checkpoints
 from tracking import EVIDENCE, CellRecord, Ledger, Mirror
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ class Training:
     ) -> None:
         self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
         self._here, self._address = here, address
-        self.kept = Kept(home.checkpoints(plan.spec.name).resolve(), plan.spec.workers.checkpoint_every)
+        # Absolute: a worker's current folder need not be the launch's.
+        folder = home.checkpoints(plan.spec.name).resolve()
+        self.checkpoints = Checkpoints(folder, plan.spec.workers.checkpoint_every)
         self.failures: list[Failure] = []
 
     def run(self) -> None:
@@ -56,7 +58,8 @@ class Training:
 
         Raises:
             KeyboardInterrupt: Ctrl-C, or SIGTERM; what finished is stored.
-            UserError, PoolError: there are no workers. LedgerError: the home cannot be written.
+            UserError, PoolError: there are no workers.
+            LedgerError: the home cannot be written.
         """
         rounds = iter(Rounds(self._plan, self._ledger.get))
         first = next(rounds, None)
@@ -72,13 +75,12 @@ class Training:
 
     def _pool(self) -> AbstractContextManager[Pool]:
         if self._here:
-            return in_this_process(self.kept)
-        prepare(alone=self._address is None)
-        from study.run.ray_pool import (
-            ray_pool,  # after the environment is set: Ray reads it when it is imported
-        )
+            return in_this_process(self.checkpoints)
+        set_environment(alone=self._address is None)
+        # Not before the environment is set: Ray reads it when it is imported.
+        from study.run.ray_pool import ray_pool
 
-        return ray_pool(self._plan.spec.workers, self.kept, self._address)
+        return ray_pool(self._plan.spec.workers, self.checkpoints, self._address)
 
     def _missing(self, part: Plan) -> list[Cell]:
         """The cells of a round that are not stored as evidence."""
@@ -86,7 +88,7 @@ class Training:
         return part.missing({key for key, outcome in outcomes.items() if outcome in EVIDENCE})
 
     def _train(self, jobs: list[Job], pool: Pool) -> list[Failure]:
-        """Train tiles, those again in halves that did not fit into memory; store the rest as failed."""
+        """Train tiles. Halve those that did not fit into memory, and store the other failures as such."""
         failed = pool.train(jobs, self._done)
         large = [
             failure.job for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
@@ -101,7 +103,7 @@ class Training:
     def _done(self, records: list[CellRecord]) -> None:
         # The order is the promise: nothing is shown, and no checkpoint removed, before the ledger has it.
         self._ledger.add(records)
-        self.kept.clear(records)
+        self.checkpoints.clear(records)
         self._mirror.add(record.key for record in records)
         self._display.add(records)
         log.info("stored %d cells, first %s", len(records), records[0].key)
@@ -122,7 +124,7 @@ class Training:
             try:
                 width = pool.width(job)
             except Exception:
-                # Whatever breaks a measurement breaks tiles too, which have retries and keep their reason.
+                # Whatever breaks a measurement breaks tiles too, which have retries and store the reason.
                 # The fallback is not remembered: the next launch measures again.
                 return min(FALLBACK, most)
             self._ledger.note_width(key, pool.name, width, most)
@@ -137,7 +139,8 @@ def stopped_like_ctrl_c() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+    # Python allows signal handlers in the main thread alone, and `study.launch` may be called in another.
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, stop)

@@ -1,7 +1,8 @@
-"""What the pool promises when it cannot be had, or memory gives out."""
+"""What a pool promises when there is no cluster, or not enough memory."""
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from study.plan.job import Job
 from study.run.launch import fingerprints_of_data
 from study.run.pool import Done, Failure, LocalPool
 from study.run.ray_pool import check_room
-from study.run.tile import run_job
+from study.run.tile import commit, run_job
 from study.spec.read import parse_spec
 from study.spec.workers import Workers
 from tests.command import answer, study
@@ -32,7 +33,7 @@ def test_a_worker_that_no_machine_holds_is_refused() -> None:
 def test_a_tile_that_was_ended_for_memory_is_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A worker that the machine ends for want of memory says nothing: its tile is tried again in and every cell is trained once."""
+    """A worker that was ended for lack of memory says nothing: its tile is halved, cells are trained once."""
     real, sizes = LocalPool.train, []
 
     def small(self: LocalPool, jobs: list[Job], done: Done) -> list[Failure]:
@@ -68,6 +69,16 @@ def test_other_data_of_the_same_name_are_refused() -> None:
         ValueError, match=r"of digits/mlp on .* those of the launch abc; give every machine the same files"
     ):
         run_job(replace(job, fingerprint="abc"))
+
+
+def test_records_name_the_commit() -> None:
+    """The commit behind a number is that of this repository, or `release` where there is none."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        assert commit() == "release"
+        return
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    assert commit() == asked.stdout[:12]
 
 
 def test_a_width_that_cannot_be_measured_ends_nothing(

@@ -17,7 +17,7 @@ from tests.conftest import TINY
 
 
 def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs that were deleted, left open or written twice: afterwards every stored cell has one finished run, with files and verdicts beside it."""
+    """Runs that were deleted, left open or doubled: each stored cell has one finished run again."""
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
@@ -77,7 +77,7 @@ def test_sync_of_several_studies(tiny: Path, tmp_path: Path, capsys: pytest.Capt
 def test_sync_without_a_tracker_or_a_home(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A tracker that is away is said, with exit 3; a home that is not there is wrong input, and is not made."""
+    """An unreachable tracker is named, with exit 3; a missing home is wrong input, and is not made."""
     home = tmp_path / "home"
     assert study("sync", str(tiny), "--home", str(home)) == 2
     assert "launch a study first" in capsys.readouterr().err
@@ -93,20 +93,31 @@ def test_sync_without_a_tracker_or_a_home(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_launch_goes_on(number: signal.Signals, tmp_path: Path) -> None:
-    """Through Ray: what schedulers send (SIGTERM) ends a launch as Ctrl-C does, with exit 3 and what finished kept; the next one trains the rest."""
+def test_a_stopped_launch_goes_on(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through Ray: SIGTERM, which schedulers send, ends a launch as Ctrl-C does.
+
+    It exits with 3, what finished is kept, and the next launch trains the rest.
+    """
     spec, home = tmp_path / "long.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("steps: 20", "steps: 300").replace("budget:", "workers: {tile: 4}\nbudget:"))
-    command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(home), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    spec.write_text(TINY.replace("steps: 20", "steps: 150").replace("budget:", "workers: {tile: 2}\nbudget:"))
+    words = ["launch", str(spec), "--home", str(home)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "study.cli", *words, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not stored(home):
-        time.sleep(0.1)
+        time.sleep(0.05)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
     kept = stored(home)
     assert 0 < kept < 36
     assert json.loads(out)["interrupted"]
-    ended = subprocess.run([*command, "--here"], capture_output=True, text=True, timeout=120)
-    assert json.loads(ended.stdout)["trained_now"] == 36 - kept
+    _, ended = answer(capsys, *words, "--here")
+    assert isinstance(ended, dict)
+    assert ended["trained_now"] == 36 - kept

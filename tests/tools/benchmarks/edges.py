@@ -1,7 +1,8 @@
-"""Cells against resolution: edge-seeking designs beside full grids of real training. `python -m tests.tools.benchmarks.edges`.
+"""Cells against resolution: edge-seeking designs beside full grids. `python -m tests.tools.benchmarks.edges`.
 
-Every full grid is trained once and kept in a ledger; then the designs are replayed on it, which takes seconds, and each cell's class is
-compared with the one that the full grid gives it. Interrupt it at will: it goes on where it stopped.
+Every full grid is trained once, for real, and kept in a ledger. Then the designs are replayed on it, which
+takes seconds, and each cell's class is compared with the one that the full grid gives it.
+Interrupt it at will. It goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ ALIKE, AREA = 0.99, 0.02
 
 @dataclass(frozen=True)
 class Comparison:
-    """A design beside its full grid: cells trained, share of cells classified alike, area over area of the grid, and what the audit found."""
+    """A design beside its full grid: cells trained, share classified alike, ratio of areas, and the audit."""
 
     grid: int
     trained: int
@@ -95,8 +96,20 @@ class Comparison:
 
     def row(self) -> str:
         audit = self.search.design.audit
-        checked = f"{audit.away_wrong}/{audit.away} | {audit.near_wrong}/{audit.near} | {len(audit.filled)} | {len(audit.fell_back)} | {self.search.design.batches}"
-        return f"{self.grid} | {self.trained} | {self.grid / self.trained:.2f} | {self.alike:.2%} | {difference(self.area, self.grid_area)} | {checked}"
+        return " | ".join(
+            (
+                str(self.grid),
+                str(self.trained),
+                f"{self.grid / self.trained:.2f}",
+                f"{self.alike:.2%}",
+                difference(self.area, self.grid_area),
+                f"{audit.away_wrong}/{audit.away}",
+                f"{audit.near_wrong}/{audit.near}",
+                str(len(audit.filled)),
+                str(len(audit.fell_back)),
+                str(self.search.design.batches),
+            )
+        )
 
 
 def difference(area: float, of: float) -> str:
@@ -132,7 +145,7 @@ def compare(
 
 
 def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple[str, str, Comparison]]:
-    """(transform, reference, comparison): with the best score that each design found itself, and with the full grid's."""
+    """(transform, reference, comparison), with each design's own best score, and with the full grid's."""
     (piece,) = gather(landscapes(plan, records), plan.spec.region)
     for landscape, search in zip(piece.landscapes.values(), searches(plan), strict=True):
         truth_SWL = piece.regions[landscape.transform, "competitive", "own"].inside_SWL
@@ -161,7 +174,8 @@ def train(plan: Plan, ledger: Ledger, processes: int) -> None:
             if now - printed >= EVERY or done == len(missing):
                 printed, rate = now, done / (now - started)
                 print(
-                    f"{plan.spec.name}: {done}/{len(missing)} cells trained, {rate:.1f} cells/s, {(len(missing) - done) / rate:.0f} s left",
+                    f"{plan.spec.name}: {done}/{len(missing)} cells trained, {rate:.1f} cells/s, "
+                    f"{(len(missing) - done) / rate:.0f} s left",
                     flush=True,
                 )
 
@@ -197,7 +211,10 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-HEAD = "grid | transform | reference | cells of the grid | cells of the design | factor | alike | area | audit: disagreed away from edges | beside edges | rows filled in | rows fallen back | batches"
+HEAD = (
+    "grid | transform | reference | cells of the grid | cells of the design | factor | alike | area | "
+    "audit: disagreed away from edges | beside edges | rows filled in | rows fallen back | batches"
+)
 
 
 def run(name: str, bench: Bench, folder: Path, processes: int) -> list[str]:
@@ -225,10 +242,14 @@ def run(name: str, bench: Bench, folder: Path, processes: int) -> list[str]:
                 ("area", abs(area) <= AREA),
             )
         ]
-        shape = f"{bench.side} x {bench.side}, {len(bench.transforms)} transforms, {bench.seeds} seed{'s' * (bench.seeds > 1)}, {bench.steps} steps"
+        shape = (
+            f"{bench.side} x {bench.side}, {len(bench.transforms)} transforms, "
+            f"{bench.seeds} seed{'s' * (bench.seeds > 1)}, {bench.steps} steps"
+        )
         wanted = f"wanted >= {bench.factor:g}x, >= {ALIKE:.0%}, within {AREA:.0%}"
         rows.append(
-            f"{name} ({shape}), {reference} reference: {factor:.2f}x fewer cells, {alike:.2%} alike, area {area:+.1%} ({wanted}: {', '.join(met)})"
+            f"{name} ({shape}), {reference} reference: {factor:.2f}x fewer cells, {alike:.2%} alike, "
+            f"area {area:+.1%} ({wanted}: {', '.join(met)})"
         )
     return rows
 

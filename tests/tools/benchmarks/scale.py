@@ -1,4 +1,4 @@
-"""How many cells the whole road carries, beside Ray Tune as its documentation shows it: `python -m tests.tools.benchmarks.scale`."""
+"""How many cells the whole road carries, beside Ray Tune: `python -m tests.tools.benchmarks.scale`."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def stored(home: Home) -> tuple[int, int]:
 
 
 def planted(plan: Plan) -> list[CellRecord]:
-    """Records of every cell of a plan, on a made-up landscape: stable in the middle, diverged at large learning rates."""
+    """Records of every cell of a plan, made up: stable in the middle, diverged at large learning rates."""
     records = []
     for cell in plan.cells:
         height = (
@@ -142,11 +142,15 @@ def planted(plan: Plan) -> list[CellRecord]:
         score = 0.5 if diverged else max(0.5, height)
         records.append(
             CellRecord(
-                key=cell.key, workload=cell.workload, optimizer=cell.optimizer, transform=cell.transform, constants=json.dumps(dict(cell.constants)), lr=cell.lr,
-                weight_decay=cell.weight_decay, seed=cell.seed, setting=cell.setting, outcome="diverged" if diverged else "finished", reason="nonfinite_loss" if diverged else None,
-                diverged_step=7 if diverged else None, steps=100, loss_initial=0.7, loss_final=None if diverged else 1.0 - score, metric_name="accuracy", metric_direction="max",
-                metric_initial=0.5, metric_final=None if diverged else score, metric_best=score, seconds=0.01,
-                curve=tuple((10 * k, 1.0 - score, score) for k in range(11)), dynamics="{}", provenance='{"torch": "planted"}',
+                key=cell.key, workload=cell.workload, optimizer=cell.optimizer, transform=cell.transform,
+                constants=json.dumps(dict(cell.constants)), lr=cell.lr, weight_decay=cell.weight_decay,
+                seed=cell.seed, setting=cell.setting, outcome="diverged" if diverged else "finished",
+                reason="nonfinite_loss" if diverged else None, diverged_step=7 if diverged else None,
+                steps=100, loss_initial=0.7, loss_final=None if diverged else 1.0 - score,
+                metric_name="accuracy", metric_direction="max", metric_initial=0.5,
+                metric_final=None if diverged else score, metric_best=score, seconds=0.01,
+                curve=tuple((10 * k, 1.0 - score, score) for k in range(11)), dynamics="{}",
+                provenance='{"torch": "planted"}',
             )
         )  # fmt: skip
     return records
@@ -192,16 +196,24 @@ def main() -> None:
         found = road(folder, asked.density, asked.seeds)
         rate = found.cells / found.seconds
         console.print(
-            f"{os.cpu_count()} processors. This road (tiles, Ray, ledger, MLflow embedded): {found.cells:,} cells in {found.seconds:.1f} s from the start of the command = {rate:.0f} cells/s, "
-            f"{rate / PUBLISHED:.1f} x the published {PUBLISHED:.0f} trials/s; MLflow complete {found.mlflow_seconds:.1f} s later; the command took {found.total_seconds:.1f} s; "
-            f"the driver grew by {found.growth:.0f} MiB while it trained, {found.whole_growth:.0f} MiB with the analysis",
+            f"{os.cpu_count()} processors. This road (tiles, Ray, ledger, MLflow embedded): "
+            f"{found.cells:,} cells in {found.seconds:.1f} s from the start of the command "
+            f"= {rate:.0f} cells/s, "
+            f"{rate / PUBLISHED:.1f} x the published {PUBLISHED:.0f} trials/s; "
+            f"MLflow complete {found.mlflow_seconds:.1f} s later; "
+            f"the command took {found.total_seconds:.1f} s; "
+            f"the driver grew by {found.growth:.0f} MiB while it trained, "
+            f"{found.whole_growth:.0f} MiB with the analysis",
             highlight=False,
         )
         for with_mlflow in (False, True):
-            trials, seconds = tune.measure(folder / f"tune-{with_mlflow}", asked.trials, with_mlflow)
+            trials, seconds = tune.measure(
+                folder / f"tune-{with_mlflow}", asked.trials, with_mlflow=with_mlflow
+            )
             what = "with its MLflow callback" if with_mlflow else "alone"
             console.print(
-                f"Ray Tune as documented, {what}: {trials} of the same cells in {seconds:.1f} s = {trials / seconds:.2f} trials/s; this road is {rate * seconds / trials:.0f} x as fast",
+                f"Ray Tune as documented, {what}: {trials} of the same cells in {seconds:.1f} s = "
+                f"{trials / seconds:.2f} trials/s; this road is {rate * seconds / trials:.0f} x as fast",
                 highlight=False,
             )
         cells, times = reading(folder, asked.read_density)

@@ -1,4 +1,4 @@
-"""The peer: Ray Tune as its documentation shows it, a function per trial and a grid search, with or without its MLflow callback."""
+"""The peer: Ray Tune as its documentation shows it, one function per trial, with or without MLflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ folder, trials, with_mlflow = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] =
 
 
 def train(config):
-    tune.report({"loss_initial": 0.7, "loss_final": 0.6, "accuracy_initial": 0.5, "accuracy_final": 0.5, "accuracy_best": 0.5})
+    loss = {"loss_initial": 0.7, "loss_final": 0.6}
+    tune.report({**loss, "accuracy_initial": 0.5, "accuracy_final": 0.5, "accuracy_best": 0.5})
 
 
 ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -26,11 +27,16 @@ callbacks = []
 if with_mlflow:
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    callbacks = [MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="tune")]
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    callbacks = [MLflowLoggerCallback(tracking_uri=uri, experiment_name="tune")]
 started = time.monotonic()
 results = tune.Tuner(
     train,
-    param_space={"lr": tune.grid_search([10 ** (-5 + k * 0.1) for k in range(trials // 6)]), "weight_decay": tune.grid_search([0.01, 0.1, 1.0]), "seed": tune.grid_search([0, 1])},
+    param_space={
+        "lr": tune.grid_search([10 ** (-5 + k * 0.1) for k in range(trials // 6)]),
+        "weight_decay": tune.grid_search([0.01, 0.1, 1.0]),
+        "seed": tune.grid_search([0, 1]),
+    },
     run_config=tune.RunConfig(storage_path=str(folder), callbacks=callbacks, verbose=0),
 ).fit()
 assert len(results) == trials // 6 * 6 and not results.errors
@@ -39,7 +45,7 @@ ray.shutdown()
 """
 
 
-def measure(folder: Path, trials: int, with_mlflow: bool) -> tuple[int, float]:
+def measure(folder: Path, trials: int, *, with_mlflow: bool) -> tuple[int, float]:
     """Trials and seconds, in a process of its own; starting Ray is not counted."""
     folder.mkdir(parents=True)
     settings = {
@@ -63,4 +69,5 @@ def measure(folder: Path, trials: int, with_mlflow: bool) -> tuple[int, float]:
 
 if __name__ == "__main__":
     started = time.monotonic()
-    print(measure(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"), time.monotonic() - started)
+    found = measure(Path(sys.argv[1]), int(sys.argv[2]), with_mlflow=sys.argv[3] == "True")
+    print(found, time.monotonic() - started)

@@ -52,7 +52,10 @@ DRILLS: dict[str, Callable[[Path, int, int], Row]] = {
 
 def table(rows: list[Row], seed: int) -> Table:
     """One line per drill."""
-    title = f"Faults, seed {seed}, {platform.machine()}, Python {platform.python_version()} (cells and runs are sums over the studies of a drill)"
+    title = (
+        f"Faults, seed {seed}, {platform.machine()}, Python {platform.python_version()} "
+        "(cells and runs are sums over the studies of a drill)"
+    )
     found = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in (
         "drill",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from tests import database
 from tests.tools.faults.subject import family
 
 PATIENCE = 90.0
@@ -27,6 +28,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._folder = folder
+        database.begin(folder / "mlflow.db")
         self.uri = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 

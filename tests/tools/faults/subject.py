@@ -1,4 +1,4 @@
-"""A study that faults are done to: real processes, a ledger that counts what is handed to it, and the questions asked afterwards."""
+"""A study that faults are done to: real processes, and a ledger that counts what is handed to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ import psutil
 
 from study.home import Home
 from study.plan.cells import make_plan
+from study.run.data import fingerprints_of_data
+from study.run.tile import run_job
 from study.spec.model import StudySpec
-from study.spec.read import read_spec
+from study.spec.read import parse_spec, read_spec
+from tests import command, database
 from tracking import CellRecord, Ledger
 
 AUDIT = """
 CREATE TABLE handed (key TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TRIGGER audit BEFORE INSERT ON cells BEGIN INSERT INTO handed VALUES (NEW.key, NEW.outcome); END;
 """
-"""Counts every record that is handed to the ledger, stored ones that come again included, without the product's knowing."""
+"""Counts every record that is handed to the ledger, even one that is stored. The product does not know."""
 LOCAL = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
@@ -32,7 +36,10 @@ LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""Drills do not measure speed, and threads that spin while they wait for each other take minutes on a busy machine. Ray stays on the loopback interface."""
+"""Threads that spin while they wait for each other take minutes on a busy machine, so there is one.
+
+Ray stays on the loopback interface.
+"""
 PATIENCE = 240.0
 """No process of a drill may take longer [s]."""
 
@@ -53,15 +60,22 @@ class Subject:
     """One study in one home.
 
     Args:
-        text: the spec, without its name. tracker: an MLflow server; None takes the home's own database.
+        text: the spec, without its name.
+        tracker: an MLflow server; None takes the home's own database.
+        inside: `run` takes this process, which has imported torch and MLflow already.
     """
 
-    def __init__(self, folder: Path, name: str, text: str, tracker: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str, text: str, tracker: str | None = None, *, inside: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._inside = inside
         self.folder, self.name, self.tracker = folder, name, tracker
         self.home, self.file, self.log = Home(folder / "home"), folder / "spec.yaml", folder / "log.txt"
         self.file.write_text(f"name: {name}\n{text}")
         self.home.prepare()
+        if tracker is None:
+            database.begin(self.home.mlflow_database)
         with closing(Ledger(self.home.ledger)):
             pass
         with closing(sqlite3.connect(self.home.ledger)) as connection:
@@ -75,19 +89,14 @@ class Subject:
     def uri(self) -> str:
         return self.tracker or self.home.mlflow_uri
 
-    def command(self, verb: str = "launch", *words: str) -> list[str]:
+    def words(self, verb: str = "launch", *words: str) -> list[str]:
+        """What stands behind `study` on the command line."""
         tracker = ["--tracking-uri", self.tracker] if self.tracker else []
-        return [
-            sys.executable,
-            "-m",
-            "study.cli",
-            verb,
-            str(self.file),
-            "--home",
-            str(self.home.root),
-            *tracker,
-            *words,
-        ]
+        return [verb, str(self.file), "--home", str(self.home.root), *tracker, *words]
+
+    def command(self, verb: str = "launch", *words: str) -> list[str]:
+        """The command as a process of its own."""
+        return [sys.executable, "-m", "study.cli", *self.words(verb, *words)]
 
     def start(self, verb: str = "launch", *words: str) -> subprocess.Popen[bytes]:
         """The command as a process of its own; its output goes to the log."""
@@ -103,6 +112,9 @@ class Subject:
 
     def run(self, verb: str = "launch", *words: str) -> int:
         """The command, to its end; its exit code."""
+        if self._inside:
+            with self.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+                return command.study(*self.words(verb, *words))
         process = self.start(verb, *words)
         try:
             return process.wait(PATIENCE)
@@ -159,7 +171,7 @@ class Subject:
     def seconds_to_progress(
         self, process: subprocess.Popen[bytes], before: int, limit: float = PATIENCE
     ) -> float | None:
-        """How long until a tile more than `before` is stored [s]; None when the process ends, or the limit passes, without."""
+        """How long until more cells than `before` are stored [s]; None if the process or limit ends first."""
         started = time.monotonic()
         while process.poll() is None and time.monotonic() - started < limit:
             if self.handed > before:
@@ -168,8 +180,16 @@ class Subject:
         return None
 
 
-def numbers(subject: Subject) -> dict[str, tuple[object, ...]]:
-    """What a study found, by key: everything but how long it took and what it ran on."""
+Numbers = dict[str, tuple[object, ...]]
+"""What cells ended with, by key: everything but how long it took and what it ran on."""
+
+
+def numbers(subject: Subject) -> Numbers:
+    """What is stored of a study."""
+    return numbers_of(subject.records())
+
+
+def numbers_of(records: Mapping[str, CellRecord]) -> Numbers:
     return {
         key: (
             record.outcome,
@@ -181,8 +201,19 @@ def numbers(subject: Subject) -> dict[str, tuple[object, ...]]:
             record.curve,
             record.dynamics,
         )
-        for key, record in subject.records().items()
+        for key, record in records.items()
     }
+
+
+def expected(text: str) -> Numbers:
+    """What a study must find, trained tile by tile in this process: no Ray, no ledger, no fault.
+
+    Takes a fifth of the processor time of an undisturbed launch, which imports and draws as well.
+    """
+    spec = parse_spec(f"name: expected\n{text}")
+    plan = make_plan(spec, fingerprints_of_data(spec))
+    jobs = plan.jobs(plan.cells, dict.fromkeys(plan.settings, spec.workers.tile or 1))
+    return numbers_of({record.key: record for job in jobs for record in run_job(job, "cpu")})
 
 
 def contents(subject: Subject) -> dict[str, tuple[object, ...]]:
@@ -213,7 +244,10 @@ def end(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def left_over(members: list[psutil.Process], patience: float = 150.0) -> int:
-    """How many processes do not end by themselves; Ray's agents take a minute to see that their head is gone. They are ended."""
+    """How many processes do not end by themselves, and end them.
+
+    Ray's agents take a minute to see that their head is gone.
+    """
     _, alive = psutil.wait_procs(members, timeout=patience)
     for member in alive:
         member.kill()

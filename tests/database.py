@@ -1,0 +1,39 @@
+"""MLflow's own database, migrated once for all tests of a session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+
+template: Path | None = None
+"""Set by `conftest.py`; the long drills (`make faults`) have none and let MLflow migrate every time."""
+
+
+def begin(path: Path) -> None:
+    """Put an empty, migrated database there, unless one is there already.
+
+    The migrations of a new one take MLflow one to two seconds of a processor, and the tests need dozens.
+    """
+    if template is None or path.exists():
+        return
+    with FileLock(f"{template}.lock"):
+        if not template.exists():
+            partial = template.with_suffix(".partial")
+            migrate(partial)
+            os.replace(partial, template)
+    shutil.copyfile(template, path)
+
+
+def migrate(path: Path) -> None:
+    """Make an empty database with MLflow's own migrations."""
+    from mlflow.store.db import utils
+    from sqlalchemy import create_engine
+
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        utils._initialize_tables(engine)
+    finally:
+        engine.dispose()
