@@ -1,4 +1,4 @@
-"""The house stands as it was drawn: rooms know only the rooms before them, and one foreign library has one file."""
+"""Rooms know only the rooms before them, and each foreign library has its file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ORDER = (
     *("frames", "analysis", "launch_result", "stored", "comparison"),
     *("papers", "report", "run", "sampler", "", "cli"),
 )
-"""The rooms and files of `study`, each of which imports only those before it; the empty name is `study` itself."""
+"""Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
 ONE_FILE = {
     "ray": {"study/run/ray_pool.py"},
     "optuna": {"study/measures/importance.py", "study/sampler.py"},
@@ -44,7 +44,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports, wherever in it: inside functions, and for type checkers alone, too."""
+    """Dotted names that a file imports anywhere: inside functions and for type checkers, too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -124,10 +124,11 @@ def test_no_circle() -> None:
 
 
 def test_a_planted_circle_is_found(tmp_path: Path) -> None:
-    """Imports inside functions and for type checkers count: a circle made of them is seen, and so is its way up."""
+    """A circle of imports inside functions and for type checkers is seen, and so is its way up."""
     sources = {
         "study/spec/a.py": "def f():\n    from study.plan.b import g\n",
-        "study/plan/b.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from study.spec import a\n",
+        "study/plan/b.py": "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from study.spec import a\n",
     }
     for name, text in sources.items():
         path = tmp_path / name
@@ -147,14 +148,14 @@ def test_search_spaces_is_pure_python() -> None:
 
 
 def processor_seconds() -> float:
-    """What the children of this process have used so far [s]; the clock would measure the tests beside this one, too."""
+    """What the children of this process used so far [s]; a clock would also measure other tests."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("command", [["--help"], ["plan", "quickstart"]])
 def test_answers_in_under_a_second(command: list[str], tmp_path: Path) -> None:
-    """`--help` and `plan` import nothing heavy: the best of three runs takes under a second of a processor."""
+    """`--help` and `plan` import nothing heavy: the best of three runs takes less than a second."""
     best = float("inf")
     for _ in range(3):
         start = processor_seconds()

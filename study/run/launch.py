@@ -15,9 +15,9 @@ from study.launch_result import Launch
 from study.plan.cells import make_plan, settings
 from study.plan.changes import refuse_other_meaning
 from study.run.data import fingerprints_of_data
+from study.run.driver import Training, stopped_like_ctrl_c
 from study.run.progress import Display
 from study.run.sync import conclude, mirrored, runs_of
-from study.run.training import Training, stopped_like_ctrl_c
 from study.spec.model import StudySpec
 from tracking import EVIDENCE
 

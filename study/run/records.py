@@ -6,9 +6,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from search_spaces import Cell
 from study.measures.dynamics import LAYERS, SERIES
 from study.plan.job import Job
 from tracking import FAILED, CellRecord
+from tracking.record import IDENTITY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,15 +27,7 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
     )
     return [
         CellRecord(
-            key=cell.key,
-            workload=cell.workload,
-            optimizer=cell.optimizer,
-            transform=cell.transform,
-            constants=json.dumps(dict(cell.constants)),
-            lr=cell.lr,
-            weight_decay=cell.weight_decay,
-            seed=cell.seed,
-            setting=cell.setting,
+            **identity(cell),
             outcome=curves.outcome_C[c],
             reason=curves.reason_C[c],
             diverged_step=curves.diverged_step_C[c],
@@ -55,6 +49,11 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
         )
         for c, cell in enumerate(job.tile.cells)
     ]
+
+
+def identity(cell: Cell) -> dict[str, Any]:
+    """The fields of a record that are known before the cell is trained."""
+    return {name: getattr(cell, name) for name in IDENTITY} | {"constants": json.dumps(dict(cell.constants))}
 
 
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
@@ -85,15 +84,7 @@ def failed_records(job: Job, reason: str) -> list[CellRecord]:
     """
     return [
         CellRecord(
-            key=cell.key,
-            workload=cell.workload,
-            optimizer=cell.optimizer,
-            transform=cell.transform,
-            constants=json.dumps(dict(cell.constants)),
-            lr=cell.lr,
-            weight_decay=cell.weight_decay,
-            seed=cell.seed,
-            setting=cell.setting,
+            **identity(cell),
             outcome=FAILED,
             reason=reason,
             diverged_step=None,
