@@ -65,7 +65,11 @@ def machine_killed(folder: Path, kills: int, seed: int, steps: int = 600, *, sma
     Args:
         small: the moment is when that machine begins to train, not a random one after the first stored tile.
     """
-    rng, row, text = random.Random(seed), Row("one of two machines lost"), study(steps, small=small)
+    rng, row, text = (
+        random.Random(seed),
+        Row("one of two machines lost"),
+        study(steps, tiles=2 if small else 12),
+    )
     truth = expected(text) if small else numbers(undisturbed(folder / "truth", "truth", text)[0])
     for k in range(kills):
         subject = Subject(folder / f"machine-{k}", f"machine-{k}", text)

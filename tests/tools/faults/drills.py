@@ -40,17 +40,20 @@ workers: {{tile: {tile}, checkpoint_every: {every}, retries: {retries}, cpus_per
 """
 
 
+TILES = {
+    12: ("none, unit_norm, clip_norm", 4),
+    4: ("none, unit_norm", 2),
+    2: ("none", 2),
+    1: ("none", 1),
+}
+"""Transforms and the number of seeds, by the number of tiles of twelve cells."""
+
+
 def study(
-    steps: int = 300,
-    tile: int = 12,
-    every: float = 60.0,
-    retries: int = 2,
-    cpus: int = 1,
-    *,
-    small: bool = False,
+    steps: int = 300, tile: int = 12, every: float = 60.0, retries: int = 2, cpus: int = 1, tiles: int = 12
 ) -> str:
-    """144 cells, some of which diverge; a small one has 48, in four tiles of the full width."""
-    transforms, seeds = ("none, unit_norm", 2) if small else ("none, unit_norm, clip_norm", 4)
+    """Twelve cells per transform and seed, some of which diverge: a tile of the full width."""
+    transforms, seeds = TILES[tiles]
     return STUDY.format(
         steps=steps, tile=tile, every=every, retries=retries, cpus=cpus, transforms=transforms, seeds=seeds
     )
@@ -130,7 +133,7 @@ def driver_killed(
         survivors: gets the processes that killed launches had started, for the caller to wait for. None waits
             here, a minute, which Ray's agents take to end.
     """
-    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps, small=small)
+    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps, tiles=4 if small else 12)
     members: list[psutil.Process] = []
     with served(folder / "server") as server:
         if small:
@@ -176,10 +179,10 @@ def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500, *, sma
     """SIGKILL to a Ray worker in the middle of a tile that takes long; its tile goes on from its checkpoint.
 
     Args:
-        small: the moment is when a checkpoint is there.
+        small: the moment is when a checkpoint is there, and the study is one tile.
     """
     rng, row = random.Random(seed), Row("worker SIGKILL")
-    text = study(steps, tile=36, every=0.1 if small else 0.5, retries=kills, small=small)
+    text = study(steps, tile=36, every=0.1 if small else 0.5, retries=kills, tiles=1 if small else 12)
     truth = expected(text) if small else numbers(undisturbed(folder / "truth", "truth", text)[0])
     round_ = kept = 0
     while row.repetitions < kills:
@@ -188,7 +191,8 @@ def worker_killed(folder: Path, kills: int, seed: int, steps: int = 1500, *, sma
         process = subject.start()
         while process.poll() is None and row.repetitions < kills:
             time.sleep(0.02 if small else rng.uniform(0.3, 4.0))
-            there = any(subject.home.checkpoints(subject.name).glob("*"))
+            files = subject.home.checkpoints(subject.name).glob("*")
+            there = any(not file.name.startswith(".") for file in files)  # others are half written
             training = trainables(process.pid) if there or not small else []
             if not training:
                 continue
@@ -227,7 +231,8 @@ def worker_always_killed(folder: Path, seed: int, *, small: bool = False) -> Row
     """A tile whose worker dies each time: failed with its reason, others go on; another launch mends it."""
     row = Row("worker dies each time", repetitions=2)
     # One worker alone, so that the tile whose checkpoint is seen is the tile whose worker is killed.
-    text = study(steps=200, tile=36, every=0.05, retries=1, cpus=os.cpu_count() or 1, small=small)
+    cpus, tiles = os.cpu_count() or 1, 2 if small else 12
+    text = study(steps=200, tile=36, every=0.05, retries=1, cpus=cpus, tiles=tiles)
     subject = Subject(folder / "poisoned", "poisoned", text, inside=small)
     cells = subject.spec.size
     process, kept, killed = subject.start(), subject.home.checkpoints("poisoned"), 0
@@ -262,7 +267,7 @@ def worker_always_killed(folder: Path, seed: int, *, small: bool = False) -> Row
 
 def tracker_dead(folder: Path, seed: int, *, small: bool = False) -> Row:
     """The tracker dies before the first cell; `study sync` then gives an undisturbed study's content."""
-    row, text = Row("tracker dead, then sync", repetitions=1), study(steps=100, small=small)
+    row, text = Row("tracker dead, then sync", repetitions=1), study(steps=100, tiles=2 if small else 12)
     with served(folder / "server") as server:
         truth, _ = undisturbed(folder / "truth", "truth", text, server.uri, "--here", inside=small)
         server.kill()

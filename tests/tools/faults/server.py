@@ -10,10 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-import psutil
-
 from tests import database
-from tests.tools.faults.subject import family
+from tests.tools.faults.subject import family, still_running
 
 PATIENCE = 90.0
 """Until it answers [s]."""
@@ -81,5 +79,5 @@ class Server:
             for member in members:
                 member.kill()
             self._process.wait(30)
-            psutil.wait_procs(members, timeout=30)
+            still_running(members, 30.0)
             self._process = None

@@ -171,7 +171,7 @@ def disk_full(folder: Path, seed: int, *, small: bool = False) -> Row:
 def two_launches(folder: Path, seed: int, *, small: bool = False) -> Row:
     """A second launch while the first one trains says who holds the study, exits 2, and changes nothing."""
     row = Row("two launches at once", repetitions=1)
-    subject = Subject(folder / "two", "two", study(steps=100, tile=6, small=small))
+    subject = Subject(folder / "two", "two", study(steps=100, tile=6, tiles=4 if small else 12))
     first = subject.start("launch", "--here")
     deadline = time.monotonic() + PATIENCE
     while first.poll() is None and subject.handed == 0 and time.monotonic() < deadline:

@@ -248,8 +248,27 @@ def left_over(members: list[psutil.Process], patience: float = 150.0) -> int:
 
     Ray's agents take a minute to see that their head is gone.
     """
-    _, alive = psutil.wait_procs(members, timeout=patience)
+    alive = still_running(members, patience)
     for member in alive:
         member.kill()
-    psutil.wait_procs(alive, timeout=10)
+    still_running(alive, 10.0)
     return len(alive)
+
+
+def still_running(members: list[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Those that have not ended within a time [s].
+
+    One that ended and was not reaped counts as ended. There are such in containers whose first process reaps
+    nobody, and psutil would wait for them.
+    """
+    deadline = time.monotonic() + patience
+    while (alive := [member for member in members if running(member)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return alive
+
+
+def running(member: psutil.Process) -> bool:
+    try:
+        return bool(member.is_running() and member.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

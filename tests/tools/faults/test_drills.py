@@ -37,7 +37,7 @@ def test_the_driver_is_killed(tmp_path: Path, survivors: list[psutil.Process]) -
 
 @pytest.mark.timeout(600)
 def test_workers_are_killed(tmp_path: Path) -> None:
-    """SIGKILL to workers in the middle of tiles: they go on from their checkpoints, with the same numbers."""
+    """SIGKILL to a worker in the middle of a tile: it goes on from its checkpoint, with the same numbers."""
     sound(drills.worker_killed(tmp_path, 1, seed=5, steps=300, small=True))
 
 
