@@ -36,6 +36,7 @@ faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while s
 	$(BIN)/python -m tests.tools.faults
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/check_plants.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
 
 bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which stay in bench-edges/
