@@ -33,6 +33,7 @@ class Rule:
             then asked once for all of them. A claim that does not compare conditions is asked of the one
             nearest to the ordinary.
         each_variant: ask it of every variant of the method's constants, not of the first alone.
+        absolute: it is about numbers of the method alone. Twins of the method cannot show it to be false.
     """
 
     sentence: str
@@ -41,6 +42,7 @@ class Rule:
     decide: Decide
     across: tuple[str, ...] = ()
     each_variant: bool = True
+    absolute: bool = False
 
 
 def rule_of(reference: str) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from trainers.naming import check_range
@@ -21,6 +22,10 @@ class Tolerances:
         equivalence: half-width of the band inside of which two sensitivities count as equal [fraction of the
             initial loss].
         least_seeds: fewer seeds than this give no verdict.
+        departed: a finite final loss above this times the untrained loss has departed, as a non-finite one
+            has. Networks that are stuck at chance lie below it.
+        window: share of the widest window around two optima that comparisons use, in (0, 1].
+        breaking: largest share of runs that may break a rule about every step, where the rule counts as held.
     """
 
     trained: float = 0.10
@@ -29,6 +34,9 @@ class Tolerances:
     confidence: float = 0.95
     equivalence: float = 0.05
     least_seeds: int = 3
+    departed: float = 2.0
+    window: float = 1.0
+    breaking: float = 0.10
 
     def __post_init__(self) -> None:
         check_range(
@@ -39,7 +47,10 @@ class Tolerances:
             competitive=self.competitive,
             equivalence=self.equivalence,
         )
-        check_range("region", 0.0, 1.0, open_low=True, share=self.share)
+        check_range("region", 0.0, 1.0, open_low=True, share=self.share, window=self.window)
+        check_range("region", 0.0, 1.0, open_low=True, open_high=True, breaking=self.breaking)
+        # Dead networks end near the untrained loss itself, so the limit must lie clearly above it.
+        check_range("region", 1.1, math.inf, open_high=True, departed=self.departed)
         check_range("region", 0.5, 1.0, open_low=True, open_high=True, confidence=self.confidence)
         # One seed has no spread, so an interval needs two.
         check_range("region", 2, least_seeds=self.least_seeds)
