@@ -11,12 +11,12 @@ from torch import Tensor
 
 from trainers.budget import Budget
 from trainers.dynamics import Dynamics, beside
-from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at
+from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at, last_living_step
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Recorded points of C cells. Values after a cell became non-finite are NaN.
+    """Recorded points of C cells. Losses and metrics after a cell became non-finite are NaN.
 
     Attributes:
         step_K: steps done at each recorded point; the first is 0.
@@ -43,6 +43,12 @@ class Curves:
     metric_best_C: Tensor
     seconds: float
     dynamics: Dynamics | None = None
+
+    @property
+    def last_step_C(self) -> tuple[float, ...]:
+        """The last step that each cell lived through; infinite for those that lived to the end."""
+        ends = zip(self.reason_C, self.diverged_step_C, strict=True)
+        return tuple(last_living_step(reason, step) for reason, step in ends)
 
     @property
     def metric_initial_C(self) -> Tensor:
@@ -74,7 +80,7 @@ def curves(
             loss_TC[end[1] - 1 :, c] = torch.nan
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
             if dynamics is not None:
-                dynamics.end(c, end[1])
+                dynamics.end(c, last_living_step(*end))
     means = [loss_TC[a:b].mean(dim=0) for a, b in itertools.pairwise(step_K)]
     loss_KC = torch.stack([torch.full_like(loss_TC[0], loss_initial), *means])
     if higher_is_better:

@@ -13,7 +13,9 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Dynamics:
-    """Statistics of C cells at J steps, NaN where a cell had ended.
+    """Statistics of C cells at J steps: what was measured, infinite or NaN where it overflowed.
+
+    NaN also where a cell had ended (`Curves.last_step_C`), and where a quotient is 0/0.
 
     Attributes:
         step_J: steps (counted from 1) at which they were taken.
@@ -28,8 +30,8 @@ class Dynamics:
         out_norm_JC: global norm of the gradient after the transform.
         tensor_norm_JC: largest norm of one tensor's gradient after the transform.
         cosine_JC: cosine between the gradient before and after the transform, over all parameters together.
-        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero or not finite
-            has no direction and is left out.
+        least_cosine_JC: the same per tensor, the least of them; a tensor whose gradient is zero has no
+            direction and is left out. NaN where that of another tensor overflowed.
         gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N
             parameters.
     """
@@ -47,9 +49,9 @@ class Dynamics:
     least_cosine_JC: Tensor
     gain_JCN: Tensor
 
-    def end(self, cell: int, step: int) -> None:
-        """Forget what was measured of a cell from the step at which it ended."""
-        past = [j for j, at in enumerate(self.step_J) if at >= step]
+    def end(self, cell: int, last: float) -> None:
+        """Forget what was measured of a cell after the last step that it lived through."""
+        past = [j for j, at in enumerate(self.step_J) if at > last]
         for field in fields(self)[2:]:
             getattr(self, field.name)[past, cell] = torch.nan
 
@@ -109,8 +111,9 @@ def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
     norm, out_norm = torch.linalg.vector_norm(before_CP, dim=1), torch.linalg.vector_norm(after_CP, dim=1)
     along_CP = along(grads, out, before_CP)
     product_CP = before_CP * after_CP
-    cosine_CP = torch.where((product_CP > 0) & torch.isfinite(product_CP), along_CP / after_CP, torch.inf)
-    least = cosine_CP.amin(1)
+    cosine_CP = torch.where(torch.isfinite(product_CP), along_CP / after_CP, torch.nan)
+    zero_CP = (before_CP == 0) | (after_CP == 0)
+    least = torch.where(zero_CP, torch.inf, cosine_CP).amin(1)
     place = {name: p for p, name in enumerate(grads)}
     weights = torch.tensor([place[name] for name in layers], device=norm.device)
     step = {name: moment.after[name] - p for name, p in before.items()}
@@ -123,7 +126,10 @@ def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
         "update_ratio": norms(step) / norms(before),
         "out_norm": out_norm,
         "tensor_norm": after_CP.amax(1),
-        "cosine": (along_CP * before_CP).sum(1) / (norm * out_norm),
+        # Over an infinite norm it would be 0, which no direction says.
+        "cosine": torch.where(
+            torch.isfinite(norm * out_norm), (along_CP * before_CP).sum(1) / (norm * out_norm), torch.nan
+        ),
         "least_cosine": torch.where(torch.isinf(least), torch.nan, least),
         "gain": (after_CP / before_CP)[:, weights],
     }

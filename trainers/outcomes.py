@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Whoever reads stored cells asks this file which steps they lived through, and does so without torch.
+    from torch import Tensor
 
 FINISHED = "finished"
 DIVERGED = "diverged"
@@ -17,7 +21,7 @@ LOSS_EXPLODED = "loss_exploded"
 def first_step(bad_TC: Tensor) -> list[int | None]:
     """For each cell the first step (counted from 1) at which a row is True, or None."""
     hit_C = bad_TC.any(dim=0).tolist()
-    at_C = bad_TC.to(torch.uint8).argmax(dim=0).tolist()
+    at_C = bad_TC.byte().argmax(dim=0).tolist()
     return [at + 1 if hit else None for hit, at in zip(hit_C, at_C, strict=True)]
 
 
@@ -41,7 +45,7 @@ def diverged_at(
     exploded_C = (loss_TC[-tail:].mean(dim=0) > limit).tolist()
     result: list[tuple[str, int] | None] = []
     for c, (loss_step, parameter_step) in enumerate(
-        zip(first_step(~torch.isfinite(loss_TC)), bad_parameters_C, strict=True)
+        zip(first_step(~loss_TC.isfinite()), bad_parameters_C, strict=True)
     ):
         # A step's loss is computed before its parameters move, so at the same step the loss was first.
         if loss_step is not None and (parameter_step is None or loss_step <= parameter_step):
@@ -56,3 +60,21 @@ def diverged_at(
         else:
             result.append(None)
     return result
+
+
+def last_living_step(reason: str | None, diverged_step: int | None) -> float:
+    """The last step (counted from 1) that a cell lived through; infinite for one that lived to the end.
+
+    A step's loss is computed before its parameters move. So a cell was dead before the step whose loss was
+    not finite, and still lived in the step after which its parameters were seen not to be finite. One whose
+    loss exploded lives to the end, as a finished one does.
+
+    Args:
+        reason: why the cell diverged, None for a finished one.
+        diverged_step: the step at which this was seen, None likewise.
+    """
+    if diverged_step is None:
+        return math.inf
+    return {NONFINITE_LOSS: diverged_step - 1, NONFINITE_PARAMETERS: diverged_step}.get(
+        reason or "", math.inf
+    )

@@ -167,13 +167,47 @@ def test_dynamics_know_the_scale_factor() -> None:
     assert global_std({"a": torch.tensor([[1.0, 3.0]])}).item() == pytest.approx(2**0.5)
 
 
-@pytest.mark.parametrize("broken", [0.0, torch.inf, torch.nan])
-def test_what_has_no_direction_is_left_out(broken: float) -> None:
-    """A tensor whose gradient is zero or not finite has no cosine; if no tensor has one, it is NaN, not 0."""
-    whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
+def test_what_has_no_direction_is_left_out() -> None:
+    """A tensor whose gradient is zero has no cosine; if no tensor has one, it is NaN, not 0."""
+    whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
     both, one = {"a": whole, "b": lost}, {"b": lost}
     assert least_cosine("a", both) == pytest.approx([1.0, 1.0])
     assert [math.isnan(cosine) for cosine in least_cosine("b", one)] == [False, True]
+
+
+@pytest.mark.parametrize("broken", [torch.inf, torch.nan, 3e19])
+def test_a_tensor_that_overflows_is_not_left_out(broken: float) -> None:
+    """One tensor that is not finite, or whose norm is not, makes both cosines of its cell NaN.
+
+    The tensors beside it do not hide it.
+    """
+    whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
+    ordinary, overflown = {"a": whole, "b": whole}, {"a": whole, "b": lost}
+    moment = Moment(before=ordinary, after=ordinary, grads=ordinary, out=overflown, memory={})
+    found = measured(("a",), moment)
+    for name in ("cosine", "least_cosine"):
+        assert found[name].tolist() == pytest.approx([1.0, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("transform", ["none", "gradient_stabilizer"])
+def test_the_step_that_breaks_parameters_is_kept(transform: str) -> None:
+    """A cell lived in the step after which its parameters were not finite, and not in one without a loss.
+
+    Both trainers keep the same of either.
+    """
+    budget = Budget(steps=6, batch_size=32, points=6, dynamics=1, spike_size=1e38, spike_steps=(1,))
+    coarse = replace(budget, points=1)
+    for asked, reason in ((budget, "nonfinite_parameters"), (coarse, "nonfinite_loss")):
+        fused, serial = (
+            run(trainer, asked, transform, lr=(1e-3, 1e10), optimizer="sgd")
+            for trainer in (train_fused, train_serial)
+        )
+        assert fused.reason_C[1] == serial.reason_C[1] == reason
+        assert fused.last_step_C[1] == serial.last_step_C[1] == 1
+        for found in (fused.dynamics, serial.dynamics):
+            assert found is not None
+            assert found.grad_norm_JC[0, 1] == torch.inf
+            assert found.grad_norm_JC[1:, 1].isnan().all()
 
 
 def least_cosine(layer: str, grads: dict[str, torch.Tensor]) -> list[float]:

@@ -7,7 +7,7 @@ import torch
 from trainers.budget import Budget
 from trainers.curves import curves
 from trainers.denormals import flushed_denormals, flushing
-from trainers.outcomes import diverged_at
+from trainers.outcomes import diverged_at, last_living_step
 
 NAN, INF = float("nan"), float("inf")
 
@@ -25,6 +25,13 @@ def test_reasons_and_steps() -> None:
         ("nonfinite_parameters", 4),
         ("loss_exploded", 4),
     ]
+
+
+def test_cells_live_until_a_number_breaks() -> None:
+    """A loss is computed before its step and parameters are looked at after it; what exploded lives on."""
+    assert last_living_step("nonfinite_loss", 7) == 6
+    assert last_living_step("nonfinite_parameters", 7) == 7
+    assert last_living_step("loss_exploded", 7) == last_living_step(None, None) == INF
 
 
 def test_explosion_factor_moves_the_limit() -> None:
