@@ -28,7 +28,8 @@ DYNAMICS: dict[str, Callable[[Mapping[str, list[float]]], float]] = {
 }
 """Further columns where the budget records dynamics, each from the series' known values.
 
-`scale_above_one` is the share of the recorded steps.
+An infinite value is known, and makes maxima and means infinite. `scale_above_one` is the share of the
+recorded steps.
 """
 
 
@@ -39,8 +40,8 @@ def dynamics_columns(text: str) -> dict[str, float]:
         return {}
     known: dict[str, list[float]] = {}
     for name in SERIES:
-        # A cell that ended has null from then on.
-        known[name] = [value for value in found[name] if value is not None]
+        # A cell that ended has null from then on. NaN says that there is no number either.
+        known[name] = [value for value in found[name] if value is not None and not math.isnan(value)]
     if not all(known.values()):
         return {}
     return {name: rule(known) for name, rule in DYNAMICS.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,11 +168,12 @@ def _score_name(field: str, record: CellRecord) -> str:
 
 
 def _thinned(dynamics: Mapping[str, list[Any]]) -> list[Point]:
-    """At most `MOST_POINTS` points of each series of the dynamics; none where nothing was recorded."""
+    """At most `MOST_POINTS` finite points of each series of the dynamics; none where nothing was recorded."""
     found: list[Point] = []
     for name in SERIES if dynamics else ():
         series = zip(dynamics["step"], dynamics[name], strict=True)
-        points = [(name, value, step) for step, value in series if value is not None]
+        # MLflow's database would replace an infinity by the largest float.
+        points = [(name, value, step) for step, value in series if value is not None and math.isfinite(value)]
         every = -(-len(points) // MOST_POINTS) or 1
         found += points[::every]
     return found

@@ -60,6 +60,8 @@ class CellRecord:
         seconds: this cell's share of its tile's wall time [s].
         curve: recorded points.
         dynamics: statistics of gradients over steps, as JSON; `{}` where the budget asks for none.
+            `Infinity`, `-Infinity` and `NaN` are what a living cell's number was, and null is where nothing
+            was measured. Older records have null for both.
         provenance: versions, device, commit, as JSON.
     """
 

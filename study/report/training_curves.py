@@ -32,7 +32,7 @@ METRIC = 2
 
 @dataclass(frozen=True)
 class Band:
-    """A quantity over J moments: mean, least and greatest of the seeds that still trained, NaN without any.
+    """A quantity over J moments: mean, least and greatest of the seeds' finite numbers, NaN without any.
 
     Attributes:
         at_J: the moments, in epochs where those are known, else in steps.
@@ -134,7 +134,8 @@ class Track:
         # From the transform's own signature, so that a changed default cannot be forgotten here.
         default = {key: one.default for key, one in parameters(factories("transform")["autoscale"]).items()}
         std_SJ = self.seen.values["grad_std"][:, 0, 0]
-        distance_SJ = np.abs(np.log(np.where(std_SJ > 0, std_SJ, np.nan))) + default["eps"]
+        usable_SJ = (std_SJ > 0) & np.isfinite(std_SJ)
+        distance_SJ = np.abs(np.log(np.where(usable_SJ, std_SJ, np.nan))) + default["eps"]
         return self.band(
             self.seen.step_J,
             (default["numerator"] / distance_SJ) ** exponent,

@@ -49,7 +49,10 @@ def test_mlflow_shows_every_cell_once(tmp_path: Path, ledger: Ledger) -> None:
     assert [(point.step, point.value) for point in history] == [(0, 0.1), (10, 0.9)]
 
 
-DYNAMICS = '{"step": [0, 5, 10], "grad_std": [0.5, null, 0.25], "scale": [1.0, 1.5, 2.0]}'
+DYNAMICS = (
+    '{"step": [0, 5, 10, 15, 20], "grad_std": [0.5, null, 0.25, Infinity, NaN], '
+    '"scale": [1.0, 1.5, 2.0, NaN, -Infinity]}'
+)
 
 
 def left_behind(path: Path, names: dict[str, str]) -> dict[str, list[str]]:
@@ -120,3 +123,6 @@ def test_both_ways_leave_the_same(tmp_path: Path) -> None:
     assert left["batch"] == left["client"]
     assert set(left["batch"]) == {"runs", "tags", "params", "metrics", "latest_metrics"}
     assert sum("loss_scale" in row for row in left["batch"]["params"]) == len(kinds)
+    # Neither what is missing nor what is not finite is a point.
+    assert sum('"grad_std"' in row for row in left["batch"]["metrics"]) == 2
+    assert sum('"scale"' in row for row in left["batch"]["metrics"]) == 3
