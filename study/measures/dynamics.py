@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from study.measures.array_types import Flags, Floats, Records
 from tracking import CellRecord
+from trainers.outcomes import last_living_step
 
 SERIES = (
     "grad_std",
@@ -25,11 +28,15 @@ SERIES = (
 """What a record keeps of the dynamics with one number per step. An older record may lack some."""
 LAYERS = ("layer_std", "gain")
 """What it keeps with one number per step and layer."""
+QUOTIENTS = ("cosine", "least_cosine", "gain")
+"""What has no value where a gradient is zero: nothing has overflowed there."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Dynamics of S x W x L cells at J steps, NaN where a cell had ended or recorded nothing.
+    """Dynamics of S x W x L cells at J steps: the numbers as recorded, those that are not finite too.
+
+    NaN also where nothing was recorded. `broken` tells the two apart.
 
     Attributes:
         step_J: all steps at which any cell was looked at (counted from 1). Where spikes are drawn per seed,
@@ -38,16 +45,70 @@ class Series:
         values: `grad_std`, `scale`, … of shape [S, W, L, J], and per layer `layer_std`, `gain` of shape
             [S, W, L, J, N]. What an older record lacks is NaN.
         recorded_SWLJ: whether a cell's record has the step, be its numbers finite or not.
+        alive_SWLJ: whether it has the step, and the cell lived through it. An older record kept nothing of
+            the step after which parameters were seen not to be finite, so its cell counts as ended there.
+        not_finite: what `broken` gives, of each of `values`.
     """
 
     step_J: tuple[int, ...]
     layers: tuple[str, ...]
     values: Mapping[str, Floats]
     recorded_SWLJ: Flags
+    alive_SWLJ: Flags
+    not_finite: Mapping[str, Flags]
 
     def has(self, name: str) -> bool:
-        """Whether any cell recorded this."""
+        """Whether any cell recorded a finite number of this."""
         return name in self.values and bool(np.isfinite(self.values[name]).any())
+
+    def broken(self, name: str) -> Flags:
+        """Where a living cell recorded this and the number is not finite, in the shape of `values[name]`.
+
+        A gap is not broken: a gradient of zero has no direction and no gain. What no record has is broken
+        nowhere.
+        """
+        found = self.not_finite.get(name)
+        return np.zeros_like(self.alive_SWLJ) if found is None else found
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What N cells recorded under one name at J steps, and per layer where there are layers.
+
+    Attributes:
+        value: the number, NaN where there is none.
+        number: whether the record has a number, be it finite or not.
+        null: whether it has null in the place of one. All are false where it has nothing.
+    """
+
+    value: Floats
+    number: Flags
+    null: Flags
+
+    @classmethod
+    def empty(cls, *shape: int) -> Entries:
+        return cls(np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool))
+
+    def put(
+        self, cell: int, index: NDArray[np.intp], numbers: Sequence[float | None] | None, *layer: int
+    ) -> None:
+        """Put a cell's numbers at the steps that it recorded.
+
+        A list that is shorter than its steps fills the first of them.
+        """
+        if not numbers:
+            return
+        at: tuple[Any, ...] = (cell, index[: len(numbers)], *layer)
+        self.value[at] = np.array(numbers, dtype=np.float64)
+        self.number[at] = True
+        if None in numbers:
+            null = np.array([number is None for number in numbers])
+            self.null[at], self.number[at] = null, ~null
+
+    def not_finite(self, alive_NJ: Flags, nulls: Flags | bool) -> Flags:
+        """Where a living cell's number is not finite; a null counts as one where `nulls` is true."""
+        whose = alive_NJ.reshape(*alive_NJ.shape, *[1] * (self.value.ndim - 2))
+        return whose & ((self.number & ~np.isfinite(self.value)) | (self.null & nulls))
 
 
 def series(record_SWL: Records) -> Series | None:
@@ -55,7 +116,8 @@ def series(record_SWL: Records) -> Series | None:
 
     None where no dynamics were recorded.
     """
-    seen_N = [json.loads(record.dynamics) if record is not None else {} for record in record_SWL.ravel()]
+    record_N: list[CellRecord | None] = list(record_SWL.ravel())
+    seen_N = [json.loads(record.dynamics) if record is not None else {} for record in record_N]
     known = [seen for seen in seen_N if seen]
     if not known:
         return None
@@ -68,30 +130,66 @@ def series(record_SWL: Records) -> Series | None:
     recorded_NJ = np.zeros((len(seen_N), len(steps)), dtype=bool)
     for row, index in zip(recorded_NJ, index_N, strict=True):
         row[index] = True
+    last_N = [last_lived(record, seen) for record, seen in zip(record_N, seen_N, strict=True)]
+    alive_NJ = recorded_NJ & (np.array(steps) <= np.array(last_N)[:, None])
     layered: dict[str, bool] = {}
     for seen in known:
         layered |= {name: isinstance(value, dict) for name, value in seen.items() if name != "step"}
-    values = {}
+    found: dict[str, Entries] = {}
     for name, per_layer in layered.items():
-        found = np.full((len(seen_N), len(steps), *([len(layers)] if per_layer else [])), np.nan)
-        for row, seen, index in zip(found, seen_N, index_N, strict=True):
+        found[name] = Entries.empty(*recorded_NJ.shape, *([len(layers)] if per_layer else []))
+        for n, (seen, index) in enumerate(zip(seen_N, index_N, strict=True)):
             if not per_layer:
-                _fill(row, index, seen.get(name))
+                found[name].put(n, index, seen.get(name))
                 continue
             numbers = seen.get(name) or {}
-            for n, layer in enumerate(layers):
-                _fill(row[:, n], index, numbers.get(layer))
-        values[name] = found.reshape(*record_SWL.shape, *found.shape[1:])
-    return Series(tuple(steps), layers, values, recorded_NJ.reshape(*record_SWL.shape, -1))
+            for k, layer in enumerate(layers):
+                found[name].put(n, index, numbers.get(layer), k)
+    values, broken = {name: entries.value for name, entries in found.items()}, not_finite(found, alive_NJ)
+    grid = record_SWL.shape
+    return Series(
+        tuple(steps),
+        layers,
+        {name: value.reshape(*grid, *value.shape[1:]) for name, value in values.items()},
+        recorded_NJ.reshape(*grid, -1),
+        alive_NJ.reshape(*grid, -1),
+        {name: flags.reshape(*grid, *flags.shape[1:]) for name, flags in broken.items()},
+    )
 
 
-def _fill(row_J: Floats, index: NDArray[np.intp], numbers: list[float | None] | None) -> None:
-    """Put a cell's numbers at the steps that it recorded.
+def last_lived(record: CellRecord | None, seen: Mapping[str, Any]) -> float:
+    """The last step that a cell lived through and of which its record keeps something."""
+    if record is None:
+        return 0.0
+    last = last_living_step(record.reason, record.diverged_step)
+    # Older records erased the very step after which parameters were not finite, so nothing is known of it.
+    # What was not erased has a number somewhere, if only an infinite one.
+    if last == record.diverged_step and last in seen.get("step", ()):
+        at = seen["step"].index(last)
+        kept = [numbers for name in SERIES if (numbers := seen.get(name))]
+        for name in LAYERS:
+            kept += (seen.get(name) or {}).values()
+        there = [number for numbers in kept for number in numbers[at : at + 1]]
+        if all(number is None or math.isnan(number) for number in there):
+            return last - 1
+    return last
 
-    A list that is shorter than its steps fills the first of them.
+
+def not_finite(found: Mapping[str, Entries], alive_NJ: Flags) -> dict[str, Flags]:
+    """Where each of these numbers of a living cell is not finite, although it is no gap.
+
+    Records wrote null in the place of infinities and NaN until they kept these. So a null of a living cell
+    counts as one, but for quotients that may have no value: they are gaps, unless what left the transform was
+    not finite.
     """
-    if numbers:
-        row_J[index[: len(numbers)]] = np.array(numbers, dtype=np.float64)
+    nulls: dict[str, Flags | bool] = dict.fromkeys(found, True)
+    nulls |= dict.fromkeys(QUOTIENTS, False)
+    if "out_norm" in found:
+        out_NJ = found["out_norm"].not_finite(alive_NJ, nulls=True)
+        nulls |= {"cosine": out_NJ, "least_cosine": out_NJ, "gain": out_NJ[..., None]}
+    if "grad_norm" in found:
+        nulls["scale"] = found["grad_norm"].value != 0
+    return {name: entries.not_finite(alive_NJ, nulls[name]) for name, entries in found.items()}
 
 
 def curve(record_SWL: Records, column: int) -> tuple[tuple[int, ...], Floats]:
@@ -111,10 +209,15 @@ def curve(record_SWL: Records, column: int) -> tuple[tuple[int, ...], Floats]:
 
 
 def over(values: Floats, rule: Callable[..., Floats], *axes: int) -> Floats:
-    """A NaN-ignoring rule (`np.nanmax`, …) over axes, NaN where nothing is known."""
+    """A NaN-ignoring rule (`np.nanmax`, …) over the finite numbers along axes, NaN where there is none.
+
+    It is about sizes. Whether a number broke a rule by not being finite is asked of `Series.broken`.
+    """
+    finite = np.isfinite(values)
+    known = finite.any(axis=axes)
     # numpy warns where all values are NaN, so the rule sees zeros there.
-    known = np.isfinite(values).any(axis=axes)
-    return np.where(known, rule(np.where(np.expand_dims(known, axes), values, 0.0), axis=axes), np.nan)
+    seen = np.where(finite, values, np.where(np.expand_dims(known, axes), np.nan, 0.0))
+    return np.where(known, rule(seen, axis=axes), np.nan)
 
 
 def ranks(values: Floats) -> Floats:

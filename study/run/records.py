@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import Cell
-from study.measures.dynamics import LAYERS, SERIES
+from study.measures.dynamics import LAYERS, QUOTIENTS, SERIES
 from study.plan.job import Job
 from tracking import FAILED, CellRecord
 from tracking.record import IDENTITY
@@ -59,22 +60,53 @@ def identity(cell: Cell) -> dict[str, Any]:
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
     """What was measured of one cell's gradients, as plain lists over steps.
 
-    None stands where the cell had ended, or where the number was not finite.
+    A number of a living cell that is not finite is kept as what it is, infinite or NaN. None stands where
+    nothing was measured: after the last step that the cell lived through, and where a quotient has no value
+    although nothing overflowed (`undefined`).
     """
     found = curves.dynamics
     if found is None:
         return {}
-    series = {name: column(getattr(found, f"{name}_JC")[:, cell]) for name in SERIES}
+    last = curves.last_step_C[cell]
+    lived_J = [step <= last for step in found.step_J]
+    norms = zip(found.grad_norm_JC[:, cell].tolist(), found.out_norm_JC[:, cell].tolist(), strict=True)
+    gaps = undefined(list(norms))
+    nowhere = [False] * len(lived_J)
+    series = {
+        name: column(getattr(found, f"{name}_JC")[:, cell], lived_J, gaps.get(name, nowhere))
+        for name in SERIES
+    }
     layers: dict[str, dict[str, list[float | None]]] = {}
     for name in LAYERS:
-        values_JN = getattr(found, f"{name}_JCN")[:, cell]
-        layers[name] = {layer: column(values_JN[:, n]) for n, layer in enumerate(found.layers)}
+        values_JN, gap_J = getattr(found, f"{name}_JCN")[:, cell], gaps.get(name, nowhere)
+        layers[name] = {
+            layer: column(values_JN[:, n], lived_J, gap_J) for n, layer in enumerate(found.layers)
+        }
     return {"step": list(found.step_J), **series, **layers}
 
 
-def column(values: Tensor) -> list[float | None]:
-    """Plain numbers of seven digits, which is what float32 has; None where they are not finite."""
-    return [float(f"{value:.7g}") if math.isfinite(value) else None for value in values.tolist()]
+def undefined(norms: Sequence[tuple[float, float]]) -> dict[str, list[bool]]:
+    """At which steps a NaN is no overflow, for each series that has such steps.
+
+    A gradient of zero has no direction, and no ratio to another one of zero. Of finite norms no quotient is
+    NaN for any other reason.
+
+    Args:
+        norms: of the gradient before and after the transform, per step.
+    """
+    calm = [out == 0 or (math.isfinite(norm) and math.isfinite(out)) for norm, out in norms]
+    return {"scale": [norm == 0 for norm, _ in norms], **dict.fromkeys(QUOTIENTS, calm)}
+
+
+def column(values: Tensor, lived: Sequence[bool], undefined: Sequence[bool]) -> list[float | None]:
+    """Plain numbers of seven digits, which is what float32 has.
+
+    None where the cell did not live, and in the place of a NaN that is undefined.
+    """
+    return [
+        None if not alive or (gap and math.isnan(value)) else float(f"{value:.7g}")
+        for value, alive, gap in zip(values.tolist(), lived, undefined, strict=True)
+    ]
 
 
 def failed_records(job: Job, reason: str) -> list[CellRecord]:
