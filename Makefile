@@ -38,6 +38,11 @@ faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while s
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/check_plants.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.verdicts --studies 1000 --jobs 2
+	mkdir -p out
+	sed 's/^seeds: .*/seeds: 12/' study/specs/quickstart.yaml > out/twins.yaml
+	$(BIN)/study launch out/twins.yaml --home out/twins
+	$(BIN)/study twins out/twins.yaml --home out/twins
 
 bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which stay in bench-edges/
 	$(BIN)/python -m tests.tools.benchmarks.edges --folder bench-edges

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from study import frames
 from study.claims.catalogue import judge_claims
+from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
 from study.claims.verdicts import Claim
 from study.file_names import tag_name
@@ -19,6 +20,7 @@ from study.measures.evidence import Evidence, gather
 from study.measures.importance import Importance, importances
 from study.measures.landscape import STATES, Landscape, landscapes
 from study.plan.cells import Plan, counted
+from study.spec.claim_rule import Rule
 from tracking import CellRecord
 
 if TYPE_CHECKING:
@@ -93,20 +95,45 @@ class Analysis:
         return frames.regions(self.evidence)
 
     @cached_property
-    def claims(self) -> list[Claim]:
-        """The claims ledger, the user's own rules included, with the MLflow runs behind each verdict."""
+    def rules(self) -> dict[str, Rule]:
+        """The user's own claims, by name."""
+        return rules_of(self.plan.spec.claims)
+
+    @cached_property
+    def judged(self) -> list[Claim]:
+        """The claims ledger under the spec's own thresholds, without a word about others."""
         found = []
-        for claim in judge_claims(self.evidence, rules_of(self.plan.spec.claims)):
+        for claim in judge_claims(self.evidence, self.rules):
             runs = tuple(self.runs[key] for key in claim.cells if key in self.runs)
             found.append(replace(claim, runs=runs))
+        return found
+
+    @cached_property
+    def specification(self) -> list[Specified]:
+        """Every claim, in the ledger's order, with its verdicts under other thresholds."""
+        return specify(self.judged, self.evidence, self.plan, self.stored, self.rules)
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """The claims ledger, the user's own rules included, with the MLflow runs behind each verdict.
+
+        A verdict that other thresholds change says so in its reason.
+        """
+        # Other thresholds take several analyses. Where nothing is decided there is nothing to doubt.
+        if not any(map(decided, self.judged)):
+            return self.judged
+        found = []
+        for one in self.specification:
+            reason = f"{one.claim.reason} {one.warning}" if one.warning else one.claim.reason
+            found.append(replace(one.claim, reason=reason))
         return found
 
     @property
     def tags(self) -> dict[str, str]:
         """A tag per verdict: `claim.<id>`, or `claim.<id>.<setting>` where a claim has several verdicts."""
-        asked = Counter(claim.id for claim in self.claims)
+        asked = Counter(claim.id for claim in self.judged)
         found = {}
-        for claim in self.claims:
+        for claim in self.judged:
             place = f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""
             found[f"claim.{claim.id}{place}"] = claim.verdict
         return found
@@ -115,10 +142,11 @@ class Analysis:
     def importances(self) -> list[tuple[Evidence, Importance]]:
         """What matters for each transform's score, and for its difference to the baseline's."""
         found = []
+        confidence = self.plan.spec.region.confidence
         for piece in self.evidence:
             base = next(iter(piece.of("none")), None)
             for landscape in piece.landscapes.values():
-                found += [(piece, one) for one in importances(landscape, base)]
+                found += [(piece, one) for one in importances(landscape, base, confidence=confidence)]
         return found
 
     @cached_property

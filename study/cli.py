@@ -209,7 +209,7 @@ def launch(
     )
     # Whoever interrupts a launch waits for it to end, and judging claims takes seconds.
     if as_json:
-        judged = [] if ended.interrupted else claims(ended.analysis.claims)
+        judged = [] if ended.interrupted else claims(ended.analysis)
         emit(launch_values(ended) | {"claims": judged})
     else:
         if not ended.interrupted:
@@ -240,27 +240,33 @@ def analyse(
     measures: Annotated[
         bool, typer.Option("--measures", help="Print every measure and importance of every transform.")
     ] = False,
+    specification: Annotated[
+        bool, typer.Option("--specification", help="Print every claim's verdict under other thresholds.")
+    ] = False,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Say how to open the Optuna storage; starts nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print regions, importances and the claims ledger of what is stored."""
-    from study.report.plain.claims import claims
+    from study.report.plain.claims import claims, specification_values
     from study.report.plain.regions import regions
     from study.report.terminal.claims import claims_table
     from study.report.terminal.closing import dashboard_lines
     from study.report.terminal.importances import importances_table
     from study.report.terminal.measures import measures_table
     from study.report.terminal.regions import regions_table
+    from study.report.terminal.specification import specification_table
 
     analysis = stored_analysis(spec, home)
     if as_json:
         found = {
             "cells": analysis.counts,
             "regions": list(regions(analysis)),
-            "claims": claims(analysis.claims),
+            "claims": claims(analysis),
         }
+        if specification:
+            found["specification"] = specification_values(analysis)
         if dashboard:
             found["dashboard"] = dashboard_lines(analysis, Home(home))
         emit(found)
@@ -271,10 +277,52 @@ def analyse(
     else:
         out.print(regions_table(analysis))
         out.print(claims_table(analysis))
+        if specification:
+            out.print(specification_table(analysis), highlight=False)
         if measures:
             out.print(measures_table(analysis), highlight=False)
             out.print(importances_table(analysis), highlight=False)
         say(dashboard_lines(analysis, Home(home)))
+    end(complete=analysis.complete)
+
+
+@app.command()
+def twins(
+    spec: SpecArgument,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            help="Seeds under each name; default: as many as leave four names, at least region.least_seeds.",
+        ),
+    ] = None,
+    replicates: Annotated[
+        int, typer.Option("--replicates", help="How many twin studies are judged.", min=1, max=100_000)
+    ] = 200,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how often this study's verdicts err, on its own cells: one transform under several names."""
+    from study.claims.twins import measure_twins
+    from study.report.plain.twins import twins_values
+    from study.report.terminal.twins import telling, twins_table
+
+    analysis = stored_analysis(spec, home)
+    name = analysis.plan.spec.name
+    with telling(Console(stderr=True)) as tell:
+        found = measure_twins(
+            analysis.landscapes,
+            analysis.plan.spec.region,
+            analysis.rules,
+            study=name,
+            seeds=seeds,
+            replicates=replicates,
+            tell=tell,
+        )
+    if as_json:
+        emit(twins_values(name, found))
+    else:
+        out.print(twins_table(name, found), highlight=False)
     end(complete=analysis.complete)
 
 

@@ -24,7 +24,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"`make ([a-z-]+)`")
 REPOSITORY_FILE = re.compile(rf"`((?:{'|'.join(ROOMS)})/[\w/.-]+)`")
-SERVES_FOREVER = "study ui"
+HELP_ONLY = ("study ui", "study twins")
+"""Commands of which the pages only get the help: one serves forever, one needs more seeds than here."""
 
 
 def prose(page: Path) -> str:
@@ -70,7 +71,7 @@ def study(command: str) -> None:
     from study.cli import main
 
     print(f"$ {command}", flush=True)
-    sys.argv = shlex.split(command) + (["--help"] if command.startswith(SERVES_FOREVER) else [])
+    sys.argv = shlex.split(command) + (["--help"] if command.startswith(HELP_ONLY) else [])
     try:
         main()
     except SystemExit as ended:

@@ -10,7 +10,7 @@ from study.claims.baselines import keys_of
 from study.claims.catalogue import CLAIMS, judge_claims
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import Claim
-from study.measures.divergence import divergence_share
+from study.measures.divergence import collapse_share, divergence_share, lost_share
 from study.measures.estimate import Estimate, difference, ratio
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
@@ -28,10 +28,12 @@ __all__ = [
     "Finding",
     "Landscape",
     "Rule",
+    "collapse_share",
     "difference",
     "divergence_share",
     "judge_claims",
     "keys_of",
+    "lost_share",
     "lr_sensitivity",
     "ratio",
     "tuned_score",

@@ -10,6 +10,20 @@ from study.measures.landscape import Landscape
 GS = "gradient_stabilizer"
 MAINTAINED = 0.005
 """Largest loss of accuracy that still counts as maintained [fraction; half a point]."""
+CLIPPING = ("clip_norm", "clip_value", "agc", "zclip", "autoclip", "adagc")
+DECOUPLED = ("adamw", "lion")
+"""Optimizers whose weight decay is decoupled."""
+SCALE_FREE = ("adam", "adamw", "rmsprop", "lion")
+"""Optimizers that divide by the size of the gradient: one lr means one step, whatever rescales before it."""
+KEEP_LR = ("none", "centralization", *CLIPPING)
+"""Methods that leave most gradients as large as they are, and so lr what it means."""
+
+
+def same_lr(one: Landscape, other: Landscape) -> bool:
+    """Whether a learning rate means the same with both methods."""
+    if one.optimizer_method in SCALE_FREE:
+        return True
+    return one.method in KEEP_LR and other.method in KEEP_LR
 
 
 def keys_of(landscapes: Sequence[Landscape]) -> tuple[str, ...]:

@@ -6,12 +6,19 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from study.claims.baselines import GS, MAINTAINED
-from study.claims.convergence import converges
+from study.claims.convergence import bound_holds, premise_holds
 from study.claims.finding import Finding
-from study.claims.gradients import keeps_direction, never_amplifies, std_decreases, zscore_amplifies
+from study.claims.gradients import (
+    keeps_direction,
+    keeps_whole_direction,
+    layer_std_rises,
+    never_amplifies,
+    std_decreases,
+    zscore_amplifies,
+)
 from study.claims.hyperparameter_free import hyperparameter_free
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
-from study.claims.spikes import bounded_on_spikes
+from study.claims.spikes import bounded_on_spikes, damps_spikes, recovers_from_spikes
 from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, Evidence
 from study.spec.claim_rule import Rule
@@ -31,40 +38,83 @@ CLAIMS: dict[str, Rule] = {
         hyperparameter_free,
         CONDITION,
         each_variant=False,
+        version=2,
     ),
     "autoscale-never-amplifies": Rule(
-        "its scale lies in (0, 1]: no unintended amplification", YUN_2025, "autoscale", never_amplifies
+        "its scale lies in (0, 1]: no unintended amplification",
+        YUN_2025,
+        "autoscale",
+        never_amplifies,
+        absolute=True,
+        version=2,
     ),
     "autoscale-converges": Rule(
-        "Lemma 1 and Theorem 2: the convergence bound", YUN_2025, "autoscale", converges
+        "Lemma 1 and Theorem 2: the convergence bound",
+        YUN_2025,
+        "autoscale",
+        bound_holds,
+        absolute=True,
+        version=2,
+    ),
+    "autoscale-converges-premise": Rule(
+        "Lemma 1 and Theorem 2: the step stays at or below 1/β where lr does",
+        YUN_2025,
+        "autoscale",
+        premise_holds,
+        absolute=True,
     ),
     "autoscale-accuracy-maintained": Rule(
         "it maintains the accuracy of AdamW, GC, ZNorm and gradient normalisation",
         YUN_2025,
         "autoscale",
         accuracy(-MAINTAINED),
+        version=2,
     ),
     "autoscale-accuracy-improved": Rule(
         "it improves on the accuracy of AdamW, GC, ZNorm and gradient normalisation",
         YUN_2025,
         "autoscale",
         accuracy(0.0),
+        version=2,
     ),
     "global-std-decreases": Rule(
-        "the global gradient deviation falls during training, while that of a layer may rise",
+        "the global gradient deviation falls during training",
         YUN_2025,
         "autoscale",
         std_decreases,
+        absolute=True,
+        version=2,
+    ),
+    "layer-std-rises": Rule(
+        "the gradient deviation of a layer may rise during training",
+        YUN_2025,
+        "autoscale",
+        layer_std_rises,
+        absolute=True,
     ),
     "zscore-amplifies": Rule(
-        "dividing by a small layer deviation amplifies and can diverge", YUN_2025, "zscore", zscore_amplifies
+        "dividing by a small layer deviation amplifies and can diverge",
+        YUN_2025,
+        "zscore",
+        zscore_amplifies,
+        version=2,
     ),
     "stabilizer-widens-lr": Rule(
-        "GradientStabilizer widens stable learning-rate regions over clipping", STABILIZER_2026, GS, widens_lr
+        "GradientStabilizer widens stable learning-rate regions over clipping",
+        STABILIZER_2026,
+        GS,
+        widens_lr,
+        version=2,
     ),
-    "stabilizer-fewer-divergences": Rule("it reduces divergence", STABILIZER_2026, GS, fewer_divergences),
+    "stabilizer-fewer-divergences": Rule(
+        "it reduces divergence", STABILIZER_2026, GS, fewer_divergences, version=2
+    ),
     "stabilizer-wd-insensitive": Rule(
-        "it reduces Adam's sensitivity to weight-decay strength", STABILIZER_2026, GS, wd_insensitive
+        "it reduces Adam's sensitivity to weight-decay strength",
+        STABILIZER_2026,
+        GS,
+        wd_insensitive,
+        version=2,
     ),
     "stabilizer-bounded-on-spikes": Rule(
         "the magnitude on spike steps is bounded, whatever the spike's size",
@@ -72,12 +122,40 @@ CLAIMS: dict[str, Rule] = {
         GS,
         bounded_on_spikes,
         CONDITION,
+        absolute=True,
+        version=2,
+    ),
+    "stabilizer-damps-spikes": Rule(
+        "a spike's step stays nearer to the level before it than with clipping",
+        STABILIZER_2026,
+        GS,
+        damps_spikes,
+        CONDITION,
+    ),
+    "stabilizer-recovers-from-spikes": Rule(
+        "after a spike the magnitude is back at its level sooner than with clipping",
+        STABILIZER_2026,
+        GS,
+        recovers_from_spikes,
+        CONDITION,
     ),
     "stabilizer-keeps-direction": Rule(
-        "the instantaneous direction is preserved", STABILIZER_2026, GS, keeps_direction
+        "the instantaneous direction is preserved, tensor by tensor",
+        STABILIZER_2026,
+        GS,
+        keeps_direction,
+        absolute=True,
+        version=2,
+    ),
+    "stabilizer-keeps-whole-direction": Rule(
+        "the instantaneous direction is preserved, that of the whole gradient",
+        STABILIZER_2026,
+        GS,
+        keeps_whole_direction,
+        absolute=True,
     ),
     "plug-in": Rule(
-        "works with SGD, Adam, RMSProp and others", STABILIZER_2026, GS, works_with, ("optimizer",)
+        "works with SGD, Adam, RMSProp and others", STABILIZER_2026, GS, works_with, ("optimizer",), version=2
     ),
 }
 
@@ -91,13 +169,18 @@ def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None =
     Args:
         more: the user's own rules, by name.
     """
+    # All in one call: the correction (Holm) is over every question that the study asks.
+    tolerances = evidence[0].tolerances
+    return judge(questions_of(evidence, more), tolerances.confidence, tolerances.least_seeds)
+
+
+def questions_of(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Question]:
+    """What `judge_claims` judges, in the same order."""
     questions: list[Question] = []
     for name, rule in {**CLAIMS, **(more or {})}.items():
         for setting, pieces in asked(evidence, rule).items():
             questions += _questions(name, rule, setting, pieces)
-    # All in one call: the correction (Holm) is over every question that the study asks.
-    tolerances = evidence[0].tolerances
-    return judge(questions, tolerances.confidence, tolerances.least_seeds)
+    return questions
 
 
 def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) -> Iterator[Question]:
@@ -108,7 +191,7 @@ def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) 
     variants = piece.of(rule.method)[: None if rule.each_variant else 1]
     if not variants:
         finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
-        yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding)
+        yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding, rule.version)
     lack = ""
     if not complete:
         lack = f"no seed is complete yet (0 of {in_spec})"
@@ -117,7 +200,7 @@ def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) 
     for own in variants:
         finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
         place = f"{setting} · {own.transform}" if len(variants) > 1 else setting
-        yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding)
+        yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding, rule.version)
 
 
 def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:

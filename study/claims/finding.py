@@ -17,10 +17,14 @@ class Comparison:
         against: what is compared with. `preposition` stands before it in sentences.
         estimate: None where it cannot be computed; `note` says why.
         threshold: in the estimate's own unit. above: the claim says "above".
-        exact: the sentence is about every single step, and each seed's value is its worst step. The
-            comparison holds when all seeds' values lie on the claim's side or on the threshold. A single one
-            that does not refutes it. Nothing is inferred about a population: no interval and no correction
-            decides.
+        exact: the sentence is about every single step, and each seed's value is its worst step. A single
+            seed whose value does not lie on the claim's side refutes it. Where none does, the share of runs
+            that break the rule is bounded: if it were `breaking`, no counterexample in S runs had the chance
+            (1 - breaking)^S, which is the p of support.
+        breaking: largest share of runs that may break an exact rule, where it counts as held.
+        steps: recorded steps that were looked at, of an exact one.
+        common: the same number at learning rates that all methods have in common. Where it lies on the other
+            side of the threshold the sign depends on the learning rate, and nothing is decided.
         unit, ratio: where they differ from the finding's own.
         alternatives: the claim says that one or the other holds. This comparison then shows the likeliest
             of them, see `either`.
@@ -36,6 +40,9 @@ class Comparison:
     unit: str = ""
     ratio: bool | None = None
     alternatives: tuple[Comparison, ...] = ()
+    breaking: float = 0.10
+    steps: int = 0
+    common: Estimate | None = None
 
     @property
     def place(self) -> str:
@@ -53,14 +60,32 @@ class Comparison:
         return (self.estimate.mean - self.threshold) * sign
 
     @property
+    def number(self) -> float | None:
+        """What is shown: the mean over seeds, or the worst run's value of an exact one."""
+        if self.estimate is None:
+            return None
+        if self.exact:
+            return (min if self.above else max)(self.estimate.values_S)
+        return self.estimate.mean
+
+    @property
+    def depends(self) -> bool:
+        """Whether the number at common learning rates lies on the other side of the threshold."""
+        if self.estimate is None or self.common is None:
+            return False
+        return (self.common.mean - self.threshold) * (self.estimate.mean - self.threshold) < 0
+
+    @property
     def p_support(self) -> float:
         """p of the estimate lying on the claim's side; 1 where a censored region could hide the opposite."""
         if self.alternatives:
             # The best of several chances is shown, so its p counts once for each of them (Bonferroni).
             return min(1.0, len(self.alternatives) * min(one.p_support for one in self.alternatives))
+        if self.estimate is None or self.depends:
+            return 1.0
         if self.exact:
-            return 0.0 if self.lead >= 0 else 1.0
-        if self.estimate is None or self.lead <= 0:
+            return float((1 - self.breaking) ** self.estimate.n) if self.lead >= 0 else 1.0
+        if self.lead <= 0:
             return 1.0
         # A size that is only a bound may still move, and here it would move towards the other side.
         open_ended = self.estimate.upper_bound if self.above else self.estimate.lower_bound
@@ -72,9 +97,11 @@ class Comparison:
         if self.alternatives:
             # Only all of them together contradict "one or the other", so the weakest decides.
             return max(one.p_refute for one in self.alternatives)
+        if self.estimate is None or self.depends:
+            return 1.0
         if self.exact:
-            return 0.0 if -math.inf < self.lead < 0 else 1.0
-        if self.estimate is None or self.lead >= 0:
+            return 0.0 if self.lead < 0 else 1.0
+        if self.lead >= 0:
             return 1.0
         open_ended = self.estimate.lower_bound if self.above else self.estimate.upper_bound
         return 1.0 if open_ended else self.estimate.p(self.threshold)
@@ -105,6 +132,7 @@ class Finding:
         ratio: estimates are logarithms of ratios, shown as ratios.
         missing: what the study lacks.
         partial: the comparisons alone can refute the claim, but not support it.
+        beside: what is shown and decides nothing, because the sentence is not about it.
         keys: the cells behind it.
     """
 
@@ -115,6 +143,7 @@ class Finding:
     missing: str = ""
     partial: bool = False
     keys: tuple[str, ...] = ()
+    beside: tuple[Comparison, ...] = ()
 
     def turn(self, comparison: Comparison) -> Callable[[float], float]:
         """The function that turns a comparison's own number into the one that is shown."""
@@ -123,9 +152,6 @@ class Finding:
 
     @property
     def hardest(self) -> Comparison | None:
-        """The comparison that is hardest for the claim; None where nothing is compared."""
-        # Leads in different units cannot be ordered; how clearly each comparison stands can.
-        alike = len({(c.unit, c.ratio, c.exact) for c in self.comparisons}) == 1
-        return min(
-            self.comparisons, key=lambda c: (0.0 if alike else c.standing, c.lead, c.against), default=None
-        )
+        """The comparison that stands least clearly on the claim's side; None where nothing is compared."""
+        # By p, not by the mean: a small difference that is known well may stand clearer than a large one.
+        return min(self.comparisons, key=lambda c: (c.standing, c.lead, c.against), default=None)

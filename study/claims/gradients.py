@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding, either
-from study.claims.robustness import fewer_divergences
+from study.claims.robustness import lost_apart
 from study.measures.array_types import Flags, Floats
 from study.measures.dynamics import Series, over, ranks
-from study.measures.estimate import Estimate, difference, worded
+from study.measures.estimate import Estimate, difference
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 from study.measures.tuning import tuned_score
@@ -22,6 +24,8 @@ ROUNDING = 1e-5
 
 Recorded numbers have seven digits and come from float32 arithmetic.
 """
+BEYOND = 1e12
+"""Stands for what is not finite, and for every larger number."""
 AMPLIFIES = 10.0
 """Gain of a layer that counts as amplification."""
 FEWEST = 3
@@ -30,35 +34,64 @@ UNRECORDED = "recorded dynamics (budget: dynamics) that have the {} of every rec
 BASE = {"the baseline none": ("none",)}
 
 
+def recorded(seen: Series | None, name: str) -> TypeGuard[Series]:
+    """Whether a number was recorded, be it finite or not."""
+    return seen is not None and (seen.has(name) or bool(seen.broken(name).any()))
+
+
 def never_amplifies(evidence: Evidence, own: Landscape) -> Finding:
-    """The largest scale factor of every seed, over all recorded steps of all cells."""
-    measure = "largest scale factor a_t over all recorded steps and cells of a seed"
-    if own.series is None or not own.series.has("scale"):
+    """The largest scale factor of every seed, over all recorded steps of its competitive cells.
+
+    Cells that are lost at a large learning rate say nothing about training: anything amplifies there. A scale
+    that is not finite in a living cell counts as larger than every limit.
+    """
+    measure = "largest scale factor a_t over all recorded steps of a seed's competitive cells"
+    seen = own.series
+    if not recorded(seen, "scale"):
         return Finding(measure, "", missing=UNRECORDED.format("scale factor"))
-    scale = own.series.values["scale"]
-    known, above = np.isfinite(scale), scale > 1 + ROUNDING
-    largest_S = over(scale, np.nanmax, 1, 2, 3)
-    share = Estimate(tuple((above & known).sum(axis=(1, 2, 3)) / known.sum(axis=(1, 2, 3))))
+    scale = np.where(seen.broken("scale"), BEYOND, seen.values["scale"])
+    known = np.isfinite(scale) & evidence.near(own.transform)[..., None]
+    if not known.any(axis=(1, 2, 3)).all():
+        return Finding(measure, "", missing="a competitive cell at every seed")
+    above = (scale > 1 + ROUNDING) & known
+    largest_S = over(np.where(known, scale, np.nan), np.nanmax, 1, 2, 3)
+    everywhere = np.isfinite(scale)
     note = (
-        f"a_t > 1 in a share of {worded(share, evidence.tolerances.confidence)} "
-        f"of the {int(known.sum()):,} recorded steps of all cells"
+        f"a_t > 1 in {above.sum() / known.sum():.3g} of these steps, and in "
+        f"{(scale[everywhere] > 1 + ROUNDING).mean():.3g} of the recorded steps of all cells"
     )
-    inside = evidence.regions[own.transform, "trained", "own"].inside_SWL[..., None] & known
-    if inside.any():
-        note += f", and of {(above & inside).sum() / inside.sum():.3g} in its trained region"
     # The floor keeps the logarithm finite where a scale is 0.
     found = Estimate(tuple(np.log(np.maximum(largest_S, 1e-12)).tolist()))
     comparison = Comparison(
-        "recorded steps", found, math.log1p(ROUNDING), False, note, preposition="over all", exact=True
+        "recorded steps",
+        found,
+        math.log1p(ROUNDING),
+        False,
+        note,
+        preposition="over all",
+        exact=True,
+        breaking=evidence.tolerances.breaking,
+        steps=int(known.sum()),
     )
     return Finding(measure, "", (comparison,), ratio=True, keys=keys_of([own]))
 
 
 def std_decreases(evidence: Evidence, own: Landscape) -> Finding:
-    """Rank correlation of gradient deviations with the step, in competitive cells.
+    """Rank correlation of the deviation over all weights together with the step, in competitive cells."""
+    return _trends(evidence, own, _global_trend)
 
-    One comparison is about all weights together, one about the layer that rises most. A cell counts with the
-    moments at which all these deviations are finite, if they are `FEWEST` or more.
+
+def layer_std_rises(evidence: Evidence, own: Landscape) -> Finding:
+    """The same of the layer that rises most."""
+    return _trends(evidence, own, _layer_trend)
+
+
+def _trends(
+    evidence: Evidence, own: Landscape, of: Callable[[Evidence, Series, Flags, Flags], Comparison]
+) -> Finding:
+    """One of the two sentences about trends.
+
+    A cell counts with the moments at which all these deviations are finite, if they are `FEWEST` or more.
     """
     measure = (
         "Spearman correlation of the gradient's standard deviation with the step "
@@ -68,16 +101,15 @@ def std_decreases(evidence: Evidence, own: Landscape) -> Finding:
     if seen is None or not seen.has("grad_std") or len(seen.step_J) < FEWEST:
         lack = UNRECORDED.format("gradient deviation") + ", at three steps or more"
         return Finding(measure, "", missing=lack)
-    if len(seen.layers) < 2:
+    if of is _layer_trend and len(seen.layers) < 2:
         lack = "a network with several weights, of which the sentence sets one against all together"
         return Finding(measure, "", missing=lack)
     known = np.isfinite(seen.values["grad_std"]) & np.isfinite(seen.values["layer_std"]).all(axis=4)
-    cells = evidence.regions[own.transform, "competitive", "own"].inside_SWL & (known.sum(axis=3) >= FEWEST)
+    cells = evidence.near(own.transform) & (known.sum(axis=3) >= FEWEST)
     if not cells.any(axis=(1, 2)).all():
         lack = f"a competitive cell at every seed, with {FEWEST} moments or more"
         return Finding(measure, "", missing=lack)
-    comparisons = (_global_trend(evidence, seen, cells, known), _layer_trend(seen, cells, known))
-    return Finding(measure, "", comparisons, keys=keys_of([own]))
+    return Finding(measure, "", (of(evidence, seen, cells, known),), keys=keys_of([own]))
 
 
 def _global_trend(evidence: Evidence, seen: Series, cells: Flags, known: Flags) -> Comparison:
@@ -90,7 +122,7 @@ def _global_trend(evidence: Evidence, seen: Series, cells: Flags, known: Flags) 
     return Comparison("all weights together", found, 0.0, False, "; ".join(parts), preposition="for")
 
 
-def _layer_trend(seen: Series, cells: Flags, known: Flags) -> Comparison:
+def _layer_trend(evidence: Evidence, seen: Series, cells: Flags, known: Flags) -> Comparison:
     """Whether the deviation of the layer that rises most rises."""
     trend_SN = np.stack(
         [trend(seen.values["layer_std"][..., n], cells, known) for n in range(len(seen.layers))], axis=1
@@ -151,10 +183,11 @@ def zscore_amplifies(evidence: Evidence, own: Landscape) -> Finding:
         "divergence share and tuned score against none"
     )
     missing = lacking(evidence, BASE)
-    if own.series is None or not own.series.has("gain"):
+    if not recorded(own.series, "gain"):
         return Finding(measure, "x", missing=UNRECORDED.format("gain of every layer"))
     inside = evidence.regions[own.transform, "trained", "own"].inside_SWL
-    gain = np.where(inside[..., None, None], own.series.values["gain"], np.nan)
+    gain = np.where(own.series.broken("gain"), BEYOND, own.series.values["gain"])
+    gain = np.where(inside[..., None, None], np.minimum(gain, BEYOND), np.nan)
     largest_S = over(gain, np.nanmax, 1, 2, 3, 4)
     if not np.isfinite(largest_S).all() or (largest_S <= 0).any():
         return Finding(measure, "x", missing="a trained cell at every seed")
@@ -185,8 +218,7 @@ def zscore_amplifies(evidence: Evidence, own: Landscape) -> Finding:
 
 
 def harms(evidence: Evidence, own: Landscape, base: Landscape) -> Sequence[Comparison]:
-    """That the method diverges more than the baseline, and that it ends lower."""
-    found = fewer_divergences(evidence, own).comparisons
+    """That the method loses more cells than the baseline, and that it ends lower."""
     lower = Comparison(
         f"{base.transform} in tuned score",
         difference(tuned_score(own), tuned_score(base)),
@@ -195,40 +227,61 @@ def harms(evidence: Evidence, own: Landscape, base: Landscape) -> Sequence[Compa
         unit=own.metric_name,
         ratio=False,
     )
-    return [*(more_divergences(one) for one in found if one.against == base.transform), lower]
+    return [more_divergences(lost_apart(evidence, own, base)), lower]
 
 
 def more_divergences(one: Comparison) -> Comparison:
-    """A comparison of divergence shares, turned round: here the claim is that the method diverges more."""
-    return Comparison(
-        f"{one.against} in divergence share",
-        one.estimate,
-        one.threshold,
-        not one.above,
-        one.note,
+    """A comparison of shares of lost cells, turned round: here the claim is that the method loses more."""
+    return replace(
+        one,
+        against=f"{one.against} in the share of lost cells",
+        above=not one.above,
         unit="fraction",
         ratio=False,
     )
 
 
 def keeps_direction(evidence: Evidence, own: Landscape) -> Finding:
-    """One minus the least cosine per tensor between incoming and outgoing gradient."""
+    """One minus the least cosine per tensor between incoming and outgoing gradient.
+
+    By construction it is 1 in exact arithmetic, so that only overflow and underflow can break it.
+    """
+    return _turned(evidence, own, "least_cosine", "a tensor's gradient", "tensor")
+
+
+def keeps_whole_direction(evidence: Evidence, own: Landscape) -> Finding:
+    """The same of the whole gradient: scaling tensors apart turns it, even where each keeps its direction."""
+    return _turned(evidence, own, "cosine", "the whole gradient", "whole gradient")
+
+
+def _turned(evidence: Evidence, own: Landscape, name: str, what: str, against: str) -> Finding:
     measure = (
-        "largest 1 - cosine between a tensor's gradient before and after, "
-        "over all recorded steps and cells of a seed"
+        f"largest 1 - cosine between {what} before and after, over all recorded steps of a seed's cells that "
+        "are not lost"
     )
     seen = own.series
-    if seen is None or not seen.has("least_cosine"):
+    if not recorded(seen, name):
         lack = UNRECORDED.format("cosine between incoming and outgoing gradient")
         return Finding(measure, "", missing=lack)
-    least_S, whole = over(seen.values["least_cosine"], np.nanmin, 1, 2, 3), seen.values["cosine"]
-    # The whole gradient's cosine is shown and decides nothing: scaling tensors apart turns the whole, even
-    # where each keeps its own direction.
-    known = whole[np.isfinite(whole)]
-    note = (
-        f"the whole gradient's cosine is {known.mean():.4g} on average and {known.min():.4g} at least, "
-        f"over {known.size:,} recorded steps"
-    )
+    # What left is not finite, so it has no direction that could be the same: a cosine of -1 is the furthest.
+    # In a lost cell the incoming gradient itself overflows, which is not the method's doing.
+    cosine = np.where(seen.broken(name), -1.0, seen.values[name])
+    cosine = np.where(own.lost_SWL[..., None], np.nan, cosine)
+    known = np.isfinite(cosine)
+    if not known.any(axis=(1, 2, 3)).all():
+        return Finding(measure, "", missing="a recorded direction at every seed")
+    least_S = over(cosine, np.nanmin, 1, 2, 3)
+    note = f"the cosine is {cosine[known].mean():.4g} on average and {cosine[known].min():.4g} at least"
     found = Estimate(tuple(np.maximum(1 - least_S, 0.0).tolist()))
-    comparison = Comparison("tensor", found, ROUNDING, False, note, preposition="per", exact=True)
+    comparison = Comparison(
+        against,
+        found,
+        ROUNDING,
+        False,
+        note,
+        preposition="per" if name == "least_cosine" else "of the",
+        exact=True,
+        breaking=evidence.tolerances.breaking,
+        steps=int(known.sum()),
+    )
     return Finding(measure, "", (comparison,), keys=keys_of([own]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from study.claims.baselines import keys_of, lacking
+from study.claims.baselines import keys_of, lacking, same_lr
 from study.claims.finding import Comparison, Finding
+from study.claims.robustness import less_sensitive_to_wd
 from study.measures.catalogue import Case, over_workloads
 from study.measures.estimate import Estimate, Missing, difference
 from study.measures.evidence import Evidence, along, missing_seeds
@@ -18,9 +19,9 @@ from study.measures.sensitivity import (
     lr_sensitivity,
     scales,
     shift,
-    wd_sensitivity,
 )
 from study.measures.tuning import effective_dimension, shared_default_regret
+from study.measures.windows import windows
 
 MOVES = 0.5
 """Largest shift of the region that still counts as staying [decades]."""
@@ -67,19 +68,32 @@ def sensitivities(evidence: Evidence, own: Landscape) -> Part:
     """Differences of lr and weight-decay sensitivity to the baseline's, along axes of several values."""
     limit = band(evidence, own)
     note = f"counts as equal up to {limit:.3g}"
-    axes = (("lr", own.lr, lr_sensitivity), ("weight decay", own.weight_decay, wd_sensitivity))
     comparisons = []
     for base in evidence.of("none"):
-        for axis, values, sensitivity in axes:
-            if len(values) > 1:
-                apart = difference(sensitivity(own), sensitivity(base))
-                comparisons.append(Comparison(f"{base.transform} in {axis}", apart, limit, False, note))
-    lack = " and ".join(axis for axis, values, _ in axes if len(values) < 2)
+        if len(own.lr) > 1:
+            comparisons.append(_lr_apart(evidence, own, base, limit, note))
+        if len(own.weight_decay) > 1:
+            apart = less_sensitive_to_wd(evidence, own, base, limit, note)
+            comparisons.append(replace(apart, against=f"{base.transform} in weight decay"))
+    axes = (("lr", own.lr), ("weight decay", own.weight_decay))
+    lack = " and ".join(axis for axis, values in axes if len(values) < 2)
     return Part(tuple(comparisons), f"the sensitivity to {lack} takes several values of it" if lack else "")
 
 
+def _lr_apart(evidence: Evidence, own: Landscape, base: Landscape, limit: float, note: str) -> Comparison:
+    """How much more sensitive to lr a method is, in equally wide windows around each one's optimum."""
+    place = f"{base.transform} in lr"
+    mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, base))
+    found = windows(mine, theirs, evidence.tolerances.window)
+    if isinstance(found, Missing):
+        return Comparison(place, None, limit, False, f"needs {found.reason}")
+    apart = difference(*(lr_sensitivity(one, window) for one, window in zip((own, base), found, strict=True)))
+    common = difference(lr_sensitivity(own), lr_sensitivity(base)) if same_lr(own, base) else None
+    return Comparison(place, apart, limit, False, note, common=common)
+
+
 def constants(evidence: Evidence, own: Landscape) -> Part:
-    """How much the loss at the method's best cell varies along each of its constants; 0 without constants."""
+    """How much the loss of the method's competitive cells varies along each of its constants."""
     axes = constant_axes(evidence, own.method)
     if not axes:
         lack = "constant sensitivity takes an axis of a constant (transforms: several values of one)"
@@ -90,7 +104,7 @@ def constants(evidence: Evidence, own: Landscape) -> Part:
         values = ", ".join(str(dict(one.constants).get(name, "default")) for one in members)
         note = f"{name} {values}; counts as equal up to {limit:.3g}"
         # No baseline: a method without constants has a sensitivity of 0 by definition.
-        found = constant_sensitivity(members)
+        found = constant_sensitivity(members, evidence.near(members[0].transform))
         comparisons.append(Comparison(name, found, limit, False, note, preposition="along"))
     return Part(tuple(comparisons))
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from study.claims.baselines import MAINTAINED, keys_of, lacking, others
+from study.claims.baselines import CLIPPING, DECOUPLED, MAINTAINED, keys_of, lacking, others, same_lr
 from study.claims.finding import Comparison, Finding
-from study.measures.divergence import divergence_share
-from study.measures.estimate import difference, exponential, ratio
+from study.measures.divergence import collapse_share, divergence_share, lost_share
+from study.measures.estimate import Missing, difference, exponential, ratio
 from study.measures.evidence import Evidence, missing_seeds
 from study.measures.landscape import Landscape
-from study.measures.sensitivity import wd_sensitivity
+from study.measures.regions import width_difference
+from study.measures.sensitivity import wd_difference
 from study.measures.tuning import tuned_score
+from study.measures.windows import windows
 from study.spec.claim_rule import Decide
 
-CLIPPING = ("clip_norm", "clip_value", "agc", "zclip", "autoclip", "adagc")
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}
 CONTROLLED = {**BASELINES, "the control unit_norm": ("unit_norm",)}
 PAPER = {
@@ -21,34 +22,35 @@ PAPER = {
     "zscore": ("zscore",),
     "gradient normalisation (unit_norm)": ("unit_norm",),
 }
-DECOUPLED = ("adamw", "lion")
-"""Optimizers whose weight decay is decoupled."""
 NAMED = {"SGD": ("sgd",), "Adam": ("adam", "adamw"), "RMSProp": ("rmsprop",)}
 """Optimizers that the papers name, and for each the methods of which any one will do."""
 NO_ACCURACY = "a workload that is measured by accuracy; this one has {}"
 
 
 def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
-    """Ratio of the trained region's lr widths, per baseline."""
+    """Difference of the trained region's lr widths, row by row, per baseline."""
     missing = lacking(evidence, BASELINES)
     baselines = others(evidence, BASELINES)
     mine = evidence.regions[own.transform, "trained", "own"]
     comparisons = []
     for other in baselines:
         theirs = evidence.regions[other.transform, "trained", "own"]
-        found, area = ratio(mine.lr_width, theirs.lr_width), ratio(mine.area, theirs.area)
-        if area:
-            note = f"area ratio {exponential(area.mean):.3g}"
-        elif found:
-            note = "no area ratio"
-        else:
-            note = "a region is empty, or has no width, at some seed"
+        found = width_difference(mine, theirs)
+        notes = [
+            f"{what} ratio {exponential(part.mean):.3g}"
+            for what, part in (
+                ("width", ratio(mine.lr_width, theirs.lr_width)),
+                ("area", ratio(mine.area, theirs.area)),
+            )
+            if part
+        ]
+        note = ", ".join(notes) if found else "neither method is trained at any weight decay"
         comparisons.append(Comparison(other.transform, found, 0.0, True, note))
     return Finding(
-        "ratio of lr widths of the trained region (own best; median over weight decays)",
-        "x",
+        "difference of the trained region's lr widths (own best), mean over the weight decays at which "
+        "either trains",
+        "decades",
         tuple(comparisons),
-        ratio=True,
         missing=missing,
         partial=bool(missing),
         keys=keys_of([own, *baselines]),
@@ -56,51 +58,82 @@ def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
 
 
 def fewer_divergences(evidence: Evidence, own: Landscape) -> Finding:
-    """Difference of divergence shares over windows centred on each method's optimum."""
-    measure = "difference of divergence shares in a window of lr centred on each method's optimum"
+    """Difference of the shares of lost cells in equally wide windows around each seed's own optimum."""
     missing = lacking(evidence, BASELINES)
-    compared = [own, *others(evidence, BASELINES)]
-    windows = evidence.window(compared)
-    if windows[own.transform].sum() < 2:
-        lack = "a window around the optima: one of them lies at the border of the lr axis; widen it"
-        return Finding(measure, "fraction", missing=lack)
-    mine, *theirs = (divergence_share(one, windows[one.transform]) for one in compared)
-    note = f"windows of {int(windows[own.transform].sum())} learning rates"
-    comparisons = tuple(
-        Comparison(other.transform, difference(mine, share), 0.0, False, note)
-        for other, share in zip(compared[1:], theirs, strict=True)
-    )
+    baselines = others(evidence, BASELINES)
     return Finding(
-        measure, "fraction", comparisons, missing=missing, partial=bool(missing), keys=keys_of(compared)
+        "difference of the shares of cells that departed or collapsed, in equally wide windows of lr around "
+        "each seed's own competitive region",
+        "fraction",
+        tuple(lost_apart(evidence, own, other) for other in baselines),
+        missing=missing,
+        partial=bool(missing),
+        keys=keys_of([own, *baselines]),
+    )
+
+
+def lost_apart(evidence: Evidence, own: Landscape, other: Landscape) -> Comparison:
+    """That a method loses fewer cells than another."""
+    mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, other))
+    found = windows(mine, theirs, evidence.tolerances.window)
+    if isinstance(found, Missing):
+        return Comparison(other.transform, None, 0.0, False, f"needs {found.reason}")
+    shares = [lost_share(one, window) for one, window in zip((own, other), found, strict=True)]
+    parts = [
+        f"{what} alone {difference(of(own), of(other)).mean:.3g}"
+        for what, of in (("departed", divergence_share), ("collapsed", collapse_share))
+    ]
+    return Comparison(
+        other.transform,
+        difference(*shares),
+        0.0,
+        False,
+        f"over the whole grid {' and '.join(parts)}",
+        common=difference(lost_share(own), lost_share(other)) if same_lr(own, other) else None,
     )
 
 
 def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of weight-decay sensitivities, with unit_norm as the control."""
     coupled = "" if own.optimizer_method in DECOUPLED else " (coupled weight decay)"
-    measure = f"difference of weight-decay sensitivities at each method's best lr{coupled}"
+    measure = (
+        "difference of weight-decay sensitivities, of the mean loss over the learning rates at which the "
+        f"seed has a competitive cell{coupled}"
+    )
     missing = lacking(evidence, CONTROLLED)
     if len(own.weight_decay) < 2:
         return Finding(measure, "loss units", missing="a weight-decay axis with at least two values")
     # Coupled weight decay is added after the transform has rescaled the gradient, so equal values differ in
     # effect. `unit_norm` rescales without a memory: what this control gains too is no merit of the method.
     baselines = others(evidence, CONTROLLED)
-    width = {
-        one.transform: evidence.regions[one.transform, "competitive", "own"].wd_width.mean
-        for one in (own, *baselines)
-    }
-    comparisons = []
-    for other in baselines:
-        note = f"weight-decay widths {width[own.transform]:.3g} and {width[other.transform]:.3g} decades"
-        found = difference(wd_sensitivity(own), wd_sensitivity(other))
-        comparisons.append(Comparison(other.transform, found, 0.0, False, note))
     return Finding(
         measure,
         "loss units",
-        tuple(comparisons),
+        tuple(less_sensitive_to_wd(evidence, own, other) for other in baselines),
         missing=missing,
         partial=bool(missing),
         keys=keys_of([own, *baselines]),
+    )
+
+
+def less_sensitive_to_wd(
+    evidence: Evidence, own: Landscape, other: Landscape, limit: float = 0.0, note: str = ""
+) -> Comparison:
+    """That a method's sensitivity to weight decay exceeds another's by less than a limit."""
+    mine, theirs = evidence.near_lr(own.transform), evidence.near_lr(other.transform)
+    both = mine & theirs
+    # Without a learning rate at which both are competitive there is no common number.
+    shared = same_lr(own, other) and bool(both.any(axis=1).all())
+    widths = [
+        f"{evidence.regions[one.transform, 'competitive', 'own'].wd_width.mean:.3g}" for one in (own, other)
+    ]
+    return Comparison(
+        other.transform,
+        wd_difference(own, other, mine, theirs),
+        limit,
+        False,
+        note or f"weight-decay widths {' and '.join(widths)} decades",
+        common=wd_difference(own, other, both, both) if shared else None,
     )
 
 
@@ -148,23 +181,25 @@ def works_with(evidence: Evidence, own: Landscape) -> Finding:
         for name, names in NAMED.items()
         if not any(piece.landscapes[own.transform].optimizer_method in names for piece in pieces)
     ]
-    comparisons, compared = [], []
+    named = {optimizer for names in NAMED.values() for optimizer in names}
+    comparisons: list[Comparison] = []
+    beside: list[Comparison] = []
+    compared = []
     for piece in pieces:
         mine, base = piece.landscapes[own.transform], next(iter(piece.of("none")), None)
         if base is None:
             return Finding(measure, "accuracy", missing=lacking(piece, {"the baseline none": ("none",)}))
         compared += [mine, base]
         width = piece.regions[own.transform, "trained", "own"].lr_width.mean
-        comparisons.append(
-            Comparison(
-                piece.optimizer,
-                difference(tuned_score(mine), tuned_score(base)),
-                -MAINTAINED,
-                True,
-                f"trained over {width:.3g} decades of lr",
-                preposition="with",
-            )
+        comparison = Comparison(
+            piece.optimizer,
+            difference(tuned_score(mine), tuned_score(base)),
+            -MAINTAINED,
+            True,
+            f"trained over {width:.3g} decades of lr",
+            preposition="with",
         )
+        (comparisons if mine.optimizer_method in named else beside).append(comparison)
     missing = f"the sentence names {' and '.join(absent)}, which the study does not have" if absent else ""
     return Finding(
         measure,
@@ -173,4 +208,5 @@ def works_with(evidence: Evidence, own: Landscape) -> Finding:
         missing=missing,
         partial=bool(missing),
         keys=keys_of(compared),
+        beside=tuple(beside),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,16 @@ from study.claims.finding import Comparison, Finding
 from study.measures.estimate import worded
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+MOST_SAID = 6
+"""Comparisons that a reason names."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence from a paper, a number with an interval, a verdict, and the cells behind it.
 
-    Estimate, interval and threshold are those of the comparison that is hardest for the claim.
+    Estimate, interval and threshold are those of the comparison that blocks the claim: the one with the
+    largest p of support.
 
     Attributes:
         against: the hardest comparison, in words.
@@ -23,6 +27,7 @@ class Claim:
         lower_bound: the true number may be larger. upper_bound: it may be smaller.
         cells: keys of the cells behind it. runs: ids of the MLflow runs that show them.
         missing: what the study lacks, where nothing could be compared.
+        version: of the measurement; it rises when the meaning of the number changes.
     """
 
     id: str
@@ -45,6 +50,7 @@ class Claim:
     cells: tuple[str, ...]
     runs: tuple[str, ...] = ()
     missing: str = ""
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Question:
 
     Attributes:
         n_seeds: complete seeds. seeds_asked: seeds in the spec.
+        version: of the measurement.
     """
 
     id: str
@@ -62,6 +69,7 @@ class Question:
     n_seeds: int
     seeds_asked: int
     finding: Finding
+    version: int = 1
 
     def p(self, least_seeds: int) -> tuple[float, str]:
         """The smaller of the p-values of support and refutation, and the verdict that it speaks for."""
@@ -74,6 +82,18 @@ class Question:
         refute = min(1.0, len(comparisons) * min(c.p_refute for c in comparisons))
         return (support, SUPPORTED) if support <= refute else (refute, REFUTED)
 
+    def fallible(self, confidence: float) -> bool:
+        """Whether chance alone could give it a verdict.
+
+        One counterexample refutes a rule about every step for certain. With few runs nothing supports it,
+        whatever they show: the least p is (1 - breaking)^S.
+        """
+        comparisons = self.finding.comparisons
+        exact = [c for c in comparisons if c.exact and c.estimate]
+        if not comparisons or len(exact) < len(comparisons):
+            return bool(comparisons)
+        return all((1 - c.breaking) ** c.estimate.n <= 1 - confidence for c in exact if c.estimate)
+
 
 def judge(questions: Sequence[Question], confidence: float, least_seeds: int) -> list[Claim]:
     """Give the verdicts of all questions of a study, corrected together (Holm, over the questions' p-values).
@@ -83,12 +103,12 @@ def judge(questions: Sequence[Question], confidence: float, least_seeds: int) ->
         least_seeds: complete seeds that a verdict needs.
     """
     found = [question.p(least_seeds) for question in questions]
-    # A question without a comparison cannot be answered wrongly: it must not weaken the others.
-    askable = [k for k, question in enumerate(questions) if question.finding.comparisons]
+    # A question that cannot be answered wrongly must not weaken the others.
+    askable = [k for k, question in enumerate(questions) if question.fallible(confidence)]
     adjusted = dict(zip(askable, holm([found[k][0] for k in askable]), strict=True))
     claims = []
     for k, question in enumerate(questions):
-        decided = adjusted.get(k, 1.0) <= 1 - confidence
+        decided = adjusted.get(k, found[k][0]) <= 1 - confidence
         verdict = found[k][1] if decided else INCONCLUSIVE
         claims.append(_claim(question, verdict, confidence, least_seeds))
     return claims
@@ -98,7 +118,9 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
     finding = question.finding
     shown = finding.hardest
     estimate = shown.estimate if shown else None
-    interval = estimate.interval(confidence) if estimate else None
+    # The worst of so many runs has no interval of this kind; the reason says how many runs may be worse.
+    interval = estimate.interval(confidence) if shown and estimate and not shown.exact else None
+    number = shown.number if shown else None
     turn = finding.turn(shown) if shown else float
     return Claim(
         id=question.id,
@@ -109,7 +131,7 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
         against=shown.place if shown else "",
         above=shown.above if shown else None,
         unit=(shown.unit if shown else "") or finding.unit,
-        estimate=turn(estimate.mean) if estimate else None,
+        estimate=None if number is None else turn(number),
         interval=(turn(interval[0]), turn(interval[1])) if interval else None,
         lower_bound=bool(estimate and estimate.lower_bound),
         upper_bound=bool(estimate and estimate.upper_bound),
@@ -120,6 +142,7 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
         reason=_reason(question, verdict, confidence, least_seeds),
         cells=finding.keys,
         missing="" if finding.comparisons else finding.missing,
+        version=question.version,
     )
 
 
@@ -132,34 +155,68 @@ def _reason(question: Question, verdict: str, confidence: float, least_seeds: in
             f"and a verdict needs at least {least_seeds}"
         )
     if finding.comparisons:
-        parts.append("; ".join(_said(c, finding, confidence) for c in finding.comparisons))
-    if verdict != INCONCLUSIVE and any(c.exact for c in finding.comparisons):
-        parts.append(_counted(finding, verdict, question.n_seeds))
+        parts.append(_all_said(finding, confidence))
+    if finding.beside:
+        parts.append(
+            "beside it, deciding nothing: " + "; ".join(_said(c, finding, confidence) for c in finding.beside)
+        )
+    exact = [c for c in finding.comparisons if c.exact and c.estimate]
+    if exact and question.n_seeds >= least_seeds:
+        parts.append(_counted(exact, verdict, confidence))
     if any(c.estimate and (c.estimate.lower_bound or c.estimate.upper_bound) for c in finding.comparisons):
         parts.append(
-            "a region touches the border of the grid, so that a size is only a bound (marked ≥ or ≤); "
-            "widen the axis to decide"
+            "a number is only a bound (marked ≥ or ≤) where a region touches the border of the grid or "
+            "training ended too soon; widen the axis, or train longer, to decide"
+        )
+    depends = [c for c in finding.comparisons if c.depends]
+    if depends:
+        parts.append(
+            f"{', '.join(c.place for c in depends)} the sign depends on the learning rate: at common ones it "
+            "is the other, so that nothing is decided"
         )
     if finding.missing:
         start = "not decided here in full: " if finding.partial else "not decidable by this study: "
         parts.append(start + finding.missing)
     elif verdict == INCONCLUSIVE and question.n_seeds >= least_seeds:
         parts.append(_why_open(finding.comparisons, confidence))
-    return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts)) + "."
+    return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts) if part) + "."
 
 
-def _counted(finding: Finding, verdict: str, n_seeds: int) -> str:
-    """Why no interval decides about every single step."""
-    start = "this is counted, not inferred: "
+def _all_said(finding: Finding, confidence: float) -> str:
+    """The comparisons in words, the hardest ones alone where there are many."""
+    ordered = sorted(finding.comparisons, key=lambda c: (c.standing, c.lead, c.against))
+    shown = finding.comparisons if len(ordered) <= MOST_SAID else ordered[:MOST_SAID]
+    said = "; ".join(_said(c, finding, confidence) for c in shown)
+    more = len(ordered) - len(shown)
+    return f"{said}; and {more} more, which stand more clearly on the claim's side" if more else said
+
+
+def _counted(exact: Sequence[Comparison], verdict: str, confidence: float) -> str:
+    """What a rule about every step is known to do: broken, or broken by at most so many runs."""
+    broken = [c for c in exact if c.lead < 0]
+    worst = broken[0] if broken else None
+    if worst is not None and worst.estimate is not None:
+        count = sum(_beyond(worst, value) for value in worst.estimate.values_S)
+        return (
+            f"the sentence is about every step, and in {count} of {worst.estimate.n} runs a step "
+            "contradicts it; one is enough"
+        )
+    runs = min(c.estimate.n for c in exact if c.estimate)
+    steps, breaking = sum(c.steps for c in exact), max(c.breaking for c in exact)
+    most = 1 - (1 - confidence) ** (1 / runs)
+    seen = f"in {steps:,} recorded steps of {runs} runs" if steps else f"in {runs} runs"
+    said = f"not contradicted {seen}; at most {most:.0%} of runs break it ({confidence:.0%})"
     if verdict == SUPPORTED:
-        return f"{start}the worst step of each of the {n_seeds} seeds is on the claim's side"
-    broken = [c for c in finding.comparisons if c.exact and c.p_refute == 0]
-    if not broken or broken[0].estimate is None:
-        return "another comparison refutes it"
-    worst = broken[0]
-    sign = 1 if worst.above else -1
-    count = sum((value - worst.threshold) * sign < 0 for value in broken[0].estimate.values_S)
-    return f"{start}the sentence is about every step, and in {count} of {n_seeds} seeds a step contradicts it"
+        return f"{said}. It counts as held where at most {breaking:.0%} do"
+    needed = math.ceil(math.log(1 - confidence) / math.log(1 - breaking))
+    return (
+        f"{said}. For at most {breaking:.0%} it takes {needed} seeds, and more where several claims are asked"
+    )
+
+
+def _beyond(comparison: Comparison, value: float) -> bool:
+    """Whether a seed's worst step lies on the other side of the threshold."""
+    return (value - comparison.threshold) * (1 if comparison.above else -1) < 0
 
 
 def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
@@ -167,8 +224,10 @@ def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
     if any(c.estimate is None for c in comparisons):
         return "a comparison could not be computed"
     comparisons = [c for c in comparisons if not c.exact]
+    if not comparisons or any(c.depends for c in comparisons):
+        return ""
     if any(c.estimate and c.estimate.half_width(confidence) == 0 for c in comparisons):
-        return "all seeds agree to the last digit, so that the measure is too coarse to say how certain it is"
+        return "all seeds agree to the last digit, and nothing says how coarse the measure is"
     if max((c.estimate.p(c.threshold) for c in comparisons if c.estimate), default=1.0) <= 1 - confidence:
         return (
             "a size that is only a bound, or the correction for asking several claims together (Holm), "
@@ -182,9 +241,16 @@ def _said(comparison: Comparison, finding: Finding, confidence: float) -> str:
     if comparison.estimate is None:
         place = comparison.against if comparison.preposition == "against" else comparison.place
         return f"{place}: {comparison.note}"
-    number = worded(comparison.estimate, confidence, finding.turn(comparison))
+    turn = finding.turn(comparison)
+    if comparison.exact and comparison.number is not None:
+        number = f"{turn(comparison.number):.3g} in the worst of {comparison.estimate.n} runs"
+    else:
+        number = worded(comparison.estimate, confidence, turn)
     unit = f" {comparison.unit}" if comparison.unit else ""
-    note = f" ({comparison.note})" if comparison.note else ""
+    notes = [comparison.note] if comparison.note else []
+    if comparison.common is not None:
+        notes.append(f"at common learning rates {worded(comparison.common, confidence)}")
+    note = f" ({'; '.join(notes)})" if notes else ""
     return f"{comparison.place} {number}{unit}{note}"
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.measures.array_types import Floats
-from study.measures.divergence import divergence_share
+from study.measures.array_types import Flags, Floats
+from study.measures.divergence import collapse_share, divergence_share, lost_share
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, Evidence
 from study.measures.landscape import Landscape
 from study.measures.late_spikes import late_spikes
-from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr
-from study.measures.regions import Region, best_cell
+from study.measures.lr_limits import competitive_rows, decades_above, decades_below, largest_lr
+from study.measures.reference import reference_scores
+from study.measures.regions import LR, Region
 from study.measures.sensitivity import (
-    absolute,
     constant_axes,
     constant_sensitivity,
     lr_sensitivity,
@@ -112,14 +112,35 @@ def sized(kind: str, reference: str, name: str) -> Answer:
     return answer
 
 
-def limit(of: Callable[[Region, int], Estimate | None]) -> Answer:
-    """A distance along lr in the row of the best cell."""
+def limit(of: Callable[[Region, Flags], Estimate | None]) -> Answer:
+    """A distance along lr, mean over the weight decays at which the seed has a competitive cell."""
 
     def answer(case: Case) -> Estimate | Missing:
-        row, _ = best_cell(case.landscape)
-        return of(case.evidence.regions[case.landscape.transform, "trained", "own"], row) or Missing(EMPTY)
+        trained, competitive = (
+            case.evidence.regions[case.landscape.transform, kind, "own"]
+            for kind in ("trained", "competitive")
+        )
+        found = of(trained, competitive_rows(competitive))
+        return found or Missing("needs a competitive cell at every seed")
 
     return answer
+
+
+def upper_wd(case: Case) -> Estimate | Missing:
+    """Where the trained region ends along weight decay."""
+    found = case.evidence.regions[case.landscape.transform, "trained", "own"].largest_wd
+    return found or Missing("the trained region is empty at some seed")
+
+
+def along_lr(case: Case) -> Estimate | Missing:
+    """Sensitivity to lr over the grid; a bound where the trained region runs out of it."""
+    trained = case.evidence.regions[case.landscape.transform, "trained", "own"]
+    return lr_sensitivity(case.landscape, lower_bound=trained.cut(LR))
+
+
+def along_weight_decay(case: Case) -> Estimate | Missing:
+    """Sensitivity to weight decay at the seed's own competitive learning rates."""
+    return wd_sensitivity(case.landscape, case.evidence.near_lr(case.landscape.transform))
 
 
 def spikes(case: Case) -> Estimate | Missing:
@@ -149,7 +170,7 @@ def over_workloads(of: Callable[[Floats], Estimate]) -> Answer:
         for piece in pieces:
             everything = list(piece.landscapes.values())
             floor.append(everything[0].sign * everything[0].untrained_S)
-            ceiling.append(np.max([one.score_SWL.max(axis=(1, 2)) for one in everything], axis=0))
+            ceiling.append(reference_scores([one.plateau_SN for one in everything]))
         mine = [piece.landscapes[transform] for piece in pieces]
         return of(normalised(mine, np.array(floor), np.array(ceiling)))
 
@@ -177,33 +198,34 @@ def best_of(count: int) -> Callable[[Landscape], Estimate]:
 
 
 def of_constants(case: Case) -> Estimate | Missing:
-    """The constant that matters most."""
+    """Mean over the transform's constants."""
     axes = constant_axes(case.evidence, case.landscape.method)
     if not axes:
         return Missing("needs several values of one of the transform's constants")
     # All variants share one number, which is shown once: beside the plain variant, the first of every axis.
     if next(iter(axes.values()))[0].transform != case.landscape.transform:
         return Missing("stands at the variant that the others differ from")
-    found = [constant_sensitivity(members) for members in axes.values()]
-    return max(found, key=lambda estimate: estimate.mean)
+    near_SWL = case.evidence.near(case.landscape.transform)
+    # The mean over the constants: the largest of several noisy numbers would be too large.
+    found = [constant_sensitivity(members, near_SWL).values_S for members in axes.values()]
+    return Estimate(tuple(np.mean(found, axis=0).tolist()), least=0.0)
 
 
 def of_loss_scale(case: Case) -> Estimate | Missing:
-    """The scale that moves the region most."""
+    """How far the region moves from the smallest loss scale to the largest."""
     pieces = scales(case.evidence)
     if len(pieces) < 2 or 1.0 not in pieces:
         return Missing("needs several loss scales, 1 among them")
     if case.evidence.budget is None or case.evidence.budget.loss_scale != 1.0:
         return Missing("stands at loss scale 1")
-    moved = [shift(case.evidence, piece, case.landscape.transform) for c, piece in pieces.items() if c != 1.0]
-    known = [absolute(one) for one in moved if one is not None]
-    if len(known) < len(moved):
-        return Missing("a trained region is empty at some seed")
-    return max(known, key=lambda estimate: estimate.mean)
+    # Both are named by the spec. The scale that moves the region most would be chosen from the data.
+    found = shift(pieces[min(pieces)], pieces[max(pieces)], case.landscape.transform)
+    return found or Missing("a trained region is empty at some seed")
 
 
 SIZES: dict[str, tuple[str, str, Callable[[Answer], Answer]]] = {
     "area": ("area", "decades²", needs_both),
+    "area that feels decay": ("decay_area", "decades²", needs_both),
     "lr width": ("lr_width", "decades", needs_lr),
     "wd width": ("wd_width", "decades", needs_weight_decay),
 }
@@ -227,9 +249,12 @@ MEASURES: dict[str, Measure] = {
     "max stable lr": Measure("decades (log10 of lr)", needs_lr(limit(largest_lr))),
     "lr above optimum": Measure("decades", needs_lr(limit(decades_above))),
     "lr below optimum": Measure("decades", needs_lr(limit(decades_below))),
+    "max stable weight decay": Measure("decades (log10 of weight decay)", needs_weight_decay(upper_wd)),
     "divergence share": Measure("fraction", of_landscape(divergence_share)),
-    "lr sensitivity": Measure("loss units", needs_lr(of_landscape(lr_sensitivity)), ratio=True),
-    "wd sensitivity": Measure("loss units", needs_weight_decay(of_landscape(wd_sensitivity)), ratio=True),
+    "collapse share": Measure("fraction", of_landscape(collapse_share)),
+    "lost share": Measure("fraction", of_landscape(lost_share)),
+    "lr sensitivity": Measure("loss units", needs_lr(along_lr), ratio=True),
+    "wd sensitivity": Measure("loss units", needs_weight_decay(along_weight_decay), ratio=True),
     "tuned score": Measure("metric", in_metric(tuned_score)),
     **{f"expected best of {k}": Measure("metric", in_metric(best_of(k))) for k in BUDGETS},
     "expected performance (CPE)": Measure("metric", in_metric(expected_performance)),

@@ -1,4 +1,4 @@
-"""How much of a landscape diverged."""
+"""How much of a landscape departed or collapsed."""
 
 from __future__ import annotations
 
@@ -8,23 +8,50 @@ from study.measures.array_types import Flags, Floats
 from study.measures.edges import extent
 from study.measures.estimate import Estimate
 from study.measures.grid_error import EXACT, GridError
-from study.measures.landscape import DIVERGED, Landscape
+from study.measures.landscape import Landscape
+from study.measures.windows import Window
 
 
-def divergence_share(landscape: Landscape, columns_L: Flags | None = None) -> Estimate:
-    """Share of cells that diverged, over the grid or over some learning rates [fraction]."""
-    chosen_L = np.ones(len(landscape.lr), dtype=bool) if columns_L is None else columns_L
-    diverged_SWL = (landscape.outcome_SWL == DIVERGED)[:, :, chosen_L]
-    grid = jump_grid_error(landscape, chosen_L, np.ones(diverged_SWL.shape[1]))
-    return Estimate(tuple(diverged_SWL.mean(axis=(1, 2)).tolist()), grid, least=0.0, most=1.0)
+def divergence_share(landscape: Landscape) -> Estimate:
+    """Share of cells whose loss departed, over the grid [fraction].
+
+    Networks that are stuck at chance are a class of their own, see `collapse_share`.
+    """
+    return share(landscape, landscape.departed_SWL)
 
 
-def jump_grid_error(landscape: Landscape, columns_L: Flags, jump_W: Floats) -> GridError:
-    """The grid's error of a mean over cells that changes by `jump_W` where cells begin to diverge."""
-    lr = np.log10(np.array(landscape.lr)[columns_L])
-    diverged_SWL = (landscape.outcome_SWL == DIVERGED)[:, :, columns_L]
+def collapse_share(landscape: Landscape) -> Estimate:
+    """Share of cells that are stuck at chance, over the grid [fraction]."""
+    return share(landscape, landscape.collapsed_SWL)
+
+
+def lost_share(landscape: Landscape, window: Window | None = None) -> Estimate:
+    """Share of cells that departed or collapsed [fraction]: no limit decides which of the two.
+
+    Args:
+        window: the learning rates that count; all of the grid where it is not given.
+    """
+    return share(landscape, landscape.lost_SWL, window)
+
+
+def share(landscape: Landscape, of_SWL: Flags, window: Window | None = None) -> Estimate:
+    """Share of cells with a property that begins at some learning rate [fraction]."""
+    seeds, rows, columns = of_SWL.shape
+    weight_SL = window.weight_SL if window else np.full((seeds, columns), 1 / columns)
+    value_S = (of_SWL.mean(axis=1) * weight_SL).sum(axis=1)
+    # The window is as wide as so many columns.
+    wide = 1 / float(weight_SL.max(axis=1).mean()) if seeds else 1.0
+    grid = jump_grid_error(landscape, of_SWL, np.full(rows, columns / wide))
+    if window:
+        grid = grid + window.error
+    return Estimate(tuple(value_S.tolist()), grid, least=0.0, most=1.0, resolution=1 / (rows * wide))
+
+
+def jump_grid_error(landscape: Landscape, of_SWL: Flags, jump_W: Floats) -> GridError:
+    """The grid's error of a mean over all cells that changes by `jump_W` where a property begins."""
+    lr = np.log10(landscape.lr)
     # No margins: divergence is a jump, so its edge may lie anywhere between two cells.
-    along = extent(diverged_SWL, lr, np.gradient(lr) if len(lr) > 1 else np.zeros(len(lr)))
+    along = extent(of_SWL, lr, np.gradient(lr) if len(lr) > 1 else np.zeros(len(lr)))
     gap = max(along.first.gap, along.last.gap)
     if not gap:  # nothing begins to diverge inside of the grid
         return EXACT

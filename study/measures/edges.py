@@ -63,12 +63,6 @@ class Side:
         reach = size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares))
         return GridError(sd, reach, own)
 
-    def median_grid_error(self, near_R: Flags) -> GridError:
-        """The grid's error of a median over rows: it snaps to the grid, and rows do not dither it."""
-        known = [row[np.isfinite(row)] for row in self.position_SR[:, near_R]]
-        position_S = np.array([np.median(row) if len(row) else np.nan for row in known])
-        return Side(position_S[:, None], self.gap, self.doubt).grid_error(np.ones(1))
-
 
 def _mean_variance(value_GN: Floats) -> float:
     """Mean over groups of the variance of their known values."""
@@ -89,34 +83,40 @@ class Extent:
     Attributes:
         length_SR: [decades].
         first, last: its two sides.
+        inside_SRX: which cells have the property.
+        border_SRB: where each cell begins, and where the last one ends: halfway between cells, or at an edge
+            [decades].
     """
 
     length_SR: Floats
     first: Side
     last: Side
+    inside_SRX: Flags
+    border_SRB: Floats
 
     def rows(self, chosen: Sequence[int] | NDArray[np.int64]) -> Extent:
         """The same of these rows alone."""
         first, last = (
             Side(side.position_SR[:, chosen], side.gap, side.doubt) for side in (self.first, self.last)
         )
-        return Extent(self.length_SR[:, chosen], first, last)
+        return Extent(
+            self.length_SR[:, chosen], first, last, self.inside_SRX[:, chosen], self.border_SRB[:, chosen]
+        )
+
+    @property
+    def moment_SR(self) -> Floats:
+        """∫ x dx over the property: its length times its middle [decades²]."""
+        squares = np.diff(self.border_SRB**2, axis=2) / 2
+        return np.asarray((self.inside_SRX * squares).sum(axis=2))
+
+    def length_from(self, start_R: Floats) -> Floats:
+        """Its length beyond a place of each row, shape [S, R] [decades]."""
+        clipped = np.maximum(self.border_SRB, start_R[:, None])
+        return np.asarray((self.inside_SRX * np.diff(clipped, axis=2)).sum(axis=2))
 
     def grid_error(self, weight_R: Floats) -> GridError:
         """The grid's error of Σ over rows of weight x length."""
         return self.first.grid_error(weight_R) + self.last.grid_error(weight_R)
-
-    def median(self) -> tuple[Floats, GridError]:
-        """Each seed's median length over its rows that are not empty, and the grid's error.
-
-        The error is that of the rows that are about as long as the median.
-        """
-        filled = [row[row > 0] for row in self.length_SR]
-        middle_S = np.array([np.median(row) if len(row) else 0.0 for row in filled])
-        gap = max(self.first.gap, self.last.gap)
-        # Lengths are sums of floats: rows that differ by exactly one gap must count whatever the rounding.
-        near_R = np.abs(self.length_SR.mean(axis=0) - middle_S.mean()) <= gap + 1e-9
-        return middle_S, self.first.median_grid_error(near_R) + self.last.median_grid_error(near_R)
 
 
 def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats | None = None) -> Extent:
@@ -139,17 +139,21 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
         margin_SRX: how far above the threshold each cell is, on a scale on which it runs about straight; NaN
             where it has none.
     """
-    length_SR = (inside_SRX * width_X).sum(axis=2)
     gap_G = np.diff(at_X)
+    outer_SR = np.ones((*inside_SRX.shape[:2], 1))
+    start, end = (outer_SR * at for at in (at_X[:1] - width_X[:1] / 2, at_X[-1:] + width_X[-1:] / 2))
     if not len(gap_G):
+        length_SR = (inside_SRX * width_X).sum(axis=2)
         nowhere = Side(np.full(length_SR.shape, np.nan), 0.0, 0.0)
-        return Extent(length_SR, nowhere, nowhere)
+        return Extent(length_SR, nowhere, nowhere, inside_SRX, np.concatenate([start, end], axis=2))
     before, after = inside_SRX[..., :-1], inside_SRX[..., 1:]
     leaves, enters = before & ~after, ~before & after
     place, doubt = np.full(leaves.shape, 0.5), np.ones(leaves.shape)
     if margin_SRX is not None:
         place, doubt = _straight(margin_SRX, leaves, gap_G)
-    length_SR = length_SR + ((leaves | enters) * (place - 0.5) * gap_G).sum(axis=2)
+    from_left = np.where(enters, 1 - place, np.where(leaves, place, 0.5))
+    border_SRB = np.concatenate([start, at_X[:-1] + from_left * gap_G, end], axis=2)
+    length_SR = (inside_SRX * np.diff(border_SRB, axis=2)).sum(axis=2)
     ends = _outermost(
         leaves[..., ::-1],
         (at_X[:-1] + place * gap_G)[..., ::-1],
@@ -158,7 +162,7 @@ def extent(inside_SRX: Flags, at_X: Floats, width_X: Floats, margin_SRX: Floats 
         inside_SRX[..., -1],
     )
     starts = _outermost(enters, at_X[1:] - place * gap_G, doubt, gap_G, inside_SRX[..., 0])
-    return Extent(length_SR, starts, ends)
+    return Extent(length_SR, starts, ends, inside_SRX, border_SRB)
 
 
 def _straight(margin: Floats, leaves: Flags, gap_G: Floats) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import optimize
@@ -30,15 +31,14 @@ class Estimate:
 
         mean ± sqrt( max(t · s / sqrt(S), z · o)² + q² )
 
-    Here o is the part of the grid's error that differs between seeds: it shows in s, but not when few seeds
-    tie. And q is the quantile of a symmetric beta distribution with standard deviation `grid.sd` on
-    ±`grid.reach`: uniform for one edge, nearly triangular for two, nearly normal for many.
+    Here s is the standard deviation over seeds, and at least half of the measure's resolution r. Seeds that
+    tie in a coarse measure, such as a share of 200 examples, show that the next step is rare, not that it
+    never comes: r/2 is the deviation of a fair coin between two neighbouring values. With o, the part of the
+    grid's error that differs between seeds, it is likewise. And q is the quantile of a symmetric beta
+    distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge, nearly triangular
+    for two, nearly normal for many.
 
-    Measured by `make calibration`, with 1,000 planted landscapes of each of five kinds at 3, 5 and 10 seeds:
-    no 95 % interval held in fewer than 92.3 %, weight-decay widths apart. Of 48 intervals 40 held in 93-97 %
-    on grids of 8 points per decade, 31 on grids of 4, and 9 on grids of 2, where the others held in up to
-    100 %. Edges that jitter by a fraction of a gap leave open how much of the grid's error the seeds have in
-    common, and the wider reading is taken. Tuning curves, regret, dimension and spikes were not measured.
+    How often it covers is measured by `make calibration` (tests/README.md has the tables).
 
     Attributes:
         values_S: the measure of each seed's landscape.
@@ -47,6 +47,8 @@ class Estimate:
         upper_bound: the truth may be smaller, for the same reason in what is compared with.
         least: no value can be smaller; an interval ends there.
         most: no value can be larger.
+        resolution: distance of neighbouring values that the measure of one seed can take; 0 where it has
+            none.
     """
 
     values_S: tuple[float, ...]
@@ -56,6 +58,7 @@ class Estimate:
     upper_bound: bool = False
     least: float = -math.inf
     most: float = math.inf
+    resolution: float = 0.0
 
     @property
     def n(self) -> int:
@@ -65,11 +68,16 @@ class Estimate:
     def mean(self) -> float:
         return float(np.mean(self.values_S)) if self.values_S else math.nan
 
+    @cached_property
+    def _spread(self) -> float:
+        """Standard deviation of the mean over seeds."""
+        return max(float(np.std(self.values_S, ddof=1)), self.resolution / 2) / math.sqrt(self.n)
+
     def half_width(self, confidence: float) -> float:
         """Half of the interval's length; infinite with fewer than two seeds."""
         if self.n < 2:
             return math.inf
-        spread = float(np.std(self.values_S, ddof=1)) / math.sqrt(self.n)
+        spread = self._spread
         tail = (1 + confidence) / 2
         over_seeds = max(
             float(stdtrit(self.n - 1, tail)) * spread if spread else 0.0,
@@ -87,8 +95,7 @@ class Estimate:
     def p(self, threshold: float) -> float:
         """1 - the largest confidence at which the interval excludes the threshold.
 
-        It is 1 where nothing varies: three seeds that agree to the last digit show that the measure is
-        coarse, not exact.
+        It is 1 where nothing varies and the measure knows no resolution: then nothing says how certain it is.
         """
         distance = abs(self.mean - threshold)
         if self.n < 2 or distance == 0 or not math.isfinite(distance):
@@ -125,7 +132,7 @@ def exponential(logarithm: float) -> float:
 def difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b, paired by seed."""
     values = tuple(x - y for x, y in zip(a.values_S, b.values_S, strict=True))
-    return _paired(values, a.grid + b.grid, a, b)
+    return _paired(values, a.grid + b.grid, a, b, max(a.resolution, b.resolution))
 
 
 def ratio(a: Estimate, b: Estimate) -> Estimate | None:
@@ -133,14 +140,18 @@ def ratio(a: Estimate, b: Estimate) -> Estimate | None:
     if min(*a.values_S, *b.values_S, 1.0) <= 0:  # 1.0: with no seeds at all min would have nothing to compare
         return None
     values = tuple(math.log(x / y) for x, y in zip(a.values_S, b.values_S, strict=True))
-    return _paired(values, a.grid.relative(a.mean) + b.grid.relative(b.mean), a, b)
+    resolution = max(a.resolution / a.mean, b.resolution / b.mean)
+    return _paired(values, a.grid.relative(a.mean) + b.grid.relative(b.mean), a, b, resolution)
 
 
-def _paired(values: tuple[float, ...], grid: GridError, a: Estimate, b: Estimate) -> Estimate:
+def _paired(
+    values: tuple[float, ...], grid: GridError, a: Estimate, b: Estimate, resolution: float
+) -> Estimate:
     """What grows with a and falls with b: where b may be larger than it looks, this may be smaller."""
     return Estimate(
         values,
         grid,
         lower_bound=a.lower_bound or b.upper_bound,
         upper_bound=a.upper_bound or b.lower_bound,
+        resolution=resolution,
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
+from study.measures.array_types import Flags, Floats
 from study.measures.landscape import Landscape
 from study.measures.reference import reference_scores
-from study.measures.regions import Region, best_cell, measured_region, region
+from study.measures.regions import Region, measured_region, region
 from study.spec.tolerances import Tolerances
 from trainers.budget import Budget
 
+RegionKey = tuple[str, str, str]
+"""Transform label, kind and reference."""
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
 ONLY_EDGES = (
@@ -76,13 +80,35 @@ class Evidence:
         return [landscape for landscape in self.landscapes.values() if landscape.method in methods]
 
     @cached_property
-    def regions(self) -> dict[tuple[str, str, str], Region]:
+    def regions(self) -> Mapping[RegionKey, Region]:
         """Every region, by (transform label, kind, reference); empty when no seed is complete."""
         if self.n_seeds == 0:
             return {}
-        return self._classified_regions() if self.partial else self._scored_regions()
+        return self._classified_regions() if self.partial else Regions(self)
 
-    def _classified_regions(self) -> dict[tuple[str, str, str], Region]:
+    @cached_property
+    def common_S(self) -> Floats:
+        """The reference score of all transforms together."""
+        return reference_scores([landscape.plateau_SN for landscape in self.landscapes.values()])
+
+    def near(self, transform: str) -> Flags:
+        """Each seed's cells that are competitive with the transform's own best, shape [S, W, L].
+
+        Where a seed has none it is the seed's best cell.
+        """
+        near_SWL = self.regions[transform, "competitive", "own"].inside_SWL
+        score_SWL = self.landscapes[transform].score_SWL
+        best_SWL = score_SWL >= score_SWL.max(axis=(1, 2), keepdims=True)
+        # Where nothing has learned all cells are best alike: then those that are not lost, if there are any.
+        alive_SWL = best_SWL & ~self.landscapes[transform].lost_SWL
+        best_SWL = np.where(alive_SWL.any(axis=(1, 2), keepdims=True), alive_SWL, best_SWL)
+        return np.asarray(np.where(near_SWL.any(axis=(1, 2), keepdims=True), near_SWL, best_SWL))
+
+    def near_lr(self, transform: str) -> Flags:
+        """Each seed's learning rates with such a cell, shape [S, L]."""
+        return np.asarray(self.near(transform).any(axis=1))
+
+    def _classified_regions(self) -> dict[RegionKey, Region]:
         """The regions of which an edge-seeking design classified the cells."""
         found = {}
         for name, landscape in self.landscapes.items():
@@ -92,33 +118,35 @@ class Evidence:
                 )
         return found
 
-    def _scored_regions(self) -> dict[tuple[str, str, str], Region]:
-        """The regions of whole grids, from the scores of all cells."""
-        common_S = reference_scores([landscape.plateau_SN for landscape in self.landscapes.values()])
-        found = {}
-        for name, landscape in self.landscapes.items():
+
+class Regions(Mapping[RegionKey, Region]):
+    """The regions of whole grids, from the scores of all cells; each is made when it is first asked for."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._made: dict[RegionKey, Region] = {}
+
+    def __getitem__(self, key: RegionKey) -> Region:
+        if key not in self._made:
+            self._made[key] = self._make(*key)
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[RegionKey]:
+        return product(self._evidence.landscapes, KINDS, REFERENCES)
+
+    def __len__(self) -> int:
+        return len(self._evidence.landscapes) * len(KINDS) * len(REFERENCES)
+
+    def _make(self, name: str, kind: str, reference: str) -> Region:
+        landscape, tolerances = self._evidence.landscapes[name], self._evidence.tolerances
+        best_S = self._evidence.common_S
+        if reference == "own":
             start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.plateau_SN])
             # A transform that learned nothing has no region of its own. Its best is noise, and most of its
             # grid would be near it.
-            learned_S = own_S - start_S >= self.tolerances.trained * (common_S - start_S)
-            best_S = {"own": np.where(learned_S, own_S, np.inf), "common": common_S}
-            for kind in KINDS:
-                for reference in REFERENCES:
-                    found[name, kind, reference] = region(
-                        landscape, best_S[reference], kind, reference, self.tolerances
-                    )
-        return found
-
-    def window(self, compared: Sequence[Landscape]) -> dict[str, np.ndarray]:
-        """The learning rates near each landscape's optimum, as far as the grids of all compared ones reach.
-
-        Transforms may change what lr means, so a common window is centred on each one's own optimum.
-        """
-        position = np.log10(compared[0].lr)
-        optimum = {landscape.transform: position[best_cell(landscape)[1]] for landscape in compared}
-        reach = min(min(at - position[0], position[-1] - at) for at in optimum.values())
-        # The columns at the reach itself belong to the window, whatever the rounding of their logarithms.
-        return {name: np.abs(position - at) <= reach + 1e-9 for name, at in optimum.items()}
+            learned_S = own_S - start_S >= tolerances.trained * (best_S - start_S)
+            best_S = np.where(learned_S, own_S, np.inf)
+        return region(landscape, best_S, kind, reference, tolerances)
 
 
 def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evidence]:

@@ -19,6 +19,19 @@ from tracking import OUTCOMES, CellRecord
 STATES = ("pending", *OUTCOMES, "inferred")
 """What a cell of a landscape can be; the numbers are indices."""
 PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
+ROUNDING = 1e-6
+"""Metrics that are nearer to each other than this are equal."""
+STUCK = 0.05
+"""A network whose loss went less of the seed's best way down than this has learned nothing [fraction].
+
+Networks that died at chance go 0 to 2 % of it, cells at the rim of a region 10 % and more.
+"""
+DEPARTED = 2.0
+"""A finite loss above this times the untrained one has left, as one that is not finite has.
+
+On the scanned digits losses of dead networks end at 0.995 to 1.5 of the untrained one, and those that left
+mostly beyond 2.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class Landscape:
         class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's
             competitive region against the transform's own best, -1 nothing yet. None where the whole grid is
             trained.
+        departed: limit of a departed loss, as a share of the untrained one.
     """
 
     workload: str
@@ -65,6 +79,7 @@ class Landscape:
     origin: Setting | None = None
     record_SWL: Records | None = None
     class_SWL: NDArray[np.int64] | None = None
+    departed: float = DEPARTED
 
     @property
     def setting(self) -> tuple[str, str, str]:
@@ -91,18 +106,65 @@ class Landscape:
         """The seeds of which every cell is finished or diverged, or classified by an edge-seeking design."""
         if self.class_SWL is not None:
             return np.asarray((self.class_SWL >= 0).all(axis=(1, 2)))
-        return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=(1, 2)))
+        return np.asarray(self.trained_SWL.all(axis=(1, 2)))
 
     @property
     def sign(self) -> float:
         return 1.0 if self.higher_is_better else -1.0
 
+    @property
+    def trained_SWL(self) -> Flags:
+        """Cells that were trained to their end, whatever it was."""
+        return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)))
+
+    @cached_property
+    def departed_SWL(self) -> Flags:
+        """Cells whose loss left: it is not finite, or lies beyond `departed` times the untrained one."""
+        limit = self.departed * self.loss_initial_S[:, None, None]
+        # A finished cell without a loss is one whose training function reports none.
+        left = (self.outcome_SWL == DIVERGED) & ~np.isfinite(self.loss_SWL)
+        return np.asarray(self.trained_SWL & (left | (self.loss_SWL > limit)))
+
+    @cached_property
+    def collapsed_SWL(self) -> Flags:
+        """Cells that are stuck at chance: finite, not departed, and no better than the untrained network.
+
+        Where lr is too small a network has learned nothing either. So a cell counts only from the seed's best
+        lr of its row on, or from that of the seed's whole landscape where nothing in the row has learned.
+
+            (initial loss - final loss) < STUCK · (initial loss - the seed's least final loss)
+        """
+        start_S = self.loss_initial_S[:, None, None]
+        known = self.trained_SWL & ~self.departed_SWL & np.isfinite(self.loss_SWL)
+        fell = np.where(known, start_S - self.loss_SWL, -np.inf)
+        way_S = np.maximum(fell.max(axis=(1, 2), keepdims=True), 0.0)
+        learned = fell > STUCK * way_S
+        most_SW = np.where(learned, fell, -np.inf)
+        best_S = most_SW.max(axis=1).argmax(axis=1)
+        best_SW = np.where(learned.any(axis=2), most_SW.argmax(axis=2), best_S[:, None])
+        beyond = np.arange(len(self.lr)) >= best_SW[:, :, None]
+        return np.asarray(known & ~learned & beyond)
+
+    @cached_property
+    def lost_SWL(self) -> Flags:
+        """Cells that departed or collapsed. Which of the two it was depends on a limit, and this does not."""
+        return np.asarray(self.departed_SWL | self.collapsed_SWL)
+
     @cached_property
     def score_SWL(self) -> Floats:
-        """The metric with higher better; a diverged cell counts as untrained, and nothing as worse."""
+        """The metric with higher better; a lost cell counts as untrained, and nothing as worse."""
         untrained = self.sign * self.untrained_S[:, None, None]
-        score = np.where(self.outcome_SWL == FINISHED, self.sign * self.metric_SWL, -np.inf)
+        learned = (self.outcome_SWL == FINISHED) & ~self.lost_SWL
+        score = np.where(learned, self.sign * self.metric_SWL, -np.inf)
         return np.asarray(np.maximum(score, untrained))
+
+    @cached_property
+    def resolution(self) -> float:
+        """The smallest step between two stored metrics, such as one example of an accuracy [metric]."""
+        steps = np.diff(np.unique(self.metric_SWL[np.isfinite(self.metric_SWL)]))
+        # Equal shares differ by rounding where they were summed in another order.
+        steps = steps[steps > ROUNDING]
+        return float(steps.min()) if len(steps) else 0.0
 
     @cached_property
     def clamped_loss_SWL(self) -> Floats:
@@ -118,7 +180,7 @@ class Landscape:
     @property
     def score_SN(self) -> Floats:
         """The scores of the N places whose cells are trained at every seed."""
-        return np.asarray(self.score_SWL[:, np.isin(self.outcome_SWL, (FINISHED, DIVERGED)).all(axis=0)])
+        return np.asarray(self.score_SWL[:, self.trained_SWL.all(axis=0)])
 
     @cached_property
     def plateau_SN(self) -> Floats:
@@ -183,6 +245,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 condition=setting.condition.label,
                 origin=setting,
                 record_SWL=objects(records).reshape(shape),
+                departed=spec.region.departed,
             )
         )
     return result

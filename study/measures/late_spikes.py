@@ -19,6 +19,9 @@ SPIKE = 7.0
 def late_spikes(landscape: Landscape, stored: Mapping[str, CellRecord]) -> Estimate | Missing:
     """Mean over cells of the number of recorded losses that rise far above the window before them [per cell].
 
+    One spike in one cell is the least step of a seed's value. Few seeds without any do not show that there
+    are none.
+
     Args:
         stored: the cells, by key.
     """
@@ -29,7 +32,7 @@ def late_spikes(landscape: Landscape, stored: Mapping[str, CellRecord]) -> Estim
         if len(known) < len(counts):
             return Missing(f"needs at least {LEAST_WINDOW + 1} recorded points per cell (budget.points)")
         mean_S.append(float(np.mean(known)))
-    return Estimate(tuple(mean_S), least=0.0)
+    return Estimate(tuple(mean_S), least=0.0, resolution=1 / landscape.key_SWL[0].size if mean_S else 0.0)
 
 
 def spikes_of(record: CellRecord) -> int | None:

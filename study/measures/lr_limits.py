@@ -4,70 +4,116 @@ from __future__ import annotations
 
 import numpy as np
 
-from study.measures.array_types import Floats
+from study.measures.array_types import Flags, Floats
 from study.measures.edges import Side
 from study.measures.estimate import Estimate
 from study.measures.grid_error import GridError
-from study.measures.regions import Region
+from study.measures.regions import MAJORITY, Region
 
 EMPTY = "the region is empty at this weight decay at some seed"
 
 
-def largest_lr(region: Region, row: int) -> Estimate | None:
-    """log10 of the lr at which the region ends at one weight decay [decades].
+def only_row(region: Region, row: int) -> Flags:
+    """One weight decay, the same at every seed, shape [S, W]."""
+    rows_SW = np.zeros(region.inside_SWL.shape[:2], dtype=bool)
+    rows_SW[:, row] = True
+    return rows_SW
 
-    None where the region is empty at some seed.
-    A seed whose region runs out of the grid counts with the grid's last lr, and makes it a lower bound.
+
+def competitive_rows(competitive: Region) -> Flags:
+    """The weight decays at which a seed has a competitive cell, shape [S, W].
+
+    Each seed has its own. A row that is best on the mean of all seeds is one choice that they share, and
+    where several are as good it is luck.
     """
-    return _edge(region, region.along_lr.last, row, last=True)
+    return np.asarray(competitive.inside_SWL.any(axis=2))
 
 
-def smallest_lr(region: Region, row: int) -> Estimate | None:
-    """log10 of the lr at which the region begins at one weight decay [decades].
+def largest_lr(region: Region, rows_SW: Flags) -> Estimate | None:
+    """log10 of the lr at which the region around the optimum ends, mean over a seed's rows [decades].
 
-    None where the region is empty at some seed.
-    It is an upper bound where the region begins before the grid.
+    None where one of these rows is empty. An island beyond the region's end does not count. Where the region
+    runs out of the grid, the grid's last lr counts, and the estimate is a lower bound.
     """
-    return _edge(region, region.along_lr.first, row, last=False)
+    return _edge(region, region.along_lr.last, rows_SW, last=True)
 
 
-def _edge(region: Region, side: Side, row: int, *, last: bool) -> Estimate | None:
-    inside_SL = region.inside_SWL[:, row]
-    if not len(inside_SL) or not inside_SL.any(axis=1).all():
+def smallest_lr(region: Region, rows_SW: Flags) -> Estimate | None:
+    """log10 of the lr at which the region around the optimum begins, mean over a seed's rows [decades].
+
+    None where one of these rows is empty. It is an upper bound where the region begins before the grid.
+    """
+    return _edge(region, region.along_lr.first, rows_SW, last=False)
+
+
+def _edge(region: Region, side: Side, rows_SW: Flags, *, last: bool) -> Estimate | None:
+    inside_SWL = region.inside_SWL
+    if not len(inside_SWL) or not _usable(region, rows_SW):
         return None
+    place_SW, out_SW = _around_optimum(region, last=last)
     at = np.log10(region.landscape.lr)
-    position_S, out_S = side.position_SR[:, row], inside_SL[:, -1 if last else 0]
-    value_S = np.where(out_S, at[-1 if last else 0], position_S)
-    grid = Side(position_S[:, None], side.gap, side.doubt).grid_error(np.ones(1))
-    cut = bool(out_S.any())
-    return Estimate(tuple(value_S.tolist()), grid, lower_bound=last and cut, upper_bound=not last and cut)
+    place_SW = np.where(out_SW, at[-1 if last else 0], place_SW)
+    cut = bool((out_SW & rows_SW).any(axis=1).mean() >= MAJORITY)
+    found_S = _mean(place_SW, rows_SW)
+    known_SW = np.where(rows_SW & ~out_SW, place_SW, np.nan)
+    weight_R = (rows_SW / rows_SW.sum(axis=1, keepdims=True)).mean(axis=0)
+    grid = Side(known_SW, side.gap, side.doubt).grid_error(weight_R)
+    return Estimate(tuple(found_S.tolist()), grid, lower_bound=last and cut, upper_bound=not last and cut)
 
 
-def optimum(region: Region, row: int) -> tuple[Floats, GridError]:
-    """Each seed's own best lr at one weight decay [decades]; among equals the middle one."""
+def _usable(region: Region, rows_SW: Flags) -> bool:
+    """Whether every seed has rows, none of them empty."""
+    filled_SW = np.asarray(region.inside_SWL.any(axis=2))
+    return bool(rows_SW.any(axis=1).all() and filled_SW[rows_SW].all())
+
+
+def _mean(value_SW: Floats, rows_SW: Flags) -> Floats:
+    return np.asarray(np.where(rows_SW, value_SW, 0.0).sum(axis=1) / rows_SW.sum(axis=1))
+
+
+def _around_optimum(region: Region, *, last: bool) -> tuple[Floats, Flags]:
+    """Where the run of cells ends that holds the row's best, and whether it runs out of the grid, [S, W]."""
+    inside, border = region.inside_SWL, region.along_lr.border_SRB
+    best_SW = np.where(inside, region.landscape.score_SWL, -np.inf).argmax(axis=2)
+    column = np.arange(inside.shape[2])
+    if last:
+        beyond = ~inside & (column > best_SW[..., None])
+        end_SW = np.where(beyond.any(axis=2), beyond.argmax(axis=2), inside.shape[2])
+    else:
+        before = ~inside & (column < best_SW[..., None])
+        last_SW = inside.shape[2] - before[..., ::-1].argmax(axis=2)
+        end_SW = np.where(before.any(axis=2), last_SW, 0)
+    place_SW = np.take_along_axis(border, end_SW[..., None], 2)[..., 0]
+    return place_SW, end_SW == (inside.shape[2] if last else 0)
+
+
+def optimum(region: Region, rows_SW: Flags) -> tuple[Floats, GridError]:
+    """Each seed's own best lr, mean over its rows [decades]; among equals the middle one."""
     at = np.log10(region.landscape.lr)
-    score_SL = region.landscape.score_SWL[:, row]
-    best = score_SL >= score_SL.max(axis=1, keepdims=True) - 1e-12  # equal up to rounding
-    value_S = np.asarray((best * at).sum(axis=1) / best.sum(axis=1))
+    score_SWL = region.landscape.score_SWL
+    best = score_SWL >= score_SWL.max(axis=2, keepdims=True) - 1e-12  # equal up to rounding
+    place_SW = (best * at).sum(axis=2) / best.sum(axis=2)
     gap = float(np.diff(at).mean()) if len(at) > 1 else 0.0
+    weight_R = (rows_SW / rows_SW.sum(axis=1, keepdims=True)).mean(axis=0)
     # Doubt 1: the optimum is a column of the grid and never put between two, so the whole gap is open.
-    return value_S, Side(value_S[:, None], gap, 1.0).grid_error(np.ones(1))
+    error = Side(np.where(rows_SW, place_SW, np.nan), gap, 1.0).grid_error(weight_R)
+    return _mean(place_SW, rows_SW), error
 
 
-def decades_above(region: Region, row: int) -> Estimate | None:
+def decades_above(region: Region, rows_SW: Flags) -> Estimate | None:
     """How far the lr may be raised from the row's optimum before the region ends [decades]."""
-    edge = largest_lr(region, row)
-    return edge and _distance(region, row, edge, 1.0)
+    edge = largest_lr(region, rows_SW)
+    return edge and _distance(region, rows_SW, edge, 1.0)
 
 
-def decades_below(region: Region, row: int) -> Estimate | None:
+def decades_below(region: Region, rows_SW: Flags) -> Estimate | None:
     """How far the lr may be lowered from the row's optimum before the region ends [decades]."""
-    edge = smallest_lr(region, row)
-    return edge and _distance(region, row, edge, -1.0)
+    edge = smallest_lr(region, rows_SW)
+    return edge and _distance(region, rows_SW, edge, -1.0)
 
 
-def _distance(region: Region, row: int, edge: Estimate, sign: float) -> Estimate:
-    best_S, own_grid = optimum(region, row)
+def _distance(region: Region, rows_SW: Flags, edge: Estimate, sign: float) -> Estimate:
+    best_S, own_grid = optimum(region, rows_SW)
     distance_S = sign * (np.array(edge.values_S) - best_S)
     # An edge beyond either end of the grid is further from the optimum than it looks, never nearer.
     return Estimate(

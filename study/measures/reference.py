@@ -24,6 +24,12 @@ def reference_scores(scores: Sequence[Floats]) -> Floats:
     as merit: a maximum over cells grows with their number, and no design that trains a part of them finds the
     same one.
 
+    Measured on planted landscapes (n = 200 to 300, ten seeds): against the best expected score of the grid it
+    is off by -0.0086 where edges jitter by a gap, and by 0.0002 on a grid like quickstart's. Competitive
+    widths held in 94.7 and 95.0 %, as with the true score (94.7 and 93.5 %). The other seeds' mean at the
+    chosen place held in 92.0 and 90.0 %, the maximum of their mean in 93.7 and 89.5 %, and halfway between
+    that and this score in 95.3 and 92.5 %.
+
     Args:
         scores: score_SN of everything that the best is taken over, or arrays of more axes behind the seeds.
     """

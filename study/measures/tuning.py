@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from study.measures.array_types import Floats
 from study.measures.estimate import Estimate
+from study.measures.grid_error import EXACT, GridError
 from study.measures.landscape import Landscape
+from study.measures.least import least
 from study.measures.reference import held_out, pseudo_values
 
 ENOUGH = 0.95
@@ -32,7 +35,9 @@ def best_of(score_N: Floats, most: int) -> Floats:
 def tuning_curve(landscape: Landscape, most: int) -> list[Estimate]:
     """Expected best score after k = 1 … most random cells of the grid [metric units, higher is better].
 
-    There is one estimate per k.
+    There is one estimate per k. Where one seed in twenty loses much of its grid, few seeds seldom show it:
+    95 % intervals then held in 83 to 95 %, and those of `expected_performance` in 88 to 90 %, at 3 to 10
+    seeds. On grids without such seeds both held in 94 to 96 %.
     """
     score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
     curve_SK = np.array([best_of(score_N, most) for score_N in score_SN])
@@ -65,6 +70,10 @@ def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
 
     in which the integral breaks ties at random.
 
+    Which transform's best cells are best decides most of a seed's value, and three seeds often agree in that
+    by luck: intervals from their spread alone held in 85 %. So values have a resolution, the chance that k
+    draws find the best cell, by which they move when one best cell passes another.
+
     Args:
         draws: k, the same for all: equal budget.
     """
@@ -76,7 +85,8 @@ def wins(own: Landscape, others: Sequence[Landscape], draws: int) -> Estimate:
         upto = [(np.searchsorted(score, at, side="right") / len(score)) ** draws for score in scores]
         mass = [b - a for a, b in zip(below, upto, strict=True)]
         values.append(float((mass[0] * _shared(below[1:], mass[1:])).sum()))
-    return Estimate(tuple(values), least=0.0, most=1.0)
+    finds_best = 1 - (1 - 1 / own.score_SWL[0].size) ** draws if values else 0.0
+    return Estimate(tuple(values), least=0.0, most=1.0, resolution=finds_best)
 
 
 def _shared(below: Sequence[Floats], mass: Sequence[Floats]) -> Floats:
@@ -95,7 +105,7 @@ def normalised(landscapes: Sequence[Landscape], floor_ES: Floats, ceiling_ES: Fl
     Args:
         landscapes: of the transform, one per workload.
         floor_ES: the untrained score, which becomes 0.
-        ceiling_ES: the best score of all transforms, which becomes 1.
+        ceiling_ES: the reference score of all transforms, which becomes 1.
     """
     # Where no transform beats the untrained network, every score is 0: there is nothing to tune for.
     span_ES = np.where(ceiling_ES > floor_ES, ceiling_ES - floor_ES, np.inf)
@@ -109,36 +119,54 @@ def shared_default_regret(score_SEWL: Floats) -> Estimate:
 
         Φ = mean over workloads of the best score - best over points of the mean score over workloads
 
-    A point is a pair of lr and weight decay.
+    A point is a pair of lr and weight decay. Both best points are chosen on the other seeds
+    (`study.measures.least`): the best of a seed's own noisy scores is too good, and the more so the more
+    points there are to choose from.
 
     Reference: Adkins, Bowling and White, "A method for evaluating hyperparameter sensitivity in reinforcement
     learning", 2024.
     """
-    best_SE = score_SEWL.max(axis=(2, 3))
-    shared_S = score_SEWL.mean(axis=1).max(axis=(1, 2))
+    score_SEP = score_SEWL.reshape(*score_SEWL.shape[:2], -1)
+    best_SE = -least(-score_SEP)
+    shared_S = -least(-score_SEP.mean(axis=1))
     return Estimate(tuple((best_SE.mean(axis=1) - shared_S).tolist()), least=0.0, most=1.0)
 
 
 def effective_dimension(score_SEWL: Floats) -> Estimate:
     """Fewest hyperparameters to tune per workload to reach 95 % of the fully tuned score [count].
 
-    The others stay at the shared default.
+    The others stay at the shared default. Default and tuned values are chosen on the other seeds, and what
+    they reach is read at the seed itself. Seeds disagree where a score lies near the 95 %. The dimension is
+    then one of the counts beside their mean, so that half a count is in doubt however many seeds there are.
 
     Reference: Adkins, Bowling and White 2024, section 5.
     """
-    return Estimate(
-        tuple(float(_dimension(score_EWL)) for score_EWL in score_SEWL), least=0.0, most=float(len(AXES))
-    )
+    seeds = range(len(score_SEWL))
+    chosen = []
+    for s in seeds:
+        others = [b for b in seeds if b != s] or [s]
+        chosen.append(float(_dimension(score_SEWL[others].mean(axis=0), score_SEWL[s])))
+    doubt = GridError(1 / math.sqrt(12), 0.5) if len(set(chosen)) > 1 else EXACT
+    return Estimate(tuple(chosen), doubt, least=0.0, most=float(len(AXES)), resolution=1.0)
 
 
-def _dimension(score_EWL: Floats) -> int:
-    default = np.unravel_index(int(score_EWL.mean(axis=0).argmax()), score_EWL.shape[1:])
-    full = float(score_EWL.max(axis=(1, 2)).mean())
+def _dimension(choose_EWL: Floats, read_EWL: Floats) -> int:
+    """The dimension where one array of scores chooses and another is read."""
+    default = np.unravel_index(int(choose_EWL.mean(axis=0).argmax()), choose_EWL.shape[1:])
+
+    def reached(index: tuple[slice | int, ...]) -> float:
+        choose_EP, read_EP = (
+            score_EWL[(slice(None), *index)].reshape(len(score_EWL), -1)
+            for score_EWL in (choose_EWL, read_EWL)
+        )
+        return float(np.take_along_axis(read_EP, choose_EP.argmax(axis=1)[:, None], 1).mean())
+
+    everything = slice(None)
+    full = reached((everything, everything))
     for count in range(len(AXES)):
         for tuned in combinations(range(len(AXES)), count):
-            index = tuple(slice(None) if axis in tuned else int(default[axis]) for axis in range(len(AXES)))
-            reached = score_EWL[(slice(None), *index)].reshape(len(score_EWL), -1).max(axis=1)
-            if float(reached.mean()) >= ENOUGH * full:
+            index = tuple(everything if axis in tuned else int(default[axis]) for axis in range(len(AXES)))
+            if reached(index) >= ENOUGH * full:
                 return count
     return len(AXES)
 
@@ -149,8 +177,11 @@ def tuned_score(landscape: Landscape) -> Estimate:
     Seeds that choose for each other are not independent. The spread of their scores is too small (95 %
     intervals that held in 85 % with ten seeds), and that of Tukey's pseudo-values too large (98 %). The
     values are halfway between. All agree where the choice does.
+
+    Where a few seeds in a hundred lose their best cell, most samples show no such seed and lie above the
+    expected score: 95 % intervals then held in 58 to 66 %.
     """
     score_SN = landscape.score_SN
     pseudo_S = pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))
     value_S = (held_out(score_SN) + pseudo_S) / 2
-    return Estimate(tuple(value_S.tolist()))
+    return Estimate(tuple(value_S.tolist()), resolution=landscape.resolution)

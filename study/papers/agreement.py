@@ -24,9 +24,10 @@ NOT_COMPARABLE = "not comparable"
 DIVERGED = "diverged"
 NOT_RUN = "not run"
 RULE = (
-    "agrees: the published number lies inside this study's interval for the mean over seeds; "
-    "the wider the interval, the less that says. "
-    "disagrees: it lies outside of the interval for one more run, because papers may print a single one. "
+    "agrees: this study's whole interval for the mean over seeds lies within the margin around the published "
+    "number. "
+    "disagrees: it does not, and the published number lies outside of the interval for one more run, because "
+    "papers may print a single one. "
     "undecided: between the two, or last and best epoch are judged differently, or too few seeds. "
     "not comparable: the study differs from the recipe in more than its seeds"
 )
@@ -127,16 +128,24 @@ def _row(landscape: Landscape, table: PublishedTable, published: Published, tole
         agreement = Agreement(UNDECIDED, f"{trained}; at least {tolerances.least_seeds} are wanted")
     else:
         value, confidence = published.value, tolerances.confidence
-        words = [agreement_of(one, value, table.decimals, confidence) for one in (last, best)]
-        agreement = _both(*words)
+        agreement = _both(
+            *(agreement_of(one, value, table.decimals, confidence, table.margin) for one in (last, best))
+        )
     return Row(published, setting, len(finished), last, best, agreement.word, agreement.reason, found)
 
 
-def _both(last: str, best: str) -> Agreement:
+def _both(last: Agreement, best: Agreement) -> Agreement:
     """What is said of both, where a paper does not say whether it prints the last epoch or the best."""
-    if last == best:
-        return Agreement(last, "judged alike by the last step and by the best recorded point")
-    return Agreement(UNDECIDED, f"by the last step: {last}; by the best recorded point: {best}")
+    if last.word != best.word:
+        words = f"by the last step: {last.word}; by the best recorded point: {best.word}"
+        # Why one of them is undecided is what a reader can act on.
+        reasons = [f"; {one.reason}" for one in (last, best) if one.word == UNDECIDED]
+        return Agreement(UNDECIDED, words + "".join(reasons))
+    if last.word != UNDECIDED:
+        return Agreement(last.word, "judged alike by the last step and by the best recorded point")
+    if last.reason == best.reason:
+        return Agreement(UNDECIDED, f"by the last step and by the best recorded point: {last.reason}")
+    return Agreement(UNDECIDED, f"by the last step: {last.reason}; by the best recorded point: {best.reason}")
 
 
 def _estimate(values: Sequence[float | None]) -> Estimate | None:
@@ -145,26 +154,38 @@ def _estimate(values: Sequence[float | None]) -> Estimate | None:
     return Estimate(known) if known and len(known) == len(values) else None
 
 
-def agreement_of(estimate: Estimate, value: float, decimals: int, confidence: float) -> str:
+def agreement_of(
+    estimate: Estimate, value: float, decimals: int, confidence: float, margin: float
+) -> Agreement:
     """Whether a published number could be this study's.
 
-        agrees     |value - mean| <= t · s / sqrt(S) + r
-        disagrees  |value - mean| >  t · s · sqrt(1 + 1/S) + r
+        agrees     |value - mean| + h <= m + r
+        disagrees  |value - mean|     >  h · sqrt(S + 1) + r
 
-    with Student's t, the deviation s over S seeds and r half a unit of the last printed digit. The second is
-    the interval for one further run. Seeds that agree to the last digit show that the metric is coarse: then
-    nothing disagrees.
+    with h = t · s / sqrt(S) from Student's t and the deviation s over S seeds, the margin m, and r half a
+    unit of the last printed digit. The first says that the whole interval for the mean lies within the
+    margin: a wide interval around the published number shows nothing. The second is the interval for one
+    further run. Where both hold, the difference is real but smaller than the margin, and the number agrees.
+    Seeds that agree to the last digit show that the metric is coarse: then nothing disagrees.
 
     Args:
         decimals: to which the published number was rounded.
+        margin: difference that is too small to matter [unit of the metric].
     """
     distance = abs(value - estimate.mean)
     half = estimate.half_width(confidence)
+    if not math.isfinite(half):
+        return Agreement(UNDECIDED, "one seed has no interval")
     # A little more than half a unit: in floating point 0.61345 - 0.6134 is 5.0000000000105516e-05.
     rounding = 0.5 * 10.0**-decimals * (1 + 1e-9)
-    if distance <= half + rounding:
-        # One seed has an infinite interval, inside of which everything lies.
-        return AGREES if math.isfinite(half) else UNDECIDED
+    if distance + half <= margin + rounding:
+        return Agreement(AGREES, f"the whole interval lies within {margin:g} of the published number")
     if half > 0 and distance > half * math.sqrt(estimate.n + 1) + rounding:
-        return DISAGREES
-    return UNDECIDED
+        return Agreement(DISAGREES, "the published number lies outside of the interval for one more run")
+    sizes = f"half-width {half:.2g}, margin {margin:g}"
+    if half == 0:
+        return Agreement(UNDECIDED, "the seeds do not differ, so the metric is too coarse to tell")
+    if half > margin + rounding:
+        return Agreement(UNDECIDED, f"the interval is too wide ({sizes})")
+    away = f"the mean is {distance:.2g} away"
+    return Agreement(UNDECIDED, f"the interval is narrow enough but leaves the margin ({away}, {sizes})")

@@ -40,7 +40,7 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     cells.to_parquet(partial(folder / "cells.parquet"), index=False)
     cells.to_csv(partial(folder / "cells.csv"), index=False)
     write(folder / "regions.json", list(regions(analysis)))
-    write(folder / "claims.json", claims(analysis.claims))
+    write(folder / "claims.json", claims(analysis))
     partial(folder / "claims.md").write_text(claims_page(analysis, behind), encoding="utf-8")
     write(folder / "provenance.json", behind)
     names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")

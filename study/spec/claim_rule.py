@@ -33,6 +33,7 @@ class Rule:
             then asked once for all of them. A claim that does not compare conditions is asked of the one
             nearest to the ordinary.
         each_variant: ask it of every variant of the method's constants, not of the first alone.
+        version: of the measurement; it rises when the meaning of the number changes.
         absolute: it is about numbers of the method alone. Twins of the method cannot show it to be false.
     """
 
@@ -43,6 +44,7 @@ class Rule:
     across: tuple[str, ...] = ()
     each_variant: bool = True
     absolute: bool = False
+    version: int = 1
 
 
 def rule_of(reference: str) -> Rule:

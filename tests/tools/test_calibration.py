@@ -9,35 +9,54 @@ from scipy.stats import binom
 from study.measures.edges import Side, extent
 from study.measures.estimate import Estimate
 from study.measures.grid_error import SHARED, GridError, profile_grid_error, shared
-from tests.tools.calibration import coverage, power, tables, twins
-from tests.tools.regimes import REGIMES
+from tests.tools import tuning_plants
+from tests.tools.calibration import KINDS, calibrate, coverage, tables
+from tests.tools.regimes import REGIMES, draw
 
-DRAWS = 60
+DRAWS = 20
 SURE = 1e-4
 """How improbable a count must be, if intervals covered 93 %, before the short form fails."""
+
+
+def rarely(found: dict[str, tuple[int, int]]) -> dict[str, int]:
+    """The intervals that covered too rarely for a coverage of 93 %, of those that were always there."""
+    least = int(binom.ppf(SURE, DRAWS, 0.93))
+    return {what: hits for what, (hits, of) in found.items() if of == DRAWS and hits < least}
 
 
 @pytest.mark.parametrize("name", ["like quickstart", "8 per decade", "ends along both axes"])
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_intervals_cover_planted_truths(name: str, seeds: int) -> None:
-    """In 60 landscapes no interval covers its planted truth too rarely for a coverage of 93 %."""
+    """In 20 landscapes no interval covers its planted truth too rarely for a coverage of 93 %."""
     found = coverage(REGIMES[name], seeds, DRAWS, np.random.default_rng(seeds))
-    least = int(binom.ppf(SURE, DRAWS, 0.93))
-    assert {what: hits for what, (hits, of) in found.items() if of == DRAWS and hits < least} == {}
+    assert rarely(found) == {}
     assert sum(of == DRAWS for _, of in found.values()) >= 15
 
 
-@pytest.mark.parametrize("name", ["like quickstart", "jitter of a gap"])
-def test_twins_get_no_verdict(name: str) -> None:
-    """Of 60 studies of two equal transforms no more get a verdict than a rate of 5 % allows."""
-    wrong, of = twins(REGIMES[name], 5, DRAWS, np.random.default_rng(0))
-    assert wrong <= binom.ppf(1 - SURE, of, 0.05)
+@pytest.mark.parametrize("name", [name for name in tuning_plants.PLANTS if "move" not in name])
+def test_intervals_cover_planted_tuning(name: str) -> None:
+    """So it is with measures of tuning, where no rare seed loses most of its grid."""
+    found = tuning_plants.coverage(name, 3, DRAWS, np.random.default_rng(1))
+    assert found
+    assert rarely(found) == {}
 
 
-def test_a_planted_ratio_is_found() -> None:
-    """A width planted 1.25 times as long is found in most studies of five seeds on quickstart's grid."""
-    found, of = power(REGIMES["like quickstart"], 5, 30, np.random.default_rng(0))
-    assert found / of > 0.8
+def test_truths_are_those_of_a_plain_landscape() -> None:
+    """Without jitter and noise, truths are lengths that can be told from the edges."""
+    planted = draw(REGIMES["no seed variance"], 3, np.random.default_rng(0), high=-0.5)
+    rows, (first, last) = 6, planted.population.grid.window
+    assert planted.truth["divergence share"] == pytest.approx((last + 0.5) / (last - first))
+    assert planted.truth["trained lr width"] == pytest.approx(3.5, abs=0.05)
+    assert planted.truth["trained area"] == pytest.approx(rows * planted.truth["trained lr width"])
+    assert planted.truth["wd sensitivity"] == pytest.approx(0, abs=1e-12)
+    assert planted.truth["trained wd width"] == pytest.approx(rows)
+
+
+def test_all_kinds_are_calibrated() -> None:
+    """Landscapes, tuning and importances have one row per number of seeds and interval."""
+    rows = calibrate(1, ["a constant that costs"], 1, lambda *_: None)
+    assert [row["n_seeds"] for row in rows] == [3, 5, 10]
+    assert set(KINDS) >= {"like quickstart", "rare spikes", "importances"}
 
 
 def test_tables_say_how_many_draws() -> None:

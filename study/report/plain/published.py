@@ -14,11 +14,12 @@ from study.papers.tables import PublishedTable
 def published_values(analysis: Analysis, table: PublishedTable) -> dict[str, Any]:
     """A table with its recipe, and all of its rows."""
     confidence = analysis.plan.spec.region.confidence
-    about = {name: value for name, value in asdict(table).items() if name != "rows"}
+    about = {name: value for name, value in asdict(table).items() if name not in ("rows", "margin")}
     return about | {
         "rule": RULE,
         "confidence": confidence,
         "rows": [published_row(row, confidence) for row in rows(analysis, table)],
+        "margin": table.margin,
     }
 
 

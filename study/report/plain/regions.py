@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from study.analysis import Analysis
+from study.measures.array_types import Flags
 from study.measures.catalogue import MEASURES, Case
-from study.measures.divergence import divergence_share
 from study.measures.edge_search import Search
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import KINDS, REFERENCES, Evidence
-from study.measures.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, QUESTIONS, SCORE
+from study.measures.importance import DIFFERENCE, DIVERGED_ENTER, INTERACTION, INTERVALS, QUESTIONS, SCORE
 from study.measures.landscape import Landscape
-from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr
+from study.measures.lr_limits import EMPTY, decades_above, decades_below, largest_lr, only_row
 from study.measures.regions import Region, best_cell
-from study.measures.sensitivity import lr_sensitivity, wd_sensitivity
+from study.measures.sensitivity import wd_sensitivity
 from study.report.plain.estimates import estimate_or_reason, estimate_values, measure_values
 
-LIMITS: dict[str, tuple[str, Callable[[Region, int], Estimate | None]]] = {
+LIMITS: dict[str, tuple[str, Callable[[Region, Flags], Estimate | None]]] = {
     "largest_lr": ("decades (log10 of lr)", largest_lr),
     "above_optimum": ("decades", decades_above),
     "below_optimum": ("decades", decades_below),
@@ -47,12 +49,15 @@ def of_transform(analysis: Analysis, case: Case, search: Search | None) -> dict[
     row, column = best_cell(landscape)
     best = float(landscape.sign * landscape.score_SWL[:, row, column].mean())
 
-    def number(estimate: Estimate, unit: str) -> dict[str, Any] | None:
-        return estimate_values(estimate, unit, confidence) if whole else None
+    def number(measure: str) -> dict[str, Any] | None:
+        return measure_values(case, measure, confidence) if whole else None
 
     per_lr = []
     for c, lr in enumerate(landscape.lr if whole else ()):
-        per_lr.append({"lr": lr, **estimate_values(wd_sensitivity(landscape, c), "loss units", confidence)})
+        only_SL = np.zeros((len(landscape.seeds), len(landscape.lr)), dtype=bool)
+        only_SL[:, c] = True
+        sensitivity = wd_sensitivity(landscape, only_SL)
+        per_lr.append({"lr": lr, **estimate_values(sensitivity, "loss units", confidence)})
     found = []
     for kind in KINDS:
         for reference in REFERENCES:
@@ -69,9 +74,9 @@ def of_transform(analysis: Analysis, case: Case, search: Search | None) -> dict[
         "metric": landscape.metric_name,
         "best": {"lr": landscape.lr[column], "weight_decay": landscape.weight_decay[row], "mean": best},
         "tuned_score": measure_values(case, "tuned score", confidence),
-        "divergence_share": number(divergence_share(landscape), "fraction"),
-        "lr_sensitivity": number(lr_sensitivity(landscape), "loss units"),
-        "wd_sensitivity": number(wd_sensitivity(landscape), "loss units"),
+        "divergence_share": number("divergence share"),
+        "lr_sensitivity": number("lr sensitivity"),
+        "wd_sensitivity": number("wd sensitivity"),
         "wd_sensitivity_per_lr": per_lr,
         "measures": {measure: measure_values(case, measure, confidence) for measure in MEASURES},
         "design": design_values(search),
@@ -116,6 +121,9 @@ def importances(analysis: Analysis, piece: Evidence, landscape: Landscape, of: s
             "n_seeds": one.n_seeds,
             "diverged_share": one.diverged_share,
             "diverged_enter_as": DIVERGED_ENTER[one.of],
+            "intervals": {axis: list(span) for axis, span in one.intervals.items()},
+            "interaction_interval": list(one.interaction_interval) if one.interaction_interval else None,
+            "intervals_are": INTERVALS[one.evaluator] if one.intervals else None,
         }
         for other, one in analysis.importances
         if other is piece and one.transform == landscape.transform and one.of == of
@@ -133,7 +141,7 @@ def of_region(case: Case, kind: str, reference: str, confidence: float) -> dict[
             "max_stable_lr": found.max_lr_W[w],
         }
         for name, (unit, of) in LIMITS.items():
-            row[name] = estimate_or_reason(of(found, w) or Missing(EMPTY), unit, confidence)
+            row[name] = estimate_or_reason(of(found, only_row(found, w)) or Missing(EMPTY), unit, confidence)
         rows_W.append(row)
     return {
         "kind": found.kind,

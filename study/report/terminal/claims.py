@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.markup import escape
 
 from study.analysis import Analysis
+from study.claims.specification import decided
 from study.report.claims_page import claimed, shown_estimate
 from study.report.terminal.layout import titled
 
@@ -13,7 +14,10 @@ COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
 def claims_table(analysis: Analysis) -> Group:
-    """One row per measured claim: estimate, what the claim says, n, verdict. Below, what others need."""
+    """One row per measured claim: estimate, what the claim says, n, verdict.
+
+    Below, the verdicts that other thresholds change, and what the claims without a number need.
+    """
     several = len(analysis.evidence) > 1
     spec = analysis.plan.spec
     confidence = f"{spec.region.confidence:.0%} intervals over seeds"
@@ -37,7 +41,20 @@ def claims_table(analysis: Analysis) -> Group:
         table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]")
     return Group(
         table,
+        *fragile_lines(analysis, several=several),
         "Not decidable by this study, and what is missing:",
         *(f"  {name}: {escape(what)}" for name, what in needs.items()),
         "",
     )
+
+
+def fragile_lines(analysis: Analysis, *, several: bool) -> list[str]:
+    """The verdicts that other thresholds change, and how."""
+    if not any(map(decided, analysis.judged)):
+        return []
+    lines = []
+    for one in analysis.specification:
+        if one.warning:
+            place = f" ({one.claim.setting})" if several else ""
+            lines.append(escape(f"  {one.claim.id}{place}: {one.warning}"))
+    return ["Verdicts that other thresholds change:", *lines, ""] if lines else []

@@ -9,7 +9,8 @@ from rich.markup import escape
 
 from study.analysis import Analysis
 from study.measures.evidence import Evidence
-from study.measures.importance import DIVERGED_ENTER, INTERACTION, QUESTIONS, Importance
+from study.measures.importance import DIVERGED_ENTER, INTERACTION, INTERVALS, QUESTIONS, Importance
+from study.measures.share_intervals import Interval
 from study.report.terminal.layout import titled
 
 
@@ -21,9 +22,9 @@ def importances_table(analysis: Analysis) -> Group:
     for name in (
         "transform",
         "of",
-        "fANOVA lr | wd",
+        "fANOVA lr, wd",
         "lr x wd",
-        "PED-ANOVA lr | wd",
+        "PED-ANOVA lr, wd",
         "diverged, entering as",
     ):
         table.add_column(name, overflow="fold")
@@ -38,7 +39,8 @@ def importances_table(analysis: Analysis) -> Group:
                     table.add_row(*map(escape, (label, *row(found, of))))
     # What each evaluator answers stands below: the two shares differ, and neither is wrong.
     answers = [f"{name}: {question}" for name, question in QUESTIONS.items()]
-    return Group(table, *answers, f"lr x wd: {INTERACTION}", "")
+    answers += [f"[low, high] of {name}: {how}" for name, how in INTERVALS.items()]
+    return Group(table, *map(escape, answers), f"lr x wd: {INTERACTION}", "")
 
 
 def by_evaluator(analysis: Analysis, piece: Evidence, transform: str, of: str) -> dict[str, Importance]:
@@ -56,14 +58,19 @@ def row(found: Mapping[str, Importance], of: str) -> tuple[str, ...]:
     return (
         of,
         shown_shares(fanova),
-        "–" if fanova.interaction is None else f"{fanova.interaction:.0%}",
+        "–" if fanova.interaction is None else with_interval(fanova.interaction, fanova.interaction_interval),
         shown_shares(pedanova),
         f"{fanova.diverged_share:.0%}, {DIVERGED_ENTER[of]}",
     )
 
 
 def shown_shares(one: Importance) -> str:
-    """`62% | 38%`, or why there are no shares."""
+    """`0.62 [0.55, 0.70]` and a line for the other axis, or why there are no shares."""
     if not one.shares:
         return "not decidable: one value of an axis, or all scores equal"
-    return " | ".join(f"{share:.0%}" for share in one.shares.values())
+    return "\n".join(with_interval(share, one.intervals.get(axis)) for axis, share in one.shares.items())
+
+
+def with_interval(share: float, span: Interval | None) -> str:
+    """`0.62 [0.55, 0.70]`, or the share alone where there are too few seeds."""
+    return f"{share:.2f}" + (f" [{span[0]:.2f}, {span[1]:.2f}]" if span else "")

@@ -75,5 +75,6 @@ def published_table(analysis: Analysis, table: PublishedTable) -> Group:
         *reasons,
         f"The paper gives {seeds}. It leaves open: {escape('; '.join(table.unknown))}.",
         f"{RULE}.",
+        f"The margin is {table.margin:g} ({escape(table.unit)}), plus half a unit of the last printed digit.",
         "",
     )

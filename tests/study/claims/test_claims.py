@@ -86,10 +86,21 @@ def named_method(method: str, high: float = -0.9, **more: Any) -> Landscape:
 
 
 @pytest.mark.parametrize(
-    ("scale", "verdict"), [(0.5, SUPPORTED), (1.0, SUPPORTED), (1.01, REFUTED), (1e9, REFUTED)]
+    ("scale", "verdict"),
+    [
+        (0.5, INCONCLUSIVE),
+        (1.0, INCONCLUSIVE),
+        (1.01, REFUTED),
+        (1e9, REFUTED),
+        (np.inf, REFUTED),
+        (np.nan, REFUTED),
+    ],
 )
 def test_one_step_above_one_refutes(scale: float, verdict: str) -> None:
-    """A single step of a single seed whose scale exceeds 1 refutes, none supports; the share is reported."""
+    """A single step of a single seed whose scale exceeds 1, or is not finite, refutes.
+
+    None in five runs does not support: up to 45 % of runs could break the rule.
+    """
     claim = ledger(
         under(
             named_method("autoscale"),
@@ -97,31 +108,51 @@ def test_one_step_above_one_refutes(scale: float, verdict: str) -> None:
         )
     )["autoscale-never-amplifies"]
     assert claim.verdict == verdict
-    assert "counted, not inferred" in claim.reason
-    assert ("in 1 of 5 seeds" in claim.reason) == (verdict == REFUTED)
+    assert ("in 1 of 5 runs a step contradicts it" in claim.reason) == (verdict == REFUTED)
+    assert ("at most 45% of runs break it (95%)" in claim.reason) == (verdict == INCONCLUSIVE)
+    assert ("recorded steps of 5 runs" in claim.reason) == (verdict == INCONCLUSIVE)
     assert claim.threshold == pytest.approx(1.0, rel=1e-4)
 
 
-@pytest.mark.parametrize(("cosine", "verdict"), [(1 - 1e-7, SUPPORTED), (0.999, REFUTED), (-1.0, REFUTED)])
+def test_rules_about_every_step_are_supported_up_to_a_share() -> None:
+    """No counterexample supports where the share of runs that may break the rule is small by then.
+
+    With 5 runs and a share of 70 % that is a chance of 0.3^5 = 0.2 %, with a tenth 59 %.
+    """
+    calm = under(named_method("autoscale"), lambda seed, step: {"scale": np.full(100, 0.5)})
+    for breaking, verdict in ((0.7, SUPPORTED), (0.1, INCONCLUSIVE)):
+        claims = judge_claims(gather([calm], Tolerances(breaking=breaking)))
+        claim = next(claim for claim in claims if claim.id == "autoscale-never-amplifies")
+        assert claim.verdict == verdict
+        assert claim.interval is None
+
+
+@pytest.mark.parametrize(("cosine", "verdict"), [(1 - 1e-7, INCONCLUSIVE), (0.999, REFUTED), (-1.0, REFUTED)])
 def test_direction_per_tensor(cosine: float, verdict: str) -> None:
-    """A cosine of 1 up to rounding keeps the direction; the whole gradient's decides nothing."""
-    claim = ledger(
+    """A cosine of 1 up to rounding keeps a tensor's direction; the whole gradient's is a claim of its own."""
+    claims = ledger(
         under(
             named_method("gradient_stabilizer"),
             lambda seed, step: {"least_cosine": np.full(100, cosine), "cosine": np.full(100, 0.8)},
         )
-    )["stabilizer-keeps-direction"]
-    assert claim.verdict == verdict
-    assert "whole gradient's cosine is 0.8 on average" in claim.reason
+    )
+    assert claims["stabilizer-keeps-direction"].verdict == verdict
+    assert claims["stabilizer-keeps-whole-direction"].verdict == REFUTED
+    assert "the cosine is 0.8 on average" in claims["stabilizer-keeps-whole-direction"].reason
 
 
 @pytest.mark.parametrize(
-    ("overall", "layer", "verdict"),
-    [(-1, 1, SUPPORTED), (1, 1, REFUTED), (-1, -1, REFUTED), (0, 1, INCONCLUSIVE)],
+    ("overall", "layer", "verdict", "of_layer"),
+    [
+        (-1, 1, SUPPORTED, SUPPORTED),
+        (1, 1, REFUTED, SUPPORTED),
+        (-1, -1, SUPPORTED, REFUTED),
+        (0, 1, INCONCLUSIVE, SUPPORTED),
+    ],
     ids=["falls and rises", "rises", "all fall", "neither"],
 )
-def test_deviation_over_training(overall: int, layer: int, verdict: str) -> None:
-    """Global deviations that fall while one layer's rises support, both other ways refute, noise is open."""
+def test_deviation_over_training(overall: int, layer: int, verdict: str, of_layer: str) -> None:
+    """The trend of all weights together and that of the layer that rises most are two sentences."""
 
     def seen(seed: int, step: np.ndarray) -> dict[str, Any]:
         noise = np.random.default_rng(seed).normal(0, 5, (3, len(step)))
@@ -130,11 +161,10 @@ def test_deviation_over_training(overall: int, layer: int, verdict: str) -> None
             "layer_std": {"a": 200 - step + noise[1], "b": 200 + layer * step + noise[2]},
         }
 
-    claim = ledger(under(named_method("autoscale"), seen), under(named_method("none"), seen))[
-        "global-std-decreases"
-    ]
-    assert claim.verdict == verdict
-    assert "with none" in claim.reason
+    claims = ledger(under(named_method("autoscale"), seen), under(named_method("none"), seen))
+    assert claims["global-std-decreases"].verdict == verdict
+    assert claims["layer-std-rises"].verdict == of_layer
+    assert "with none" in claims["global-std-decreases"].reason
 
 
 @pytest.mark.parametrize(
@@ -166,9 +196,11 @@ def test_bound_of_the_paper() -> None:
     )
 
 
-@pytest.mark.parametrize(("outgoing", "verdict"), [(3.0, SUPPORTED), (4.0, REFUTED)])
+@pytest.mark.parametrize(
+    ("outgoing", "verdict"), [(3.0, INCONCLUSIVE), (4.0, REFUTED), (np.inf, REFUTED), (np.nan, REFUTED)]
+)
 def test_spikes_against_the_bound(outgoing: float, verdict: str) -> None:
-    """Outgoing norms below the bound at all sizes support, above it at one size refute.
+    """Outgoing norms below the bound in five runs are open; above it at one size, or not finite, they refute.
 
     The recovery is reported in steps.
     """
@@ -218,7 +250,8 @@ def test_spikes_drawn_per_seed() -> None:
         waited = recovery(own.series, s, sorted(spiked_steps(budget, seed)), "tensor_norm")
         assert len(waited) == own.outcome_SWL[s].size
     claim = ledger(own)["stabilizer-bounded-on-spikes"]
-    assert claim.verdict == SUPPORTED
+    assert claim.verdict == INCONCLUSIVE
+    assert "Not contradicted" in claim.reason
     assert "largest norm 2," in claim.reason
     cells = [
         replace(record, dynamics=json.dumps({"step": [1], "layer_std": {"a": [1.0]}, "tensor_norm": [1.0]}))
@@ -353,7 +386,7 @@ def test_regret_over_workloads(apart: float, verdict: str) -> None:
 
 
 def test_measures_know_constants_and_loss_scales() -> None:
-    """The table of measures has the constant that matters most and the largest shift with the loss scale.
+    """The table of measures has the mean over constants, and the shift from the least loss scale to the most.
 
     The one stands at the default variant, the other at loss scale 1; other rows say where it stands.
     """
@@ -368,7 +401,7 @@ def test_measures_know_constants_and_loss_scales() -> None:
     assert [len(case.workloads) for case, _ in found] == [1, 1, 1]  # a condition is no workload
     assert [isinstance(value, Estimate) for _, value in found] == [False, True, False]
     assert isinstance(found[1][1], Estimate)
-    assert found[1][1].mean == pytest.approx(1.0, abs=0.15)
+    assert found[1][1].mean == pytest.approx(2.0, abs=0.15)
     plain = under(named_method("autoscale"))
     worse = replace(
         plain, transform="autoscale(eps=1)", constants=(("eps", 1.0),), loss_SWL=plain.loss_SWL + 0.5
@@ -420,15 +453,14 @@ def comparison(*values: float, exact: bool = False, above: bool = True) -> Compa
 
 
 def test_exact_comparisons_count() -> None:
-    """All seeds on the side (or on the threshold) hold, a single one off it refutes, whatever the spread."""
-    assert (comparison(0.0, 5.0, exact=True).p_support, comparison(0.0, 5.0, exact=True).p_refute) == (
-        0.0,
-        1.0,
-    )
-    assert (comparison(-1e-9, 5.0, exact=True).p_support, comparison(-1e-9, 5.0, exact=True).p_refute) == (
-        1.0,
-        0.0,
-    )
+    """A single seed off the side refutes, whatever the spread.
+
+    All seeds on it (or on the threshold) leave the chance of missing a tenth of breaking runs as p.
+    """
+    held, broken = comparison(0.0, 5.0, exact=True), comparison(-1e-9, 5.0, exact=True)
+    assert (held.p_support, held.p_refute) == (pytest.approx(0.9**2), 1.0)
+    assert (broken.p_support, broken.p_refute) == (1.0, 0.0)
+    assert (held.number, broken.number) == (0.0, -1e-9)
 
 
 def test_one_of_two_is_enough() -> None:

@@ -12,6 +12,7 @@ import pytest
 from study.home import Home
 from study.measures.importance import DIFFERENCE, SCORE, importances, store
 from study.measures.landscape import FINISHED, Landscape
+from study.measures.share_intervals import parts_of, variance_intervals
 from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
@@ -72,3 +73,73 @@ def test_importances_for_the_difference_to_the_baseline() -> None:
     assert found[SCORE, "fanova"].shares["weight_decay"] > 0.8
     assert found[DIFFERENCE, "fanova"].shares["lr"] > 0.9
     assert set(found) == {(of, name) for of in (SCORE, DIFFERENCE) for name in ("fanova", "pedanova")}
+
+
+def noisy(seeds: int, noise: float) -> Landscape:
+    """A sum of two main effects with noise in every cell."""
+    x, y = np.linspace(-1, 1, 25)[None], np.linspace(-1, 1, 4)[:, None]
+    smooth = surface(x + y).at_seeds(np.array([True, False, False]))
+    chosen = smooth.at_seeds(np.zeros(seeds, dtype=int))
+    metric = chosen.metric_SWL + np.random.default_rng(0).normal(0, noise, chosen.metric_SWL.shape)
+    # An untrained score far below: no noise is cut off.
+    untrained = np.full(seeds, -10.0)
+    return dataclasses.replace(chosen, seeds=tuple(range(seeds)), metric_SWL=metric, untrained_S=untrained)
+
+
+def test_shares_have_intervals_over_seeds() -> None:
+    """Each interval holds the share that is shown, lies in [0, 1], and grows with the seeds' scatter."""
+    length = {}
+    for noise in (0.01, 0.3):
+        for one in importances(noisy(3, noise)):
+            assert one.intervals.keys() == one.shares.keys() == {"lr", "weight_decay"}
+            for axis, (low, high) in one.intervals.items():
+                assert 0 <= low <= one.shares[axis] <= high <= 1
+            if one.evaluator == "fanova":
+                assert one.interaction is not None
+                assert one.interaction_interval is not None
+                low, high = one.interaction_interval
+                assert 0 <= low <= one.interaction <= high <= 1
+                length[noise] = one.intervals["lr"][1] - one.intervals["lr"][0]
+            else:
+                assert one.interaction_interval is None
+    assert length[0.3] > 2 * length[0.01]
+
+
+def test_two_seeds_give_no_interval() -> None:
+    """With fewer than three seeds there are shares, and no interval."""
+    for one in importances(noisy(2, 0.01)):
+        assert one.shares
+        assert (one.intervals, one.interaction_interval) == ({}, None)
+
+
+def test_noise_of_cells_is_no_interaction() -> None:
+    """Products of different seeds hold no cell noise; the variance of the mean landscape is a third noise."""
+    x, y = np.linspace(-1, 1, 25)[None], np.linspace(-1, 1, 4)[:, None]
+    score = x + y + np.random.default_rng(1).normal(0, 1.2, (20, 4, 25))
+    lr, weight_decay = tuple(10 ** x[0]), tuple(10 ** y[:, 0])
+    mean = score.mean(axis=0)
+    main = mean.mean(axis=0).var() + mean.mean(axis=1).var()
+    assert 1 - main / mean.var() > 0.05
+    assert parts_of(score, lr, weight_decay).interaction < 0.03
+    found = variance_intervals(score, lr, weight_decay, 0.95)
+    assert found is not None
+    assert found[1][0] < 0.01
+
+
+def test_shares_in_closed_form() -> None:
+    """Equal seeds give the shares of the analysis of variance, with cells weighed by their decades.
+
+    A cell that stands for half as long an axis counts half. A flat score has no shares: its interval is all.
+    """
+    x, y = np.linspace(-1, 1, 5)[None], np.linspace(-1, 1, 3)[:, None]
+    lr, weight_decay = tuple(10 ** x[0]), tuple(10 ** y[:, 0])
+    value = x + 2 * y + x * y
+    found = parts_of(np.stack([value] * 3), lr, weight_decay)
+    of_lr, of_wd = x.var(), (2 * y).var()
+    assert found.lr == pytest.approx(of_lr / (of_lr + of_wd))
+    assert found.interaction == pytest.approx(1 - (of_lr + of_wd) / value.var())
+    finer = np.stack([np.repeat(value, 2, axis=1)] * 3)
+    # Two cells where there was one, half as long each.
+    halves = tuple(10 ** (x[0][:, None] + np.array([-0.125, 0.125])).ravel())
+    assert parts_of(finer, halves, weight_decay) == pytest.approx(found)
+    assert variance_intervals(np.zeros((3, 3, 5)), lr, weight_decay, 0.95) == ((0, 1), (0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from study.measures.sensitivity import wd_sensitivity
@@ -19,5 +20,6 @@ def test_wd_sensitivity_at_each_lr() -> None:
     loss = base.loss_SWL.copy()
     loss[:, -1, 10] = 1.0
     landscape = dataclasses.replace(base, loss_SWL=loss)
-    assert wd_sensitivity(landscape, 9).mean == 0
-    assert wd_sensitivity(landscape, 10).mean == pytest.approx(0.8 / 4)
+    column = np.broadcast_to(np.arange(len(base.lr)), (3, len(base.lr)))
+    assert wd_sensitivity(landscape, column == 9).mean == pytest.approx(0, abs=1e-12)
+    assert wd_sensitivity(landscape, column == 10).mean == pytest.approx(0.8 / 4)

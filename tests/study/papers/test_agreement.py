@@ -107,6 +107,7 @@ def test_what_the_paper_printed_agrees_and_what_was_not_run_says_so(
     )
     assert study("table", str(tmp_path / "paper.yaml"), "--home", str(tmp_path / "home")) == 0
     said = " ".join(capsys.readouterr().out.split())
+    assert "The margin is 0.005 (fraction of the test images)" in said
     assert "resnet20 AdamW none 0.5932 0.5932 [0.5907, 0.5957] 0.5932 [0.5907, 0.5957] 3 agrees" in said
     assert "no number of seeds" in said
     assert "not run (5 rows): vgg16_bn is not in the spec" in said
@@ -266,28 +267,48 @@ def test_a_study_of_other_data_has_no_table(
 
 
 def test_agreement_is_as_defined() -> None:
-    """Inside of the mean's interval agrees, outside of a single run's disagrees, between them is undecided.
+    """A whole interval inside the margin agrees, a number outside of a single run's interval disagrees.
 
-    So is everything else where seeds do not differ, or where there is one.
+    Everything else is undecided. So is everything where there is one seed. A margin that holds the interval
+    wins over a difference that seeds can see.
     """
     seen = Estimate((0.50, 0.51, 0.52))
     half = seen.half_width(0.95)
-    for distance, wanted in (
-        (0.0, AGREES),
-        (0.99 * half, AGREES),
-        (1.1 * half, UNDECIDED),
-        (1.9 * half, UNDECIDED),
-        (2.1 * half, DISAGREES),
+    for margin, distance, wanted in (
+        (2 * half, 0.0, AGREES),
+        (2 * half, 0.99 * half, AGREES),
+        (2 * half, 1.1 * half, UNDECIDED),
+        (2 * half, 1.9 * half, UNDECIDED),
+        (2 * half, 2.1 * half, DISAGREES),
+        (4 * half, 2.1 * half, AGREES),
     ):
-        assert (
-            agreement_of(seen, 0.51 + distance, 4, 0.95)
-            == agreement_of(seen, 0.51 - distance, 4, 0.95)
-            == wanted
-        )
+        for sign in (1, -1):
+            found = agreement_of(seen, 0.51 + sign * distance, 4, 0.95, margin)
+            assert found.word == wanted
     same = Estimate((0.5, 0.5, 0.5))
-    assert agreement_of(same, 0.50005, 4, 0.95) == AGREES
-    assert agreement_of(same, 0.6, 4, 0.95) == UNDECIDED
-    assert agreement_of(Estimate((0.5,)), 0.5, 4, 0.95) == UNDECIDED
+    assert agreement_of(same, 0.50505, 4, 0.95, 0.005).word == AGREES
+    assert agreement_of(same, 0.6, 4, 0.95, 0.005).word == UNDECIDED
+    assert agreement_of(Estimate((0.5,)), 0.5, 4, 0.95, 0.005).word == UNDECIDED
+
+
+def test_a_wide_interval_around_the_number_is_undecided() -> None:
+    """What is undecided says whether the interval is too wide, or narrow enough but in the wrong place."""
+    wide = agreement_of(Estimate((0.50, 0.51, 0.52)), 0.51, 4, 0.95, 0.005)
+    assert wide == (UNDECIDED, "the interval is too wide (half-width 0.025, margin 0.005)")
+    beside = agreement_of(Estimate((0.509, 0.51, 0.511)), 0.514, 4, 0.95, 0.005)
+    assert beside.word == UNDECIDED
+    assert beside.reason == (
+        "the interval is narrow enough but leaves the margin "
+        "(the mean is 0.004 away, half-width 0.0025, margin 0.005)"
+    )
+
+
+def test_a_noisy_study_is_undecided_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds that scatter by several points around the paper's number do not confirm it."""
+    found = table(PAPER, lambda cell: as_printed(cell) + 0.03 * (cell.seed - 1), tmp_path, capsys)
+    row = found["resnet20", "none"]
+    assert row["agreement"] == UNDECIDED
+    assert "the interval is too wide (half-width 0.077, margin 0.005)" in row["reason"]
 
 
 def test_epochs_are_counted_where_the_images_are_known() -> None:

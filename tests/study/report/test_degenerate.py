@@ -52,7 +52,7 @@ CASES = {
         words="needs at least two learning rates",
     ),
     "everything diverged": Case(
-        WIDE, score=lambda cell: None, words="the region is empty at this weight decay at some seed"
+        WIDE, score=lambda cell: None, words="needs a competitive cell at every seed"
     ),
     "nothing diverged": Case(WIDE, score=lambda cell: 0.9, words="≥"),
     "one transform diverged everywhere": Case(
