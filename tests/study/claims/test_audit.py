@@ -71,9 +71,14 @@ def test_a_region_that_contains_the_baselines_is_wider() -> None:
     )
     wider = planted(-3.2, -0.6, seeds=SEEDS, method="gradient_stabilizer")
     short = planted(-1.7, -0.9, seeds=SEEDS)
-    more = wider.metric_SWL.copy()
-    more[:, 2:] = short.metric_SWL[:, 2:]
-    own = replace(wider, metric_SWL=more)
+    # As wide as `wider` in the rows that the baseline trains in, and short in the others.
+    upper = np.arange(len(wider.weight_decay))[:, None] >= 2
+    own = replace(
+        wider,
+        outcome_SWL=np.where(upper, short.outcome_SWL, wider.outcome_SWL),
+        metric_SWL=np.where(upper, short.metric_SWL, wider.metric_SWL),
+        loss_SWL=np.where(upper, short.loss_SWL, wider.loss_SWL),
+    )
     claim = verdicts(half, method("clip_norm", half), own)["stabilizer-widens-lr"]
     assert claim.verdict == SUPPORTED
     assert claim.unit == "decades"
