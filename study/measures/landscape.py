@@ -14,6 +14,7 @@ from study.measures.dynamics import Series, series
 from study.measures.plateaus import Surroundings
 from study.plan.cells import Plan, Setting
 from study.spec.method_choice import Choice
+from study.spec.tolerances import Tolerances
 from tracking import OUTCOMES, CellRecord
 
 STATES = ("pending", *OUTCOMES, "inferred")
@@ -25,12 +26,6 @@ STUCK = 0.05
 """A network whose loss went less of the seed's best way down than this has learned nothing [fraction].
 
 Networks that died at chance go 0 to 2 % of it, cells at the rim of a region 10 % and more.
-"""
-DEPARTED = 2.0
-"""A finite loss above this times the untrained one has left, as one that is not finite has.
-
-On the scanned digits losses of dead networks end at 0.995 to 1.5 of the untrained one, and those that left
-mostly beyond 2.
 """
 
 
@@ -79,7 +74,7 @@ class Landscape:
     origin: Setting | None = None
     record_SWL: Records | None = None
     class_SWL: NDArray[np.int64] | None = None
-    departed: float = DEPARTED
+    departed: float = Tolerances.departed
 
     @property
     def setting(self) -> tuple[str, str, str]:
