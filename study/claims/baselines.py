@@ -28,8 +28,8 @@ def same_lr(one: Landscape, other: Landscape) -> bool:
 
 def keys_of(landscapes: Sequence[Landscape]) -> tuple[str, ...]:
     """Keys of all cells of these landscapes."""
-    # `str`: an array of strings gives `np.str_`, which prints as np.str_('…') in whatever shows a claim.
-    return tuple(str(key) for landscape in landscapes for key in landscape.key_SWL.ravel())
+    # `tolist`: an array of strings gives `np.str_`, which prints as np.str_('…') in whatever shows a claim.
+    return tuple(key for landscape in landscapes for key in landscape.key_SWL.ravel().tolist())
 
 
 def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:

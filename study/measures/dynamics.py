@@ -71,6 +71,9 @@ class Series:
         return np.zeros_like(self.alive_SWLJ) if found is None else found
 
 
+Rows = Sequence[Sequence[float | None]]
+
+
 @dataclass(frozen=True)
 class Entries:
     """What N cells recorded under one name at J steps, and per layer where there are layers.
@@ -89,21 +92,21 @@ class Entries:
     def empty(cls, *shape: int) -> Entries:
         return cls(np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool))
 
-    def put(
-        self, cell: int, index: NDArray[np.intp], numbers: Sequence[float | None] | None, *layer: int
-    ) -> None:
-        """Put a cell's numbers at the steps that it recorded.
-
-        A list that is shorter than its steps fills the first of them.
-        """
-        if not numbers:
-            return
-        at: tuple[Any, ...] = (cell, index[: len(numbers)], *layer)
+    def put(self, cells: Sequence[int], index: NDArray[np.intp], numbers: Rows, *layer: int) -> None:
+        """Put as many numbers of each of these cells at the first of these steps."""
+        count = len(numbers[0])
+        at: tuple[Any, ...] = (np.array(cells)[:, None], index[:count], *layer)
         self.value[at] = np.array(numbers, dtype=np.float64)
         self.number[at] = True
-        if None in numbers:
-            null = np.array([number is None for number in numbers])
-            self.null[at], self.number[at] = null, ~null
+        for cell, own in zip(cells, numbers, strict=True):
+            if None in own:
+                null = np.array([number is None for number in own])
+                here: tuple[Any, ...] = (cell, index[:count], *layer)
+                self.null[here], self.number[here] = null, ~null
+
+    def take(self, cells: NDArray[np.intp]) -> Entries:
+        """The same of these cells, in this order."""
+        return Entries(self.value[cells], self.number[cells], self.null[cells])
 
     def not_finite(self, alive_NJ: Flags, nulls: Flags | bool) -> Flags:
         """Where a living cell's number is not finite; a null counts as one where `nulls` is true."""
@@ -118,10 +121,11 @@ def series(record_SWL: Records) -> Series | None:
     """
     record_N: list[CellRecord | None] = list(record_SWL.ravel())
     # Equal texts are read once: cells without dynamics all have the same.
-    texts = {record.dynamics for record in record_N if record is not None}
-    read = {text: json.loads(text) for text in texts}
-    seen_N = [read[record.dynamics] if record is not None else {} for record in record_N]
-    known = [seen for seen in seen_N if seen]
+    known_texts = dict.fromkeys(record.dynamics for record in record_N if record is not None)
+    texts = {text: t for t, text in enumerate(known_texts)}
+    seen_T: list[Mapping[str, Any]] = [*map(json.loads, texts), {}]
+    text_N = np.array([texts[record.dynamics] if record is not None else -1 for record in record_N])
+    known = [seen for seen in seen_T if seen]
     if not known:
         return None
     layers = tuple(max(known, key=lambda seen: len(seen["step"]))["layer_std"])
@@ -129,25 +133,34 @@ def series(record_SWL: Records) -> Series | None:
     steps = sorted(set().union(*step_lists))
     at = {step: j for j, step in enumerate(steps)}
     indices = {own: np.array([at[step] for step in own], dtype=np.intp) for own in step_lists}
-    index_N = [indices[tuple(seen["step"])] if seen else np.empty(0, dtype=np.intp) for seen in seen_N]
-    recorded_NJ = np.zeros((len(seen_N), len(steps)), dtype=bool)
-    for row, index in zip(recorded_NJ, index_N, strict=True):
-        row[index] = True
-    last_N = [last_lived(record, seen) for record, seen in zip(record_N, seen_N, strict=True)]
+    steps_T = [tuple(seen.get("step", ())) for seen in seen_T]
+    recorded_TJ = np.zeros((len(seen_T), len(steps)), dtype=bool)
+    for row, own in zip(recorded_TJ, steps_T, strict=True):
+        row[indices.get(own, [])] = True
+    recorded_NJ = recorded_TJ[text_N]
+    last_N = [last_lived(record, seen_T[t]) for record, t in zip(record_N, text_N, strict=True)]
     alive_NJ = recorded_NJ & (np.array(steps) <= np.array(last_N)[:, None])
     layered: dict[str, bool] = {}
     for seen in known:
         layered |= {name: isinstance(value, dict) for name, value in seen.items() if name != "step"}
     found: dict[str, Entries] = {}
     for name, per_layer in layered.items():
-        found[name] = Entries.empty(*recorded_NJ.shape, *([len(layers)] if per_layer else []))
-        for n, (seen, index) in enumerate(zip(seen_N, index_N, strict=True)):
-            if not per_layer:
-                found[name].put(n, index, seen.get(name))
-                continue
-            numbers = seen.get(name) or {}
-            for k, layer in enumerate(layers):
-                found[name].put(n, index, numbers.get(layer), k)
+        entries = Entries.empty(*recorded_TJ.shape, *([len(layers)] if per_layer else []))
+        parts: list[tuple[tuple[int, ...], list[Any]]] = [((), [seen.get(name) for seen in seen_T])]
+        if per_layer:
+            parts = [
+                ((k,), [(seen.get(name) or {}).get(layer) for seen in seen_T])
+                for k, layer in enumerate(layers)
+            ]
+        for layer_index, numbers_T in parts:
+            # Cells that were looked at at the same steps are put together. Older lists may be shorter.
+            alike: dict[tuple[tuple[int, ...], int], list[int]] = {}
+            for t, numbers in enumerate(numbers_T):
+                if numbers:
+                    alike.setdefault((steps_T[t], len(numbers)), []).append(t)
+            for (own, _), members in alike.items():
+                entries.put(members, indices[own], [numbers_T[t] for t in members], *layer_index)
+        found[name] = entries.take(text_N)
     values, broken = {name: entries.value for name, entries in found.items()}, not_finite(found, alive_NJ)
     grid = record_SWL.shape
     return Series(

@@ -64,7 +64,7 @@ class Estimate:
     def n(self) -> int:
         return len(self.values_S)
 
-    @property
+    @cached_property
     def mean(self) -> float:
         return float(np.mean(self.values_S)) if self.values_S else math.nan
 
