@@ -111,7 +111,7 @@ class Analysis:
     @cached_property
     def specification(self) -> list[Specified]:
         """Every claim, in the ledger's order, with its verdicts under other thresholds."""
-        return specify(self.judged, self.evidence, self.plan, self.stored, self.rules)
+        return specify(self.judged, self.evidence, self.plan.spec, self.rules)
 
     @cached_property
     def claims(self) -> list[Claim]:

@@ -15,11 +15,9 @@ from typing import Any
 from study.claims.catalogue import judge_claims
 from study.claims.verdicts import INCONCLUSIVE, Claim
 from study.measures.evidence import Evidence, gather
-from study.measures.landscape import landscapes
-from study.plan.cells import Plan
 from study.spec.claim_rule import Rule
+from study.spec.model import StudySpec
 from study.spec.tolerances import Tolerances
-from tracking import CellRecord
 
 GRID: Mapping[str, tuple[float, ...]] = {
     "trained": (0.05, 0.10, 0.20),
@@ -131,11 +129,7 @@ def variations(own: Tolerances) -> list[Variation]:
 
 
 def specify(
-    claims: Sequence[Claim],
-    evidence: Sequence[Evidence],
-    plan: Plan,
-    stored: Mapping[str, CellRecord],
-    rules: Mapping[str, Rule],
+    claims: Sequence[Claim], evidence: Sequence[Evidence], spec: StudySpec, rules: Mapping[str, Rule]
 ) -> list[Specified]:
     """Every claim of a study with what becomes of it under each variation.
 
@@ -143,28 +137,19 @@ def specify(
         claims: as judged under the spec's own thresholds. evidence: what they were judged by.
         rules: the user's own, by name.
     """
-    own = plan.spec.region
+    own = spec.region
     found: dict[tuple[str, str], list[Varied]] = {}
     # An edge-seeking design trains the cells that the spec's own thresholds lead to. There are no others'.
-    for variation in variations(own) if plan.spec.design == "grid" else ():
+    for variation in variations(own) if spec.design == "grid" else ():
         thresholds: dict[str, Any] = dict(variation.changed)
-        other = evidence_under(replace(own, **thresholds), evidence, plan, stored)
+        other = evidence_under(replace(own, **thresholds), evidence)
         for claim in judge_claims(other, rules):
             one = Varied(variation, claim.verdict, claim.estimate)
             found.setdefault((claim.id, claim.setting), []).append(one)
     return [Specified(claim, tuple(found.get((claim.id, claim.setting), ()))) for claim in claims]
 
 
-def evidence_under(
-    tolerances: Tolerances, evidence: Sequence[Evidence], plan: Plan, stored: Mapping[str, CellRecord]
-) -> list[Evidence]:
-    """The evidence of the same stored cells under other thresholds."""
-    if tolerances.departed != plan.spec.region.departed:
-        # The cells stay the plan's own, so no key changes: a threshold decides no trained number.
-        spec = plan.spec.model_copy(update={"region": tolerances})
-        return gather(landscapes(replace(plan, spec=spec), stored), tolerances)
-    # Landscapes know no other threshold. They are shared, because reading what cells recorded takes longest.
-    found: list[Evidence] = []
-    for piece in evidence:
-        found.append(replace(piece, tolerances=tolerances, study=found))
-    return found
+def evidence_under(tolerances: Tolerances, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence of the same cells under other thresholds."""
+    own = [landscape for piece in evidence for landscape in piece.landscapes.values()]
+    return gather([landscape.with_departed(tolerances.departed) for landscape in own], tolerances)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding
@@ -330,12 +331,16 @@ def recovery(seen: Series, s: int, hits: list[int], name: str, cells_WL: Flags |
     if before.shape[1] == 0:
         return np.full(len(values), np.inf)
     level, waited = before.mean(axis=1), np.full(len(values), np.inf)
-    # Backwards, so that the earliest step at which the level is back overwrites the later ones.
-    for j in range(end - CALM, at, -1):
-        window = values[:, j : j + CALM]
-        whole = np.isfinite(window).all(axis=1) & (level > 0)
-        window = np.where(whole[:, None], window, 0.0)
-        away = np.maximum(np.abs(window[:, 0] - level), np.abs(np.median(window, axis=1) - level))
-        near = whole & (away <= RECOVERED * level)
-        waited[near] = step_J[j] - hits[0]
+    if end - CALM <= at or not len(values):
+        return waited
+    after_NKC = sliding_window_view(values[:, at + 1 : end], CALM, axis=1)
+    whole_NK = np.isfinite(after_NKC).all(axis=2) & (level > 0)[:, None]
+    after_NKC = np.where(whole_NK[..., None], after_NKC, 0.0)
+    level_N1 = level[:, None]
+    away_NK = np.maximum(
+        np.abs(after_NKC[..., 0] - level_N1), np.abs(np.median(after_NKC, axis=2) - level_N1)
+    )
+    near_NK = whole_NK & (away_NK <= RECOVERED * level_N1)
+    back = near_NK.any(axis=1)
+    waited[back] = np.array(step_J)[at + 1 + near_NK[back].argmax(axis=1)] - hits[0]
     return waited

@@ -240,10 +240,8 @@ def as_trials(
     for w, c in product(rows[::step], range(0, len(landscape.lr), step)):
         if not count_WL[w, c]:
             continue
-        attributes = {
-            "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(STATES)).tolist(),
-            "keys": [str(key) for key in landscape.key_SWL[:, w, c]],
-        }
+        # The evaluators look at no attribute, and Optuna copies all of them several times.
+        attributes = {} if decades else attributes_of(landscape, w, c)
         trials.append(
             create_trial(
                 value=float(score_WL[w, c]),
@@ -253,6 +251,14 @@ def as_trials(
             )
         )
     return trials
+
+
+def attributes_of(landscape: Landscape, w: int, c: int) -> dict[str, object]:
+    """How many cells of a point came out in which way, and all their keys."""
+    return {
+        "outcomes": np.bincount(landscape.outcome_SWL[:, w, c], minlength=len(STATES)).tolist(),
+        "keys": landscape.key_SWL[:, w, c].tolist(),
+    }
 
 
 def _in_decades(values: Sequence[float]) -> BaseDistribution:

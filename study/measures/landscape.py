@@ -96,6 +96,13 @@ class Landscape:
         """What was recorded of gradients and steps; None where nothing was."""
         return None if self.record_SWL is None else series(self.record_SWL)
 
+    def with_departed(self, limit: float) -> Landscape:
+        """The same cells under another limit of a departed loss; see `departed`."""
+        other = replace(self, departed=limit)
+        if "series" in vars(self):  # reading what cells recorded takes longest, and no limit changes it
+            vars(other)["series"] = self.series
+        return other
+
     @cached_property
     def complete_S(self) -> Flags:
         """The seeds of which every cell is finished or diverged, or classified by an edge-seeking design."""

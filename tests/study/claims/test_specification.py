@@ -105,7 +105,7 @@ def test_a_variation_is_an_analysis_with_that_threshold(name: str, tmp_path: Pat
     for value in GRID[name]:
         region = Tolerances(**{name: value})  # type: ignore[arg-type]
         fresh = Analysis(replace(plan, spec=plan.spec.model_copy(update={"region": region})), analysis.stored)
-        other = evidence_under(region, analysis.evidence, plan, analysis.stored)
+        other = evidence_under(region, analysis.evidence)
         assert judge_claims(other, analysis.rules) == fresh.judged
 
 
