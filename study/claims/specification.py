@@ -14,7 +14,7 @@ from typing import Any
 
 from study.claims.catalogue import judge_claims
 from study.claims.verdicts import INCONCLUSIVE, Claim
-from study.measures.evidence import Evidence, gather
+from study.measures.evidence import Evidence
 from study.spec.claim_rule import Rule
 from study.spec.model import StudySpec
 from study.spec.tolerances import Tolerances
@@ -151,5 +151,10 @@ def specify(
 
 def evidence_under(tolerances: Tolerances, evidence: Sequence[Evidence]) -> list[Evidence]:
     """The evidence of the same cells under other thresholds."""
-    own = [landscape for piece in evidence for landscape in piece.landscapes.values()]
-    return gather([landscape.with_departed(tolerances.departed) for landscape in own], tolerances)
+    found: list[Evidence] = []
+    for piece in evidence:
+        limited = {
+            name: landscape.with_departed(tolerances.departed) for name, landscape in piece.landscapes.items()
+        }
+        found.append(replace(piece, landscapes=limited, tolerances=tolerances, study=found))
+    return found

@@ -98,6 +98,8 @@ class Landscape:
 
     def with_departed(self, limit: float) -> Landscape:
         """The same cells under another limit of a departed loss; see `departed`."""
+        if limit == self.departed:
+            return self
         other = replace(self, departed=limit)
         if "series" in vars(self):  # reading what cells recorded takes longest, and no limit changes it
             vars(other)["series"] = self.series
