@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test lint demo bench faults calibration bench-edges
+.PHONY: test lint demo bench faults frameworks calibration bench-edges
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -32,8 +32,13 @@ bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousan
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
 	$(BIN)/python -m tests.tools.benchmarks.scale
 
-faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about half an hour
+faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about fifty minutes
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/faults/check_drills.py
 	$(BIN)/python -m tests.tools.faults
+
+frameworks: $(VENV)/.installed-dev  ## `attach` inside of Lightning, Accelerate and transformers: a minute or two
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[frameworks]'
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/frameworks/check_*.py
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/check_plants.py

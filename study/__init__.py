@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,23 +21,27 @@ if TYPE_CHECKING:
 
     from study.analysis import Analysis
     from study.launch_result import Launch
+    from study.spec.factory import factory
     from study.spec.model import StudySpec
 
-__all__ = ["__version__", "analyse", "launch", "read_spec"]
+__all__ = ["__version__", "analyse", "factory", "launch", "read_spec"]
 
 # Everything is imported inside the functions: `study --help` and `study plan` import this file too, and must
 # answer in under a second.
 
 
-def read_spec(source: str | Path) -> StudySpec:
-    """The spec of that shipped name, or in that YAML file.
+def read_spec(source: str | Path, allow: Iterable[str] | None = None) -> StudySpec:
+    """The spec of that shipped name, or in that YAML file. The code of the user's own that it names runs.
+
+    Args:
+        allow: packages that it may name, beside modules that lie beside the file.
 
     Raises:
         UserError: no such spec or file, or its content is wrong; the message has one line per error.
     """
     from study.spec.read import read_spec as read
 
-    return read(str(source))
+    return read(str(source), allow=allow, runs=True)
 
 
 def launch(
@@ -71,7 +76,7 @@ def launch(
     from study.run.launch import launch as run
 
     return run(
-        _spec(spec),
+        read_spec(spec) if isinstance(spec, (str, Path)) else spec,
         Home(Path(home)),
         console or Console(),
         here=here,
@@ -83,21 +88,24 @@ def launch(
 def analyse(spec: StudySpec | str | Path, home: str | Path = "stability-study-home") -> Analysis:
     """Everything that is concluded from the cells that a home has of a study; trains and writes nothing.
 
+    Of code of the user's own that a spec's file names, only that of claims runs, when they are judged.
+
     Returns:
         `cells` and `regions` are pandas tables, `claims` a list of `study.claims.Claim`. Each is computed
         when it is first used.
     """
     from study.home import Home
-    from study.stored import read
+    from study.stored import read, spec_of
 
-    return read(_spec(spec), Home(Path(home)))
-
-
-def _spec(spec: StudySpec | str | Path) -> StudySpec:
-    return read_spec(spec) if isinstance(spec, (str, Path)) else spec
+    place = Home(Path(home))
+    return read(spec_of(str(spec), place) if isinstance(spec, (str, Path)) else spec, place)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "factory":
+        from study.spec.factory import factory
+
+        return factory
     if name == "__version__":
         # Read when it is used: the package's metadata is the one place where the number stands.
         from importlib.metadata import version

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from study import frames
+from study.best import Best, reached
 from study.claims.catalogue import judge_claims
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
 from study.claims.verdicts import Claim
+from study.errors import UserError
 from study.file_names import tag_name
 from study.measures.catalogue import Case, cases
 from study.measures.edge_search import Search, searches, with_classes
@@ -36,11 +38,13 @@ class Analysis:
         plan: the cells that the spec asks for.
         stored: records of cells that were trained, by key.
         runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
+        damaged: why records that are left out are damaged, by key.
     """
 
     plan: Plan
     stored: Mapping[str, CellRecord]
     runs: Mapping[str, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -96,8 +100,16 @@ class Analysis:
 
     @cached_property
     def rules(self) -> dict[str, Rule]:
-        """The user's own claims, by name."""
-        return rules_of(self.plan.spec.claims)
+        """The user's own claims, by name. Their modules run.
+
+        Raises:
+            UserError: one of them cannot be loaded.
+        """
+        spec = self.plan.spec
+        try:
+            return rules_of(spec.claims, spec.code)
+        except ValueError as error:
+            raise UserError(f"{spec.name}: claims: {error}") from None
 
     @cached_property
     def judged(self) -> list[Claim]:
@@ -153,3 +165,13 @@ class Analysis:
     def cases(self) -> list[Case]:
         """What the table of measures is computed from: one case per setting and transform."""
         return cases(self.evidence, self.stored)
+
+    @cached_property
+    def reached(self) -> tuple[Best, ...]:
+        """Widths, best cell and score of every transform in every setting."""
+        return tuple(reached(self.cases))
+
+    @cached_property
+    def best(self) -> DataFrame:
+        """The same as a table, one row per setting and transform."""
+        return frames.best(self.reached, self.plan.spec.region.confidence)

@@ -11,6 +11,9 @@ LONGEST, KEPT = 180, 170
 File systems allow 255 with the ending.
 """
 
+EXPORTS = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+"""The files of an export, beside its pictures."""
+
 
 def file_name(words: str) -> str:
     """Words as a file's name without ending.

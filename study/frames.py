@@ -1,4 +1,4 @@
-"""A study as tables of pandas: its cells, and its regions."""
+"""A study as tables of pandas: its cells, its regions, and the best of each transform."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from study.measures.estimate import Estimate
+from study.best import Best
+from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import Evidence
 from study.plan.cells import Plan
+from study.spec.strict_json import strict_json
 from tracking import EXPORT_TYPES, EXPORTED, CellRecord
 
 if TYPE_CHECKING:
@@ -59,14 +61,16 @@ def cells(plan: Plan, stored: Mapping[str, CellRecord]) -> DataFrame:
     rows: list[dict[str, Any]] = []
     for cell in plan.cells:
         record, budget = stored.get(cell.key), plan.settings[cell.setting].condition.budget
+        # Of the cell and not of the record: older ones hold `Infinity`, which is no JSON.
         where = {key: getattr(budget, key) for key in varied}
+        where["constants"] = strict_json(dict(cell.constants))
         if record is not None:
             facts = {name: getattr(record, name) for name in EXPORTED}
-            rows.append(where | facts | dynamics_columns(record.dynamics))
+            rows.append(facts | where | dynamics_columns(record.dynamics))
         elif plan.spec.design == "grid":
             # An edge-seeking design may never train the others, so there they are not pending.
             known = {name: getattr(cell, name) for name in EXPORTED if hasattr(cell, name)}
-            rows.append(where | known | {"constants": json.dumps(dict(cell.constants)), "outcome": "pending"})
+            rows.append(known | where | {"outcome": "pending"})
     columns = [*EXPORTED, *varied, *(DYNAMICS if plan.spec.budget.dynamics else ())]
     return pd.DataFrame(rows, columns=columns).astype(EXPORT_TYPES)
 
@@ -92,11 +96,52 @@ def regions(evidence: Sequence[Evidence]) -> DataFrame:
                 "n_seeds": piece.n_seeds,
             }
             for name in SIZES:
-                size: Estimate = getattr(found, name)
-                # One seed has no interval. NaN keeps the column numeric; None alone would make objects of it.
-                low, high = size.interval(piece.tolerances.confidence) or (math.nan, math.nan)
-                row |= {name: size.mean, f"{name}_low": low, f"{name}_high": high}
+                row |= ends(name, getattr(found, name), piece.tolerances.confidence)
             row["censored"] = ", ".join(f"{border.end} {border.axis}" for border in found.censored)
             rows.append(row)
-    ends = [f"{name}{end}" for name in SIZES for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=[*WHERE, *ends, "censored"])
+    return pd.DataFrame(
+        rows, columns=[*WHERE, *(name for size in SIZES for name in columns_of(size)), "censored"]
+    )
+
+
+def best(reached: Sequence[Best], confidence: float) -> DataFrame:
+    """What each transform reached, one row per setting and transform.
+
+    `lr` and `weight_decay` are those of the cell with the best mean over seeds. `score` is for each seed that
+    of the cell which is best on the others.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for one in reached:
+        landscape = one.case.landscape
+        rows.append(
+            {
+                "workload": landscape.workload,
+                "optimizer": landscape.optimizer,
+                "condition": landscape.condition,
+                "transform": landscape.transform,
+                "n_seeds": len(landscape.seeds),
+                **ends("trained_lr_width", one.trained, confidence),
+                **ends("competitive_lr_width", one.competitive, confidence),
+                "lr": math.nan if one.lr is None else one.lr,
+                "weight_decay": math.nan if one.weight_decay is None else one.weight_decay,
+                "metric": landscape.metric_name,
+                **ends("score", one.score, confidence),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def columns_of(name: str) -> tuple[str, str, str]:
+    """A number's column, and those of the ends of its interval."""
+    return name, f"{name}_low", f"{name}_high"
+
+
+def ends(name: str, found: Estimate | Missing, confidence: float) -> dict[str, float]:
+    """A number and the ends of its interval, by column."""
+    if isinstance(found, Missing):
+        return dict.fromkeys(columns_of(name), math.nan)
+    # One seed has no interval. NaN keeps the column numeric; None alone would make objects of it.
+    low, high = found.interval(confidence) or (math.nan, math.nan)
+    return dict(zip(columns_of(name), (found.mean, low, high), strict=True))

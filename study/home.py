@@ -12,8 +12,21 @@ from filelock import FileLock, Timeout
 
 from study.errors import UserError
 from tracking import Ledger
+from trainers.naming import short
 
 DEFAULT_HOME = Path("stability-study-home")
+LONGEST_PATH = 504
+"""Bytes of a database's path: sqlite takes 512, and adds the endings of its own files."""
+LONGEST_NAME = 255
+"""Bytes of a folder's name in the usual file systems."""
+
+
+def make_private(database: Path) -> None:
+    """Let nobody but its owner read a database that was just made, whatever the umask."""
+    # sqlite gives the files beside a database the mode that the database has then.
+    for path in (database, *database.parent.glob(f"{database.name}-*")):
+        with suppress(OSError):
+            path.chmod(0o600)
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,28 @@ class Home:
     """One folder: ledger, MLflow database and artifacts, Optuna storage, exports."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that cannot hold databases, before anything looks for it.
+
+        Raises:
+            UserError: its path is too long.
+        """
+        longest = max((len(os.fsencode(part)) for part in self.root.parts), default=0)
+        if longest > LONGEST_NAME:
+            raise self._too_long(f"a name in its path has {longest} bytes; wanted at most {LONGEST_NAME}")
+        self._check_database(self.ledger)
+
+    def _check_database(self, path: Path) -> None:
+        length = len(os.fsencode(os.path.realpath(path)))
+        if length > LONGEST_PATH:
+            raise self._too_long(
+                f"the path of its {path.name} has {length} bytes; wanted at most {LONGEST_PATH}, "
+                "as databases take no longer ones"
+            )
+
+    def _too_long(self, why: str) -> UserError:
+        return UserError(f"home {short(str(self.root))}: {why}; choose a shorter one with --home")
 
     @property
     def ledger(self) -> Path:
@@ -48,6 +83,10 @@ class Home:
         """Checkpoints of the tiles that are being trained; empty when a study is done."""
         return self.root / "checkpoints" / study
 
+    def logs(self, study: str) -> Path:
+        """What was printed while tiles were trained."""
+        return self.root / "logs" / study
+
     def prepare(self) -> None:
         """Make the folder.
 
@@ -58,7 +97,11 @@ class Home:
             do = "choose another with --home"
             raise UserError(f"home {self.root}: database addresses cannot contain ?, # or %; {do}")
         try:
-            for folder in (self.root, self.root / "optuna", self.root / "locks"):
+            new = not self.root.exists()
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if new:
+                self.root.chmod(0o700)  # whatever the umask took away
+            for folder in (self.root / "optuna", self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
             # The disk may be full, which a file of some size shows.
             probe = self.root / "locks" / f"probe-{os.getpid()}"
@@ -75,16 +118,46 @@ class Home:
     def open_ledger(self) -> Ledger:
         """The ledger, made if there is none."""
         # Two first launches at once would both make the tables.
-        with FileLock(self.root / "locks" / "ledger.lock"):
+        # No study's name begins so. The lock of one that is called "ledger" was taken for this one.
+        with FileLock(self.root / "locks" / "_ledger.lock"):
+            if not self.ledger.exists():
+                with suppress(OSError):  # the ledger itself says what hinders it
+                    self.ledger.touch(mode=0o600)
+                make_private(self.ledger)
             return Ledger(self.ledger)
+
+    @contextmanager
+    def training(self, study: str) -> Iterator[None]:
+        """Be seen to train cells of this study."""
+        lock = self._training(study)
+        # Whoever asks whether this study trains holds the lock for a moment.
+        lock.acquire(timeout=60)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def trains(self, study: str) -> bool:
+        """Whether a process that lives trains cells of this study."""
+        try:
+            with self._training(study).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _training(self, study: str) -> FileLock:
+        folder = self.root / "locks" / "training"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{study}.lock")
 
     @contextmanager
     def hold(self, study: str) -> Iterator[None]:
         """Be the only process that launches this study.
 
         Raises:
-            UserError: another process launches it.
+            UserError: another process launches it, or its path is too long for a database.
         """
+        self._check_database(self.optuna(study))
         # A lock of the operating system is free when its process dies; a file with a process id would stay.
         owner = self.root / "locks" / f"{study}.pid"
         lock = FileLock(self.root / "locks" / f"{study}.lock")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.analysis import Analysis
+from tracking import EVIDENCE
 
 
 # A file of its own, before the rooms report and run: the one prints what the other returns.
@@ -34,3 +35,17 @@ class Launch:
     mlflow_runs: int
     trouble: str | None
     own_tracker: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether no cell failed or is pending, and the home shows them all.
+
+        A server that was unreachable takes nothing from a study. The home's own database is part of the home.
+        """
+        whole = not self.own_tracker or self.mlflow_runs == self.shown
+        return self.analysis.complete and not self.interrupted and whole
+
+    @property
+    def shown(self) -> int:
+        """Cells that a tracker is to have."""
+        return sum(record.outcome in EVIDENCE for record in self.analysis.stored.values())

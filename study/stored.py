@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.home import Home
 from study.plan.cells import counted, make_plan
+from study.plan.changes import not_asked
 from study.spec.model import StudySpec
-from study.spec.read import marks, read_spec
+from study.spec.read import marks, noted_code, read_spec
 from tracking import FAILED, Ledger, LedgerError
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
+
+MOST_DAMAGED = 5
+"""Damaged records that are named; `study check --json` names all."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,14 @@ class Status:
     Attributes:
         counts: cells by outcome.
         reasons: why cells failed, by key.
+        not_asked: stored cells of these settings that the spec does not ask for.
     """
 
     study: str
     cells: int
     counts: dict[str, int]
     reasons: dict[str, str]
+    not_asked: int = 0
 
     @property
     def complete(self) -> bool:
@@ -57,21 +64,38 @@ class Shown:
         return self.runs == self.stored and self.trouble is None
 
 
-def spec_of(source: str, home: Home) -> StudySpec:
-    """The spec of that name or file, to read what is stored of it.
+def damaged_lines(damaged: Mapping[str, str]) -> list[str]:
+    """The records that are left out because they are damaged, and why the first of them are."""
+    lines = [
+        f"the record of cell {key} is damaged: {why}" for key, why in list(damaged.items())[:MOST_DAMAGED]
+    ]
+    if len(damaged) > MOST_DAMAGED:
+        lines.append(f"and those of {len(damaged) - MOST_DAMAGED:,} more cells")
+    return lines
 
-    Constants that were launched with are not checked again, because their factories would load torch.
+
+def spec_of(source: str, home: Home, allow: Iterable[str] | None = None) -> StudySpec:
+    """The spec of that name or file, to read what is stored of it. Nothing of the user's runs.
+
+    Constants that were launched with are not checked again, because their factories would load torch. Of code
+    of the user's own the files are looked at. Where they are not here, the code of the last launch is meant.
+
+    Args:
+        allow: packages that the spec may name.
 
     Raises:
         UserError: no such spec or file, or its content is wrong.
     """
     launched: set[str] = set()
+    remembered: dict[str, str] = {}
     # A damaged ledger is reported by whoever reads the cells. A mistake in the spec comes first.
     with suppress(LedgerError):
         if home.ledger.exists():
             with closing(Ledger(home.ledger, create=False)) as ledger:
-                launched = launched.union(*map(marks, ledger.studies().values()))
-    return read_spec(source, launched)
+                for text in ledger.studies().values():
+                    launched |= marks(text)
+                    remembered |= noted_code(text)
+    return read_spec(source, launched, allow=allow, remembered=remembered)
 
 
 def read(spec: StudySpec, home: Home) -> Analysis:
@@ -83,21 +107,20 @@ def read(spec: StudySpec, home: Home) -> Analysis:
         return Analysis(make_plan(spec, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:
         plan = make_plan(spec, ledger.fingerprints(spec.name))
-        return Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, home.mlflow_uri))
+        found = ledger.get(plan.keys)
+        return Analysis(plan, found, ledger.runs(spec.name, home.mlflow_uri), dict(ledger.damaged))
 
 
 def status(spec: StudySpec, home: Home) -> Status:
     """Counts alone, without reading the cells' curves."""
+    outcomes: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    plan = make_plan(spec, {})
+    if home.ledger.exists():
+        with closing(Ledger(home.ledger, create=False)) as ledger:
+            plan = make_plan(spec, ledger.fingerprints(spec.name))
+            outcomes = ledger.outcomes({**plan.settings, **ledger.meanings(spec.name)})
+            reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
     # With an edge-seeking design only the cells themselves tell which others are inferred.
-    if spec.design == "edges":
-        found = read(spec, home)
-        failed = {key: record.reason or "" for key, record in found.stored.items() if record.failed}
-        return Status(spec.name, len(found.plan.cells), found.counts, failed)
-    if not home.ledger.exists():
-        plan = make_plan(spec, {})
-        return Status(spec.name, len(plan.cells), counted(plan.keys, {}), {})
-    with closing(Ledger(home.ledger, create=False)) as ledger:
-        plan = make_plan(spec, ledger.fingerprints(spec.name))
-        outcomes = ledger.outcomes(plan.settings)
-        reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
-    return Status(spec.name, len(plan.cells), counted(plan.keys, outcomes), reasons)
+    counts = read(spec, home).counts if spec.design == "edges" else counted(plan.keys, outcomes)
+    return Status(spec.name, len(plan.cells), counts, reasons, not_asked(plan, outcomes))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests import database
-from tracking import mlflow_store
+from tracking import mlflow_file
 
 # Commands that the tests start inherit it. Threads spin while they wait for each other. On a busy machine of
 # two cores a launch of 36 cells took 120 seconds of processor time, instead of 12.
@@ -37,6 +37,13 @@ seeds: 3
 budget: {steps: 20, batch_size: 32, points: 2}
 """
 
+ONE_CELL = (
+    TINY.replace("[none, unit_norm]", "[none]")
+    .replace("[1e-3, 1e-2, 30]", "[1e-3]")
+    .replace("[1e-2, 10]", "[1e-2]")
+    .replace("seeds: 3", "seeds: 1")
+)
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
@@ -50,15 +57,16 @@ def _one_migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    real = mlflow_store.write_ahead
 
-    def begun(path: Path) -> None:
-        database.begin(path)
-        real(path)
+    def migrate(path: Path) -> None:
+        if path.exists():
+            database.migrate(path)  # one of another version
+        else:
+            database.begin(path)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "template", shared / "mlflow-template.db")
-        patch.setattr(mlflow_store, "write_ahead", begun)
+        patch.setattr(mlflow_file, "migrate", migrate)
         yield
 
 

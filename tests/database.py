@@ -8,6 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from tracking import mlflow_file
+
 template: Path | None = None
 """Set by `conftest.py`; the long drills (`make faults`) have none and let MLflow migrate every time."""
 
@@ -27,13 +29,5 @@ def begin(path: Path) -> None:
     shutil.copyfile(template, path)
 
 
-def migrate(path: Path) -> None:
-    """Make an empty database with MLflow's own migrations."""
-    from mlflow.store.db import utils
-    from sqlalchemy import create_engine
-
-    engine = create_engine(f"sqlite:///{path}")
-    try:
-        utils._initialize_tables(engine)
-    finally:
-        engine.dispose()
+migrate = mlflow_file.migrate
+"""Makes an empty database with MLflow's own migrations; kept here because tests replace it there."""

@@ -17,16 +17,22 @@ GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
     *("errors", "file_names", "home"),
     *("spec", "plan", "measures", "claims"),
-    *("frames", "analysis", "launch_result", "stored", "comparison"),
+    *("best", "frames", "analysis", "launch_result", "stored", "check", "comparison"),
     *("papers", "report", "run", "sampler", "", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
 ONE_FILE = {
-    "ray": {"study/run/ray_pool.py"},
+    "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py"},
     "optuna": {"study/measures/importance.py", "study/sampler.py"},
-    "mlflow": {"tracking/mlflow_store.py", "tracking/mlflow_runs.py", "tracking/mlflow_database.py"},
+    "mlflow": {
+        *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),
+        *("tracking/mlflow_database.py", "tracking/mlflow_file.py"),
+    },
     "matplotlib": {"study/report/heatmaps.py", "study/report/training_figures.py"},
-    "sqlite3": {"tracking/ledger.py"},
+    "sqlite3": {
+        *("tracking/ledger.py", "tracking/ledger_schema.py"),
+        *("tracking/mlflow_file.py", "tracking/mlflow_addresses.py", "tracking/mlflow_listing.py"),
+    },
     "yaml": {"study/spec/yaml.py"},
     "sklearn": {"trainers/workloads/images.py"},
     "torchvision": {"trainers/vision.py"},

@@ -1,7 +1,8 @@
 """What is remembered of every cell: the durable ledger first, then the tracker that people browse."""
 
+from tracking.address import conceal, identity, redacted, without_passwords
 from tracking.ledger import Ledger, LedgerError
-from tracking.mirror import Mirror
+from tracking.mirror import Mirror, ReplacedError
 from tracking.record import (
     DIVERGED,
     EVIDENCE,
@@ -27,4 +28,9 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "Mirror",
+    "ReplacedError",
+    "conceal",
+    "identity",
+    "redacted",
+    "without_passwords",
 ]

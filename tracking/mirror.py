@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from tracking.address import redacted
 from tracking.ledger import Ledger
 from tracking.record import CellRecord
 
@@ -17,6 +18,14 @@ BATCH = 100
 """Cells read from the ledger, shown, and noted as shown together."""
 PATIENCE = 10.0
 """Pause after a failed attempt [s]."""
+MOST_WORDS = 400
+"""Characters of a fault that are told: a path of the user's, and behind it what to do."""
+REPLACEMENTS = 3
+"""A tracker that was replaced is opened again at once, so many times."""
+
+
+class ReplacedError(Exception):
+    """The tracker was damaged and an empty one is in its place: what it had must be written again."""
 
 
 class RunStore(Protocol):
@@ -102,6 +111,7 @@ class Mirror:
                 refresh()
 
     def _work(self) -> None:
+        replaced = 0
         while True:
             last, before = self._closing, (self._written, len(self._refused))
             try:
@@ -110,8 +120,11 @@ class Mirror:
             # Everything is caught: no fault of a tracker, ours or the network's, may reach training.
             except Exception as error:
                 first = next(iter(str(error).splitlines()), "")
-                self.trouble = f"{type(error).__name__}: {first[:200]}"
+                # Hidden before it is cut, while a password can still be recognised.
+                self.trouble = f"{type(error).__name__}: {redacted(first)[:MOST_WORDS]}"
                 stuck = (self._written, len(self._refused)) == before
+                if isinstance(error, ReplacedError) and (replaced := replaced + 1) <= REPLACEMENTS:
+                    continue
                 with self._news:
                     if self._giving_up or (last and stuck):
                         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking.mlflow_runs import CELL_KEY, STUDY, ClientRuns, RunContent, Written
+from tracking.mlflow_runs import CELL_KEY, HOME, STUDY, ClientRuns, RunContent, Written
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -25,10 +25,20 @@ class DatabaseRuns:
     cores. Here a batch is one transaction of one statement per table, through MLflow's own table definitions
     and checks: 2,082 runs per second, and no run is ever seen unfinished. A test compares what both ways
     leave in every table. A batch that cannot be written goes through the client.
+
+    Args:
+        home: whose runs these are, and those that name no home; None takes all for one home's.
     """
 
-    def __init__(self, store: SqlAlchemyStore, experiment: Experiment, one_by_one: ClientRuns) -> None:
+    def __init__(
+        self,
+        store: SqlAlchemyStore,
+        experiment: Experiment,
+        one_by_one: ClientRuns,
+        home: str | None = None,
+    ) -> None:
         self._store, self._experiment, self._one_by_one = store, experiment, one_by_one
+        self._home = home
 
     def listed(self) -> Iterator[tuple[str, str, bool]]:
         """(cell's key, run id, whether the run is complete) of every run of a cell, the latest first."""
@@ -36,11 +46,12 @@ class DatabaseRuns:
         from sqlalchemy import select
         from sqlalchemy.orm import Session, aliased
 
-        key, kind = aliased(SqlTag), aliased(SqlTag)
+        key, kind, home = aliased(SqlTag), aliased(SqlTag), aliased(SqlTag)
         query = (
-            select(key.value, SqlRun.run_uuid, SqlRun.status)
+            select(key.value, SqlRun.run_uuid, SqlRun.status, home.value)
             .join(kind, (kind.run_uuid == SqlRun.run_uuid) & (kind.key == STUDY) & (kind.value == "cell"))
             .join(key, (key.run_uuid == SqlRun.run_uuid) & (key.key == CELL_KEY))
+            .outerjoin(home, (home.run_uuid == SqlRun.run_uuid) & (home.key == HOME))
             .where(
                 SqlRun.experiment_id == int(self._experiment.experiment_id),
                 SqlRun.lifecycle_stage == "active",
@@ -50,7 +61,8 @@ class DatabaseRuns:
         with Session(self._store.engine) as session:
             yield from (
                 (str(cell), str(run_id), status != "RUNNING")
-                for cell, run_id, status in session.execute(query).all()
+                for cell, run_id, status, whose in session.execute(query).all()
+                if self._home is None or whose in (None, self._home)
             )
 
     def write(self, contents: Sequence[RunContent], stop: Callable[[], bool]) -> Written:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CELL_KEY = "cell_key"
 STUDY = "stability_study"
+HOME = "stability_study_home"
+"""The tag that says which home a run comes from, where several may share a tracker."""
 PAGE = 1000
 """Runs per page of a search."""
 THREADS = 8
@@ -52,10 +54,14 @@ class ClientRuns:
 
     Args:
         threads: runs that are written at one time.
+        home: whose runs these are, and those that name no home; None takes all for one home's.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, threads: int = THREADS) -> None:
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, threads: int = THREADS, home: str | None = None
+    ) -> None:
         self._client, self._experiment_id, self._threads = client, experiment_id, threads
+        self._home = home
 
     def listed(self) -> Iterator[tuple[str, str, bool]]:
         """(cell's key, run id, whether the run is complete) of every run of a cell."""
@@ -65,7 +71,9 @@ class ClientRuns:
                 [self._experiment_id], f"tags.{STUDY} = 'cell'", max_results=PAGE, page_token=token
             )
             yield from (
-                (run.data.tags[CELL_KEY], run.info.run_id, run.info.status != "RUNNING") for run in page
+                (run.data.tags[CELL_KEY], run.info.run_id, run.info.status != "RUNNING")
+                for run in page
+                if self._home is None or run.data.tags.get(HOME, self._home) == self._home
             )
             token = page.token
             if not token:

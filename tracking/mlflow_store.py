@@ -7,12 +7,17 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tracking.mirror import ReplacedError
+from tracking.mlflow_addresses import relocate
 from tracking.mlflow_database import DatabaseRuns, write_ahead
-from tracking.mlflow_runs import CELL_KEY, STUDY, ClientRuns, RunContent, Written
+from tracking.mlflow_file import Replaced, make_whole, replace_if_damaged
+from tracking.mlflow_runs import CELL_KEY, HOME, STUDY, ClientRuns, RunContent, Written
 from tracking.record import CellRecord, tracked_as
 
 MOST_POINTS = 200
@@ -36,8 +41,13 @@ class MlflowStore:
         artifacts: folder for artifacts where the embedded database makes the experiment; a server has its
             own.
         varied: further parameters of runs, by `CellRecord.setting`: what the study varies of the budget.
+        replaced: called with what to tell the user when the embedded database could not be opened, was set
+            aside, and another was made. Without it such a database is an error.
+        home: whose runs these are in a tracker that several homes may share: its own parent run, its own
+            cells, and runs that name no home. None takes all runs of the study for one home's.
 
     Raises:
+        ReplacedError: the embedded database was found damaged later, and replaced; from any method.
         Exception: MLflow is unreachable, or its database cannot be opened.
     """
 
@@ -47,26 +57,50 @@ class MlflowStore:
         study: str,
         artifacts: Path | None = None,
         varied: Mapping[str, Mapping[str, Any]] | None = None,
+        replaced: Replaced | None = None,
+        home: str | None = None,
     ) -> None:
         quiet()
-        from mlflow.tracking import MlflowClient
-
-        if uri.startswith(EMBEDDED):
-            write_ahead(Path(uri.removeprefix(EMBEDDED)))
-
+        self._home = home
         self.study = study
         self._varied = varied or {}
+        # An address with a query says more than a path: MLflow opens that, and this package looks away.
+        self._file = Path(uri.removeprefix(EMBEDDED)) if uri.startswith(EMBEDDED) and "?" not in uri else None
+        self._replaced = replaced
+        if self._file:
+            write_ahead(self._file)
+            make_whole(self._file, replaced)
+        with self._watched():
+            self._open(uri, artifacts)
+
+    def _open(self, uri: str, artifacts: Path | None) -> None:
+        from mlflow.tracking import MlflowClient
+
+        # A database elsewhere may be another home's, whose artifacts lie there and not here.
+        if self._file and artifacts and self._file.resolve().parent == artifacts.resolve().parent:
+            relocate(self._file, artifacts)
         self._client = MlflowClient(uri)
-        experiment = self._client.get_experiment_by_name(study)
+        experiment = self._client.get_experiment_by_name(self.study)
         if experiment is None:
             location = artifacts.resolve().as_uri() if artifacts and uri.startswith(EMBEDDED) else None
-            self.experiment_id = self._client.create_experiment(study, artifact_location=location)
+            self.experiment_id = self._client.create_experiment(self.study, artifact_location=location)
         else:
             self.experiment_id = experiment.experiment_id
             if experiment.lifecycle_stage == "deleted":
                 self._client.restore_experiment(self.experiment_id)
         self._runs = self._opened()
         self.parent_id = self._parent()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Find out after a fault whether it comes from a damaged database, and replace that."""
+        try:
+            yield
+        except Exception as error:
+            # MLflow wraps sqlite's errors in several ways. The file itself says best whether it is damaged.
+            if self._file and replace_if_damaged(self._file, self._replaced):
+                raise ReplacedError(f"{self._file} was damaged, and replaced") from error
+            raise
 
     def _opened(self) -> DatabaseRuns | ClientRuns:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -76,31 +110,36 @@ class MlflowStore:
             return DatabaseRuns(
                 store,
                 self._client.get_experiment(self.experiment_id),
-                ClientRuns(self._client, self.experiment_id, threads=1),
+                ClientRuns(self._client, self.experiment_id, threads=1, home=self._home),
+                self._home,
             )
-        return ClientRuns(self._client, self.experiment_id)
+        return ClientRuns(self._client, self.experiment_id, home=self._home)
 
     def _parent(self) -> str:
-        found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'", max_results=1)
-        if found:
+        tags = {STUDY: "parent"} | ({HOME: self._home} if self._home else {})
+        found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'")
+        whose = {run.data.tags.get(HOME): str(run.info.run_id) for run in reversed(found)}
+        if self._home is None and found:
             return str(found[0].info.run_id)
-        return str(
-            self._client.create_run(
-                self.experiment_id, run_name=self.study, tags={STUDY: "parent"}
-            ).info.run_id
-        )
+        if self._home in whose:
+            return whose[self._home]
+        if None in whose:  # of a version that named no home: the first that comes has it
+            self._client.set_tag(whose[None], HOME, self._home)
+            return whose[None]
+        return str(self._client.create_run(self.experiment_id, run_name=self.study, tags=tags).info.run_id)
 
     def complete_runs(self) -> dict[str, str]:
         """Run ids of all complete cells, by cell key; runs that a crash left open or doubled are deleted."""
         complete: dict[str, str] = {}
         surplus: list[str] = []
-        for key, run_id, finished in self._runs.listed():
-            if finished and key not in complete:
-                complete[key] = run_id
-            else:
-                surplus.append(run_id)
-        for run_id in surplus:
-            self._client.delete_run(run_id)
+        with self._watched():
+            for key, run_id, finished in self._runs.listed():
+                if finished and key not in complete:
+                    complete[key] = run_id
+                else:
+                    surplus.append(run_id)
+            for run_id in surplus:
+                self._client.delete_run(run_id)
         return complete
 
     def write(self, records: Sequence[CellRecord], stop: Callable[[], bool] = lambda: False) -> Written:
@@ -121,12 +160,15 @@ class MlflowStore:
                 contents.append(self._content(record))
             except Exception as error:  # a record that some other version wrote
                 yield record.key, error
-        yield from self._runs.write(contents, stop)
+        with self._watched():
+            yield from self._runs.write(contents, stop)
 
     def _content(self, record: CellRecord) -> RunContent:
         """What the run of a cell shows."""
         varied = self._varied.get(record.setting, {})
         tags = {"mlflow.parentRunId": self.parent_id, STUDY: "cell", CELL_KEY: record.key}
+        if self._home:
+            tags[HOME] = self._home
         tags |= {name: str(value) for name, value in json.loads(record.provenance).items()}
         tags |= {name: value for name in tracked_as("tag") if (value := getattr(record, name))}
         params = {name: getattr(record, name) for name in tracked_as("param")} | dict(varied)
@@ -150,16 +192,31 @@ class MlflowStore:
         self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]
     ) -> None:
         """Put the study's figures, tags and files on its parent run, and folders with all they hold."""
-        for name, value in summary.items():
-            self._client.log_metric(self.parent_id, name, value)
-        for name, text in tags.items():
-            self._client.set_tag(self.parent_id, name, text)
+        with self._watched():
+            for name, value in summary.items():
+                self._client.log_metric(self.parent_id, name, value)
+            for name, text in tags.items():
+                self._client.set_tag(self.parent_id, name, text)
+            self._put(artifacts)
+            self._client.set_terminated(self.parent_id)
+
+    def _put(self, artifacts: Iterable[Path]) -> None:
+        """Put files on the parent run."""
+        if self._file:
+            from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+            # MLflow's client remembers where a run's files are by its id alone, for all databases of a
+            # process. After a home was copied, it would write the copy's files into the original.
+            place = get_artifact_repository(self._client.get_run(self.parent_id).info.artifact_uri)
+            one, many = place.log_artifact, place.log_artifacts
+        else:
+            one = partial(self._client.log_artifact, self.parent_id)
+            many = partial(self._client.log_artifacts, self.parent_id)
         for path in artifacts:
             if path.is_dir():
-                self._client.log_artifacts(self.parent_id, str(path), path.name)
+                many(str(path), path.name)
             else:
-                self._client.log_artifact(self.parent_id, str(path))
-        self._client.set_terminated(self.parent_id)
+                one(str(path))
 
 
 def _score_name(field: str, record: CellRecord) -> str:

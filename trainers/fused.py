@@ -248,6 +248,8 @@ class Step:
         if method.signal is not None:
             asked = method.signal(memory)
             state = optimizer.restart(state, asked.restart, keep_count=asked.keep_count)
+            if asked.recount is not None:
+                state = optimizer.recount(state, asked.recount)
             lr = lr * asked.lr_scale
         params, state = optimizer.update(out, state, params, lr, weight_decay)
         return params, memory, state, out

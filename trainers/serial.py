@@ -149,6 +149,8 @@ def take_step(
         lr *= float(asked.lr_scale)
         if asked.restart:
             optimizer.restart_reference(rule, keep_count=asked.keep_count)
+        if asked.recount is not None and asked.recount:
+            optimizer.recount_reference(rule)
     for group in rule.param_groups:
         group["lr"] = lr
     rule.step()

@@ -12,12 +12,13 @@ from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import Question, judge
 from study.spec.claim_rule import Decide, Rule, rule_of
 from study.spec.user_code import error_line
+from study.spec.user_modules import OwnCode
 from trainers.naming import short
 
 
-def rules_of(references: Sequence[str]) -> dict[str, Rule]:
+def rules_of(references: Sequence[str], code: OwnCode) -> dict[str, Rule]:
     """The user's rules by name; a rule that raises or returns nonsense becomes a finding that says so."""
-    found = {reference: rule_of(reference) for reference in references}
+    found = {reference: rule_of(reference, code) for reference in references}
     return {
         reference: replace(rule, decide=_guarded(reference, rule.decide)) for reference, rule in found.items()
     }

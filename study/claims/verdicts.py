@@ -171,8 +171,8 @@ def _reason(question: Question, verdict: str, confidence: float, least_seeds: in
     depends = [c for c in finding.comparisons if c.depends]
     if depends:
         parts.append(
-            f"{', '.join(c.place for c in depends)} the sign depends on the learning rate: at common ones it "
-            "is the other, so that nothing is decided"
+            f"{', '.join(c.place for c in depends)} the side of the threshold depends on the learning rate: "
+            "at common ones it is the other, so that nothing is decided"
         )
     if finding.missing:
         start = "not decided here in full: " if finding.partial else "not decidable by this study: "

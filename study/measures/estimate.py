@@ -118,10 +118,22 @@ def worded(
         turn: how a number is shown; it makes a ratio of its logarithm.
         digits: format of a number.
     """
-    bound = ("≥ " if estimate.lower_bound else "") + ("≤ " if estimate.upper_bound else "")
     interval = estimate.interval(confidence)
     span = f" [{turn(interval[0]):{digits}}, {turn(interval[1]):{digits}}]" if interval else ""
+    bound = bound_of(lower=estimate.lower_bound, upper=estimate.upper_bound)
     return f"{bound}{turn(estimate.mean):{digits}}{span}"
+
+
+def bound_of(*, lower: bool, upper: bool, at_least: str = "≥ ", at_most: str = "≤ ") -> str:
+    """What is said before a number of which the border of the grid leaves something open.
+
+    Args:
+        lower: the truth may be larger. upper: it may be smaller. Of both together no sign can be made.
+        at_least, at_most: how each of them is said.
+    """
+    if lower and upper:
+        return "above or below "
+    return at_least * lower + at_most * upper
 
 
 def exponential(logarithm: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from study.plan.job import Job
 from study.spec.conditions import Condition
 from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
+from study.spec.strict_json import strict_json
 from tracking import OUTCOMES
 
 REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
@@ -145,7 +145,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
             # A user's transform decides numbers by its code too. The trainers' own add nothing, so their
             # cells keep the keys that they had before there were users' transforms.
             key = digest([*content.values(), *([source] if source else [])])
-            keys[setting, source], known[key], meanings[key] = key, setting, json.dumps(content)
+            keys[setting, source], known[key], meanings[key] = key, setting, strict_json(content)
     points = list(Grid(spec.lr, spec.weight_decay).points())
     cells = []
     for seed, setting, transform in product(spec.seeds, settings(spec), spec.transforms):

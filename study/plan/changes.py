@@ -9,6 +9,7 @@ from typing import Any
 
 from study.errors import UserError
 from study.plan.cells import Plan
+from tracking import EVIDENCE
 
 FINGERPRINT = "data, network or arithmetic of this version"
 
@@ -41,6 +42,18 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
         "(seeds, lr, weight_decay, transforms, region and workers may change freely)",
     ]
     raise UserError("\n".join(lines))
+
+
+def not_asked(plan: Plan, outcomes: Mapping[str, str]) -> int:
+    """How many stored cells a spec does not ask for: of transforms, seeds or values that it no longer has.
+
+    Another study of the same home may ask for them.
+
+    Args:
+        outcomes: of all stored cells of the study's settings, by key.
+    """
+    asked = set(plan.keys)
+    return sum(outcome in EVIDENCE and key not in asked for key, outcome in outcomes.items())
 
 
 def differences(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from study.home import Home
 from study.plan.cells import Plan, estimate_seconds, make_plan
-from study.plan.changes import refuse_other_meaning
+from study.plan.changes import not_asked, refuse_other_meaning
+from study.plan.widths import known_width, likely_machines
 from study.spec.model import StudySpec
 from tracking import EVIDENCE, Ledger
 
@@ -21,10 +22,12 @@ class Preview:
 
     Attributes:
         stored: cells that are there.
-        tiles: fused runs that the missing cells need.
+        tiles: fused runs that the missing cells need; at least so many, where `tiles_known` is false.
         workers: how many tiles this machine trains at a time.
         seconds: an estimate of the time of the launch, or None where nothing is known of a model [s].
         measured: the estimate comes from stored cells of every setting.
+        tiles_known: how many cells are trained together is given, or was measured on this machine.
+        not_asked: stored cells of these settings that the spec does not ask for.
     """
 
     plan: Plan
@@ -33,10 +36,15 @@ class Preview:
     workers: int
     seconds: float | None
     measured: bool
+    tiles_known: bool
+    not_asked: int
 
 
-def preview(spec: StudySpec, home: Home) -> Preview:
+def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
     """Count what is stored and what is missing; nothing is written.
+
+    Args:
+        here: the launch will train in its own process.
 
     Raises:
         UserError: a launch would be refused, because stored cells of the study have another meaning.
@@ -44,24 +52,29 @@ def preview(spec: StudySpec, home: Home) -> Preview:
     plan = make_plan(spec, {})
     stored: set[str] = set()
     measured: dict[str, float | None] = {}
-    remembered: dict[str, int | None] = {}
+    known: dict[str, int | None] = dict.fromkeys(plan.settings, spec.workers.tile)
+    extra = 0
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)
         plan = make_plan(spec, ledger.fingerprints(spec.name))
-        refuse_other_meaning(plan, ledger.meanings(spec.name))
-        outcomes = plan.own(ledger.outcomes(plan.settings))
-        stored = {key for key, outcome in outcomes.items() if outcome in EVIDENCE}
-        remembered = {key: ledger.any_width(key) for key in plan.settings}
+        meanings = ledger.meanings(spec.name)
+        refuse_other_meaning(plan, meanings)
+        outcomes = ledger.outcomes({**plan.settings, **meanings})
+        stored = {key for key, outcome in plan.own(outcomes).items() if outcome in EVIDENCE}
+        extra = not_asked(plan, outcomes)
+        machines = list(likely_machines(spec.workers, here=here))
+        for key in plan.settings:
+            widths_of = (known_width(plan, key, ledger, machine) for machine in machines)
+            known[key] = next(filter(None, widths_of), None)
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     missing = plan.missing(stored)
     # The width that a launch would measure is not known without training, so the fewest tiles are counted.
     widths = {
-        key: spec.workers.tile or remembered.get(key) or len(plan.largest(key).tile.cells)
-        for key in {cell.setting for cell in missing}
+        key: known[key] or len(plan.largest(key).tile.cells) for key in {cell.setting for cell in missing}
     }
     # A cluster's size is not known before Ray is started, so the estimate is for this machine.
-    workers = max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
+    workers = 1 if here else max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
     return Preview(
         plan,
@@ -70,4 +83,6 @@ def preview(spec: StudySpec, home: Home) -> Preview:
         workers=workers,
         seconds=None if seconds is None else seconds + STARTING_SECONDS,
         measured=all(measured.get(key) for key in plan.settings),
+        tiles_known=all(known[key] for key in widths),
+        not_asked=extra,
     )

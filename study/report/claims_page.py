@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from study.claims.verdicts import INCONCLUSIVE, SUPPORTED, Claim
+from study.measures.estimate import bound_of
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -87,7 +88,9 @@ def sentence(claim: Claim) -> str:
         SUPPORTED: "; this and every other comparison lies on the claim's side",
         INCONCLUSIVE: "; that is not enough for a verdict",
     }
-    known = "at least " * claim.lower_bound + "at most " * claim.upper_bound
+    known = bound_of(
+        lower=claim.lower_bound, upper=claim.upper_bound, at_least="at least ", at_most="at most "
+    )
     interval = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
     unit = f" {claim.unit}" if claim.unit else ""
     number = f"{known}{claim.estimate:.3g}{interval}{unit}"
@@ -115,7 +118,8 @@ def shown_estimate(claim: Claim) -> str:
         return "–"
     span = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
     unit = f" {claim.unit}" if claim.unit else ""
-    return f"{'≥ ' * claim.lower_bound}{'≤ ' * claim.upper_bound}{claim.estimate:.3g}{span}{unit}"
+    bound = bound_of(lower=claim.lower_bound, upper=claim.upper_bound)
+    return f"{bound}{claim.estimate:.3g}{span}{unit}"
 
 
 def claimed(claim: Claim) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from study.analysis import Analysis
-from study.file_names import file_name
+from study.errors import UserError
+from study.file_names import EXPORTS, file_name
 from study.report.claims_page import claims_page
 from study.report.heatmaps import draw, save
 from study.report.plain.claims import claims
 from study.report.plain.regions import regions
 from study.report.training_figures import draw_figures
+from study.spec.strict_json import strict_json
 
 PACKAGES = (
     "stability-study",
@@ -42,16 +44,37 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     write(folder / "regions.json", list(regions(analysis)))
     write(folder / "claims.json", claims(analysis))
     partial(folder / "claims.md").write_text(claims_page(analysis, behind), encoding="utf-8")
-    write(folder / "provenance.json", behind)
-    names = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+    # A constant of the spec may be infinite, where a result must not.
+    partial(folder / "provenance.json").write_text(strict_json(behind, indent=1) + "\n", encoding="utf-8")
     # Renamed together, after all are written: a full disk leaves the files of the last export as they were.
-    for name in names:
+    for name in EXPORTS:
         os.replace(partial(folder / name), folder / name)
     pictures = heatmaps(analysis, folder / "heatmaps")
     # Of a study without dynamics only the scores could be drawn: `study figures` does so when asked.
     if analysis.stored and any(piece.budget and piece.budget.dynamics for piece in analysis.evidence):
         pictures += draw_figures(analysis, folder / "figures")[0]
-    return [folder / name for name in names] + pictures
+    return [folder / name for name in EXPORTS] + pictures
+
+
+def refuse_other_study(folder: Path, study: str) -> None:
+    """Refuse a folder whose export is another study's, or of which that cannot be told.
+
+    Raises:
+        UserError: it would be written over.
+    """
+    there = [name for name in EXPORTS if (folder / name).exists()]
+    if not there:
+        return
+    try:
+        owner = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["spec"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        owner = None
+    if owner != study:
+        of = f"the export of the study {owner!r}" if owner else f"{', '.join(there)} of an unknown study"
+        raise UserError(
+            f"--out {folder}: holds {of}, which that of {study!r} would replace; choose another folder, "
+            "or give --force"
+        )
 
 
 def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
@@ -81,7 +104,7 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
     behind = Counter(record.provenance for record in analysis.stored.values())
     return {
         "spec": json.loads(analysis.plan.spec.canonical()),
-        "own_code": {part.name: part.source for part in analysis.plan.spec.methods if part.source},
+        "own_code": analysis.plan.spec.own_code,
         "cells": analysis.counts,
         "seeds": list(analysis.plan.spec.seeds),
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],

@@ -231,6 +231,18 @@ def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
+def take_literally(figure: Figure) -> None:
+    """Show dollars in names and titles as they are: a spec's words may hold some, and are no formulas."""
+    from matplotlib.text import Text
+
+    # The exponents of a logarithmic axis are formulas, which matplotlib writes itself.
+    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
+    numbers = {id(label) for axis in axes for label in axis.get_ticklabels(which="both")}
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and id(text) not in numbers:
+            text.set_parse_math(False)
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write the figure in every format. Pictures carry no date, so equal studies give equal files."""
     import matplotlib
@@ -243,6 +255,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     }
     # The ids inside an svg are random unless a salt is given. Text stays text in an svg, and fonts of type 42
     # keep it editable in a pdf.
+    take_literally(figure)
     style = {"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}
     written = []
     with matplotlib.rc_context(style):

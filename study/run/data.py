@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from study.errors import UserError
 from study.plan.cells import settings
+from study.run.containment import contained
 from study.run.dry_run import rehearse
 from study.spec.build import fingerprint_of, workload_of
 from study.spec.model import StudySpec
@@ -20,8 +21,9 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
-            workload = workload_of(setting.workload, setting.model)
-            found[setting.name] = fingerprint_of(setting.workload, setting.model)
+            with contained():
+                workload = workload_of(setting.workload, setting.model)
+                found[setting.name] = fingerprint_of(setting.workload, setting.model)
         except Exception as error:
             # A user's own workload may raise anything. ValueError and TypeError are this package's own words.
             words = str(error) if isinstance(error, (ValueError, TypeError)) else error_line(error)

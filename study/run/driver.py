@@ -5,32 +5,44 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from types import FrameType
+
+from rich.console import Console
 
 from search_spaces import Cell
 from study.home import Home
 from study.plan.cells import Plan
 from study.plan.job import Job
+from study.plan.widths import known_width
+from study.run.in_flight import InFlight
 from study.run.pool import Failure, Pool, in_this_process
 from study.run.progress import Display
-from study.run.ray_environment import set_environment
+from study.run.ray_environment import check_temporary_folder, set_environment
+from study.run.ray_token import keep_token_private
 from study.run.records import failed_records
 from study.run.rounds import Rounds
 from study.run.tile import Checkpoints
+from study.run.tile_log import TileLogs
 from tracking import EVIDENCE, CellRecord, Ledger, Mirror
 
 log = logging.getLogger(__name__)
 FALLBACK = 8
 """Cells per tile where the best number could not be measured."""
+LOOK_EVERY = 0.5
+"""Pause between two looks at what another study trains [s]."""
 
 
 class Training:
     """Trains what is missing, round by round, and stores each tile as it ends.
 
     Args:
+        console: where the cluster that is used is named.
         here: train in this process instead of on Ray's workers.
         address: an existing Ray cluster; None starts one on this machine.
     """
@@ -43,15 +55,18 @@ class Training:
         mirror: Mirror,
         display: Display,
         *,
+        console: Console,
         here: bool = False,
         address: str | None = None,
     ) -> None:
         self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
-        self._here, self._address = here, address
+        self._console, self._here, self._address = console, here, address
         # Absolute: a worker's current folder need not be the launch's.
         folder = home.checkpoints(plan.spec.name).resolve()
         self.checkpoints = Checkpoints(folder, plan.spec.workers.checkpoint_every)
+        self.logs = TileLogs(home.logs(plan.spec.name).resolve())
         self.failures: list[Failure] = []
+        self._in_flight = InFlight(home, ledger, plan.spec.name)
 
     def run(self) -> None:
         """Train every round until nothing is missing, or what is missing failed.
@@ -66,21 +81,49 @@ class Training:
         # Starting Ray takes seconds: a study that lacks nothing must not wait for it.
         if first is None or not self._missing(first):
             return
-        with self._pool() as pool, stopped_like_ctrl_c():
+        self._display.expect(len(self._missing(first)))
+        with self._pool() as pool, stopped_like_ctrl_c(), self._in_flight:
             for part in chain([first], rounds):
                 missing = self._missing(part)
-                self._display.expect(len(missing))
                 log.info("a round misses %d of its %d cells", len(missing), len(part.cells))
-                self.failures += self._train(part.jobs(missing, self._widths(missing, pool)), pool)
+                while missing:
+                    missing = self._train_free(part, missing, pool)
+
+    def _train_free(self, part: Plan, missing: list[Cell], pool: Pool) -> list[Cell]:
+        """Train the cells that no other study is training, or wait a moment; those that are left."""
+        free = self._in_flight.take(missing)
+        if free:
+            jobs = part.jobs(free, self._widths(free, pool))
+            self._display.train(len(free), len(jobs))
+            self._display.expect(len(missing))
+            self.failures += self._train(jobs, pool)
+            self._in_flight.release()
+        keys = {cell.key for cell in free}
+        left = [cell for cell in missing if cell.key not in keys]
+        found = self._ledger.evidence(cell.key for cell in left)
+        if found:
+            self._mirror.add(found)
+            self._display.found(list(self._ledger.get(found).values()))
+        elif left and not free:
+            if others := ", ".join(self._in_flight.others(left)):
+                self._display.waits(f"{others} trains {len(left)} of these cells now; waiting for them")
+            time.sleep(LOOK_EVERY)
+        return [cell for cell in left if cell.key not in found]
 
     def _pool(self) -> AbstractContextManager[Pool]:
         if self._here:
-            return in_this_process(self.checkpoints)
-        set_environment(alone=self._address is None)
-        # Not before the environment is set: Ray reads it when it is imported.
-        from study.run.ray_pool import ray_pool
+            return in_this_process(self.checkpoints, self.logs)
+        return self._ray()
 
-        return ray_pool(self._plan.spec.workers, self.checkpoints, self._address)
+    @contextmanager
+    def _ray(self) -> Iterator[Pool]:
+        if self._address is None:
+            self._display.begin("starting Ray")
+        with reached(self._address, self._console):
+            from study.run.ray_pool import ray_pool
+
+            with ray_pool(self._plan.spec.workers, self.checkpoints, self.logs, self._address) as pool:
+                yield pool
 
     def _missing(self, part: Plan) -> list[Cell]:
         """The cells of a round that are not stored as evidence."""
@@ -93,7 +136,11 @@ class Training:
         large = [
             failure.job for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
         ]
-        rest = [failure for failure in failed if failure.job not in large]
+        rest = [
+            replace(failure, printed=self.logs.tail(failure.job.tile))
+            for failure in failed
+            if failure.job not in large
+        ]
         for failure in rest:
             self._ledger.add(failed_records(failure.job, failure.reason))
         if large:
@@ -115,12 +162,12 @@ class Training:
 
     def _width(self, key: str, pool: Pool) -> int:
         """The spec's width, or the remembered one, or a measured one."""
-        if self._plan.spec.workers.tile is not None:
-            return self._plan.spec.workers.tile
+        width = known_width(self._plan, key, self._ledger, pool.name)
         job = self._plan.largest(key)
         most = len(job.tile.cells)
-        width = self._ledger.width(key, pool.name, most)
         if width is None:
+            setting = self._plan.settings[key].name
+            self._display.begin(f"measuring how many cells of {setting} are best trained together")
             try:
                 width = pool.width(job)
             except Exception:
@@ -130,6 +177,31 @@ class Training:
             self._ledger.note_width(key, pool.name, width, most)
         log.info("setting %s trains %d of at most %d cells per tile on %s", key, width, most, pool.name)
         return width
+
+
+@contextmanager
+def reached(address: str | None, console: Console) -> Iterator[None]:
+    """Be connected to a Ray cluster, and say which: `auto` takes one that somebody else may have started.
+
+    Args:
+        address: None leaves it to `ray_pool` to start one on this machine, and looks whether that can be.
+
+    Raises:
+        PoolError: there is no such cluster.
+        UserError: Ray cannot start here.
+    """
+    set_environment(alone=address is None)
+    if address is None:
+        check_temporary_folder()
+        keep_token_private()
+        yield
+        return
+    keep_token_private()
+    # Not before the environment is set: Ray reads it when it is imported.
+    from study.run.ray_cluster import connected
+
+    with connected(address, partial(console.print, highlight=False, soft_wrap=True, markup=False)):
+        yield
 
 
 @contextmanager

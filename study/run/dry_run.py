@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
 from study.plan.cells import Setting
+from study.run.containment import contained
 from study.spec.build import optimizer_of, transform_of
 from study.spec.model import StudySpec
 from study.spec.user_code import error_line
@@ -46,21 +47,22 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
     for transform in transforms:
         names = " with ".join(part.label for part in (transform, *parts) if part.source)
         try:
-            if parts:
-                check_workload(workload)
-            method = transform_of(transform)
-            if transform.source:
-                check_transform(method, workload, budget.dtype)
-            two = torch.full((2,), 1e-3, dtype=torch.float64)
-            curves = train_fused(
-                workload,
-                method,
-                optimizer_of(setting.optimizer),
-                budget,
-                lr_C=two,
-                weight_decay_C=two,
-                seed=spec.seeds[0],
-            )
+            with contained():
+                if parts:
+                    check_workload(workload)
+                method = transform_of(transform)
+                if transform.source:
+                    check_transform(method, workload, budget.dtype)
+                two = torch.full((2,), 1e-3, dtype=torch.float64)
+                curves = train_fused(
+                    workload,
+                    method,
+                    optimizer_of(setting.optimizer),
+                    budget,
+                    lr_C=two,
+                    weight_decay_C=two,
+                    seed=spec.seeds[0],
+                )
             start = {"loss": curves.loss_initial, workload.metric_name: float(curves.metric_initial_C[0])}
         except Exception as error:
             # Whatever the user's code raises is about the user's code.

@@ -5,21 +5,26 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from rich.console import Console
 
 from study.analysis import Analysis
+from study.errors import UserError
 from study.home import Home
 from study.launch_result import Launch
-from study.plan.cells import make_plan, settings
-from study.plan.changes import refuse_other_meaning
+from study.plan.cells import Plan, make_plan, settings
+from study.plan.changes import not_asked, refuse_other_meaning
+from study.report.terminal.counts import not_asked_line
 from study.run.data import fingerprints_of_data
-from study.run.driver import Training, stopped_like_ctrl_c
+from study.run.driver import Training, reached, stopped_like_ctrl_c
 from study.run.progress import Display
 from study.run.sync import conclude, mirrored, runs_of
+from study.run.tile_log import Captured, apart, captured, last_lines
+from study.run.tracker import address_of
 from study.spec.model import StudySpec
-from tracking import EVIDENCE
+from study.stored import damaged_lines, status
+from tracking import EVIDENCE, LedgerError, identity
 
 log = logging.getLogger(__name__)
 
@@ -47,25 +52,57 @@ def launch(
         PoolError: Ray cannot be reached, or it stopped; what finished is stored.
         LedgerError: the home can no longer be written (a full disk, say); what was stored is whole.
     """
-    started, uri = time.monotonic(), tracking_uri or home.mlflow_uri
+    # What the study's own code prints goes to logs, and progress does not.
+    with apart(console), ExitStack() as stack:
+        # An address that is wrong is said before data is loaded, which may take minutes. A study that lacks
+        # nothing needs no cluster.
+        if not here and not complete(spec, home):
+            stack.enter_context(reached(address, console))
+        return _launch(spec, home, console, here=here, address=address, tracking_uri=tracking_uri)
+
+
+def _launch(
+    spec: StudySpec,
+    home: Home,
+    console: Console,
+    *,
+    here: bool,
+    address: str | None,
+    tracking_uri: str | None,
+) -> Launch:
+    started, uri = time.monotonic(), address_of(tracking_uri, home)
     console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)
-    prints = fingerprints_of_data(spec)
+    prints, printed = loaded(spec)
     plan = make_plan(spec, prints)
     home.prepare()
-    log.info("%d cells planned, home %s, tracker %s", len(plan.cells), home.root, tracking_uri or "its own")
+    printed.save(home.logs(spec.name) / "loading.log")
+    log.info("%d cells planned, home %s, tracker %s", len(plan.cells), home.root, identity(uri))
     with home.hold(spec.name), closing(home.open_ledger()) as ledger:
-        refuse_other_meaning(plan, ledger.meanings(spec.name))
+        before = ledger.meanings(spec.name)
+        refuse_other_meaning(plan, before)
+        more = not_asked(plan, ledger.outcomes({**plan.settings, **before}))
         ledger.note_fingerprints(spec.name, prints)
-        ledger.note_study(spec.name, spec.canonical(), plan.meanings)
+        ledger.note_study(spec.name, spec.remembered(), plan.meanings)
+        stored = plan.own(ledger.outcomes(plan.settings))
+        if damaged := ledger.set_aside_damaged(stored):
+            lines = [*damaged_lines(damaged), "they were set aside, and these cells are trained again"]
+            console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+        # Looked at again: where the file was damaged, the first answer came from a damaged index.
         stored = plan.own(ledger.outcomes(plan.settings))
         shown = [key for key, outcome in stored.items() if outcome in EVIDENCE]
+        console.print(begun(plan, len(shown), more), highlight=False, soft_wrap=True)
         interrupted = False
-        with mirrored(plan, shown, ledger, home, uri) as mirror, Display(console, stored, mirror) as display:
-            training = Training(plan, home, ledger, mirror, display, here=here, address=address)
+        with (
+            mirrored(plan, shown, ledger, home, uri, console) as mirror,
+            Display(console, stored, mirror) as display,
+        ):
+            training = Training(
+                plan, home, ledger, mirror, display, console=console, here=here, address=address
+            )
             try:
                 training.run()
                 with stopped_like_ctrl_c():
-                    mirror.finish(display.refresh)
+                    mirror.finish(display.writing)
             except KeyboardInterrupt:
                 interrupted = True
         analysis = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
@@ -78,7 +115,7 @@ def launch(
         return Launch(
             analysis,
             trained=display.trained,
-            failures=tuple(failure.reason for failure in training.failures),
+            failures=tuple(failure.words for failure in training.failures),
             interrupted=interrupted,
             exports=home.exports(spec.name),
             seconds=time.monotonic() - started,
@@ -86,3 +123,41 @@ def launch(
             trouble=trouble,
             own_tracker=uri == home.mlflow_uri,
         )
+
+
+def complete(spec: StudySpec, home: Home) -> bool:
+    """Whether every cell is stored, if data and code are those of the last launch."""
+    try:
+        return status(spec, home).complete
+    except (LedgerError, UserError):
+        return False  # the launch itself says what is wrong
+
+
+def loaded(spec: StudySpec) -> tuple[dict[str, str], Captured]:
+    """Load data and networks, and try the user's own code: the fingerprints, and what was printed meanwhile.
+
+    Raises:
+        UserError: something cannot be made or trained; the end of what was printed follows the reason.
+    """
+    try:
+        with captured() as printed:
+            prints = fingerprints_of_data(spec)
+    except UserError as error:
+        words = (str(error), last_lines(printed.end))
+        raise UserError("\n".join(part for part in words if part)) from None
+    return prints, printed
+
+
+def begun(plan: Plan, stored: int, more: int) -> str:
+    """What a launch begins with.
+
+    Args:
+        more: stored cells that the spec does not ask for.
+    """
+    cells = len(plan.cells)
+    said = f"{plan.spec.name}: {cells:,} cells, {stored:,} stored, {cells - stored:,} to train"
+    if plan.spec.design == "edges":
+        said = (
+            f"{plan.spec.name}: {cells:,} cells, {stored:,} stored; the design chooses what else is trained"
+        )
+    return f"{said}\n{not_asked_line(more)}" if more else said

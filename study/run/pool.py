@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from study.plan.job import Job
+from study.plan.widths import this_process
+from study.run.containment import contained
 from study.run.tile import Checkpoints, default_device, measure_width, run_job
+from study.run.tile_log import TileLogs
 from tracking import CellRecord
 
 Done = Callable[[list[CellRecord]], None]
@@ -22,11 +24,18 @@ class Failure:
 
     Attributes:
         out_of_memory: the machine had no memory left for it.
+        printed: the end of what it printed; empty where it printed nothing.
     """
 
     job: Job
     reason: str
     out_of_memory: bool = False
+    printed: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason and what was printed, for people."""
+        return "\n".join(part for part in (self.reason, self.printed) if part)
 
     @classmethod
     def of(cls, job: Job, error: BaseException) -> Failure:
@@ -55,21 +64,23 @@ class Pool(Protocol):
 class LocalPool:
     """This process, one tile after another."""
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self._checkpoints = checkpoints
+    def __init__(self, checkpoints: Checkpoints, logs: TileLogs) -> None:
+        self._checkpoints, self._logs = checkpoints, logs
 
     @property
     def name(self) -> str:
-        return f"{platform.node()}, this process, {default_device()}"
+        return this_process(default_device())
 
     def width(self, job: Job) -> int:
-        return measure_width(job)
+        with self._logs.of(job.tile), contained():
+            return measure_width(job)
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
         failures = []
         for job in jobs:
             try:
-                found = run_job(job, checkpoints=self._checkpoints)
+                with self._logs.of(job.tile), contained():
+                    found = run_job(job, checkpoints=self._checkpoints)
             except Exception as error:
                 # As on a worker: a tile that cannot be trained must not end the others.
                 failures.append(Failure.of(job, error))
@@ -79,9 +90,9 @@ class LocalPool:
 
 
 @contextmanager
-def in_this_process(checkpoints: Checkpoints) -> Iterator[Pool]:
+def in_this_process(checkpoints: Checkpoints, logs: TileLogs) -> Iterator[Pool]:
     """A pool that is this process."""
-    yield LocalPool(checkpoints)
+    yield LocalPool(checkpoints, logs)
 
 
 def cause(error: BaseException) -> str:

@@ -17,7 +17,7 @@ EVERY = 5.0
 
 
 class Display:
-    """Cells done, diverged and pending, cells/s and time left, and how many runs MLflow does not have yet.
+    """What is being done; in training cells done, diverged and pending, cells/s and time left.
 
     Args:
         stored: outcomes of the cells that are stored already, by key.
@@ -28,8 +28,10 @@ class Display:
         self.total = self.done = sum(outcome in EVIDENCE for outcome in stored.values())
         self.diverged = sum(outcome == DIVERGED for outcome in stored.values())
         self.trained = 0
-        self._started = time.monotonic()
+        self._doing = ""
+        self._started: float | None = None
         self._printed = 0.0
+        self._why = ""
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(30),
@@ -38,7 +40,7 @@ class Display:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(self.line(), total=max(self.done, 1), completed=self.done)
+        self._task = self._bar.add_task("", total=max(self.done, 1), completed=self.done)
 
     def __enter__(self) -> Display:
         self._bar.start()
@@ -49,10 +51,25 @@ class Display:
     ) -> None:
         self._bar.stop()
 
+    def begin(self, what: str) -> None:
+        """Say what is being done from now on."""
+        self._doing = what
+        self._console.print(what, highlight=False, soft_wrap=True, markup=False)
+        self._bar.update(self._task, description=self.line())
+
     def expect(self, cells: int) -> None:
-        """Count cells that are to be trained: all of a grid, or one round of an edge-seeking design."""
-        self.total += cells
+        """Know how many cells are to be trained: all of a grid, or one round of an edge-seeking design."""
+        self.total = self.done + cells
         self._bar.update(self._task, total=max(self.total, 1))
+
+    def train(self, cells: int, tiles: int) -> None:
+        """Begin to train these cells. Time is measured from here, without what went before."""
+        self.expect(cells)
+        more = "" if self._started is None else "more "
+        self.begin(f"training {cells:,} {more}cells in {tiles:,} {'tile' if tiles == 1 else 'tiles'}")
+        self._doing = ""
+        self._started = self._started or time.monotonic()
+        self._bar.update(self._task, description=self.line())
 
     def add(self, records: list[CellRecord]) -> None:
         """Count a finished tile."""
@@ -60,6 +77,19 @@ class Display:
         self.trained += len(records)
         self.diverged += sum(record.diverged for record in records)
         self.refresh(force=self.done == self.total)
+
+    def found(self, records: list[CellRecord]) -> None:
+        """Count cells that another study of the home trained meanwhile."""
+        self.done += len(records)
+        self.diverged += sum(record.diverged for record in records)
+        self.refresh()
+
+    def waits(self, why: str) -> None:
+        """Say once why nothing is trained."""
+        if why != self._why:
+            self._why = why
+            self._console.print(why, highlight=False, soft_wrap=True, markup=False)
+        self.refresh()
 
     def refresh(self, *, force: bool = False) -> None:
         """Bring the display up to date. Without a terminal, print a line every few seconds."""
@@ -69,20 +99,32 @@ class Display:
             self._printed = now
             self._console.print(self.line(), highlight=False, soft_wrap=True)
 
+    def writing(self) -> None:
+        """Bring the display up to date while MLflow gets what it lacks. Training has ended."""
+        # Until then it is no news that the runs of the last tile are on their way.
+        waiting = self._mirror.waiting
+        if self._doing:
+            self._doing = f"{waiting:,} runs left to write to MLflow"
+            self.refresh()
+        elif waiting:
+            self._printed = time.monotonic()
+            self.begin(f"writing {waiting:,} runs to MLflow")
+
     def line(self) -> str:
         """The display in words."""
-        elapsed = time.monotonic() - self._started
+        if self._doing:
+            return f"{self._doing}{self._trouble()}"
+        elapsed = time.monotonic() - self._started if self._started else 0.0
         rate = self.trained / elapsed if elapsed > 0 else 0.0
         pending = self.total - self.done
+        speed = f", {rate:.1f} cells/s" if rate else ""
         left = f", {clock(pending / rate)} left" if pending and rate else ""
         return (
-            f"{self.done}/{self.total} cells done, {self.diverged} diverged, {pending} pending, "
-            f"{rate:.1f} cells/s{left}{self._tracker()}"
+            f"{self.done}/{self.total} cells done, {self.diverged} diverged, {pending} pending{speed}{left}"
+            f"{self._trouble()}"
         )
 
-    def _tracker(self) -> str:
-        # Both change in the mirror's thread: each is read once.
-        waiting, trouble = self._mirror.waiting, self._mirror.trouble
-        if trouble:
-            return f"; MLflow is unreachable, training goes on ({trouble})"
-        return f"; {waiting} runs on their way to MLflow" if waiting else ""
+    def _trouble(self) -> str:
+        # It changes in the mirror's thread, so it is read once.
+        trouble = self._mirror.trouble
+        return f"; MLflow is unreachable, training goes on ({trouble})" if trouble else ""

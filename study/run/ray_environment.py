@@ -1,8 +1,17 @@
-"""What Ray reads from the environment when it is imported."""
+"""What Ray reads from the environment when it is imported, and what it cannot work with."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
+
+from study.errors import UserError
+
+SOCKET = "ray/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
+"""The longest path that Ray makes in its temporary folder for a socket."""
+LONGEST = 103 if sys.platform == "darwin" else 107
+"""Bytes that an operating system allows in the path of a socket."""
 
 
 def set_environment(*, alone: bool) -> None:
@@ -23,5 +32,37 @@ def set_environment(*, alone: bool) -> None:
         # Wherever clusters are enabled, Ray replaces the loopback address by the machine's own. It then
         # listens on every interface, where an open port lets anybody run code.
         settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    else:
+        # A wrong address is to be said in seconds. Ray's own are 20 tries of 30 s.
+        settings["RAY_NUM_REDIS_GET_RETRIES"] = "3"
+        settings["RAY_py_gcs_connect_timeout_s"] = "10"
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+
+
+def temporary_folder() -> tuple[str, Path]:
+    """Where Ray keeps its sockets and logs on this machine, and which variable says so."""
+    names = ("RAY_TMPDIR", "TMPDIR") if sys.platform.startswith("linux") else ("RAY_TMPDIR",)
+    for name in names:
+        if name in os.environ:
+            return name, Path(os.environ[name])
+    return "RAY_TMPDIR", Path("/tmp")  # noqa: S108  # as Ray does
+
+
+def check_temporary_folder() -> None:
+    """Refuse a temporary folder in which Ray cannot start.
+
+    Raises:
+        UserError: its path is too long for a socket's, or is not ASCII.
+    """
+    name, folder = temporary_folder()
+    do = "set RAY_TMPDIR to a short path such as /tmp, or train with --here"
+    if not str(folder).isascii():
+        raise UserError(f"{name}={folder} is not ASCII, which Ray cannot use; {do}")
+    longest = len(os.fsencode(folder / SOCKET.format(pid=os.getpid())))
+    if longest > LONGEST:
+        most = LONGEST - (longest - len(os.fsencode(folder)))
+        raise UserError(
+            f"{name}={folder} has {len(os.fsencode(folder))} characters; "
+            f"wanted at most {most}, because Ray makes sockets in it; {do}"
+        )

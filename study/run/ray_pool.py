@@ -1,4 +1,4 @@
-"""Tiles sent through Ray Tune to a pool of workers. The only file that imports Ray.
+"""Tiles sent through Ray Tune to a pool of workers. One of two files that import Ray.
 
 Importing it takes seconds, and Ray reads its environment then. So `ray_environment.set_environment` must be
 called first.
@@ -6,12 +6,9 @@ called first.
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
 import pickle
 import platform
-import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +22,12 @@ from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneC
 
 from study.errors import PoolError, UserError
 from study.plan.job import Job
+from study.plan.widths import worker_of_ray
+from study.run.containment import contained
 from study.run.pool import Done, Failure, Pool, cause
+from study.run.ray_cluster import connected
 from study.run.tile import Checkpoints, measure_width, run_job
+from study.run.tile_log import TileLogs
 from study.spec.workers import Workers
 from tracking import LedgerError
 
@@ -35,11 +36,14 @@ LOOK_EVERY = 5.0
 
 
 @contextmanager
-def ray_pool(workers: Workers, checkpoints: Checkpoints, address: str | None = None) -> Iterator[Pool]:
+def ray_pool(
+    workers: Workers, checkpoints: Checkpoints, logs: TileLogs, address: str | None = None
+) -> Iterator[Pool]:
     """A pool of Ray workers.
 
     Args:
         checkpoints: a folder that all workers see lets any of them go on with a lost tile.
+        logs: in a folder that all workers see, the end of what a failed tile printed can be shown.
         address: a Ray cluster. None starts one on this machine, on the loopback interface, and ends it
             afterwards.
 
@@ -50,47 +54,12 @@ def ray_pool(workers: Workers, checkpoints: Checkpoints, address: str | None = N
     # Tune logs a traceback for every lost worker. The tile's `Failure` says the same in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
-    started = not ray.is_initialized()
-    if started:
-        check_reachable(address)
-        own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
-        try:
-            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
-        except Exception as error:
-            raise _unreachable(address, cause(error)) from error
-    gpus = workers.gpus_per_worker
-    if gpus is None:
-        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
-    try:
+    with connected(address):
+        gpus = workers.gpus_per_worker
+        if gpus is None:
+            gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
         check_room(workers, gpus, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-        yield RayPool(workers, checkpoints, gpus, address or platform.node())
-    finally:
-        if started:
-            # Tune leaves reference cycles that hold Ray objects. One of them collected after the shutdown
-            # would make Ray end this process.
-            gc.collect()
-            ray.shutdown()
-
-
-def check_reachable(address: str | None) -> None:
-    """Refuse an address where nobody listens: Ray would try for minutes, a socket knows at once.
-
-    Raises:
-        PoolError: nobody listens there.
-    """
-    host, _, port = (address or "").rpartition("/")[2].rpartition(":")
-    if port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        except OSError as error:
-            raise _unreachable(address, error.strerror or str(error)) from None
-
-
-def _unreachable(address: str | None, why: str) -> PoolError:
-    return PoolError(
-        f"cannot connect to Ray at {address or 'this machine'} ({why}); "
-        "start it, name another --address, or train with --here"
-    )
+        yield RayPool(workers, checkpoints, logs, gpus, address or platform.node())
 
 
 def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
@@ -112,9 +81,11 @@ def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, fl
 class RayPool:
     """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
 
-    def __init__(self, workers: Workers, checkpoints: Checkpoints, gpus: float, where: str) -> None:
-        self._workers, self._checkpoints, self._gpus = workers, checkpoints, gpus
-        self.name = f"{where}, {workers.cpus_per_worker} cpus, {gpus:g} gpus"
+    def __init__(
+        self, workers: Workers, checkpoints: Checkpoints, logs: TileLogs, gpus: float, where: str
+    ) -> None:
+        self._workers, self._checkpoints, self._logs, self._gpus = workers, checkpoints, logs, gpus
+        self.name = worker_of_ray(where, workers.cpus_per_worker, gpus)
 
     @property
     def _device(self) -> str:
@@ -124,7 +95,7 @@ class RayPool:
         """How many cells like these one worker best trains together, measured on a worker."""
         threads = self._workers.cpus_per_worker
         task = ray.remote(num_cpus=threads, num_gpus=self._gpus)(measured_on_worker)
-        return int(ray.get(task.remote(job, threads, self._device)))
+        return int(ray.get(task.remote(job, threads, self._device, self._logs)))
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
         """Train tiles on the workers; `done` is called in this process, tile by tile.
@@ -138,6 +109,7 @@ class RayPool:
             "threads": self._workers.cpus_per_worker,
             "device": self._device,
             "checkpoints": self._checkpoints,
+            "logs": self._logs,
         }
         resources = {"cpu": self._workers.cpus_per_worker, "gpu": self._gpus}
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
@@ -236,19 +208,22 @@ class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
         self._job = unpacked(config["tile"])
         self._device: str = config["device"]
         self._checkpoints: Checkpoints = config["checkpoints"]
+        self._logs: TileLogs = config["logs"]
 
     def step(self) -> dict[str, Any]:
         # Tune logs results as JSON where a user has loggers on: records travel as text.
-        found = run_job(self._job, self._device, self._checkpoints)
+        with self._logs.of(self._job.tile), contained():
+            found = run_job(self._job, self._device, self._checkpoints)
         return {"done": True, "records": pickle.dumps(found).hex()}
 
 
-def measured_on_worker(job: Job, threads: int, device: str) -> int:
+def measured_on_worker(job: Job, threads: int, device: str, logs: TileLogs) -> int:
     """The best width of a worker."""
     import torch
 
     torch.set_num_threads(threads)
-    return measure_width(job, device)
+    with logs.of(job.tile), contained():
+        return measure_width(job, device)
 
 
 def packed(job: Job) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import Cell
 from study.measures.dynamics import LAYERS, QUOTIENTS, SERIES
 from study.plan.job import Job
+from study.spec.strict_json import strict_json
 from tracking import FAILED, CellRecord
 from tracking.record import IDENTITY
 
@@ -54,7 +55,7 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
 
 def identity(cell: Cell) -> dict[str, Any]:
     """The fields of a record that are known before the cell is trained."""
-    return {name: getattr(cell, name) for name in IDENTITY} | {"constants": json.dumps(dict(cell.constants))}
+    return {name: getattr(cell, name) for name in IDENTITY} | {"constants": strict_json(dict(cell.constants))}
 
 
 def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
@@ -114,6 +115,8 @@ def failed_records(job: Job, reason: str) -> list[CellRecord]:
 
     They are stored with the reason, are never evidence, and are trained again at the next launch.
     """
+    # An error that names a file may hold half a character, which no database takes.
+    reason = reason.encode("utf-8", "backslashreplace").decode()
     return [
         CellRecord(
             **identity(cell),

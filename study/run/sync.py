@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,13 +13,15 @@ from rich.console import Console
 
 from study.analysis import Analysis
 from study.errors import UserError
-from study.home import Home
+from study.home import Home, make_private
 from study.plan.cells import Plan, make_plan
 from study.run.progress import EVERY
+from study.run.tracker import address_of
 from study.spec.model import StudySpec
-from study.spec.read import marks, parse_spec
-from study.stored import Shown
-from tracking import EVIDENCE, Ledger, LedgerError, Mirror
+from study.spec.read import parse_stored
+from study.stored import Shown, damaged_lines
+from tracking import EVIDENCE, Ledger, LedgerError, Mirror, ReplacedError, redacted
+from tracking.mirror import MOST_WORDS
 
 log = logging.getLogger(__name__)
 if TYPE_CHECKING:
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def mirrored(plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str) -> Iterator[Mirror]:
+def mirrored(
+    plan: Plan, stored: list[str], ledger: Ledger, home: Home, uri: str, console: Console
+) -> Iterator[Mirror]:
     """Mirror the study's cells in MLflow, beginning with those that are stored and not yet shown.
 
     When the block raises, the mirror stops after the runs in hand. The ledger has the rest.
     """
-    mirror = Mirror(partial(open_mlflow, uri, plan, home), home.ledger, plan.spec.name, uri)
+    name = plan.spec.name
+    # The mirror sees by itself which of the study's runs a new database lacks, from what the ledger noted.
+    mirror = Mirror(partial(open_mlflow, uri, plan, home, console, keep=name), home.ledger, name, uri)
     shown = ledger.runs(plan.spec.name, uri)
     mirror.add(key for key in stored if key not in shown)
     try:
@@ -50,7 +56,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
         UserError: there is no ledger, or another process is launching the study.
         LedgerError: the home cannot be written.
     """
-    uri = tracking_uri or home.mlflow_uri
+    uri = address_of(tracking_uri, home)
     with closing(_existing(home)) as ledger, home.hold(spec.name):
         plan = make_plan(spec, ledger.fingerprints(spec.name))
         outcomes = plan.own(ledger.outcomes(plan.settings))
@@ -66,22 +72,39 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
                     highlight=False,
                 )
 
-        with mirrored(plan, stored, ledger, home, uri) as mirror:
+        with mirrored(plan, stored, ledger, home, uri, console) as mirror:
             mirror.finish(report)
         trouble = mirror.trouble
         if not stored and ledger.meanings(spec.name):
             trouble = (
                 "what is stored belongs to other data, code or settings than now; launch says what differs"
             )
-        elif stored and trouble is None:
-            trouble = conclude(
-                Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri)), home, uri, console
+        elif stored and trouble is None and judging_runs(spec):
+            console.print(
+                f"{spec.name}: its verdicts and files stay as they are, because judging it again runs code "
+                "of its own; give the spec's file to have that done: study sync SPEC",
+                highlight=False,
+                soft_wrap=True,
             )
+        elif stored and trouble is None:
+            found = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
+            trouble = conclude(found, home, uri, console)
+        if ledger.damaged:
+            trouble = "; ".join([*damaged_lines(ledger.damaged), "launch the study to train them again"])
         return Shown(spec.name, len(stored), runs_of(plan, ledger, uri), trouble)
+
+
+def judging_runs(spec: StudySpec) -> bool:
+    """Whether judging would run code that a home names, which may be anybody's."""
+    # A claim about a smooth problem builds the workload, to ask for its curvature.
+    own = any(part.source for part in (*spec.workload, *spec.model))
+    return not spec.code.trusted and (own or bool(spec.claims))
 
 
 def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> list[Shown]:
     """`sync` of every study of the home, as it was last launched; one that fails does not stop the others.
+
+    Nothing that the home names is run.
 
     Raises:
         UserError: there is no ledger.
@@ -91,7 +114,7 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
     found = []
     for name, text in specs.items():
         try:
-            found.append(sync(parse_spec(text, name, marks(text)), home, console, tracking_uri))
+            found.append(sync(parse_stored(text, name), home, console, tracking_uri))
         except UserError as error:
             found.append(Shown(name, 0, 0, str(error)))
     return found
@@ -128,7 +151,7 @@ def conclude(
     from study.report.export import export
 
     log.info("analysing %d stored cells of %s", len(analysis.stored), analysis.plan.spec.name)
-    console.print("analysing", highlight=False)
+    console.print(f"analysing {len(analysis.stored):,} cells, drawing and writing files", highlight=False)
     folder = home.exports(analysis.plan.spec.name)
     storage = home.optuna(analysis.plan.spec.name)
     try:
@@ -152,20 +175,65 @@ def conclude(
         )
     if known_trouble:
         return known_trouble
+    console.print("writing files to MLflow", highlight=False)
     counts = {f"cells_{name}": float(count) for name, count in analysis.counts.items()}
     folders = dict.fromkeys(path.parent for path in written if path.parent != folder)
     files = [path for path in written if path.parent == folder]
     try:
-        open_mlflow(uri, analysis.plan, home).finish(counts, analysis.tags, [*folders, *files])
+        open_mlflow(uri, analysis.plan, home, console).finish(counts, analysis.tags, [*folders, *files])
     except Exception as error:
         # Any fault of a tracker, its own or the network's.
-        return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+        if isinstance(error, ReplacedError):
+            _forget_runs(home)
+        return f"{type(error).__name__}: {redacted(next(iter(str(error).splitlines()), ''))[:MOST_WORDS]}"
     return None
 
 
-def open_mlflow(uri: str, plan: Plan, home: Home) -> MlflowStore:
-    """The study's runs in MLflow."""
+def open_mlflow(
+    uri: str, plan: Plan, home: Home, console: Console, *, keep: str | None = None
+) -> MlflowStore:
+    """The study's runs in MLflow.
+
+    Args:
+        keep: a study whose runs stay noted when the home's own database had to be replaced.
+    """
     from tracking.mlflow_store import MlflowStore
 
+    def replaced(told: str) -> None:
+        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        _forget_runs(home, keep=keep)
+
     varied = {key: dict(setting.condition.varied) for key, setting in plan.settings.items()}
-    return MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied)
+    if uri == home.mlflow_uri:
+        new = not home.mlflow_database.exists()
+        store = MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied, replaced)
+        if new:
+            make_private(home.mlflow_database)
+        return store
+    # A database elsewhere is not the home's to set aside, and other homes may have the study there, too.
+    with closing(home.open_ledger()) as ledger:
+        identity = ledger.identity
+    return MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied, home=identity)
+
+
+def open_database(home: Home, tell: Callable[[str], None]) -> None:
+    """Leave the home's MLflow database as somebody else can open it, at the place where the home is now."""
+    from tracking.mlflow_addresses import relocate
+    from tracking.mlflow_file import make_whole
+    from tracking.mlflow_store import quiet
+
+    quiet()
+
+    def replaced(told: str) -> None:
+        tell(told)
+        _forget_runs(home)
+
+    file = home.mlflow_database.resolve()
+    make_whole(file, replaced)
+    relocate(file, home.mlflow_artifacts)
+
+
+def _forget_runs(home: Home, keep: str | None = None) -> None:
+    """Note that the home's MLflow has no runs any more, but for those of one study."""
+    with closing(home.open_ledger()) as ledger:
+        ledger.forget_tracker(home.mlflow_uri, keep=keep)

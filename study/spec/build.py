@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.spec.method_choice import Choice
 from study.spec.names import KINDS
-from study.spec.user_code import check_source, returns
+from study.spec.user_code import returns
 from trainers.naming import check_keywords, look_up
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def _factory(
         ValueError: there is no such method, or its source is not that of the launch.
         TypeError: constants do not fit.
     """
-    if choice.source:
-        check_source(choice.name, choice.source)
-    factory = returns(choice.name, wanted) if choice.source else look_up(kind, choice.name, table)
+    factory = returns(choice, wanted) if choice.source else look_up(kind, choice.name, table)
     # A built-in function may have no signature that Python can read.
     try:
         signature = inspect.signature(factory)

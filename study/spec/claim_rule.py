@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
 
 from study.spec.problem import FieldError, Problem, problems_at, wrong
-from study.spec.user_code import load
+from study.spec.user_code import load, remember
+from study.spec.user_modules import OwnCode, check_form
 from trainers.naming import short
 
 ACROSS = ("condition", "optimizer")
 """What of a setting a claim may compare."""
-FORM = "Rule(sentence, source, method, decide), made with study.claims.Rule"
+MADE = "Rule(sentence, source, method, decide), made with study.claims.Rule"
 
 # Any, because what it takes and returns are of rooms that stand above this one.
 Decide = Callable[[Any, Any], Any]
@@ -47,36 +48,44 @@ class Rule:
     version: int = 1
 
 
-def rule_of(reference: str) -> Rule:
-    """A user's rule.
+def rule_of(reference: str, code: OwnCode) -> Rule:
+    """A user's rule; its module runs.
 
     Raises:
-        ValueError: there is none of that name, or it is something else.
+        ValueError: there is none of that name, or it is something else, or the spec was read out of a home.
     """
-    found = load(reference)
+    if not code.trusted:
+        raise ValueError(f"{reference}: code that a home names is not run; give the spec as a file")
+    module = code.find(reference)
+    found = load(reference, module)
     if not isinstance(found, Rule):
-        raise ValueError(f"{reference} is {short(found)}; wanted a {FORM}")
+        raise ValueError(f"{reference} is {short(found)}; wanted a {MADE}")
+    remember(module)
     for name in ("sentence", "source", "method"):
         if not isinstance(getattr(found, name), str):
             shown = short(getattr(found, name))
-            raise ValueError(f"{reference}: its {name} is {shown}; wanted text: {FORM}")
+            raise ValueError(f"{reference}: its {name} is {shown}; wanted text: {MADE}")
     if not isinstance(found.across, tuple) or not set(found.across) <= set(ACROSS):
         wanted = f"wanted a tuple of some of {', '.join(ACROSS)}"
         raise ValueError(f"{reference}: its across is {short(found.across)}; {wanted}")
     if not callable(found.decide):
-        wanted = f"wanted a function (evidence, own) -> Finding: {FORM}"
+        wanted = f"wanted a function (evidence, own) -> Finding: {MADE}"
         raise ValueError(f"{reference}: its decide is {short(found.decide)}; {wanted}")
     return found
 
 
-def _read(value: Any) -> tuple[str, ...]:
+def _read(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    code: OwnCode = (info.context or {}).get("code", OwnCode())
     items = list(value) if isinstance(value, (list, tuple)) else [value]
     problems: list[Problem] = []
     for k, item in enumerate(items):
         try:
             if not isinstance(item, str):
                 raise wrong(f"found {short(item)}; wanted 'package.module:name' of a rule of your own")
-            rule_of(item)
+            if code.runs:
+                rule_of(item, code)
+            else:
+                check_form(item)
             if item in items[:k]:
                 raise wrong(f"{short(item)} appears twice; give each once")
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,11 +13,14 @@ class Choice:
     Attributes:
         name: of one of the trainers' tables, or `package.module:name` of the user's own factory.
         source: hash of the factory's source; empty for the trainers' own.
+        folder: where the module of the factory lies: beside a spec, or (empty) on Python's path. None where
+            its code must not run. It says nothing of what the method is, and is in no key.
     """
 
     name: str
     constants: tuple[tuple[str, Any], ...] = ()
     source: str = ""
+    folder: str | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

@@ -18,7 +18,8 @@ from study.spec.build import CHECKS
 from study.spec.method_choice import Choice
 from study.spec.names import KINDS, known
 from study.spec.problem import FieldError, Problem, problems_at, wrong
-from study.spec.user_code import load, source_of
+from study.spec.user_code import load_factory
+from study.spec.user_modules import OwnCode
 from trainers.naming import nearest, short
 
 MOST_VARIANTS = 1_000
@@ -26,6 +27,10 @@ MOST_VARIANTS = 1_000
 
 More is a slip of the keyboard, and would fill the memory before it failed.
 """
+
+
+LARGEST = 10**308
+"""A larger whole number cannot be compared with what is trained."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def mark(kind: str, item: Any) -> str:
     return f"{kind} {json.dumps(item, sort_keys=True, default=repr)}"
 
 
-def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
+def variants(kind: str, item: Any, code: OwnCode, launched: Collection[str] = ()) -> list[Any]:
     """The mappings that one mapping stands for: a list for a constant that does not take lists is an axis.
 
     `{name: autoscale, numerator: [2, 8]}` is `{name: autoscale, numerator: 2}` and
@@ -79,17 +84,14 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
         return [item]
     written = _written(kind, item)
     axes = {key: value for key, value in written.constants.items() if isinstance(value, list)}
-    if axes and launched and not written.own:
+    # A factory of the user's may have changed since, so a launch asks the function itself.
+    if axes and launched and not (written.own and code.runs):
         found = _as_launched(kind, item, axes, launched)
         if found:
             return found
     if axes:
-        takes = parameters(load(written.name) if written.own else factories(kind)[written.name])
-        axes = {
-            key: value
-            for key, value in axes.items()
-            if key in takes and not isinstance(takes[key].default, (list, tuple))
-        }
+        takes = _takes_lists(kind, written, code)
+        axes = {key: value for key, value in axes.items() if not takes.get(key, True)}
     for key, values in axes.items():
         if not values:
             raise wrong(f"{kind} {written.name!r}: {key} is an empty list; give at least one value")
@@ -98,6 +100,17 @@ def variants(kind: str, item: Any, launched: Collection[str] = ()) -> list[Any]:
         makes = f"its lists make {count:,} combinations; wanted at most {MOST_VARIANTS:,}"
         raise wrong(f"{kind} {written.name!r}: {makes}")
     return _combined(item, axes)
+
+
+def _takes_lists(kind: str, written: Written, code: OwnCode) -> dict[str, bool]:
+    """The parameters of a method's factory, and whether the default of each is a list."""
+    if not written.own:
+        factory = factories(kind)[written.name]
+    elif code.runs:
+        factory = load_factory(written.name, code.find(written.name), KINDS[kind].returned)
+    else:
+        return code.find(written.name).takes_lists(written.name.partition(":")[2])
+    return {key: isinstance(of.default, (list, tuple)) for key, of in parameters(factory).items()}
 
 
 def _as_launched(
@@ -127,7 +140,8 @@ def choices_of(kind: str) -> BeforeValidator:
 
     def read(value: Any, info: ValidationInfo) -> tuple[Choice, ...]:
         # Checking imports torch, which takes a second: `study status` of a launched study does without.
-        launched = (info.context or {}).get("launched", ())
+        context = info.context or {}
+        launched, code = context.get("launched", ()), context.get("code", OwnCode())
         if isinstance(value, tuple) and all(isinstance(one, Choice) for one in value):
             return value
         items = value if isinstance(value, list) else [value]
@@ -137,7 +151,7 @@ def choices_of(kind: str) -> BeforeValidator:
         problems: list[Problem] = []
         for k, item in enumerate(items):
             try:
-                found += [_choice(kind, one, launched) for one in variants(kind, item, launched)]
+                found += [_choice(kind, one, code, launched) for one in variants(kind, item, code, launched)]
             except (ValueError, TypeError) as error:
                 problems += problems_at((k,) if isinstance(value, list) else (), error)
         for one, times in Counter(found).items():
@@ -150,18 +164,23 @@ def choices_of(kind: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _choice(kind: str, item: Any, launched: Collection[str]) -> Choice:
+def _choice(kind: str, item: Any, code: OwnCode, launched: Collection[str]) -> Choice:
     written = _written(kind, item)
     for key, value in written.constants.items():
         if not isinstance(key, str):
             raise wrong(f"{kind} {written.name!r}: {short(key)} is not the name of a constant")
         _check_plain(f"{kind} {written.name!r}: {short(key)[1:-1]}", value)
-    choice = Choice(
-        written.name,
-        tuple(sorted((key, _frozen(value)) for key, value in written.constants.items())),
-        source_of(written.name) if written.own else "",
-    )
-    if written.own or (written.constants and mark(kind, item) not in launched):
+    constants = tuple(sorted((key, _frozen(value)) for key, value in written.constants.items()))
+    if written.own:
+        if code.runs:
+            # Before its source is read, which takes seconds in a large package.
+            load_factory(written.name, code.find(written.name), KINDS[kind].returned)
+        choice = Choice(written.name, constants, code.source_of(written.name), code.place_of(written.name))
+        if code.runs:
+            CHECKS[kind](choice)
+        return choice
+    choice = Choice(written.name, constants)
+    if written.constants and mark(kind, item) not in launched:
         CHECKS[kind](choice)
     return choice
 
@@ -176,7 +195,6 @@ def _written(kind: str, item: Any) -> Written:
         factory = constants.pop("factory")
         if not isinstance(factory, str):
             raise wrong(f"found {short(factory)}; wanted 'package.module:name'", "factory")
-        load(factory)
         return Written(factory, own=True, constants=constants)
     if "name" not in constants:
         wanted = f"wanted the name of the {kind} and its constants; known: {', '.join(names)}"
@@ -197,6 +215,10 @@ def _check_plain(where: str, value: Any) -> None:
     if isinstance(value, list):
         for one in value:
             _check_plain(where, one)
+    elif isinstance(value, float) and math.isnan(value):
+        raise wrong(f"{where} is nan, which is no number; wanted a number, which may be infinite")
+    elif isinstance(value, int) and abs(value) >= LARGEST:
+        raise wrong(f"{where} is {short(value)}; wanted a number below 10^308")
     elif not isinstance(value, (bool, int, float, str)) and value is not None:
         raise wrong(f"{where} is {short(value)}; wanted a number, a word, true, false or a list of these")
 

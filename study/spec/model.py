@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    PrivateAttr,
     field_serializer,
     model_validator,
 )
@@ -25,12 +26,17 @@ from study.spec.method_choice import Choice
 from study.spec.methods import choices_of
 from study.spec.names import KINDS
 from study.spec.problem import FieldError, problems_at, wrong
+from study.spec.strict_json import strict_json
 from study.spec.tolerances import Tolerances
+from study.spec.user_modules import OwnCode
 from study.spec.workers import Workers
 from trainers.budget import Budget
 
 MOST_STEPS, MOST_CELLS = 10_000_000, 2_000_000
 """More than this is a slip of the keyboard, and would fill the memory before it failed."""
+
+OWN_CODE = "own_code"
+"""Beside the keys of a spec, in a text that a ledger remembers."""
 
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
@@ -67,6 +73,7 @@ class StudySpec(BaseModel):
     region: Annotated[Tolerances, section_of(Tolerances)] = Tolerances()
     workers: Annotated[Workers, section_of(Workers)] = Workers()
     design: Design = "grid"
+    _code: OwnCode = PrivateAttr(default_factory=OwnCode)
 
     @model_validator(mode="before")
     @classmethod
@@ -88,6 +95,22 @@ class StudySpec(BaseModel):
         except ValueError as error:
             raise FieldError(problems_at(("conditions",), error)) from None
         return self
+
+    @property
+    def code(self) -> OwnCode:
+        """Where the code of the user's own that the spec names lies, and whether it may run."""
+        return self._code
+
+    def named_by(self, code: OwnCode) -> StudySpec:
+        """The same spec, with the place that its text came from."""
+        found = self.model_copy()
+        found._code = code
+        return found
+
+    @property
+    def own_code(self) -> dict[str, str]:
+        """The hash of the source of each method of the user's own, by name."""
+        return {method.name: method.source for method in self.methods if method.source}
 
     @property
     def all_conditions(self) -> tuple[Condition, ...]:
@@ -115,4 +138,10 @@ class StudySpec(BaseModel):
         content = self.model_dump(mode="json")
         for kind in KINDS.values():
             content[kind.key] = [choice.written for choice in getattr(self, kind.key)]
-        return json.dumps(content, sort_keys=True)
+        return strict_json(content, sort_keys=True)
+
+    def remembered(self) -> str:
+        """The canonical form and the hashes of the user's own code, for a ledger; `parse_stored` reads it."""
+        # Only where there is some: the text of any other study is what it always was.
+        more = {OWN_CODE: self.own_code} if self.own_code else {}
+        return strict_json(json.loads(self.canonical()) | more, sort_keys=True)

@@ -16,19 +16,21 @@ class Kind:
     Attributes:
         key: of a spec, whose value lists methods of this kind.
         table: in `trainers/<kind>s/__init__.py`, whose keys are the names.
+        returned: the class of what its factories return.
         leading: the first parameters of every factory of this kind, which are not constants.
     """
 
     key: str
     table: str
+    returned: str
     leading: tuple[str, ...] = ()
 
 
 KINDS = {
-    "workload": Kind("workload", "WORKLOADS", ("model", "model_name")),
-    "model": Kind("model", "MODELS", ("shape of an example", "number of outputs")),
-    "optimizer": Kind("optimizer", "OPTIMIZERS"),
-    "transform": Kind("transforms", "TRANSFORMS"),
+    "workload": Kind("workload", "WORKLOADS", "Workload", ("model", "model_name")),
+    "model": Kind("model", "MODELS", "Module", ("shape of an example", "number of outputs")),
+    "optimizer": Kind("optimizer", "OPTIMIZERS", "Optimizer"),
+    "transform": Kind("transforms", "TRANSFORMS", "Transform"),
 }
 """One row per kind."""
 

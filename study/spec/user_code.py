@@ -1,14 +1,13 @@
-"""A user's own code, named `package.module:name` in a spec: found, imported, and its results checked.
+"""A user's own code, named `package.module:name` in a spec: imported, called, and its results checked.
 
-Importing a module runs it. Only specs that the user gives as files name modules, and only those are imported.
+Importing a module runs it. `study.spec.user_modules` says which modules a spec may name, and
+`study.spec.factory` which of their functions are called.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.machinery
-import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -17,57 +16,67 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from study.spec.problem import wrong
-from study.spec.user_source import INSTALLED, ROOMS, files_of, parents_of, source_hash
+from study.spec.factory import check_factory
+from study.spec.method_choice import Choice
+from study.spec.user_modules import Module, file_of, look_in
+from study.spec.user_source import INSTALLED, ROOMS, files_of
 from trainers.naming import nearest, short
 
-FORM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-LOOKED_IN = (
-    "looked in PYTHONPATH, the installed packages and the current folder: "
-    "run from the folder that holds it, or name that folder in PYTHONPATH"
-)
-_seen: dict[str, str] = {}
-"""The hash of the source with which each of the user's modules was imported."""
+_seen: dict[str, tuple[Path, str]] = {}
+"""The file and the hash of the source with which each of the user's modules was imported."""
 
 
-def load(reference: str) -> Any:
-    """The object of that name, from PYTHONPATH, the installed packages or the current folder.
+def load(reference: str, module: Module) -> Any:
+    """The object of that name, out of its module.
 
     Raises:
-        ValueError: not of the form `package.module:name`, no such module or name, or the module cannot be
-            imported.
+        ValueError: there is none of that name, or the module cannot be imported.
     """
-    if not FORM.fullmatch(reference):
-        wanted = "wanted 'package.module:name': a module as in an import, a colon, and a name in it"
-        raise wrong(f"found {short(reference)}; {wanted}", shows_value=True)
-    module_name, _, name = reference.partition(":")
-    # `os:system` with constants would be a shell in a data file.
-    if module_name.partition(".")[0] in sys.stdlib_module_names:
-        wanted = "wanted a module of yours (rename a file of that name)"
-        raise ValueError(f"{reference}: {module_name!r} is Python's own; {wanted}")
-    module = imported(module_name)
-    if not hasattr(module, name):
-        file = getattr(module, "__file__", None) or "built in"
+    found = imported(module)
+    name = reference.partition(":")[2]
+    if not hasattr(found, name):
         there = [
             key
-            for key, value in vars(module).items()
+            for key, value in vars(found).items()
             if not key.startswith("_") and not isinstance(value, ModuleType)
         ]
-        raise ValueError(f"module {module_name!r} has no {name!r}; it is {file}{nearest(name, there)}")
-    return getattr(module, name)
+        raise ValueError(f"module {module.name!r} has no {name!r}; it is {module.path}{nearest(name, there)}")
+    return getattr(found, name)
 
 
-def returns(reference: str, wanted: type[Any]) -> Callable[..., Any]:
+def load_factory(reference: str, module: Module, wanted: str) -> Callable[..., Any]:
+    """The function that a spec names.
+
+    Args:
+        wanted: what it is to return, in a word.
+
+    Raises:
+        ValueError: there is none, or it is not one that a spec may call.
+    """
+    found = load(reference, module)
+    if not callable(found):
+        raise ValueError(f"{reference} is {short(found)}; wanted a function that returns a {wanted}")
+    check_factory(reference, found, module.path, beside=bool(module.folder))
+    remember(module)
+    factory: Callable[..., Any] = found
+    return factory
+
+
+def returns(choice: Choice, wanted: type[Any]) -> Callable[..., Any]:
     """The user's factory, whose errors and wrong results are errors in words.
 
     Raises:
-        ValueError: there is none, or (when called) it raised an error.
+        ValueError: there is none, its source is not that of the launch, or (when called) it raised an error.
         TypeError: (when called) it returned something else than `wanted`.
     """
-    factory = load(reference)
-    if not callable(factory):
-        expected = f"wanted a function that returns a {wanted.__name__}"
-        raise ValueError(f"{reference} is {short(factory)}; {expected}")
+    reference, module = choice.name, module_of(choice)
+    # Before it is imported: numbers of other code than the launch saw would be stored under the wrong key.
+    if module.source != choice.source:
+        raise ValueError(
+            f"the source of {reference} is {module.source} here and was {choice.source} when the study was "
+            "launched; launch again, with the same files on all machines"
+        )
+    factory = load_factory(reference, module, wanted.__name__)
 
     @wraps(factory)
     def call(*arguments: Any, **constants: Any) -> Any:
@@ -84,69 +93,73 @@ def returns(reference: str, wanted: type[Any]) -> Callable[..., Any]:
     return call
 
 
-def source_of(reference: str) -> str:
-    """The hash of the source behind a name: another hash, other numbers."""
-    return source_hash(imported(reference.partition(":")[0]))
-
-
-def check_source(reference: str, source: str) -> None:
-    """Refuse to train with other code than the launch saw, whose numbers would be stored under the wrong key.
+def module_of(choice: Choice) -> Module:
+    """The module of a choice's factory, in this process or on a worker.
 
     Raises:
-        ValueError: the module here is not the module there.
+        ValueError: there is none, or the spec was read out of a home, whose code does not run.
     """
-    found = source_of(reference)
-    if found != source:
-        raise ValueError(
-            f"the source of {reference} is {found} here and was {source} when the study was launched; "
-            "launch again, with the same files on all machines"
-        )
+    name = choice.name.partition(":")[0]
+    if choice.folder is None:
+        do = "give the spec as a file to have it run"
+        raise ValueError(f"{choice.name}: code that a home names is not run; {do}")
+    path = file_of(name, [choice.folder]) if choice.folder else None
+    if path is None:
+        # A worker on another machine may have the same files elsewhere: on its path, or where it was started.
+        path = file_of(name, None) or file_of(name, [str(Path.cwd())])
+    if path is None:
+        looked = f"looked in {choice.folder or 'PYTHONPATH'}, the installed packages and {Path.cwd()}"
+        raise ValueError(f"there is no module {name!r}; {looked}")
+    return Module(name, path, choice.folder)
 
 
-def imported(name: str) -> ModuleType:
-    """A module; imported afresh where its files, or the current folder, have changed since.
+def imported(module: Module) -> ModuleType:
+    """A module; imported afresh where its files, or the folder, have changed since.
 
     Raises:
-        ValueError: there is none, or its code raised an error.
+        ValueError: its code raised an error, or another module has taken its name.
     """
-    # The current folder comes last: a file there must not hide an installed package.
-    if "" not in sys.path:
-        sys.path.append("")
-    _forget_if_changed(name)
+    if file_of(module.name, None) is None:
+        look_in(str(module.root))
+    _forget_if_changed(module)
     try:
         # Standard output is for results, which may be JSON.
         with contextlib.redirect_stdout(sys.stderr), _no_bytecode():
-            module = importlib.import_module(name)
+            found = importlib.import_module(module.name)
     # A module that ends Python, as a script does, is a wrong module too.
     except (Exception, SystemExit) as error:
-        # The module itself is missing, or a package that it lies in; else it is one that the module imports.
-        if isinstance(error, ModuleNotFoundError) and error.name in (name, *parents_of(name)):
-            beside = [
-                path.stem
-                for path in Path.cwd().iterdir()
-                if path.suffix == ".py" or (path / "__init__.py").exists()
-            ]
-            near = nearest(error.name, beside)
-            raise ValueError(f"there is no module {error.name!r}; {LOOKED_IN}{near}") from None
-        raise ValueError(f"module {name!r} cannot be imported: {error_line(error)}") from None
-    _seen.setdefault(name, source_hash(module))
-    return module
+        raise ValueError(f"module {module.name!r} cannot be imported: {error_line(error)}") from None
+    if Path(found.__file__ or "").resolve() != module.path.resolve():
+        taken = f"the name of module {module.name!r}, {module.path}, is that of {found.__file__}"
+        raise ValueError(f"{taken}; rename your file")
+    if module.folder:
+        remember(module)
+    return found
 
 
-def _forget_if_changed(name: str) -> None:
-    module, top = sys.modules.get(name), name.partition(".")[0]
-    if module is None or name not in _seen:
+def remember(module: Module) -> None:
+    """Note with which source a module was imported, so that an edit is seen.
+
+    Packages that the user allowed are noted after a look at what they have: the source of a large one takes
+    seconds to read, which nobody should wait for in order to be refused.
+    """
+    if module.name not in _seen:
+        _seen[module.name] = (module.path, module.source)
+
+
+def _forget_if_changed(module: Module) -> None:
+    top = module.name.partition(".")[0]
+    if module.name not in sys.modules or module.name not in _seen:
+        return
+    if _seen[module.name] == (module.path, module.source):
         return
     importlib.invalidate_caches()
-    now, then = importlib.machinery.PathFinder.find_spec(top), getattr(sys.modules.get(top), "__spec__", None)
-    moved = now is not None and then is not None and now.origin != then.origin
-    gone = module.__file__ is not None and not Path(module.__file__).exists()
-    if moved or gone or source_hash(module) != _seen[name]:
-        beside = files_of(module)
-        for other in list(sys.modules):
-            if other in beside or other.partition(".")[0] == top:
-                del sys.modules[other]
-                _seen.pop(other, None)
+    path, _ = _seen[module.name]
+    beside = files_of(module.name, path)
+    for other in list(sys.modules):
+        if other in beside or other.partition(".")[0] == top:
+            del sys.modules[other]
+            _seen.pop(other, None)
 
 
 @contextlib.contextmanager

@@ -6,42 +6,43 @@ import ast
 import hashlib
 import sys
 from pathlib import Path
-from types import ModuleType
 
 ROOMS = ("search_spaces", "trainers", "tracking", "study")
 """This package's own code stands for itself in `trainers.workloads.base.NUMERICS`."""
 INSTALLED = ("site-packages", "dist-packages")
 
 
-def source_hash(module: ModuleType) -> str:
-    """Sixteen hexadecimal digits of a hash of the module's files, by name."""
+def source_hash(name: str, path: Path) -> str:
+    """Sixteen hexadecimal digits of a hash of the files of the module of that name and file."""
     digest = hashlib.sha256()
-    for name, path in sorted(files_of(module).items()):
+    for other, file in sorted(files_of(name, path).items()):
         # A checkout on another system may have other line ends; the cells trained there are the same.
-        digest.update(f"{name}\n".encode() + path.read_bytes().replace(b"\r\n", b"\n"))
+        digest.update(f"{other}\n".encode() + file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 
 
-def files_of(module: ModuleType) -> dict[str, Path]:
+def files_of(name: str, path: Path) -> dict[str, Path]:
     """The files that decide what a module does, by module name.
 
     From its own file on, every import is followed to files of its own package and to modules of the folder
     that its package lies in. The standard library, installed packages and this package are not followed.
     """
-    if getattr(module, "__file__", None) is None:
-        return {}
-    own = Path(str(module.__file__))
-    root = own.parents[module.__name__.count(".") + (own.name == "__init__.py")]
-    top = module.__name__.partition(".")[0]
+    root = path.parents[name.count(".") + (path.name == "__init__.py")]
+    top = name.partition(".")[0]
     found: dict[str, Path] = {}
-    waiting = [(module.__name__, own)]
+    # A large package imports the same names in thousands of places: each is looked for once.
+    asked = {name}
+    waiting = [(name, path)]
     # Files are read and not imported: an import inside a function counts too, and has not happened yet.
     while waiting:
-        name, path = waiting.pop()
-        if name in found or not path.is_file():
+        one, file = waiting.pop()
+        if one in found or not file.is_file():
             continue
-        found[name] = path
-        for other in parents_of(name) + (_imported(name, path) if path.suffix == ".py" else []):
+        found[one] = file
+        inside = file.suffix == ".py"
+        imported = imports_of(one, file.name == "__init__.py", file.read_bytes()) if inside else ()
+        for other in {*parents_of(one), *imported} - asked:
+            asked.add(other)
             if _followed(other.partition(".")[0], top, root):
                 base = root.joinpath(*other.split("."))
                 waiting += [(other, base.with_name(f"{base.name}.py")), (other, base / "__init__.py")]
@@ -60,13 +61,25 @@ def parents_of(name: str) -> list[str]:
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
-def _imported(name: str, path: Path) -> list[str]:
-    """Names of modules that a file may import."""
+def imports_of(name: str, is_package: bool, content: bytes) -> tuple[str, ...]:
+    """Names of modules that a file of that name and content may import."""
+    # By content and not by time: an edit within one tick of the clock is another content. A package of
+    # thousands of files takes seconds to parse, and a launch wants its hash several times.
+    key = (name, is_package, hashlib.sha256(content).digest())
+    if key not in _parsed:
+        _parsed[key] = _imports(name, is_package, content)
+    return _parsed[key]
+
+
+_parsed: dict[tuple[str, bool, bytes], tuple[str, ...]] = {}
+
+
+def _imports(name: str, is_package: bool, content: bytes) -> tuple[str, ...]:
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(content)
     except (SyntaxError, ValueError):
-        return []
-    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+        return ()
+    package = name.split(".") if is_package else name.split(".")[:-1]
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -81,4 +94,4 @@ def _imported(name: str, path: Path) -> list[str]:
     every: list[str] = []
     for other in found:
         every += [*parents_of(other), other]
-    return every
+    return tuple(dict.fromkeys(every))

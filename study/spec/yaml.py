@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import chain
 from typing import Any
 
@@ -17,11 +18,31 @@ A few lines of anchors can stand for more than memory holds.
 """
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's floats, and without silent loss of repeated keys.
+MOST_DIGITS = 4_000
+"""Most digits of a whole number; of more than 4,300 Python writes none, and so no file would hold them."""
+RESOLVED = ("int", "float", "timestamp")
+"""What PyYAML sees in plain words and YAML 1.2 sees otherwise."""
+UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+"""What pictures and pages cannot hold, or a terminal would obey."""
+INTEGER = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+FLOAT = re.compile(
+    r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
 
-    PyYAML reads `1e-3` as text, and of a key that appears twice it keeps the last.
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's numbers, and without silent loss of repeated keys.
+
+    PyYAML knows YAML 1.1, where `1:30` is 90, `010` is 8, `2020-01-01` is a date and `1e-3` is text. In 1.2
+    they are text, 10, text and a number. Of a key that appears twice PyYAML keeps the last. Words for true
+    and false are those of 1.1 (`yes` and `no` are among them), since specs are written with these.
     """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own name, of the class
+        first: [(tag, form) for tag, form in rules if tag.rpartition(":")[2] not in RESOLVED]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -38,12 +59,56 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    if not INTEGER.fullmatch(text):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{text[:40]!r} is no whole number", node.start_mark
+        )
+    plain = text.replace("_", "").lower()
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(plain.lstrip("+-")[:2], 10)
+    # In other bases a digit is worth more or less, so the number itself is asked too.
+    found = int(plain, base) if len(plain) <= 4 * MOST_DIGITS else None
+    if found is None or abs(found) >= 10**MOST_DIGITS:
+        words = f"a whole number of {len(plain):,} digits; wanted at most {MOST_DIGITS:,}"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+    return found
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    text = loader.construct_scalar(node)
+    if not FLOAT.fullmatch(text):
+        raise yaml.constructor.ConstructorError(None, None, f"{text[:40]!r} is no number", node.start_mark)
+    plain = text.replace("_", "").lower()
+    return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """A text that every later file can hold: whole characters that can be shown."""
+    text = loader.construct_scalar(node)
+    words = ""
+    try:
+        # JSON writes a character beyond U+FFFF as two halves, and PyYAML leaves them apart.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        half = text.encode("utf-16", "surrogatepass")[error.start : error.start + 2]
+        words = f"half a character, U+{int.from_bytes(half, sys.byteorder):04X}"
+    if found := UNWRITABLE.search(text):
+        words = f"the control character U+{ord(found[0]):04X}"
+    if words:
+        words = f"a text holds {words}; leave it out"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+    return text
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
-    list("-+0123456789."),
-)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
+for _tag, _form in (("int", INTEGER), ("float", FLOAT)):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_form.pattern})$"), list("-+0123456789.")
+    )
 
 
 def load_yaml(text: str) -> Any:

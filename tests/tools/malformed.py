@@ -130,6 +130,7 @@ FILES = {
     "raising.py": "1 / 0\n",
     "ending.py": "import sys\nsys.exit(0)\n",
     "broken.py": "def f(:\n",
+    "borrowing.py": "import functools\nfrom yaml import unsafe_load\nmade = functools.partial(unsafe_load)\n",
     "lacking.py": "import no_such_library_at_all\n",
 }
 
@@ -344,6 +345,11 @@ def _syntax(rng: random.Random) -> str:
             'name: "\\ud800"',
             '"\\ud800": 1',
             '"\\x1b[2J": 1',
+            line.replace("steps: 2", "steps: 1:30"),
+            line.replace("steps: 2", "steps: !!int 1:30"),
+            line.replace("seeds: 1", "seeds: 2020-01-01"),
+            line.replace("seeds: 1", f"seeds: {'7' * 400}"),
+            *(f'{line}description: "{text}"' for text in ("\\ud800", "\\x00", "\\x1b[2J", "\\uffff")),
             "[1, 2]: 3",
         ]
     )
@@ -448,6 +454,11 @@ FACTORIES += [
     "1own:f",
     "own:1f",
     "import:f",
+    "yaml:unsafe_load",
+    "numpy:array",
+    "trainers.transforms.clip_norm:clip_norm",
+    "borrowing:unsafe_load",
+    "borrowing:made",
     "own:torch",
     "é:ö",
     "a" * 99 + ":b",

@@ -64,6 +64,105 @@ def test_a_damaged_ledger_is_said(tmp_path: Path) -> None:
         Ledger(tmp_path / "torn.sqlite", create=False).get([f"k{k}" for k in range(400)])
 
 
+def harm(path: Path, statement: str, *values: object) -> None:
+    """Change rows behind the ledger's back."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "curve = '[[0, 2.3'",
+        "metric_final = 0.90000000000000002",
+        "seed = 'x'",
+        "reason = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_damaged_record_is_left_out_and_trained_again(change: str, ledger: Ledger) -> None:
+    """No JSON, or a changed digit: the record is named, all others are there, and it can be stored again."""
+    cells = [replace(record, metric_final=0.9 + 1e-15) for record in records(3)]
+    ledger.add(cells)
+    harm(ledger.path, f"UPDATE cells SET {change} WHERE key = 'k1'")
+    with closing(Ledger(ledger.path, create=False)) as reader:
+        assert set(reader.get(["k0", "k1", "k2"])) == {"k0", "k2"}
+        assert reader.damaged == {"k1": "its checksum is another one than when it was stored"}
+        assert reader.look_at() == (2, 0)
+    assert set(ledger.set_aside_damaged(["k0", "k1", "k2"])) == {"k1"}
+    assert set(ledger.outcomes(["s"])) == {"k0", "k2"}
+    assert ledger.add([cells[1]]) == 1
+    assert ledger.get(["k1"]) == {"k1": cells[1]}
+    assert ledger._rows("SELECT key FROM damaged") == [("k1",)]
+    assert ledger.set_aside_damaged(["k0", "k1", "k2"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("curve = '[[0, 2.3'", "its curve is no JSON"),
+        ("curve = '[[0]]'", "its curve has points that are none"),
+        ("dynamics = '7'", "its dynamics is no JSON"),
+        ("seed = 'x'", "its seed is no INTEGER"),
+        ("reason = CAST(x'ff' AS TEXT)", "its reason is no text"),
+    ],
+)
+def test_a_record_without_a_checksum_is_looked_at(change: str, why: str, ledger: Ledger) -> None:
+    """Records of versions that stored no checksum are taken, unless they hold what no record can have."""
+    ledger.add(records(2))
+    harm(ledger.path, "UPDATE cells SET checksum = NULL")
+    harm(ledger.path, f"UPDATE cells SET {change} WHERE key = 'k1'")
+    assert set(ledger.get(["k0", "k1"])) == {"k0"}
+    assert ledger.damaged == {"k1": why}
+    assert ledger.look_at() == (1, 1)
+
+
+def test_every_number_keeps_its_checksum(ledger: Ledger) -> None:
+    """A record is whole after sqlite, which keeps neither integers in columns of reals nor the sign of 0."""
+    odd = replace(
+        RECORD, lr=1, weight_decay=-0.0, loss_final=float("inf"), metric_best=float("nan"), seed=True
+    )
+    ledger.add([odd])
+    (found,) = ledger.get(["k0"]).values()
+    assert ledger.damaged == {}
+    assert (found.lr, found.weight_decay, found.loss_final, found.metric_best) == (
+        1.0,
+        0.0,
+        float("inf"),
+        None,
+    )
+
+
+def test_a_failed_record_that_an_older_version_replaced(ledger: Ledger) -> None:
+    """It wrote no checksum, and the failed record has none that could stay behind."""
+    ledger.add([replace(RECORD, outcome="failed")])
+    harm(ledger.path, "UPDATE cells SET outcome = 'finished', metric_final = 0.5")
+    assert ledger.get(["k0"])["k0"].metric_final == 0.5
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE TABLE notes (text TEXT)",
+        "CREATE TABLE cells (x INTEGER, y INTEGER)",
+        "{cells}; ALTER TABLE cells ADD COLUMN owner TEXT NOT NULL DEFAULT NULL",
+        "{cells}; CREATE TABLE runs (id INTEGER)",
+        "{strict}",
+    ],
+)
+def test_a_foreign_schema_is_found_out_at_once(schema: str, tmp_path: Path) -> None:
+    """Tables that would not take a record are named when the ledger is opened, before anything is trained."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(Ledger(tmp_path / "made.sqlite")) as made:
+        ((cells,),) = made._rows("SELECT sql FROM sqlite_master WHERE name = 'cells'")
+    strict = cells.replace("'finished', 'diverged', 'failed'", "'good', 'bad'")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema.format(cells=cells, strict=strict))
+    with pytest.raises(
+        LedgerError, match=r"(another|older|not a ledger).*move it away, or choose another home"
+    ):
+        Ledger(path)
+
+
 def test_fingerprints_are_each_studys_own(ledger: Ledger) -> None:
     """Another study's data under the same name do not hide this one's; a new study sees the latest."""
     ledger.note_fingerprints("a", {"w": "1"})
@@ -123,3 +222,53 @@ def test_widths_are_remembered_while_they_hold(ledger: Ledger) -> None:
     assert ledger.width("s", "here", 128) == 32
     assert ledger.width("s", "elsewhere", 64) is None
     assert ledger.any_width("s") == 32
+
+
+@pytest.mark.parametrize("column", ["key", "setting", "outcome"])
+def test_a_flipped_bit_beside_an_index_costs_one_record(column: str, tmp_path: Path) -> None:
+    """The index still tells what the row told before. That one record is set aside, and its key is free."""
+    path, lost = tmp_path / "ledger.sqlite", records(40)[39]
+    with closing(Ledger(path)) as ledger:
+        ledger.add(records(40))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'cells'").fetchone()
+        (index,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'cells_by_setting'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    row = f"{lost.key}{lost.workload}".encode()
+    at = next(at for at in places(data, row) if at // size + 1 != index)
+    assert page != index
+    word = str(getattr(lost, column)).encode()
+    # The last letter, by so much that the rows stay in the order of their keys.
+    data[data.index(word, at) + len(word) - 1] ^= 4
+    path.write_bytes(data)
+    keys = [record.key for record in records(40)]
+    with closing(Ledger(path)) as ledger:
+        assert len(ledger.set_aside_damaged(keys)) == 1
+        assert ledger.problems() == []
+        assert set(ledger.outcomes()) == set(keys) - {lost.key}
+        assert ledger.add([lost]) == 1
+        assert ledger.look_at() == (40, 0)
+
+
+def places(data: bytearray, what: bytes) -> list[int]:
+    """Where those bytes stand."""
+    found, at = [], data.find(what)
+    while at >= 0:
+        found.append(at)
+        at = data.find(what, at + 1)
+    return found
+
+
+def test_another_tracker_of_the_same_file_name_is_another(ledger: Ledger, tmp_path: Path) -> None:
+    """Only a database that is no more was the home's own before it was moved."""
+    other = tmp_path / "shared" / "mlflow.db"
+    other.parent.mkdir()
+    ledger.note_runs("s", f"sqlite:///{other}", {"k0": "r"})
+    own = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert ledger.shown_elsewhere(own) == set()
+    other.touch()
+    assert ledger.shown_elsewhere(own) == {"k0"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.making import RECORD
 from tracking import EVIDENCE, EXPORT_TYPES, EXPORTED, FAILED, FIELDS, OUTCOMES, CellRecord, Ledger
 from tracking.ledger import SCHEMA
 from tracking.record import tracked_as
+from tracking.rows import to_row
 
 # The literal text, never derived: ledgers that were made with it are on people's disks.
 LITERAL = """
@@ -43,6 +45,15 @@ CREATE TABLE IF NOT EXISTS runs (
     PRIMARY KEY (study, tracker, key)
 ) WITHOUT ROWID;
 """
+ADDED = """
+ALTER TABLE cells ADD COLUMN checksum TEXT;
+CREATE TABLE in_flight (key TEXT PRIMARY KEY, study TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE identity (home TEXT NOT NULL);
+CREATE TABLE damaged (
+    key TEXT NOT NULL, why TEXT NOT NULL, content TEXT NOT NULL, noted_at REAL NOT NULL
+);
+"""
+"""What came later. Older ledgers get it when they are opened to be written, and keep all else."""
 
 
 def columns_of(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
@@ -57,31 +68,45 @@ def statements(connection: sqlite3.Connection) -> dict[str, str]:
     """By table or index, the statement that made it, without the spaces and line ends that mean nothing."""
     found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
     return {
-        name: " ".join(sql.split()).replace("( ", "(").replace(" )", ")") for name, sql in found.fetchall()
+        name: " ".join(sql.split()).replace("( ", "(").replace(" )", ")").replace(" ,", ",")
+        for name, sql in found.fetchall()
     }
 
 
 def test_the_ledgers_tables_are_what_they_always_were() -> None:
-    """The derived schema makes the tables that the literal one makes, with the same check and index."""
+    """The derived schema makes the tables that the literal ones make, with the same check and index."""
     with closing(sqlite3.connect(":memory:")) as derived, closing(sqlite3.connect(":memory:")) as literal:
         derived.executescript(SCHEMA)
-        literal.executescript(LITERAL)
+        literal.executescript(LITERAL + ADDED)
         assert columns_of(derived) == columns_of(literal)
         assert statements(derived) == statements(literal)
 
 
 def test_a_ledger_made_before_goes_on(tmp_path: Path) -> None:
-    """A file with the literal schema opens unchanged, to read and write, and stores what a new one does."""
+    """A file with the literal schema is read unchanged; one that is written gets what came later."""
     path = tmp_path / "ledger.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(LITERAL)
         before = statements(connection)
+        older = replace(RECORD, key="older")
+        with connection:
+            marks = ", ".join("?" for _ in (*FIELDS, "stored_at"))
+            connection.execute(f"INSERT INTO cells VALUES ({marks})", (*to_row(older), 0.0))
+    with closing(Ledger(path, create=False)) as ledger:
+        assert ledger.get(["older"]) == {"older": older}
+        assert ledger.look_at() == (1, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        assert statements(connection) == before
+    with closing(sqlite3.connect(":memory:")) as literal:
+        literal.executescript(LITERAL + ADDED)
+        after = statements(literal)
     with closing(Ledger(path)) as ledger:
         assert ledger.add([RECORD]) == 1
     with closing(Ledger(path, create=False)) as ledger:
-        assert ledger.get([RECORD.key]) == {RECORD.key: RECORD}
+        assert ledger.get([RECORD.key, "older"]) == {RECORD.key: RECORD, "older": older}
+        assert ledger.look_at() == (2, 1)
     with closing(sqlite3.connect(path)) as connection:
-        assert statements(connection) == before
+        assert statements(connection) == after
 
 
 def test_exports_have_the_columns_they_always_had() -> None:

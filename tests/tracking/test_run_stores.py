@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +58,31 @@ class TestRunStores:
         list(one.write([RECORD]))
         assert other.complete_runs() == {}
 
+    def test_homes_do_not_mix(self, uri: str) -> None:
+        """Two homes with a study of one name: each settles and lists its own runs, under its own parent."""
+        one, other = MlflowStore(uri, "shared", home="a"), MlflowStore(uri, "shared", home="b")
+        assert one.parent_id != other.parent_id
+        client = MlflowClient(uri)
+        tags = {"stability_study": "cell", "cell_key": "k0", "stability_study_home": "a"}
+        hand = client.create_run(one.experiment_id, tags=tags).info.run_id
+        ids = dict(other.write(records(2)))
+        assert other.complete_runs() == ids
+        assert client.get_run(hand).info.lifecycle_stage == "active", "a run in the other home's hand is gone"
+        assert one.complete_runs() == {}
+        mine = dict(one.write(records(2)))
+        for store, own in ((one, mine), (other, ids)):
+            assert store.complete_runs() == own
+            assert MlflowStore(uri, "shared", home=store._home).parent_id == store.parent_id
+        assert client.get_run(str(mine["k0"])).data.tags["stability_study_home"] == "a"
+
+    def test_runs_that_name_no_home_are_taken_over(self, uri: str) -> None:
+        """What an older version wrote is complete, and its parent run stays the study's only one."""
+        old = MlflowStore(uri, "older")
+        ids = dict(old.write(records(2)))
+        new = MlflowStore(uri, "older", home="a")
+        assert (new.parent_id, new.complete_runs()) == (old.parent_id, ids)
+        assert MlflowStore(uri, "older", home="b").parent_id != old.parent_id
+
     def test_one_that_is_refused_is_told_apart(self, uri: str) -> None:
         """Of cells written together, a refused one comes back with its error, and the others are complete."""
         store = MlflowStore(uri, "refused")
@@ -86,3 +113,37 @@ class TestRunStores:
             3.0,
         )
         assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["page.md"]
+
+
+def test_a_database_elsewhere_keeps_its_addresses(tmp_path: Path) -> None:
+    """Two homes may write into one file. Neither takes the other's artifacts for its own."""
+    uri = f"sqlite:///{tmp_path / 'shared' / 'mlflow.db'}"
+    (tmp_path / "shared").mkdir()
+    first = MlflowStore(uri, "one", tmp_path / "a" / "mlflow-artifacts")
+    MlflowStore(uri, "two", tmp_path / "b" / "mlflow-artifacts")
+    client = MlflowClient(uri)
+    assert client.get_run(first.parent_id).info.artifact_uri.startswith((tmp_path / "a").as_uri())
+
+
+def test_files_go_into_the_home_whatever_its_database_says(tmp_path: Path) -> None:
+    """A run's address that leads out of the home is set right before anything is written there."""
+    uri, artifacts = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "mlflow-artifacts"
+    run = MlflowStore(uri, "one", artifacts).parent_id
+    outside = (tmp_path / "victim").as_uri()
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE runs SET artifact_uri = ?", (outside,))
+        connection.execute("UPDATE experiments SET artifact_location = ? WHERE name = 'one'", (outside,))
+    store = MlflowStore(uri, "one", artifacts)
+    assert MlflowClient(uri).get_run(run).info.artifact_uri == f"{artifacts.as_uri()}/{run}/artifacts"
+    (tmp_path / "claims.json").write_text("[]")
+    store.finish({}, {}, [tmp_path / "claims.json"])
+    assert not (tmp_path / "victim").exists()
+    assert (artifacts / run / "artifacts" / "claims.json").exists()
+
+
+def test_an_address_with_a_query_is_mlflows_to_open(tmp_path: Path) -> None:
+    """`sqlite:///file?timeout=30` is a database, and not a file of that whole name."""
+    store = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}?timeout=30", "asked", tmp_path / "artifacts")
+    ids = dict(store.write(records(2)))
+    assert store.complete_runs() == ids
+    assert sorted(path.name for path in tmp_path.iterdir() if "db" in path.name) == ["mlflow.db"]

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from trainers import Checkpoint, Curves
+from trainers import Checkpoint, Curves, Transform, make_transform
 from trainers.progress import Progress
 
 RELATIVE = 1e-9
 """Float64 rounding, amplified by 40 steps. A wrong epsilon shows as 1e-6, a float32 counter as 1e-3."""
+
+
+ACTIVE: dict[str, dict[str, Any]] = {
+    "clip_norm": {"max_norm": 0.1},
+    "clip_value": {"max_value": 0.05},
+    "zclip": {"warmup_steps": 2},
+    "adagc": {"warmup_steps": 2},
+    "stable_spam": {"reset_interval": 3},
+    "spam": {"reset_interval": 3, "warmup_steps": 2, "settle_steps": 1},
+}
+"""Constants with which eight steps reach all that a transform does."""
+
+
+def transform_of(name: str) -> Transform:
+    """A transform that is active within a few steps."""
+    return make_transform(name, **ACTIVE.get(name, {}))
 
 
 def assert_twins(fused: Curves, serial: Curves) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import warnings
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -71,6 +73,7 @@ TRANSFORMS = {
     "clip_norm": lambda: make_transform("clip_norm", max_norm=0.1),
     "gradient_stabilizer": lambda: make_transform("gradient_stabilizer"),
     "autoscale": lambda: make_transform("autoscale"),
+    "late restart": lambda: make_transform("stable_spam", reset_interval=5, late_restart=True),
     "spiky": spiky,
     "spiky, count restarted": lambda: spiky(keep_count=False),
     "echo": echo,
@@ -155,6 +158,24 @@ def test_resume_is_bitwise(transform: str) -> None:
     second.scheduler.load_state_dict(saved["scheduler"])
     list(islice(second.indices, 7))
     assert second.run(STEPS - 7) == wanted[7:]
+
+
+def test_a_handle_keeps_its_own_state() -> None:
+    """`state_dict` of a handle, loaded into another, is what travels in the optimizer's."""
+    loop, again = (Loop(make_optimizer("sgd"), "sgd", budget()) for _ in range(2))
+    handle = attach(loop.rule, echo())
+    loop.run(4)
+    other = attach(again.rule, echo())
+    other.load_state_dict(handle.state_dict())
+    assert other.names == handle.names
+    assert all(torch.equal(t, (other.state or {})[key]) for key, t in (handle.state or {}).items())
+    *_, rule, another = pair(make_transform("clip_norm"))
+    with pytest.raises(ValueError, match="of transform 'echo'; wanted transform 'clip_norm'"):
+        another.load_state_dict(handle.state_dict())
+    del again, rule
+    gc.collect()
+    with pytest.raises(ValueError, match="the optimizer of this handle is gone"):
+        other.load_state_dict(handle.state_dict())
 
 
 def test_state_dict_in_memory_resumes_too() -> None:
@@ -382,16 +403,6 @@ def test_sparse_gradients_are_refused() -> None:
         rule.step()
 
 
-def test_closures_are_refused() -> None:
-    """A closure computes gradients after the transform has run."""
-    p, _, rule, _ = pair(echo())
-    for call in (lambda: rule.step(lambda: 0.0), lambda: rule.step(closure=lambda: 0.0)):
-        with pytest.raises(ValueError, match="closure"):
-            call()
-    p.grad = torch.ones(2)
-    rule.step(None)
-
-
 def test_scaled_gradients_are_refused() -> None:
     """An optimizer that unscales inside of its step would hand scaled gradients to the transform."""
     p, _, rule, _ = pair(echo())
@@ -434,3 +445,37 @@ def test_loading_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"has shapes \{'0\.0': \(7,\)\}; wanted \{'0\.0': \(2,\)\}"):
         rule.load_state_dict({**saved, KEY: {**saved[KEY], "state": {"0.0": torch.zeros(7)}}})
     rule.load_state_dict(saved)
+
+
+def test_a_load_that_the_optimizer_refuses_changes_nothing() -> None:
+    """When the groups do not fit, names and state stay what they were."""
+    p, _, rule, handle = pair(echo())
+    p.grad = torch.ones(2)
+    rule.step()
+    before = handle.state
+    saved = rule.state_dict()
+    saved["param_groups"] = []
+    saved[KEY] = {**saved[KEY], "state": {"0.0": torch.zeros(2)}}
+    with pytest.raises(ValueError, match="parameter groups"):
+        rule.load_state_dict(saved)
+    assert handle.state is before
+
+
+def test_a_state_made_with_other_constants_is_told() -> None:
+    """The warning names each constant that differs, then and now. 100 and 100.0 are equal."""
+
+    def stepped(**constants: Any) -> optim.Optimizer:
+        p, _, rule, _ = pair(make_transform("stable_spam", **constants))
+        p.grad = torch.ones(2)
+        rule.step()
+        return rule
+
+    saved = stepped(gamma1=0.5, reset_interval=100).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stepped(gamma1=torch.tensor(0.5), reset_interval=100.0).load_state_dict(saved)
+        # saved before constants were
+        stepped().load_state_dict({**saved, KEY: {k: v for k, v in saved[KEY].items() if k != "constants"}})
+    told = r"'stable_spam' was made with gamma1 = 0\.5 \(now 0\.7\), reset_interval = 100 \(now 1000\); it"
+    with pytest.warns(UserWarning, match=told):
+        stepped().load_state_dict(saved)

@@ -283,12 +283,19 @@ def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -
 
 
 @variants
+@pytest.mark.parametrize("recounts", [False, True])
 @pytest.mark.parametrize("keep_count", [False, True])
-def test_fused_equals_serial_through_restarts(name: str, constants: dict[str, Any], keep_count: bool) -> None:
-    """A transform that restarts every fourth step, and halves lr at every third, does so in both trainers."""
+def test_fused_equals_serial_through_restarts(
+    name: str, constants: dict[str, Any], keep_count: bool, recounts: bool
+) -> None:
+    """A transform that restarts every fourth step does so in both trainers.
+
+    It halves lr at every third, and may let the step counter alone start again at every fifth.
+    """
 
     def signal(state: State) -> Signal:
-        return Signal(state["step"] % 4 == 0, torch.where(state["step"] % 3 == 0, 0.5, 1.0), keep_count)
+        scale = torch.where(state["step"] % 3 == 0, 0.5, 1.0)
+        return Signal(state["step"] % 4 == 0, scale, keep_count, state["step"] % 5 == 0 if recounts else None)
 
     restarting = Transform(
         lambda params: {"step": torch.zeros(())},

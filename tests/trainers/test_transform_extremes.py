@@ -112,3 +112,51 @@ def test_gradient_stabilizer_blows_tiny_norms_up_only_down_to_its_eps():
     for norm, expected in ((1e-6, 1.0), (1e-16, 1e-8)):
         out, _ = transform.update({"weight": params["weight"] * norm / 2}, transform.init(params), params)
         assert out["weight"].norm().item() == pytest.approx(expected, rel=1e-3)
+
+
+SCALES = [1e-36, 1e-30, 1e-23, 1e-18, 1e-10, 3.0, 1e10, 1e18, 1e30, 1e36]
+
+
+def spread(scale: float, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    shapes = {"weight": (30, 20), "conv": (4, 3, 3, 3), "bias": (5,)}
+    unscaled = {key: 0.1 + torch.randn(shape, generator=generator) for key, shape in shapes.items()}
+    return {key: (g.double() * scale).to(dtype) for key, g in unscaled.items()}
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("name", "constants"), [("zscore", {"eps": 0.0}), ("autoscale", {})])
+def test_a_deviation_whose_square_is_no_number_is_right(name, constants, scale, is_fused):
+    """In float32 the deviation of very small and very large gradients is that of float64, alone and fused."""
+    transform, wide = make_transform(name, **constants), spread(scale, torch.float64)
+    grads = spread(scale, torch.float32)
+    wanted, _ = transform.update(wide, transform.init(wide), wide)
+    if is_fused:
+        # Beside a cell of ordinary size, which is not to be scaled.
+        grads = {key: torch.stack([g, spread(3.0, torch.float32)[key]]) for key, g in grads.items()}
+        state = torch.vmap(transform.init)(grads)
+        out = {key: g[0] for key, g in torch.vmap(transform.update)(grads, state, grads)[0].items()}
+    else:
+        out, _ = transform.update(grads, transform.init(grads), grads)
+    for key, g in wanted.items():
+        assert out[key].dtype == torch.float32
+        torch.testing.assert_close(out[key].double() / g.abs().max(), g / g.abs().max(), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e-6, 1.0, 1e6, 1e14])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_deviation_of_ordinary_size_keeps_its_bits(dtype, scale):
+    """Where squares are ordinary numbers, results are bitwise those of the formulas as they are written."""
+    grads = spread(scale, dtype)
+    out, _ = make_transform("zscore").update(grads, {}, grads)
+    for key in ("weight", "conv"):
+        centred = grads[key] - grads[key].mean()
+        std = torch.linalg.vector_norm(centred) / math.sqrt(centred.numel() - 1)
+        assert torch.equal(out[key], centred / (std + 1e-8))
+    both, transform = [grads["weight"], grads["conv"]], make_transform("autoscale")
+    n = sum(g.numel() for g in both)
+    mean = sum(g.sum() for g in both) / n
+    std = torch.sqrt(sum(((g - mean) ** 2).sum() for g in both) / (n - 1))
+    _, state = transform.update(grads, transform.init(grads), grads)
+    assert state["factor"] == ((4 / (torch.log(std).abs() + 1e-8)) ** 2).float()

@@ -79,6 +79,8 @@ def trained(transform, optimizer, grads_T, lr: float = LR) -> list[dict[str, tor
                 optimizer.restart(state, asked.restart, keep_count=asked.keep_count),
                 rate * asked.lr_scale,
             )
+            if asked.recount is not None:
+                state = optimizer.recount(state, asked.recount)
         params, state = optimizer.update(out, state, params, rate, torch.tensor(0.0, dtype=torch.float64))
         out_T.append(params)
     return out_T
@@ -365,6 +367,57 @@ def test_stable_spam_with_adamw_trains_as_pytorch_optimizers_does():
     """
     expected_T = trained_by(lambda params: StableSPAM(params, lr=LR, update_proj_gap=20), gradients())
     assert_same(trained(make_transform("stable_spam", reset_interval=20), adamw(), gradients()), expected_T)
+
+
+def official_stable_spam(interval, beta1=0.9, beta2=0.999, eps=1e-8):
+    """A transcription of the official step of one tensor; at a restart it steps with the old moments."""
+    # What the bias corrections believe in. The official code shares one counter among them.
+    k = {"k": 0}
+    first, second = spike_shrinker(lambda t: k["k"]), norm_averager(lambda t: k["k"])
+    memory = {"t": 0, "m": 0.0, "v": 0.0}
+
+    def step(p, g):
+        memory["t"] += 1
+        k["k"] += 1
+        g = second(first(g))
+        m = beta1 * memory["m"] + (1 - beta1) * g
+        v = beta2 * memory["v"] + (1 - beta2) * g**2
+        memory.update(m=m, v=v)
+        if memory["t"] % interval == 0:
+            memory.update(m=0.0, v=0.0)
+            k["k"] = 1
+        root = np.sqrt(v) / math.sqrt(1 - beta2 ** k["k"])
+        return p - LR / (1 - beta1 ** k["k"]) * m / (root + eps)
+
+    return step
+
+
+def trained_officially(interval, grads_T):
+    params, out_T = {name: p.numpy() for name, p in parameters().items()}, []
+    steps = {name: official_stable_spam(interval) for name in SHAPES}
+    for grads in grads_T:
+        params = {name: steps[name](p, grads[name].numpy()) for name, p in params.items()}
+        out_T.append({name: torch.as_tensor(p) for name, p in params.items()})
+    return out_T
+
+
+@pytest.mark.parametrize("interval", [1, 7, 20])
+def test_stable_spam_with_both_switches_trains_as_the_official_code_does(interval):
+    """With `shared_count` and `late_restart`, transform, signal and AdamW are the official optimizer."""
+    method = make_transform("stable_spam", reset_interval=interval, shared_count=True, late_restart=True)
+    assert_same(trained(method, adamw(), gradients()), trained_officially(interval, gradients()))
+
+
+def test_stable_spam_differs_from_the_official_code_from_the_first_restart_on():
+    """Until the first restart the switches change nothing; at it, they change the step by more than 5 %."""
+    official_T = trained_officially(20, gradients())
+    for switches in ({}, {"shared_count": True}, {"late_restart": True}):
+        found_T = trained(make_transform("stable_spam", reset_interval=20, **switches), adamw(), gradients())
+        assert_same(found_T[:19], official_T[:19])
+        if switches != {"late_restart": True}:
+            moved, expected = (T[19]["weight"] - T[18]["weight"] for T in (found_T, official_T))
+            assert (moved - expected).norm() > 0.05 * expected.norm()
+        assert not torch.allclose(found_T[-1]["weight"], official_T[-1]["weight"], rtol=1e-3)
 
 
 def test_spam_with_adamw_trains_as_pytorch_optimizers_does():

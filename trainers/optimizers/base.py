@@ -40,9 +40,14 @@ class Optimizer:
         for key in self.moments:
             moments = state[key].items()
             fresh[key] = {name: torch.where(when, torch.zeros_like(t), t) for name, t in moments}
-        if "step" in state and not keep_count:
-            fresh["step"] = torch.where(when, torch.zeros_like(state["step"]), state["step"])
-        return {**state, **fresh}
+        after = {**state, **fresh}
+        return after if keep_count else self.recount(after, when)
+
+    def recount(self, state: OptimizerState, when: Tensor) -> OptimizerState:
+        """The state with its step counter, if it has one, set to zero where `when` is True."""
+        if "step" not in state:
+            return state
+        return {**state, "step": torch.where(when, torch.zeros_like(state["step"]), state["step"])}
 
     def restart_reference(self, rule: torch.optim.Optimizer, *, keep_count: bool) -> None:
         """The same on the `torch.optim` optimizer, in place."""
@@ -50,7 +55,13 @@ class Optimizer:
             for key in self.moments.values():
                 if isinstance(memory.get(key), Tensor):
                     memory[key].zero_()
-            if not keep_count and isinstance(memory.get("step"), Tensor):
+        if not keep_count:
+            self.recount_reference(rule)
+
+    def recount_reference(self, rule: torch.optim.Optimizer) -> None:
+        """The same on the `torch.optim` optimizer, in place."""
+        for memory in rule.state.values():
+            if isinstance(memory.get("step"), Tensor):
                 memory["step"].zero_()
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainers.naming import check_range
-from trainers.transforms.base import Number, State, Tensors, Transform, matrices, widened
+from trainers.transforms.base import Number, State, Tensors, Transform, matrices, unit_of, widened
 
 
 def autoscale(
@@ -99,7 +99,10 @@ def autoscale(
 def global_std(grads: Tensors) -> Tensor:
     """Unbiased standard deviation of all entries of all tensors together."""
     # In two passes, and without a copy of all gradients behind each other.
-    n = sum(g.numel() for g in grads.values())
-    mean = sum(widened(g).sum() for g in grads.values()) / n
-    squares = sum(((widened(g) - mean) ** 2).sum() for g in grads.values())
-    return torch.sqrt(torch.as_tensor(squares) / max(n - 1, 1))
+    n, unit = sum(g.numel() for g in grads.values()), unit_of(grads)
+    mean = torch.as_tensor(sum(widened(g).sum() / unit for g in grads.values())) / n
+    squares = torch.zeros_like(mean)
+    for g in grads.values():
+        centred = torch.addcdiv(-mean, widened(g), unit)  # (g - mean) / unit, in one pass
+        squares = squares + (centred**2).sum()
+    return unit * torch.sqrt(squares / max(n - 1, 1))

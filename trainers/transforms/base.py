@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,11 +35,13 @@ class Signal:
         lr_scale: 0-d; multiplies lr at this step.
         keep_count: whether a restart leaves the optimizer's step counter (and so its bias correction) as it
             is.
+        recount: 0-d bool; the step counter starts again before this step, and the moments stay. None: never.
     """
 
     restart: Tensor
     lr_scale: Tensor
     keep_count: bool = False
+    recount: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,21 @@ def tensor_norms(grads: Tensors) -> Tensor:
 def widened(tensor: Tensor) -> Tensor:
     """The tensor in at least float32, so that statistics of half-precision gradients are not lost."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def unit_of(grads: Tensors) -> Tensor:
+    """A power of two to divide all gradients by, so that their squares neither overflow nor underflow; 0-d.
+
+    It is 1 for gradients of ordinary size. To divide by a power of two changes no digit of a result.
+    """
+    norm = global_norm(grads)
+    limits, ordinary = torch.finfo(norm.dtype), torch.ones_like(norm)
+    # Where a norm is below 2^-20, this is the middle of what its entries can be. Above, the smallest
+    # deviation that rounding leaves (2^-24 of an entry) still has a square that is a normal number.
+    small = 2.0 ** (math.log2(limits.tiny) // 2 - 10)
+    large = 2.0 ** (math.log2(limits.max) // 2 + 14)
+    unit = torch.where(norm < 2.0**-20, small * ordinary, ordinary)
+    return torch.where(torch.isinf(norm), large * ordinary, unit)
 
 
 def scaled(grads: Tensors, factors: Tensor) -> Tensors:

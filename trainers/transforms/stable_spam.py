@@ -23,6 +23,7 @@ def stable_spam(
     eta_min: Number = 0.5,
     *,
     shared_count: bool = False,
+    late_restart: bool = False,
 ) -> Transform:
     """AdaClip, then AdaGN, and a restart of the optimizer's moments every `reset_interval` steps.
 
@@ -46,6 +47,9 @@ def stable_spam(
         eta_min: last c_t, in [0, 1].
         shared_count: True restarts the bias corrections of AdaClip and AdaGN with the optimizer's, as the
             official code does.
+        late_restart: True zeroes the moments one step later, as the official code does: the step at a restart
+            is made with the old moments, and only its step counter is new. With `shared_count` every step is
+            then the official one.
 
     Raises:
         ValueError: a constant is out of range.
@@ -54,9 +58,11 @@ def stable_spam(
         and the official code.
     Differs from the reference: AdaClip and AdaGN have a step counter of their own. The official code divides
         their averages, which it does not restart, by corrections that it does restart: just after a restart
-        T̂ is about 500 times too large (`shared_count=True`). c_t does not multiply the optimizer's beta1,
-        which is not a transform's to change; the official cosine rises again after total_steps + 1. Weight
-        decay and Adam itself are the optimizer's.
+        T̂ is about 500 times too large (`shared_count=True`). At a restart the official code makes new
+        moments but steps with the old ones, divided by the bias corrections of a first step, and drops what
+        that step adds to them (`late_restart=True`); here the step at a restart is a first step. c_t does not
+        multiply the optimizer's beta1, which is not a transform's to change; the official cosine rises again
+        after total_steps + 1. Weight decay and Adam itself are the optimizer's.
 
     Example:
         >>> import torch
@@ -109,6 +115,10 @@ def stable_spam(
         return out, {"largest": largest, "mean": mean, "square": square, "step": step, "count": count}
 
     def signal(state: State) -> Signal:
-        return Signal(restart=is_restart(state["step"]), lr_scale=torch.ones_like(state["mean"][0]))
+        step, same_lr = state["step"], torch.ones_like(state["mean"][0])
+        if late_restart:
+            is_after = is_restart(step - 1) & (step > 1)
+            return Signal(is_after, same_lr, keep_count=True, recount=is_restart(step))
+        return Signal(restart=is_restart(step), lr_scale=same_lr)
 
     return Transform(init=init, update=update, signal=signal)

@@ -34,12 +34,20 @@ def preview_values(seen: Preview) -> dict[str, Any]:
         "workers": seen.workers,
         "estimated_seconds": seen.seconds,
         "estimate_is_measured": seen.measured,
+        "tiles_are_known": seen.tiles_known,
+        "not_asked": seen.not_asked,
     }
 
 
 def status_values(found: Status) -> dict[str, Any]:
     """How many cells of a study ended how."""
-    return {"study": found.study, "cells": found.cells, **found.counts, "complete": found.complete}
+    return {
+        "study": found.study,
+        "cells": found.cells,
+        **found.counts,
+        "complete": found.complete,
+        "not_asked": found.not_asked,
+    }
 
 
 def shown_values(shown: Shown) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.markup import escape
 
 from study.analysis import Analysis
+from study.claims.catalogue import CLAIMS
 from study.claims.specification import decided
 from study.report.claims_page import claimed, shown_estimate
 from study.report.terminal.layout import titled
@@ -25,27 +26,47 @@ def claims_table(analysis: Analysis) -> Group:
     for name in ("claim", *(("setting",) if several else ()), "estimate", "claimed", "n", "verdict"):
         # Where there is little room only the long columns wrap, and ids and verdicts stay whole.
         table.add_column(name, no_wrap=name not in ("estimate", "setting"))
-    needs: dict[str, str] = {}
     for claim in analysis.claims:
-        if claim.estimate is None:
-            # By id, so a claim that lacks the same in every setting is listed once.
-            needs[claim.id] = claim.missing or claim.reason
+        if claim.estimate is not None:
+            row = [
+                claim.id,
+                *([claim.setting] if several else []),
+                f"{shown_estimate(claim)}, {claim.against}",
+                claimed(claim),
+                str(claim.n_seeds),
+            ]
+            table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]")
+    undecided = undecided_lines(analysis)
+    # Where no claim has a number there is nothing to head with columns.
+    if not table.row_count:
+        return Group(*undecided, "")
+    return Group(table, *fragile_lines(analysis, several=several), *undecided, "")
+
+
+def undecided_lines(analysis: Analysis) -> list[str]:
+    """The claims without a number: what each lacks, and in one line those whose transform is not there."""
+    rules = {**CLAIMS, **analysis.rules}
+    there = {landscape.method for landscape in analysis.landscapes}
+    absent: dict[str, str] = {}
+    # By reason and id: many claims lack the same, and one that lacks it in every setting is listed once.
+    needs: dict[str, dict[str, None]] = {}
+    for claim in analysis.claims:
+        if claim.estimate is not None:
             continue
-        row = [
-            claim.id,
-            *([claim.setting] if several else []),
-            f"{shown_estimate(claim)}, {claim.against}",
-            claimed(claim),
-            str(claim.n_seeds),
-        ]
-        table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]")
-    return Group(
-        table,
-        *fragile_lines(analysis, several=several),
-        "Not decidable by this study, and what is missing:",
-        *(f"  {name}: {escape(what)}" for name, what in needs.items()),
-        "",
-    )
+        method = rules[claim.id].method
+        if method in there:
+            needs.setdefault(claim.missing or claim.reason, {})[claim.id] = None
+        else:
+            absent[claim.id] = method
+    lines = []
+    if needs:
+        lines.append("Not decidable by this study, and what is missing:")
+        lines += [escape(f"  {', '.join(names)}: {what}") for what, names in needs.items()]
+    if absent:
+        methods = ", ".join(dict.fromkeys(absent.values()))
+        count = f"{len(absent)} claims are" if len(absent) > 1 else "1 claim is"
+        lines.append(escape(f"{count} about transforms that this study does not have: {methods}"))
+    return lines
 
 
 def fragile_lines(analysis: Analysis, *, several: bool) -> list[str]:

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from study.analysis import Analysis
-from study.home import DEFAULT_HOME, Home
+from study.home import Home
 from study.launch_result import Launch
 from study.report.durations import clock
+from study.report.terminal.pasted import beside, same_again, suggested
 from study.stored import Shown
+from tracking import without_passwords
 
 MOST_REASONS = 3
 """Reasons of failed tiles that are printed; `study status` has those of cells."""
 
 
-def closing_lines(ended: Launch, spec: str, home: Path) -> list[str]:
-    """What a launch did, where its results are, and how to go on."""
+def closing_lines(
+    ended: Launch, spec: str, home: Path, tracking_uri: str | None = None, allow: Sequence[str] = ()
+) -> list[str]:
+    """What a launch did, where its results are, and how to go on.
+
+    Args:
+        tracking_uri: as the user named it; None stands for the home's own database.
+        allow: packages that the spec may name, as the user named them.
+    """
     counts = ", ".join(f"{count} {name}" for name, count in ended.analysis.counts.items() if count)
-    lines = [f"{ended.trained} cells trained in {clock(ended.seconds)}; {counts}"]
+    lines = [f"{ended.trained:,} cells trained, in {clock(ended.seconds)} with everything; {counts}"]
     lines += [f"failed tile: {reason}" for reason in ended.failures[:MOST_REASONS]]
-    # Commands that are suggested must work as they are, so they repeat a home that is not the usual one.
-    where = "" if home == DEFAULT_HOME else f" --home {home}"
     if ended.interrupted:
-        return [*lines, f"stopped; what finished is kept. Go on with: study launch {spec}{where}"]
+        return [*lines, f"stopped; what finished is kept. Go on with: {same_again()}"]
     if ended.trouble:
+        what = "cannot be written" if ended.own_tracker else "was unreachable"
+        words = ["sync", spec]
+        # What the environment says, it will say again.
+        if tracking_uri and tracking_uri != os.environ.get("MLFLOW_TRACKING_URI"):
+            words += ["--tracking-uri", without_passwords(tracking_uri)]
         lines.append(
-            f"MLflow was unreachable ({ended.trouble}). Nothing is lost; send it later with: "
-            f"study sync {spec}{where}"
+            f"MLflow {what} ({ended.trouble}). Nothing is lost; send it later with: "
+            f"{suggested(*words, home=home, allow=allow)}"
         )
-    browse = f"; to browse them: study ui{where}" if ended.own_tracker else ""
+    browse = f"; to browse them: {suggested('ui', home=home)}" if ended.own_tracker else ""
     return [
         *lines,
         f"heatmaps: {ended.exports / 'heatmaps'}",
         f"everything else: {ended.exports}",
-        f"MLflow has {ended.mlflow_runs} cells{browse}",
+        f"MLflow has {ended.mlflow_runs} of {ended.shown} cells{browse}",
+        f"more about them: {suggested('analyse', spec, home=home, allow=allow)}",
     ]
 
 
@@ -56,9 +71,10 @@ def dashboard_lines(analysis: Analysis, home: Home) -> list[str]:
         installed = "optuna-dashboard is installed"
     else:
         installed = (
-            "optuna-dashboard is not installed; it comes with: pip install 'stability-study[dashboard]'"
+            "optuna-dashboard is not installed; it comes with: "
+            f"{beside('pip')} install 'stability-study[dashboard]'"
         )
     return [
-        f"to browse settings and importances: optuna-dashboard sqlite:///{path.resolve()}",
+        f"to browse settings and importances: {beside('optuna-dashboard')} sqlite:///{path.resolve()}",
         f"({installed})",
     ]

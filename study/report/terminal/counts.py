@@ -29,9 +29,23 @@ def preview_lines(seen: Preview) -> list[str]:
         )
     steps = f"{spec.budget.steps} steps of {spec.budget.batch_size} examples each"
     missing = cells - seen.stored
-    lines.append(f"stored: {seen.stored:,}; to train: {missing:,} cells in {seen.tiles} tiles, {steps}")
+    few = "" if seen.tiles_known else "at least "
+    tiles = "1 tile" if seen.tiles == 1 else f"{seen.tiles:,} tiles"
+    lines.append(f"stored: {seen.stored:,}; to train: {missing:,} cells in {few}{tiles}, {steps}")
+    if not seen.tiles_known:
+        lines.append("(how many cells a tile holds is measured when they are launched on this machine)")
+    if seen.not_asked:
+        lines.append(not_asked_line(seen.not_asked))
     lines.append(expected_time(seen, missing))
     return lines
+
+
+def not_asked_line(cells: int) -> str:
+    """What is said of stored cells that a spec does not ask for."""
+    return (
+        f"{cells:,} more stored cells of the same settings are not asked for by this spec; they stay stored, "
+        "and count for nothing here"
+    )
 
 
 def expected_time(seen: Preview, missing: int) -> str:
@@ -41,11 +55,13 @@ def expected_time(seen: Preview, missing: int) -> str:
     if seen.seconds is None:
         return "time unknown until a first tile is stored"
     basis = "from stored cells" if seen.measured else "from figures of a two-core machine"
-    return f"about {clock(seen.seconds)} on {seen.workers} workers, {basis}"
+    workers = "1 worker" if seen.workers == 1 else f"{seen.workers} workers"
+    return f"about {clock(seen.seconds)} on {workers}, {basis}"
 
 
 def status_lines(found: Status) -> list[str]:
     """How many cells of a study ended how, and why the first of them failed."""
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
     reasons = list(found.reasons.items())[:MOST_REASONS]
-    return [f"{found.study}: {counts}", *(f"  {key}: {reason}" for key, reason in reasons)]
+    more = [not_asked_line(found.not_asked)] if found.not_asked else []
+    return [f"{found.study}: {counts}", *(f"  {key}: {reason}" for key, reason in reasons), *more]

@@ -9,7 +9,7 @@ from study.analysis import Analysis
 from study.measures.catalogue import Case, measured
 from study.measures.estimate import Missing, worded
 from study.measures.importance import SCORE
-from study.report.terminal.layout import titled
+from study.report.terminal.layout import block_row, titled
 
 SHOWN = (
     "trained lr width (own best)",
@@ -23,14 +23,13 @@ SHOWN = (
 
 def regions_table(analysis: Analysis) -> Group:
     """One row per transform: sizes of its regions against its own best, and its divergence share."""
-    spec, several = analysis.plan.spec, len(analysis.evidence) > 1
+    spec = analysis.plan.spec
     confidence = spec.region.confidence
     units = "own best; widths in decades, areas in decades²"
     table = titled(
         f"Regions of {spec.name} ({units}; {confidence:.0%} intervals over seeds; ≥ touches the border)"
     )
     for name in (
-        *(("setting",) if several else ()),
         "transform",
         "n",
         "trained: lr width",
@@ -43,12 +42,15 @@ def regions_table(analysis: Analysis) -> Group:
         table.add_column(name, overflow="fold", no_wrap=name == "transform")
     # Two rows may lack a number for the same reason, which is then said once.
     missing: set[str] = set()
+    block = None
     for case in analysis.cases:
         answers = [measured(case, measure) for measure in SHOWN]
         missing |= {answer.reason for answer in answers if isinstance(answer, Missing)}
+        if case.evidence is not block and len(analysis.evidence) > 1:
+            block = case.evidence
+            block_row(table, block.name)
         row = [
-            *([case.evidence.name] if several else []),
-            case.landscape.transform,
+            f"  {case.landscape.transform}" if block else case.landscape.transform,
             str(len(case.landscape.seeds)),
             *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
         ]

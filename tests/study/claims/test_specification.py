@@ -30,6 +30,12 @@ SPEC = (
 )
 
 
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule lies in a package and not beside the specs, so the user has to name it."""
+    monkeypatch.setenv("STABILITY_STUDY_ALLOW", "tests")
+
+
 def half_trained(cell: Cell) -> float | None:
     """All train from 10^-4 to 10^-2. Two decades more of unit_norm go 15 % of the way; then all diverge."""
     at = np.log10(cell.lr)

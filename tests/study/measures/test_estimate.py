@@ -7,8 +7,9 @@ import pytest
 
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, holm, judge
-from study.measures.estimate import Estimate, difference, ratio
+from study.measures.estimate import Estimate, difference, ratio, worded
 from study.measures.grid_error import GridError
+from study.report.claims_page import sentence, shown_estimate
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -20,6 +21,24 @@ def test_students_interval_covers(seeds: int) -> None:
         low, high = Estimate(tuple(rng.normal(3.0, 0.7, seeds))).interval(0.95) or (0, 0)
         covered += low <= 3.0 <= high
     assert 0.93 <= covered / 2000 <= 0.97
+
+
+def test_what_is_both_bounds_is_said_in_words_once() -> None:
+    """A number whose truth may be larger and smaller carries one phrase and not two signs."""
+    for lower, upper, before in (
+        (False, False, ""),
+        (True, False, "≥ "),
+        (False, True, "≤ "),
+        (True, True, "above or below "),
+    ):
+        found = Estimate((1.0, 1.0, 1.0), lower_bound=lower, upper_bound=upper)
+        assert worded(found, 0.95) == f"{before}1 [1, 1]"
+        comparison = Comparison("none", found, 0.0, above=True)
+        question = Question("a", "a sentence", "a source", "", 3, 3, Finding("m", "x", (comparison,)))
+        (claim,) = judge([question], 0.95, 3)
+        assert shown_estimate(claim) == f"{before}1 [1, 1] x"
+        said = {"≥ ": "at least ", "≤ ": "at most "}.get(before, before)
+        assert f"it is {said}1 [1, 1] x over 3 seeds" in sentence(claim)
 
 
 def test_interval_of_one_seed_is_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,17 +70,50 @@ def test_additions_train_what_is_missing(
 ) -> None:
     """Of seeds, values, transforms and settings that are added only their own cells are trained.
 
-    Tolerances and workers change nothing.
+    Tolerances and workers change nothing. The plan says before how many cells and tiles that will be, and how
+    many stored cells the spec does not ask for.
     """
+    import re
     import shutil
 
     home = tmp_path / "home"
     shutil.copytree(launched, home)
     spec = tmp_path / "tiny.yaml"
     spec.write_text(TINY.replace(*change))
-    code, ended = answer(capsys, "launch", str(spec), "--home", str(home), "--here")
-    assert isinstance(ended, dict)
-    assert (code, ended["trained_now"], ended["pending"]) == (0, trained, 0)
+    where = (str(spec), "--home", str(home), "--here")
+    code, planned = answer(capsys, "plan", *where)
+    assert isinstance(planned, dict)
+    assert (code, planned["to_train"]) == (0, trained)
+    assert planned["not_asked"] == (18 if change[1] == "[none]" else 0)
+    assert study("launch", *where, "--json") == 0
+    printed = capsys.readouterr()
+    ended = json.loads(printed.out)
+    assert (ended["trained_now"], ended["pending"]) == (trained, 0)
+    assert ("18 more stored cells" in printed.err) == (planned["not_asked"] == 18)
+    said = re.search(r"training (\d+) cells in (\d+) tile", printed.err)
+    assert bool(said) == bool(trained)
+    if said:
+        assert int(said[1]) == trained
+        assert int(said[2]) >= planned["tiles"]
+        assert int(said[2]) == planned["tiles"] or not planned["tiles_are_known"]
+    # Known is what a setting had when it was first launched, as long as no tile could be larger now.
+    assert planned["tiles_are_known"] == (not change[0].startswith(("model", "optimizer", "[1e-3")))
+
+
+def test_cells_of_a_dropped_setting_are_told(launched: Path, tmp_path: Path) -> None:
+    """Stored cells of an optimizer that the spec no longer has count as not asked for; failed ones do not."""
+    from contextlib import closing
+
+    from study.home import Home
+    from study.plan.changes import not_asked
+    from tracking import Ledger
+
+    with closing(Ledger(Home(launched).ledger, create=False)) as ledger:
+        prints, outcomes = ledger.fingerprints("tiny"), ledger.outcomes(ledger.meanings("tiny"))
+    assert not_asked(make_plan(parse_spec(TINY), prints), outcomes) == 0
+    assert not_asked(make_plan(parse_spec(TINY.replace("adamw", "sgd")), prints), outcomes) == 36
+    failed = dict.fromkeys(outcomes, "failed")
+    assert not_asked(make_plan(parse_spec(TINY.replace("adamw", "sgd")), prints), failed) == 0
 
 
 def test_another_name_is_another_study(

@@ -78,6 +78,8 @@ def test_launching_again_trains_nothing(
     assert ended["trained_now"] == 0
     assert ended["mlflow_runs"] == 36
     assert runs(home) == before
+    assert [one["transform"] for one in ended["best"]] == ["none", "unit_norm"]
+    assert list(ended)[-1] == "best"
 
 
 def test_export_and_analyse(
@@ -128,6 +130,8 @@ def test_export_and_analyse(
     assert code == 0
     assert isinstance(analysed, dict)
     assert analysed["claims"] == claims
+    assert analysed["best"][0]["lr"] in set(cells.lr)
+    assert list(analysed)[-1] == "best"
 
 
 def test_dynamics_reach_the_table(tmp_path: Path) -> None:
@@ -198,7 +202,10 @@ def test_a_new_seed_trains_only_itself(
 def test_through_ray(
     tiny: Path, tmp_path: Path, launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ray's workers give bitwise the numbers of this process, and listen on the loopback interface alone."""
+    """Ray's workers give bitwise the numbers of this process, and listen on the loopback interface alone.
+
+    Progress goes to standard error all the while.
+    """
     home = tmp_path / "home"
     command = [sys.executable, "-m", "study.cli", "launch", str(tiny), "--home", str(home), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -212,6 +219,18 @@ def test_through_ray(
     assert listening, "Ray was never seen to listen, so that the next line says nothing"
     assert all(address.endswith("127.0.0.1") or address == "::1" for address in listening), listening
     assert json.loads(out)["trained_now"] == 36
+    in_order(
+        err,
+        f"reading {tiny}",
+        "loading digits/mlp",
+        "tiny: 36 cells, 0 stored, 36 to train",
+        "starting Ray",
+        "measuring how many cells of digits/mlp are best trained together",
+        "training 36 cells in 6 tiles",
+        "/36 cells done",
+        "analysing 36 cells",
+        "writing files to MLflow",
+    )
     here, there = Ledger(Home(launched[1]).ledger, create=False), Ledger(Home(home).ledger, create=False)
     from study.plan.cells import make_plan
     from study.spec.read import read_spec
@@ -220,6 +239,13 @@ def test_through_ray(
     a, b = here.get(keys), there.get(keys)
     assert len(a) == len(b) == 36
     assert all(a[key].curve == b[key].curve and a[key].outcome == b[key].outcome for key in keys)
+
+
+def in_order(said: str, *words: str) -> None:
+    """Fail where one of these is not said after the one before it."""
+    for one in words:
+        assert one in said, one
+        said = said.partition(one)[2]
 
 
 def addresses(pid: int) -> set[str]:
@@ -247,7 +273,7 @@ def test_interrupt_keeps_what_finished(tmp_path: Path, capsys: pytest.CaptureFix
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "Go on with: study launch" in out
+    assert out.strip().endswith(f"-m study.cli launch {spec} --home {home} --here")
     kept = stored(home)
     assert 0 < kept < 36
     code, ended = answer(capsys, "launch", str(spec), "--home", str(home), "--here")

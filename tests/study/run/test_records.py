@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from study.measures.dynamics import Series, series
-from study.run.records import dynamics_of
+from study.plan.cells import make_plan
+from study.run.records import dynamics_of, failed_records
+from study.spec.read import parse_spec
+from tests.conftest import TINY
 from tests.making import RECORD
+from tracking import Ledger
 from trainers import Budget, Curves, make_optimizer, make_transform, make_workload, train_fused
 from trainers.dynamics import Dynamics, Moment, Recorder
 
@@ -101,3 +107,13 @@ def test_what_is_undefined_is_a_gap() -> None:
         assert found.broken(name)[0, 0, 0].tolist() == [False, False, True]
     assert found.broken("gain")[0, 0, 0].tolist() == [[False, False], [False, False], [False, True]]
     assert not found.broken("update_ratio").any()
+
+
+def test_a_reason_with_half_a_character_is_stored(tmp_path: Path) -> None:
+    """An error that names an odd file has one, and the tile's failure is stored all the same."""
+    plan = make_plan(parse_spec(TINY), {"digits/mlp": "f"})
+    job = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 300))[0]
+    found = failed_records(job, "cannot read \udcff.bin")
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.add(found)
+        assert set(ledger.reasons([found[0].key]).values()) == {"cannot read \\udcff.bin"}

@@ -19,6 +19,7 @@ from study.spec.build import transform_of
 from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
 from study.spec.read import parse_spec
+from study.spec.user_modules import OwnCode
 from tests.command import answer, study
 from tests.conftest import TINY
 from tests.pages import ROOT, blocks
@@ -49,7 +50,8 @@ def spec_of(transforms: str, **more: str) -> StudySpec:
         if not line.startswith(("transforms:", *(f"{key}:" for key in more)))
     ]
     return parse_spec(
-        "\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())])
+        "\n".join([*lines, f"transforms: {transforms}", *(f"{key}: {value}" for key, value in more.items())]),
+        code=OwnCode(str(Path.cwd()), runs=True),
     )
 
 
@@ -122,19 +124,28 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
 
 
 def test_rays_workers_find_the_modules(folder: Path) -> None:
-    """Ray's workers find modules of the current folder, which is on no path, and data by a relative path."""
+    """Ray's workers find modules beside the spec, whose folder is on no path and is not the current one.
+
+    They find data by a relative path, which begins in the current folder. Files there that have the names of
+    installed packages or of Python's own modules are left alone.
+    """
+    for name in ("torch", "statistics", "pandas", "trainers", "study"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('the wrong file')\n")
+    (folder / "specs").mkdir()
+    for name in MODULES:
+        (folder / name).rename(folder / "specs" / name)
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8), rng.integers(0, 2, 80)
     np.savez(folder / "own.npz", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:])
     both = '[{factory: "my_workloads:sine", noise: 0.2}, {name: arrays, file: own.npz, crop: 0}]'
-    (folder / "own.yaml").write_text(
+    (folder / "specs" / "own.yaml").write_text(
         OWN["own.yaml"]
         .replace("seeds: 3", "seeds: 1\nworkers: {tile: 20}")  # nothing to measure: seconds less
         .replace('{factory: "my_workloads:sine", noise: 0.2}', both)
     )
     # -P keeps the current folder off the driver's path, as the installed command has it.
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "study.cli", "launch", "own.yaml", "--json"],
+        [sys.executable, "-P", "-m", "study.cli", "launch", "specs/own.yaml", "--json"],
         env=os.environ,
         capture_output=True,
         text=True,
@@ -173,7 +184,10 @@ def test_keys_know_the_code(folder: Path) -> None:
 
 def test_a_builtin_of_the_same_name_is_another(folder: Path) -> None:
     """A factory that is named like a method of the table has a label and keys of its own."""
-    (folder / "mine.py").write_text("from trainers.transforms.clip_norm import clip_norm\n")
+    (folder / "mine.py").write_text(
+        "from trainers import make_transform\n\n"
+        "def clip_norm(max_norm=1.0):\n    return make_transform('clip_norm', max_norm=max_norm)\n"
+    )
     plan = make_plan(spec_of("[clip_norm, {factory: 'mine:clip_norm'}]"), {})
     assert [choice.label for choice in plan.spec.transforms] == ["clip_norm", "mine:clip_norm"]
     assert len(set(plan.keys)) == len(plan.cells) == 36
@@ -186,7 +200,7 @@ def test_other_code_than_at_the_launch_is_not_trained(folder: Path) -> None:
     choice = spec_of("[{factory: 'my_methods:soft_clip'}]").transforms[0]
     assert transform_of(choice).name == "my_methods:soft_clip"
     with pytest.raises(ValueError, match="was 0123 when the study was launched; launch again"):
-        transform_of(Choice(choice.name, (), "0123"))
+        transform_of(Choice(choice.name, (), "0123", choice.folder))
 
 
 def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.tools import malformed
-from tests.tools.faults import cluster, drills, storage
+from tests.tools.faults import cluster, drills, homes, own_code, storage
 from tests.tools.faults.drills import Row
 
 console = Console(width=None if sys.stdout.isatty() else 220)
@@ -45,6 +45,21 @@ DRILLS: dict[str, Callable[[Path, int, int], Row]] = {
     "full": lambda folder, times, seed: storage.disk_full(folder, seed),
     "unwritable": lambda folder, times, seed: storage.unwritable(folder, seed),
     "two": lambda folder, times, seed: storage.two_launches(folder, seed),
+    "half": lambda folder, times, seed: homes.half_made(folder, 2 * times, seed),
+    "new": lambda folder, times, seed: homes.struck(
+        folder, "driver SIGKILL in a new home", homes.killed, max(2, times // 5), seed
+    ),
+    "ctrl-c": lambda folder, times, seed: homes.struck(
+        folder, "Ctrl-C twice in a new home", homes.ctrl_c_twice, max(2, times // 5), seed
+    ),
+    "terminal": lambda folder, times, seed: homes.struck(
+        folder, "terminal closed in a new home", homes.terminal_closed, max(2, times // 5), seed
+    ),
+    "copied": lambda folder, times, seed: homes.copied(folder, seed),
+    "mlflow-full": lambda folder, times, seed: homes.mlflow_full(folder, seed),
+    "damaged": lambda folder, times, seed: homes.damaged_rows(folder, times, seed),
+    "shared": lambda folder, times, seed: homes.shared_cells(folder, seed),
+    "own": lambda folder, times, seed: own_code.own_code_misbehaves(folder, seed),
     "malformed": lambda folder, times, seed: malformed_specs(folder, 50 * times, seed),
 }
 """By name, each with how often (20 in the long form) and the seed of its moments."""

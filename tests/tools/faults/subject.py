@@ -92,6 +92,8 @@ class Subject:
     def words(self, verb: str = "launch", *words: str) -> list[str]:
         """What stands behind `study` on the command line."""
         tracker = ["--tracking-uri", self.tracker] if self.tracker else []
+        if verb == "check":
+            return [verb, "--home", str(self.home.root), *words]
         return [verb, str(self.file), "--home", str(self.home.root), *tracker, *words]
 
     def command(self, verb: str = "launch", *words: str) -> list[str]:

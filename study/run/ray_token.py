@@ -1,0 +1,40 @@
+"""The token with which processes of this user reach this user's Ray clusters."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+GIVEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Where Ray looks before it looks at the file."""
+
+
+def keep_token_private() -> None:
+    """Let nobody but this user read Ray's token; say what it is where there is none yet.
+
+    Ray itself makes the file for everybody to read. Whoever has the token may run code on these clusters.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token" or any(map(os.environ.get, GIVEN)):
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    # A folder that cannot be written is for Ray to complain about, if it needs the token at all.
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            # Made with its mode: between a file and its chmod somebody could read it.
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+        except FileExistsError:
+            mode = path.stat().st_mode
+            if mode & OTHERS:
+                path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+            return
+        words = (
+            "made the password of your Ray clusters, which only you can read; other machines of one cluster"
+        )
+        print(f"{path}: {words} need the same", file=sys.stderr)

@@ -1,0 +1,211 @@
+"""What is printed while a tile is trained, kept in a file of the home and away from the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fcntl import F_SETFL, fcntl
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TextIO
+
+from rich.console import Console
+
+from search_spaces import Tile
+
+MOST = 65_536
+"""Bytes that are kept of a tile's output: its end. A study may have thousands of tiles."""
+LOOK_EVERY = 0.25
+"""How often a log that grows is cut [s]."""
+SHOWN = 10
+"""Lines of a log that are shown with a failure."""
+_capturing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class TileLogs:
+    """The logs of a study's tiles. A tile that prints nothing leaves none."""
+
+    folder: Path
+
+    @contextmanager
+    def of(self, tile: Tile) -> Iterator[None]:
+        """Let what is printed meanwhile, by Python, C or other programs, go to the log of a tile."""
+        with captured(self._path(tile)):
+            yield
+
+    def tail(self, tile: Tile) -> str:
+        """The last lines of a tile's log and where it is; empty where there is none."""
+        path = self._path(tile)
+        try:
+            return last_lines(path.read_bytes(), f" ({path})")
+        except OSError:
+            return ""
+
+    def _path(self, tile: Tile) -> Path:
+        return self.folder / f"{tile.key}.log"
+
+
+def last_lines(output: bytes, where: str = "") -> str:
+    """The end of what was printed, for people; empty where nothing was."""
+    lines = output.decode("utf-8", errors="replace").splitlines()[-SHOWN:]
+    return "\n".join(
+        [f"its output ended with{where}:", *(f"  {line[-200:]}" for line in lines)] if lines else []
+    )
+
+
+@dataclass
+class Captured:
+    """What was printed in a block.
+
+    Attributes:
+        end: its last bytes; known when the block has ended.
+    """
+
+    end: bytes = b""
+
+    def save(self, path: Path) -> None:
+        """Write it to a file, if there is anything."""
+        if self.end:
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.end)
+
+
+@contextmanager
+def captured(path: Path | None = None) -> Iterator[Captured]:
+    """Send standard output and standard error to a file; an empty file is removed, a long one is cut.
+
+    A file that cannot be written costs nobody a tile: what is printed then goes where it went before.
+
+    Args:
+        path: of the file; None keeps what is printed in memory alone.
+    """
+    found = Captured()
+    # Descriptors belong to the process. Of two threads that train at once, one captures both.
+    if not _capturing.acquire(blocking=False):
+        yield found
+        return
+    try:
+        try:
+            log = _opened(path)
+        except OSError:
+            yield found
+            return
+        done = threading.Event()
+        watch = threading.Thread(target=_cut_often, args=(log, done), name="tile log", daemon=True)
+        try:
+            watch.start()
+            with _redirected(log):
+                yield found
+        finally:
+            done.set()
+            watch.join()
+            with suppress(OSError):
+                found.end = os.pread(log, 2 * MOST, 0)
+                if path is not None and not found.end:
+                    path.unlink()
+            os.close(log)
+    finally:
+        _capturing.release()
+
+
+def _opened(path: Path | None) -> int:
+    if path is None:
+        with TemporaryFile() as file:
+            log = os.dup(file.fileno())
+        # As for a log: what is cut from its beginning must not leave a hole there.
+        fcntl(log, F_SETFL, os.O_APPEND)
+        return log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+
+
+@contextmanager
+def _redirected(log: int) -> Iterator[None]:
+    streams = sys.stdout, sys.stderr
+    _flush()
+    before = [os.dup(1), os.dup(2)]
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout, sys.stderr = _on_descriptor(sys.stdout, 1), _on_descriptor(sys.stderr, 2)
+    try:
+        yield
+    finally:
+        _flush()
+        sys.stdout, sys.stderr = streams
+        for number, descriptor in zip(before, (1, 2), strict=True):
+            os.dup2(number, descriptor)
+            os.close(number)
+
+
+def _on_descriptor(stream: TextIO, descriptor: int) -> TextIO:
+    """The stream itself where it writes to descriptor 1 or 2; else, as for a notebook's, one that does."""
+    # The live display of a launch puts a stream of its own in front, which prints above its bar.
+    plain: TextIO = getattr(stream, "rich_proxied_file", stream)
+    return plain if descriptor_of(plain) in (1, 2) else _stream_on(descriptor)
+
+
+@cache
+def _stream_on(descriptor: int) -> TextIO:
+    # One for all tiles: a logger of the user's that takes `sys.stderr` in one tile uses it in the next.
+    return open(descriptor, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)
+
+
+def descriptor_of(stream: IO[str]) -> int | None:
+    """The file descriptor behind a stream; None for a notebook's, or a test's."""
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _cut_often(log: int, done: threading.Event) -> None:
+    while not done.wait(LOOK_EVERY):
+        _cut(log, 16 * MOST)
+    _cut(log, MOST)
+
+
+def _cut(log: int, most: int) -> None:
+    """Keep the end of a log that is longer than `most`."""
+    # What is printed at that moment may be lost. To stop the printing for it would take a pipe, and code
+    # that fills a pipe while it holds Python's lock never ends.
+    with suppress(OSError):
+        size = os.fstat(log).st_size
+        if size > most:
+            end = os.pread(log, MOST, size - MOST)
+            os.ftruncate(log, 0)
+            os.write(log, b"(the beginning was cut)\n" + end)
+
+
+@contextmanager
+def apart(console: Console) -> Iterator[None]:
+    """Let a console print where it prints now, whatever standard output and standard error become."""
+    before = console._file
+    console.file = lasting(console.file)
+    try:
+        yield
+    finally:
+        console.file = before  # type: ignore[assignment]  # None: whatever `sys.stdout` is then
+
+
+def lasting(stream: IO[str]) -> IO[str]:
+    """A stream that goes on to where descriptor 1 or 2 leads now, while these lead to a log."""
+    descriptor = descriptor_of(stream)
+    if descriptor not in (1, 2):
+        return stream
+    stream.flush()
+    # What a terminal's encoding lacks is shown as its code: progress must not end a launch.
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return open(os.dup(descriptor), "w", encoding=encoding, errors="backslashreplace", buffering=1)

@@ -1,0 +1,56 @@
+"""Which runs MLflow's own database has, read without MLflow and without changing anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracking.mlflow_runs import CELL_KEY, STUDY
+
+WAIT = 20.0
+"""How long a statement waits for another process's [s]."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run of a cell, as it stands in the database."""
+
+    study: str
+    key: str
+    finished: bool
+
+
+def stored_runs(path: Path) -> list[StoredRun]:
+    """Every run of a cell that was not deleted."""
+    return [
+        StoredRun(study, key, status != "RUNNING")
+        for study, key, status in _read(
+            path,
+            "SELECT e.name, cell.value, r.status FROM runs r "
+            "JOIN experiments e ON e.experiment_id = r.experiment_id "
+            "JOIN tags kind ON kind.run_uuid = r.run_uuid AND kind.key = ? AND kind.value = 'cell' "
+            "JOIN tags cell ON cell.run_uuid = r.run_uuid AND cell.key = ? "
+            "WHERE r.lifecycle_stage = 'active'",
+            (STUDY, CELL_KEY),
+        )
+    ]
+
+
+def parents(path: Path) -> list[tuple[str, str, str]]:
+    """(study, run id, address of its files) of every study's parent run."""
+    return _read(
+        path,
+        "SELECT e.name, r.run_uuid, r.artifact_uri FROM runs r "
+        "JOIN experiments e ON e.experiment_id = r.experiment_id "
+        "JOIN tags kind ON kind.run_uuid = r.run_uuid AND kind.key = ? AND kind.value = 'parent' "
+        "WHERE r.lifecycle_stage = 'active'",
+        (STUDY,),
+    )
+
+
+def _read(path: Path, query: str, values: tuple[str, ...]) -> list[Any]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=WAIT)) as connection:
+        return connection.execute(query, values).fetchall()
