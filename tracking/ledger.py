@@ -428,11 +428,6 @@ class Ledger:
             self._rows("SELECT workload, fingerprint FROM prints ORDER BY study = ?, noted_at", (study,))
         )
 
-    def any_width(self, setting: str) -> int | None:
-        """A width that some machine was measured to prefer."""
-        (row,) = self._rows("SELECT MAX(width) FROM widths WHERE setting = ?", (setting,))
-        return None if row[0] is None else int(row[0])
-
     def note_width(self, setting: str, machine: str, width: int, most: int) -> None:
         """Remember how many cells of a setting a machine best trains together, of at most so many."""
         with self._transaction() as connection:

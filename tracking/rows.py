@@ -1,4 +1,4 @@
-"""A record as a row of the ledger, and how a damaged row is told from a whole one."""
+"""A record as a row of the ledger, and what shows that a row is damaged."""
 
 from __future__ import annotations
 

@@ -221,7 +221,6 @@ def test_widths_are_remembered_while_they_hold(ledger: Ledger) -> None:
     ledger.note_width("s", "here", 32, 64)
     assert ledger.width("s", "here", 128) == 32
     assert ledger.width("s", "elsewhere", 64) is None
-    assert ledger.any_width("s") == 32
 
 
 @pytest.mark.parametrize("column", ["key", "setting", "outcome"])

@@ -138,8 +138,8 @@ class Attachment:
     def _before_step(
         self, optimizer: optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        # The step of a subclass that calls its parent's runs all hooks twice. It is told by the frame of its
-        # call, because a flag would still be set after a step that raised.
+        # The step of a subclass that calls its parent's runs all hooks twice. The frame of its call shows
+        # which one this is, because a flag would still be set after a step that raised.
         if self._step is not None and is_running(self._step):
             self._depth += 1
             return None
