@@ -1,19 +1,21 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
+PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test lint demo bench faults frameworks calibration bench-edges
+.PHONY: test long lint demo bench faults frameworks calibration bench-edges
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m $(PIP) -e .
 	touch $@
 
 # In a new environment one run of pip: the second would look at every package again.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m $(PIP) -e '.[dev]'
 	touch $(VENV)/.installed $@
 
 demo: $(VENV)/.installed  ## install, and run the shipped study `quickstart`
@@ -27,6 +29,9 @@ lint: $(VENV)/.installed-dev
 test: lint  ## install, lint, types and tests, two at a time: they wait for many processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
+long: $(VENV)/.installed-dev  ## the tests that the gate has no time for: about five minutes
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m long
+
 bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousand cells beside Ray Tune
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
@@ -37,7 +42,7 @@ faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while s
 	$(BIN)/python -m tests.tools.faults
 
 frameworks: $(VENV)/.installed-dev  ## `attach` inside of Lightning, Accelerate and transformers: a minute or two
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[frameworks]'
+	$(BIN)/python -m $(PIP) -e '.[frameworks]'
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/frameworks/check_*.py
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err

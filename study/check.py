@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import filecmp
-import json
 import shlex
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 
 from study.errors import UserError
-from study.file_names import EXPORTS
+from study.exported import exported, fault
 from study.home import DEFAULT_HOME, Home
-from tracking import EVIDENCE, CellRecord, Ledger, LedgerError
+from tracking import EVIDENCE, Ledger, LedgerError
+from tracking.snapshot import state_of, untouched
 
-ENDS = {
-    ".parquet": (b"PAR1", b"PAR1"),
-    ".png": (b"\x89PNG", b"IEND\xaeB`\x82"),
-    ".pdf": (b"%PDF", b"%%EOF"),
-    ".svg": (b"<?xml", b"</svg>"),
-}
-"""How files begin and end that were written to their end."""
+TRIES = 3
+"""Looks at a home before it counts as one that is written all the time."""
+Reading = Callable[[Path], AbstractContextManager[str]]
+"""How a database is read: gives the address for sqlite."""
 
 
 @dataclass
@@ -63,20 +60,45 @@ class Check:
 
 
 def check(home: Home) -> Check:
-    """Look at everything that a home holds.
+    """Look at everything that a home holds; not a byte of it changes.
 
     Raises:
-        UserError: there is no ledger.
+        UserError: there is no ledger, or no room to look at a copy of what is not settled.
     """
     if not home.ledger.exists():
         raise UserError(
             f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
         )
+    files = home.ledger.resolve(), home.mlflow_database.resolve()
+    try:
+        for _ in range(TRIES):
+            before = [state_of(file) for file in files]
+            found = _look(home, untouched)
+            if before == [state_of(file) for file in files]:
+                return found
+        # A process writes all the time. It keeps the files beside a database that a reader would leave there.
+        return _look(home, _as_readers_do)
+    except OSError as error:
+        raise UserError(
+            f"home {home.root}: cannot be looked at ({error}); wanted files that you can read, and room for "
+            f"a copy of its databases in {gettempdir()}; make room there, or set TMPDIR to another folder"
+        ) from None
+
+
+@contextmanager
+def _as_readers_do(path: Path) -> Iterator[str]:
+    yield f"{path.as_uri()}?mode=ro"
+
+
+def _look(home: Home, reading: Reading) -> Check:
     part = Part("ledger")
     try:
-        with closing(Ledger(home.ledger, create=False)) as ledger:
+        with (
+            reading(home.ledger.resolve()) as at,
+            closing(Ledger(home.ledger, create=False, at=at)) as ledger,
+        ):
             _look_at_ledger(part, ledger)
-            others = (_mlflow(home, ledger), _artifacts(home), _exports(home, ledger))
+            others = (*_mlflow(home, ledger, reading), _exports(home, ledger))
     except LedgerError as error:
         part.problems.append(str(error))
         return Check(home.root, (part,), readable=False)
@@ -95,27 +117,45 @@ def _look_at_ledger(part: Part, ledger: Ledger) -> None:
         )
 
 
-def _mlflow(home: Home, ledger: Ledger) -> Part:
-    """Whether every cell that is evidence has one finished run."""
-    from tracking.mlflow_file import MlflowFileError, fault
-    from tracking.mlflow_listing import stored_runs
+def _mlflow(home: Home, ledger: Ledger, reading: Reading) -> tuple[Part, Part]:
+    """Whether MLflow's database is whole; then whether its runs are, and the artifacts that it names."""
+    from tracking.mlflow_file import MlflowFileError
+    from tracking.mlflow_file import fault as fault_of_database
 
-    part, file = Part("mlflow"), home.mlflow_database.resolve()
+    runs, artifacts, file = Part("mlflow"), Part("artifacts"), home.mlflow_database.resolve()
     evidence = {key for key, outcome in ledger.outcomes().items() if outcome in EVIDENCE}
     elsewhere = ledger.shown_elsewhere(home.mlflow_uri)
+    found = None
     if not file.exists():
-        part.facts = {"cells": len(evidence), "runs": 0, "shown_elsewhere": len(elsewhere)}
-        if evidence - elsewhere:
-            part.problems.append(f"there is no database; make it with: {mend(home)}")
-        return part
-    try:
-        found = fault(file, thorough=True)
-    except MlflowFileError as error:
-        found = f"cannot be read: {error}"
+        runs.facts = {"cells": len(evidence), "runs": 0, "shown_elsewhere": len(elsewhere)}
+        if not evidence - elsewhere:
+            return runs, artifacts
+        found = "there is no database; make it"
+    elif not file.is_file():
+        found = f"{file.name} {fault_of_database(file)}; set it aside and write it again"
+    else:
+        try:
+            with reading(file) as at:
+                if why := fault_of_database(file, thorough=True, at=at):
+                    found = f"{file.name} {why}; set it aside and write it again"
+                else:
+                    _look_at_runs(runs, home, at, evidence, elsewhere)
+                    _look_at_artifacts(artifacts, home, at)
+        except MlflowFileError as error:
+            found = f"{file.name} cannot be read: {error}; set it aside and write it again"
     if found:
-        part.problems.append(f"{file.name} {found}; set it aside and write it again with: {mend(home)}")
-        return part
-    runs = stored_runs(file)
+        runs.problems.append(f"{found} with: {mend(home)}")
+        artifacts.problems.append(
+            f"which files there should be cannot be told without {file.name}; first: {mend(home)}"
+        )
+    return runs, artifacts
+
+
+def _look_at_runs(part: Part, home: Home, at: str, evidence: set[str], elsewhere: set[str]) -> None:
+    """Whether every cell that is evidence has one finished run."""
+    from tracking.mlflow_listing import stored_runs
+
+    runs = stored_runs(at)
     finished = {(run.study, run.key) for run in runs if run.finished}
     shown = {key for _, key in finished}
     unfinished, doubled = (
@@ -135,22 +175,14 @@ def _mlflow(home: Home, ledger: Ledger) -> Part:
         part.problems.append(
             f"{unfinished} runs are unfinished, {doubled} doubled; mend them with: {mend(home)}"
         )
-    return part
 
 
-def _artifacts(home: Home) -> Part:
+def _look_at_artifacts(part: Part, home: Home, at: str) -> None:
     """Whether the files of each study's parent run lie in this home, and are those of its exports."""
-    from tracking.mlflow_file import MlflowFileError, fault
     from tracking.mlflow_listing import parents
 
-    part, file = Part("artifacts"), home.mlflow_database.resolve()
-    try:
-        if not file.exists() or fault(file):
-            return part
-    except MlflowFileError:
-        return part
     here, files = home.mlflow_artifacts.resolve().as_uri(), 0
-    for study, run, address in parents(file):
+    for study, run, address in parents(at):
         if not address.startswith(f"{here}/"):
             part.problems.append(
                 f"{study}: MLflow looks for its files at {address}; set that right with: {mend(home)}"
@@ -158,21 +190,12 @@ def _artifacts(home: Home) -> Part:
             continue
         folder = home.mlflow_artifacts / run / "artifacts"
         files += sum(path.is_file() for path in folder.rglob("*"))
-        if other := [path for path in _exported(home, study) if not _same(path, folder, home.exports(study))]:
+        if other := [path for path in exported(home, study) if not _same(path, folder, home.exports(study))]:
             part.problems.append(
                 f"{study}: {len(other)} files of its exports are not on its run; "
                 f"put them there with: {mend(home)}"
             )
     part.facts = {"files": files}
-    return part
-
-
-def _exported(home: Home, study: str) -> Iterator[Path]:
-    """The files that a launch writes, as far as they are there."""
-    folder = home.exports(study)
-    for path in (*(folder / name for name in EXPORTS), *sorted((folder / "heatmaps").glob("*"))):
-        if path.is_file() and not path.name.startswith("."):
-            yield path
 
 
 def _same(path: Path, folder: Path, exports: Path) -> bool:
@@ -183,22 +206,10 @@ def _same(path: Path, folder: Path, exports: Path) -> bool:
 def _exports(home: Home, ledger: Ledger) -> Part:
     """Whether each study's files are there to their end, and tell of the cells what the ledger tells."""
     part, files = Part("exports"), 0
-    for study in ledger.studies():
-        found = list(_exported(home, study))
-        files += len(found)
-        names = {path.name for path in found}
-        wrong = [name for name in EXPORTS if name not in names]
-        wrong += [path.name for path in found if not _ends_well(path)]
-        if wrong:
-            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            part.problems.append(
-                f"{study}: {', '.join(wrong[:3])}{more} missing or cut short; write them with: {mend(home)}"
-            )
-        elif differing := _differing(home.exports(study) / "cells.csv", ledger):
-            part.problems.append(
-                f"{study}: its files differ from the ledger in {differing} cells; "
-                f"write them with: {mend(home)}"
-            )
+    for study, spec in ledger.studies().items():
+        files += sum(1 for _ in exported(home, study))
+        if found := fault(home, ledger, study, spec):
+            part.problems.append(f"{study}: {found}; write them with: {mend(home)}")
     part.facts = {"files": files}
     return part
 
@@ -206,32 +217,3 @@ def _exports(home: Home, ledger: Ledger) -> Part:
 def mend(home: Home) -> str:
     """The command that writes again what a home lacks, as it can be pasted."""
     return "study sync" if home.root == DEFAULT_HOME else f"study sync --home {shlex.quote(str(home.root))}"
-
-
-def _ends_well(path: Path) -> bool:
-    content = path.read_bytes()
-    if path.suffix == ".json":
-        try:
-            json.loads(content)
-        except ValueError:
-            return False
-    if path.suffix in (".csv", ".md") and not content.endswith(b"\n"):
-        return False
-    begin, end = ENDS.get(path.suffix, (b"", b""))
-    return bool(content) and content.startswith(begin) and content.rstrip().endswith(end)
-
-
-def _differing(table: Path, ledger: Ledger) -> int:
-    """Cells of which an exported table tells something else than the ledger."""
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = {row["key"]: row for row in csv.DictReader(file)}
-    stored = ledger.get(rows)
-    return sum(not _agrees(row, stored.get(key)) for key, row in rows.items())
-
-
-def _agrees(row: dict[str, str], record: CellRecord | None) -> bool:
-    if record is None or record.outcome not in EVIDENCE:
-        return row["outcome"] not in EVIDENCE
-    shown, stored = row["metric_final"], record.metric_final
-    number = stored is None if shown == "" else stored is not None and float(shown) == stored
-    return row["outcome"] == record.outcome and number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class SideBySide:
         landscapes: at the seeds that both have.
         seeds: which those are.
         pairing: in words, how seeds are paired.
+        studies: the names of those that a and b are taken from.
     """
 
     setting: str
@@ -53,6 +55,7 @@ class SideBySide:
     seeds: tuple[int, ...]
     pairing: str
     measures: tuple[Compared, ...]
+    studies: tuple[str, str]
 
 
 def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySide]:
@@ -79,7 +82,8 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
             "give studies of the same workload and optimizer"
         )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
-    return [_compared(one, other, names, same=same) for one, other in pairs]
+    studies = (first.plan.spec.name, second.plan.spec.name)
+    return [_compared(one, other, names, studies, same=same) for one, other in pairs]
 
 
 def _settings(analysis: Analysis) -> str:
@@ -105,26 +109,29 @@ def label_in(analysis: Analysis, name: str) -> str:
         return variants[0]
     study = analysis.plan.spec.name
     if variants:
-        raise UserError(
-            f"{name!r} stands for {len(variants)} transforms of {study}; give one of: {', '.join(variants)}"
-        )
-    raise UserError(
-        f"unknown transform {name!r} in {study}; it has: {', '.join(labels)}{nearest(name, list(labels))}"
-    )
+        among = ", ".join(map(shlex.quote, variants))
+        raise UserError(f"{name!r} stands for {len(variants)} transforms of {study}; give one of: {among}")
+    # Quoted as a shell wants it, because brackets end a command.
+    among = ", ".join(map(shlex.quote, labels))
+    raise UserError(f"unknown transform {name!r} in {study}; it has: {among}{nearest(name, list(labels))}")
 
 
-def _compared(one: Case, other: Case, names: tuple[str, str], *, same: bool) -> SideBySide:
+def _compared(
+    one: Case, other: Case, names: tuple[str, str], studies: tuple[str, str], *, same: bool
+) -> SideBySide:
     """Two cases at the seeds that both have.
 
     Args:
         names: what they are called.
+        studies: what their studies are called.
         same: both are of one study.
     """
     seeds = tuple(seed for seed in one.landscape.seeds if seed in other.landscape.seeds)
     one, other = _at(one, seeds), _at(other, seeds)
     pairing = _pairing(one.landscape, other.landscape, seeds, same=same)
     measures = tuple(_between(one, other, name) for name in MEASURES)
-    return SideBySide(one.evidence.name, *names, (one.landscape, other.landscape), seeds, pairing, measures)
+    landscapes = (one.landscape, other.landscape)
+    return SideBySide(one.evidence.name, *names, landscapes, seeds, pairing, measures, studies)
 
 
 def _pairing(one: Landscape, other: Landscape, seeds: Sequence[int], *, same: bool) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.errors import UserError
+from study.home_files import FOLDERS, make_folder, make_private, private, refuse_links
 from tracking import Ledger
 from trainers.naming import short
 
@@ -19,14 +20,6 @@ LONGEST_PATH = 504
 """Bytes of a database's path: sqlite takes 512, and adds the endings of its own files."""
 LONGEST_NAME = 255
 """Bytes of a folder's name in the usual file systems."""
-
-
-def make_private(database: Path) -> None:
-    """Let nobody but its owner read a database that was just made, whatever the umask."""
-    # sqlite gives the files beside a database the mode that the database has then.
-    for path in (database, *database.parent.glob(f"{database.name}-*")):
-        with suppress(OSError):
-            path.chmod(0o600)
 
 
 @dataclass(frozen=True)
@@ -88,27 +81,40 @@ class Home:
         return self.root / "logs" / study
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder. One that is there keeps its mode; what is made in it is its owner's alone.
 
         Raises:
-            UserError: it cannot be made or written.
+            UserError: it cannot be made or written, or leads out of itself.
         """
         if set("?#%") & set(str(self.root.resolve())):
             do = "choose another with --home"
             raise UserError(f"home {self.root}: database addresses cannot contain ?, # or %; {do}")
+        refuse_links(self.root, (self.root / "locks",))
         try:
-            new = not self.root.exists()
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if new:
-                self.root.chmod(0o700)  # whatever the umask took away
-            for folder in (self.root / "optuna", self.root / "locks"):
-                folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
+            for name in FOLDERS:
+                make_folder(self.root / name)
             # The disk may be full, which a file of some size shows.
             probe = self.root / "locks" / f"probe-{os.getpid()}"
             probe.write_bytes(bytes(65_536))
             probe.unlink()
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def _trees(self, study: str) -> tuple[Path, ...]:
+        """The folders of which a launch or a sync of this study may write everything."""
+        own = (self.exports(study), self.logs(study), self.checkpoints(study))
+        return (*own, self.root / "optuna", self.root / "locks", self.mlflow_artifacts)
+
+    @contextmanager
+    def writing(self, study: str) -> Iterator[None]:
+        """Write a study's files: into the home alone, and for its owner alone.
+
+        Raises:
+            UserError: something that would be written leads out of the home.
+        """
+        with private(self.root, self._trees(study)):
+            yield
 
     def _unwritable(self, error: OSError) -> UserError:
         return UserError(
@@ -117,9 +123,11 @@ class Home:
 
     def open_ledger(self) -> Ledger:
         """The ledger, made if there is none."""
+        refuse_links(self.root, ())
+        make_folder(self.root / "locks")
         # Two first launches at once would both make the tables.
         # No study's name begins so. The lock of one that is called "ledger" was taken for this one.
-        with FileLock(self.root / "locks" / "_ledger.lock"):
+        with FileLock(self.root / "locks" / "_ledger.lock", mode=0o600):
             if not self.ledger.exists():
                 with suppress(OSError):  # the ledger itself says what hinders it
                     self.ledger.touch(mode=0o600)
@@ -147,20 +155,32 @@ class Home:
 
     def _training(self, study: str) -> FileLock:
         folder = self.root / "locks" / "training"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{study}.lock")
+        make_folder(folder)
+        return FileLock(folder / f"{study}.lock", mode=0o600)
 
     @contextmanager
     def hold(self, study: str) -> Iterator[None]:
+        """Be the only process that launches this study, and write its files.
+
+        Raises:
+            UserError: as `lock` and `writing`.
+        """
+        with self.lock(study), self.writing(study):
+            yield
+
+    @contextmanager
+    def lock(self, study: str) -> Iterator[None]:
         """Be the only process that launches this study.
 
         Raises:
-            UserError: another process launches it, or its path is too long for a database.
+            UserError: another process launches it, its path is too long for a database, or its lock leads
+                out of the home.
         """
         self._check_database(self.optuna(study))
+        refuse_links(self.root, (self.root / "locks",))
         # A lock of the operating system is free when its process dies; a file with a process id would stay.
         owner = self.root / "locks" / f"{study}.pid"
-        lock = FileLock(self.root / "locks" / f"{study}.lock")
+        lock = FileLock(self.root / "locks" / f"{study}.lock", mode=0o600)
         try:
             lock.acquire(timeout=0)
         except Timeout:

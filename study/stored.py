@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from study.home import Home
 from study.plan.cells import counted, make_plan
-from study.plan.changes import not_asked
+from study.plan.changes import not_asked, refuse_other_meaning
 from study.spec.model import StudySpec
 from study.spec.read import marks, noted_code, read_spec
 from tracking import FAILED, Ledger, LedgerError
@@ -99,7 +99,11 @@ def spec_of(source: str, home: Home, allow: Iterable[str] | None = None) -> Stud
 
 
 def read(spec: StudySpec, home: Home) -> Analysis:
-    """Everything that is concluded from the stored cells; every cell is pending where there is no home."""
+    """Everything that is concluded from the stored cells; every cell is pending where there is no home.
+
+    Raises:
+        UserError: stored cells of the study have another meaning, as a launch would say.
+    """
     # Measures and claims load scipy, which `study status` does not need.
     from study.analysis import Analysis
 
@@ -107,19 +111,26 @@ def read(spec: StudySpec, home: Home) -> Analysis:
         return Analysis(make_plan(spec, {}), {})
     with closing(Ledger(home.ledger, create=False)) as ledger:
         plan = make_plan(spec, ledger.fingerprints(spec.name))
+        refuse_other_meaning(plan, ledger.meanings(spec.name))
         found = ledger.get(plan.keys)
         return Analysis(plan, found, ledger.runs(spec.name, home.mlflow_uri), dict(ledger.damaged))
 
 
 def status(spec: StudySpec, home: Home) -> Status:
-    """Counts alone, without reading the cells' curves."""
+    """Counts alone, without reading the cells' curves.
+
+    Raises:
+        UserError: stored cells of the study have another meaning, as a launch would say.
+    """
     outcomes: dict[str, str] = {}
     reasons: dict[str, str] = {}
     plan = make_plan(spec, {})
     if home.ledger.exists():
         with closing(Ledger(home.ledger, create=False)) as ledger:
             plan = make_plan(spec, ledger.fingerprints(spec.name))
-            outcomes = ledger.outcomes({**plan.settings, **ledger.meanings(spec.name)})
+            meanings = ledger.meanings(spec.name)
+            refuse_other_meaning(plan, meanings)
+            outcomes = ledger.outcomes({**plan.settings, **meanings})
             reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
     # With an edge-seeking design only the cells themselves tell which others are inferred.
     counts = read(spec, home).counts if spec.design == "edges" else counted(plan.keys, outcomes)

@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
-    *("errors", "file_names", "home"),
+    *("errors", "file_names", "home_files", "home"),
     *("spec", "plan", "measures", "claims"),
-    *("best", "frames", "analysis", "launch_result", "stored", "check", "comparison"),
+    *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison"),
     *("papers", "report", "run", "sampler", "", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
@@ -28,9 +28,10 @@ ONE_FILE = {
         *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),
         *("tracking/mlflow_database.py", "tracking/mlflow_file.py"),
     },
-    "matplotlib": {"study/report/heatmaps.py", "study/report/training_figures.py"},
+    "matplotlib": {"study/report/heatmaps.py", "study/report/style.py", "study/report/training_figures.py"},
     "sqlite3": {
-        *("tracking/ledger.py", "tracking/ledger_schema.py"),
+        *("tracking/ledger_file.py", "tracking/ledger_schema.py", "tracking/ledger_errors.py"),
+        *("tracking/ledger_runs.py",),
         *("tracking/mlflow_file.py", "tracking/mlflow_addresses.py", "tracking/mlflow_listing.py"),
     },
     "yaml": {"study/spec/yaml.py"},

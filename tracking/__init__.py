@@ -1,7 +1,8 @@
 """What is remembered of every cell: the durable ledger first, then the tracker that people browse."""
 
-from tracking.address import conceal, identity, redacted, without_passwords
-from tracking.ledger import Ledger, LedgerError
+from tracking.address import conceal, doubtful, identity, redacted, shown, without_passwords
+from tracking.ledger import Ledger
+from tracking.ledger_errors import LedgerError
 from tracking.mirror import Mirror, ReplacedError
 from tracking.record import (
     DIVERGED,
@@ -30,7 +31,9 @@ __all__ = [
     "Mirror",
     "ReplacedError",
     "conceal",
+    "doubtful",
     "identity",
     "redacted",
+    "shown",
     "without_passwords",
 ]

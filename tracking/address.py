@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 USER = re.compile(r"(?<=://)[^/?#\s'\"<>\\]*@")
 """The name and password before a host, in an address or in a text that holds one."""
-WIDE = re.compile(r"(?<=://)\S*@")
-"""The same where a password has characters that an address cannot have."""
+CLEAR = re.compile(
+    r"[a-z][a-z0-9+.-]*://"
+    r"([^/?#\s'\"<>\\]*|(localhost|[0-9]+(\.[0-9]+){3}|\[[0-9a-f:.]+\])(:[0-9]+)?[/?].*)",
+    re.IGNORECASE,
+)
+"""What may stand before the last `@`: name and password, or a host that cannot be taken for a name."""
+PATH = re.compile(r"((sqlite(\+\w+)?|file):(///|/(?!/))|/(?!/)|\.{1,2}/)", re.IGNORECASE)
+"""How the address of a file begins, which has neither name nor password and may have `@` anywhere."""
+QUERIED = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/?#@:\s'\"<>\\]*(/[^?#@\s'\"<>\\]*)?"
+    r"\?[a-z][a-z0-9_.-]*=[^=&;#\s'\"<>\\]*(&[a-z][a-z0-9_.-]*=[^=&;#\s'\"<>\\]*)*",
+    re.IGNORECASE,
+)
+"""A host without name and password, and settings, whose values may have `@` anywhere."""
+TOKENS = ("http", "https")
+"""Schemes of which a name without a password is a secret: it is a token. Of databases it is a user's."""
+FORBIDDEN = re.compile(r"[#\s'\"<>\\]")
+"""What ends an address in a text, so that the rest of a password would be taken for words."""
 QUERY = re.compile(
     r"([?&;][^=&;\s'\"\\]*(?:pass|pwd|secret|token|credential|odbc_connect)[^=&;\s'\"\\]*=)[^&;#\s'\"<>\\]*",
     re.IGNORECASE,
@@ -32,7 +48,42 @@ def identity(address: str) -> str:
         >>> identity("https://me:my-password@mlflow.example.org/team")
         'https://mlflow.example.org/team'
     """
-    return without_passwords(_user(address).sub("", address))
+    before, _, after = _parts(address)
+    return without_passwords(before + after)
+
+
+def doubtful(address: str) -> bool:
+    """Whether it cannot be told where the password in an address ends: what looks like a path may be of it.
+
+    Example:
+        >>> doubtful("https://me:2024/spring@host:5000"), doubtful("https://me:2024%2Fspring@host:5000")
+        (True, False)
+    """
+    if secret := QUERY.search(address):
+        query = address[secret.start() + 1 :]
+        if (
+            FORBIDDEN.search(query)
+            or ";" in query
+            or not all(part.find("=") > 0 for part in query.split("&"))
+        ):
+            return True
+    if PATH.match(address) or "@" not in address:
+        return False
+    # The `@` of a secret may end a password that has all that stands before it.
+    if QUERIED.fullmatch(address) and not any("@" in one.group() for one in QUERY.finditer(address)):
+        return False
+    return not CLEAR.fullmatch(address.rpartition("@")[0])
+
+
+def shown(address: str) -> str:
+    """An address for people, without anything that may be a password.
+
+    Example:
+        >>> shown("https://me:2024/spring@host:5000")
+        'https://***@host:5000'
+    """
+    before, user, after = _parts(address)
+    return without_passwords(f"{before}{HIDDEN}@{after}" if user else before + after)
 
 
 def without_passwords(text: str) -> str:
@@ -45,13 +96,28 @@ def without_passwords(text: str) -> str:
     return QUERY.sub(rf"\1{HIDDEN}", USER.sub(f"{HIDDEN}@", text))
 
 
+def secrets(address: str) -> list[str]:
+    """What of an address nobody else may know: its password, or the token that it has in place of one.
+
+    Example:
+        >>> secrets("https://my-token@host"), secrets("postgresql://me@db/mlflow")
+        (['my-token'], [])
+    """
+    found = [one.group().partition("=")[2] for one in QUERY.finditer(address)]
+    if doubtful(address):
+        found += [address[one.end(1) :] for one in QUERY.finditer(address)]
+    before, user, _ = _parts(address)
+    name, colon, password = user.partition(":")
+    if colon:
+        found.append(password)
+    elif doubtful(address) or before.lower().removesuffix("://") in TOKENS:
+        found.append(name)
+    return [one for one in found if one]
+
+
 def conceal(address: str) -> None:
     """Remember the passwords of an address, so that `redacted` finds them in whatever words."""
-    found = [one.group().partition("=")[2] for one in QUERY.finditer(address)]
-    if user := _user(address).search(address):
-        name, colon, password = user.group().removesuffix("@").partition(":")
-        found.append(password if colon else name)
-    _secrets.update(form for one in found for form in (one, unquote(one), quote(one, safe="")))
+    _secrets.update(form for one in secrets(address) for form in (one, unquote(one), quote(one, safe="")))
 
 
 def redacted(text: str) -> str:
@@ -64,10 +130,20 @@ def redacted(text: str) -> str:
     return text
 
 
-def _user(address: str) -> re.Pattern[str]:
-    """What finds the name and password of an address: with `/` in it, a password looks like a path."""
-    try:
-        _ = urlsplit(address).port
-    except ValueError:
-        return WIDE
-    return USER
+def _parts(address: str) -> tuple[str, str, str]:
+    """What stands before the name and password of an address, these, and what stands after their `@`.
+
+    Of a doubtful address everything up to the last `@` counts as a password, and so does a doubtful query.
+    """
+    if not doubtful(address):
+        if user := USER.search(address):
+            return address[: user.start()], user.group()[:-1], address[user.end() :]
+        return address, "", ""
+    head, found, after = address.rpartition("@")
+    if secret := QUERY.search(address):
+        if found and secret.start() < len(head):  # the `@` may be of that secret, and it of a password
+            head, after = address, ""
+        else:
+            after = f"{address[len(head) + len(found) : secret.start()]}{secret.group(1)}{HIDDEN}"
+    scheme, mark, name = head.partition("://") if "://" in head else ("", "", head)
+    return scheme + mark, name, after

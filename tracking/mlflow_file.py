@@ -8,8 +8,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -77,7 +78,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Be the only process that makes this database."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=MAKING):
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=MAKING, mode=0o600):
             yield
     except OSError as error:  # a lock that is never free is a TimeoutError
         raise MlflowFileError(
@@ -116,11 +117,12 @@ def _whole(path: Path) -> bool:
     return True
 
 
-def fault(path: Path, *, thorough: bool = False) -> str | None:
+def fault(path: Path, *, thorough: bool = False, at: str | None = None) -> str | None:
     """Why MLflow could not open the file, in words that follow its name; None where it can.
 
     Args:
         thorough: read every page of it.
+        at: the address of a snapshot (`tracking.snapshot`) that is read in place of the file.
 
     Raises:
         MlflowFileError: there may be nothing wrong with it, but it cannot be read.
@@ -133,7 +135,7 @@ def fault(path: Path, *, thorough: bool = False) -> str | None:
     if not path.is_file():
         return "is a folder" if path.is_dir() else "is no file"
     try:
-        with _engine(path) as engine:
+        with _engine(path, at) as engine:
             if not utils._all_tables_exist(engine):
                 return "is half made, with tables missing"
             utils._verify_schema(engine)
@@ -165,6 +167,7 @@ def _make(path: Path) -> Path:
                 old.backup(copy)
             migrate(new)
             if fault(new, thorough=True) is None:
+                shutil.copymode(path, new)
                 return new
     try:
         _remove(new)
@@ -188,12 +191,15 @@ def migrate(path: Path) -> None:
 
 
 @contextmanager
-def _engine(path: Path) -> Iterator[Engine]:
+def _engine(path: Path, at: str | None = None) -> Iterator[Engine]:
     """A database opened for this block alone: MLflow would keep it open, and try for minutes to open it."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": WAIT})
+    given: dict[str, Any] = {"connect_args": {"timeout": WAIT}}
+    if at:
+        given = {"creator": partial(sqlite3.connect, at, uri=True, timeout=WAIT)}
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, **given)
     try:
         yield engine
     finally:

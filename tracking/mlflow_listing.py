@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from tracking.mlflow_file import MlflowFileError
 from tracking.mlflow_runs import CELL_KEY, STUDY
 
 WAIT = 20.0
@@ -23,12 +23,19 @@ class StoredRun:
     finished: bool
 
 
-def stored_runs(path: Path) -> list[StoredRun]:
-    """Every run of a cell that was not deleted."""
+def stored_runs(at: str) -> list[StoredRun]:
+    """Every run of a cell that was not deleted.
+
+    Args:
+        at: address of the database for sqlite.
+
+    Raises:
+        MlflowFileError: it cannot be read.
+    """
     return [
         StoredRun(study, key, status != "RUNNING")
         for study, key, status in _read(
-            path,
+            at,
             "SELECT e.name, cell.value, r.status FROM runs r "
             "JOIN experiments e ON e.experiment_id = r.experiment_id "
             "JOIN tags kind ON kind.run_uuid = r.run_uuid AND kind.key = ? AND kind.value = 'cell' "
@@ -39,10 +46,14 @@ def stored_runs(path: Path) -> list[StoredRun]:
     ]
 
 
-def parents(path: Path) -> list[tuple[str, str, str]]:
-    """(study, run id, address of its files) of every study's parent run."""
+def parents(at: str) -> list[tuple[str, str, str]]:
+    """(study, run id, address of its files) of every study's parent run.
+
+    Raises:
+        MlflowFileError: the database cannot be read.
+    """
     return _read(
-        path,
+        at,
         "SELECT e.name, r.run_uuid, r.artifact_uri FROM runs r "
         "JOIN experiments e ON e.experiment_id = r.experiment_id "
         "JOIN tags kind ON kind.run_uuid = r.run_uuid AND kind.key = ? AND kind.value = 'parent' "
@@ -51,6 +62,9 @@ def parents(path: Path) -> list[tuple[str, str, str]]:
     )
 
 
-def _read(path: Path, query: str, values: tuple[str, ...]) -> list[Any]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=WAIT)) as connection:
-        return connection.execute(query, values).fetchall()
+def _read(at: str, query: str, values: tuple[str, ...]) -> list[Any]:
+    try:
+        with closing(sqlite3.connect(at, uri=True, timeout=WAIT)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise MlflowFileError(f"its runs cannot be listed ({error})") from error

@@ -18,7 +18,8 @@ from study.claims.gradients import (
 )
 from study.claims.hyperparameter_free import hyperparameter_free
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
-from study.claims.spikes import bounded_on_spikes, damps_spikes, recovers_from_spikes
+from study.claims.spike_damping import damps_spikes, recovers_from_spikes
+from study.claims.spikes import bounded_on_spikes
 from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, Evidence
 from study.spec.claim_rule import Rule

@@ -15,10 +15,17 @@ from study.measures.dynamics import Series, curve, over
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
+from study.plan.cells import Setting
 from trainers.budget import Budget
 
 METRIC = "squared_gradient_norm"
 """The metric of workloads with known constants."""
+SMOOTH = ("quadratic", "logistic")
+"""The shipped workloads with known constants. No other is built: reading a study must run nobody's code."""
+LEAST_EXAMPLES = 1024
+"""Examples of a problem that does not say how many."""
+MOST_NUMBERS = 100_000_000
+"""Examples times parameters. A larger problem is not built: a home from somebody else may name any size."""
 METRIC_COLUMN = 2
 """Column of a recorded point that holds the metric."""
 PREMISE = "β lr a_t, the largest over all steps of a seed's cells with lr <= 1/β"
@@ -117,7 +124,7 @@ def bound_holds(evidence: Evidence, own: Landscape) -> Finding:
 def quotients(own: Landscape) -> Quotients | Missing:
     """Premise and bound of every cell without weight decay, or what a study lacks for them."""
     origin = own.origin
-    if own.metric_name != METRIC or origin is None:
+    if own.metric_name != METRIC or origin is None or not shipped(origin):
         return Missing(
             "a smooth problem with known curvature and gradient noise (workload quadratic or logistic)"
         )
@@ -133,7 +140,13 @@ def quotients(own: Landscape) -> Quotients | Missing:
     # Building the workload loads torch, which reading a study does not need otherwise.
     from study.spec.build import workload_of
 
-    workload = workload_of(origin.workload, origin.model)
+    try:
+        if numbers(origin) > MOST_NUMBERS:
+            return Missing(f"a problem of at most {MOST_NUMBERS:,} numbers (examples times parameters)")
+        workload = workload_of(origin.workload, origin.model)
+    # What a home remembers of a spec need not be what a launch had.
+    except (ValueError, TypeError, RuntimeError) as error:
+        return Missing(f"a problem that can be built here; this one cannot be built: {error}")
     smooth = workload.smooth
     assert smooth is not None
     undecayed = np.array(own.weight_decay) == 0
@@ -146,6 +159,28 @@ def quotients(own: Landscape) -> Quotients | Missing:
     excess_S = np.array([smooth.excess(workload.initial_model(seed)) for seed in own.seeds])
     bound = over_bound(squared_norms(own)[:, undecayed], weight, excess_S, smooth.beta, variance)
     return Quotients(premise, promised, bound, smooth.beta, variance, budget.steps)
+
+
+def shipped(setting: Setting) -> bool:
+    """Whether nothing of a user's own is in a smooth problem."""
+    return setting.workload.name in SMOOTH and not (setting.workload.source or setting.model.source)
+
+
+def numbers(setting: Setting) -> int:
+    """Examples times parameters of a smooth problem, told without building either.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: there can be no such network.
+    """
+    import torch
+
+    from study.spec.build import model_of
+
+    examples = max(int(setting.workload.keywords().get("examples", 0)), LEAST_EXAMPLES)
+    # Tensors of this device have shapes alone.
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = model_of(setting.model)((1, 8, 8), 10)
+    return examples * sum(p.numel() for p in network.parameters())
 
 
 def unlike_the_theorem(own: Landscape, budget: Budget) -> str:

@@ -33,11 +33,11 @@ def refuse_other_meaning(plan: Plan, remembered: Mapping[str, str]) -> None:
     if not gone or not fresh:
         return
     # Of several settings show the pair that differs least: most likely one is what the other was.
-    old, new = min(product(gone, fresh), key=lambda pair: sum(1 for _ in differences(*pair)))
+    old, new = min(product(gone, fresh), key=lambda pair: len(told(*pair)))
     lines = [
         f"study {plan.spec.name!r} has stored cells of another meaning, "
         "and would show them beside the new ones under one name. What differs:",
-        *(f"  {where}: stored {a}, now {b}" for where, a, b in differences(old, new)),
+        *(f"  {where}: stored {a}, now {b}" for where, a, b in told(old, new)),
         "give the changed spec another name, or undo the change "
         "(seeds, lr, weight_decay, transforms, region and workers may change freely)",
     ]
@@ -66,6 +66,13 @@ def differences(
             yield from differences(before, now, f"{where}{key}.")
         elif before != now:
             yield (FINGERPRINT if key == "fingerprint" else f"{where}{key}"), worded(before), worded(now)
+
+
+def told(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The differences that are shown: that of the fingerprint where nothing else differs."""
+    # It follows from the others, and only a launch, which loads data, knows it: all commands say the same.
+    found = list(differences(old, new))
+    return [one for one in found if one[0] != FINGERPRINT] or found
 
 
 def worded(value: Any) -> str:

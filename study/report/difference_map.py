@@ -25,6 +25,7 @@ from study.report.heatmaps import (
     some_diverged,
 )
 from study.report.shades import class_of, limits, partly_diverged
+from study.report.style import style
 
 if TYPE_CHECKING:
     from study.report.heatmaps import Axes, Figure
@@ -33,6 +34,7 @@ ONLY = {"a": "#15803d", "b": "#22d3ee"}
 """Colours of cells that diverged with one of the two alone."""
 
 
+@style()
 def draw_difference(comparison: SideBySide) -> Figure:
     """Three panels: the mean metric of a, of b, and the mean over seeds of a - b where both finished."""
     one, other = comparison.landscapes
@@ -144,5 +146,12 @@ def legend(figure: Figure, comparison: SideBySide) -> None:
 
 def save_difference(comparison: SideBySide, folder: Path) -> list[Path]:
     """Write the map in every format."""
-    name = file_name(f"{comparison.setting} {comparison.a} {comparison.b}")
-    return save(draw_difference(comparison), folder, name)
+    return save(draw_difference(comparison), folder, map_name(comparison))
+
+
+def map_name(comparison: SideBySide) -> str:
+    """The name of its files: study, setting, measure, both transforms, and the second study if another."""
+    (study, other_study), (one, other) = comparison.studies, comparison.landscapes
+    second = [other_study] if other_study != study else []
+    parts = (study, *one.setting, one.metric_name, one.transform, "vs", *second, other.transform)
+    return file_name("-".join(part for part in parts if part))

@@ -17,6 +17,7 @@ from study.measures.landscape import Landscape
 from study.measures.regions import Region
 from study.report.geometry import blocks, borders, bottoms, panel_size, tick_label, tick_places
 from study.report.shades import limits, mean_metric, partly_diverged, special
+from study.report.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -49,6 +50,7 @@ MOST_CELLS_AS_PATHS = 2000
 """Larger grids become an image inside of svg and pdf, where each cell would else be a path of its own."""
 
 
+@style()
 def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Figure:
     """The mean metric over seeds of every cell, with the outlines of trained and competitive regions."""
     columns = min(len(landscapes), COLUMNS)
@@ -86,9 +88,6 @@ def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Fig
 
 def canvas(width: float, height: float) -> Figure:
     """An empty figure [inches] that needs no screen."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
     # Not pyplot, which keeps every figure in a global list until somebody closes it.
@@ -245,20 +244,15 @@ def take_literally(figure: Figure) -> None:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write the figure in every format. Pictures carry no date, so equal studies give equal files."""
-    import matplotlib
-
     folder.mkdir(parents=True, exist_ok=True)
     undated: dict[str, dict[str, None] | None] = {
         "png": None,
         "svg": {"Date": None},
         "pdf": {"CreationDate": None},
     }
-    # The ids inside an svg are random unless a salt is given. Text stays text in an svg, and fonts of type 42
-    # keep it editable in a pdf.
-    take_literally(figure)
-    style = {"svg.hashsalt": name, "svg.fonttype": "none", "pdf.fonttype": 42}
     written = []
-    with matplotlib.rc_context(style):
+    with style(name):
+        take_literally(figure)
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
             figure.savefig(path, dpi=150, metadata=undated[kind])

@@ -18,6 +18,7 @@ from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
 from study.report.difference_map import say
 from study.report.heatmaps import canvas, save, wrapped
+from study.report.style import style
 from study.report.training_curves import Band, Track, tracks
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
 """How each figure is drawn from the tracks of one network. Where something lacks, the answer is what."""
 
 
+@style()
 def draw_figures(
     analysis: Analysis, folder: Path, lr: float | None = None, weight_decay: float | None = None
 ) -> tuple[list[Path], dict[str, str]]:

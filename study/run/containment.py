@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
+from study.run.tile_log import say_past_logs
 from study.spec.user_code import error_line
 from study.spec.user_source import ROOMS
 
@@ -26,9 +28,13 @@ ENDED_BY = ("click", "typer", "ray")
 """Packages that end a process on purpose: a command's own exit, and Ray's stop of a worker."""
 PATIENCE = 0.25
 """How long a tile waits at its end for a child that may still come back [s]."""
+PATIENCE_WITH_THREADS = 10.0
+"""How long a thread that ended Python waits for its tile to end [s]; it may hang, and be ended for it."""
 _real_exit = os._exit
 _blocks: dict[int, _Block] = {}
 """The innermost block of each thread."""
+_interrupting = threading.Lock()
+"""Held while a block is interrupted or closed, so that no interruption comes after its block."""
 
 
 class EndedPythonError(RuntimeError):
@@ -39,20 +45,50 @@ class CameBackError(RuntimeError):
     """A child process that a user's code forked went on with this program's work."""
 
 
+class _Interrupted(SystemExit):
+    """Raised in the thread of a block in which another thread ended Python."""
+
+
 @dataclass
 class _Block:
     """One use of `contained`.
 
     Attributes:
+        whole: it is a whole command.
         forked: children were forked that may come back.
         back: set to 1 by a child that did; it is shared with all children.
         ended: what `os._exit` was called with, even if the user's code went on after it.
+        interrupted: `_Interrupted` was raised in its thread, or will be.
+        closed: the user's code has returned, or raised.
     """
 
+    whole: bool = False
     process: int = field(default_factory=os.getpid)
+    thread: int = field(default_factory=threading.get_ident)
     forked: bool = False
     back: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1))
     ended: SystemExit | None = None
+    interrupted: bool = False
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def interrupt(self) -> None:
+        """Raise `_Interrupted` in the block's thread, wherever it is, as soon as it runs Python."""
+        with _interrupting:
+            if not self.closed.is_set():
+                self.interrupted = True
+                thread, error = ctypes.c_ulong(self.thread), ctypes.py_object(_Interrupted)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, error)
+
+    def close(self) -> None:
+        """From now on nothing is raised in the block's thread."""
+        while not self.closed.is_set() and self.process == os.getpid():
+            with suppress(_Interrupted):
+                with _interrupting:
+                    self.closed.set()
+                # Raised here and now, if it was not yet. Python can take it back, too, but then looks for it
+                # ever after, and never ends in a forked child under `sys.setprofile`.
+                for _ in range(100 if self.interrupted else 0):
+                    pass
 
 
 @contextmanager
@@ -70,28 +106,36 @@ def contained(*, whole: bool = False) -> Iterator[None]:
         CameBackError: a child process came back.
     """
     _watch()
-    thread, outer, block = threading.get_ident(), _blocks.get(threading.get_ident()), _Block()
+    thread, outer, block = threading.get_ident(), _blocks.get(threading.get_ident()), _Block(whole)
     _blocks[thread] = block
     try:
         yield
+        block.close()
         if block.ended is not None:
             raise block.ended
         if not whole and block.process == os.getpid():
             _refuse_children(block)
     except SystemExit as error:
-        if _on_purpose(error):
+        block.close()
+        found = block.ended if isinstance(error, _Interrupted) and block.ended is not None else error
+        if found is error and _on_purpose(error):
             raise
-        raise EndedPythonError(
-            f"the study's own code ended Python, {error_line(error)}; "
-            "wanted a result, or an error that says why there is none"
-        ) from None
+        raise EndedPythonError(_ended(found)) from None
     finally:
+        block.close()
         if os.getpid() != block.process:
             _real_exit(1)
         if outer is None:
             del _blocks[thread]
         else:
             _blocks[thread] = outer
+
+
+def _ended(error: SystemExit) -> str:
+    return (
+        f"the study's own code ended Python, {error_line(error)}; "
+        "wanted a result, or an error that says why there is none"
+    )
 
 
 def _refuse_children(block: _Block) -> None:
@@ -111,7 +155,12 @@ def _on_purpose(error: SystemExit) -> bool:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in ENDED_BY
+    return _root(trace.tb_frame) in ENDED_BY
+
+
+def _root(frame: FrameType) -> str:
+    """The package whose code a frame runs."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 @cache
@@ -123,11 +172,34 @@ def _watch() -> None:
 
 
 def _exit(status: int = 0) -> NoReturn:
-    block = _blocks.get(threading.get_ident())
-    if block is None or block.process != os.getpid():
+    block, frame = _blocks.get(threading.get_ident()), sys._getframe(1)
+    if block is None:
+        _exit_in_a_thread(status, frame)
+    if block.process != os.getpid():
         _real_exit(status)
     block.ended = SystemExit(f"os._exit({status})")
     raise block.ended
+
+
+def _exit_in_a_thread(status: int, frame: FrameType) -> NoReturn:
+    """End the tile in which a user's code started the thread that calls this, and the thread with it."""
+    # Of several tiles that this process trains at once, nothing says which one started it.
+    tiles = [one for one in list(_blocks.values()) if not one.whole and one.process == os.getpid()]
+    if not tiles or _root(frame) in ENDED_BY:
+        _real_exit(status)
+    error = SystemExit(f"os._exit({status})")
+    error.__traceback__ = TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
+    tile, until = tiles[-1], time.monotonic() + PATIENCE_WITH_THREADS
+    tile.ended = error
+    while not tile.closed.is_set() and time.monotonic() < until:
+        tile.interrupt()
+        # Again and again: what is raised inside a destructor is lost.
+        tile.closed.wait(1)
+    if not tile.closed.is_set():
+        # It waits for something outside of Python, and may do so for ever. The thread was right to give up.
+        say_past_logs(f"{_ended(error)}\nits tile could not be ended otherwise, and this process ends")
+        _real_exit(1)
+    raise SystemExit(status)
 
 
 def _forked() -> None:

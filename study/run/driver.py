@@ -82,7 +82,7 @@ class Training:
         if first is None or not self._missing(first):
             return
         self._display.expect(len(self._missing(first)))
-        with self._pool() as pool, stopped_like_ctrl_c(), self._in_flight:
+        with self._pool() as pool, stopped_like_ctrl_c(), self._in_flight, self._stopping_aloud():
             for part in chain([first], rounds):
                 missing = self._missing(part)
                 log.info("a round misses %d of its %d cells", len(missing), len(part.cells))
@@ -124,6 +124,18 @@ class Training:
 
             with ray_pool(self._plan.spec.workers, self.checkpoints, self.logs, self._address) as pool:
                 yield pool
+
+    @contextmanager
+    def _stopping_aloud(self) -> Iterator[None]:
+        """Answer Ctrl-C at once: Ray needs seconds to end its workers."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._display.stop(
+                "stopping: what finished is kept; a tile in training begins again next time, "
+                f"or goes on from its last checkpoint (one every {self.checkpoints.every:g} s)"
+            )
+            raise
 
     def _missing(self, part: Plan) -> list[Cell]:
         """The cells of a round that are not stored as evidence."""

@@ -54,8 +54,9 @@ def launch(
     """
     # What the study's own code prints goes to logs, and progress does not.
     with apart(console), ExitStack() as stack:
-        # An address that is wrong is said before data is loaded, which may take minutes. A study that lacks
-        # nothing needs no cluster.
+        # A home that leads out of itself and an address that is wrong are said before data is loaded, which
+        # may take minutes. A study that lacks nothing needs no cluster.
+        stack.enter_context(home.writing(spec.name))
         if not here and not complete(spec, home):
             stack.enter_context(reached(address, console))
         return _launch(spec, home, console, here=here, address=address, tracking_uri=tracking_uri)
@@ -75,9 +76,9 @@ def _launch(
     prints, printed = loaded(spec)
     plan = make_plan(spec, prints)
     home.prepare()
-    printed.save(home.logs(spec.name) / "loading.log")
     log.info("%d cells planned, home %s, tracker %s", len(plan.cells), home.root, identity(uri))
-    with home.hold(spec.name), closing(home.open_ledger()) as ledger:
+    with home.lock(spec.name), closing(home.open_ledger()) as ledger:
+        printed.save(home.logs(spec.name) / "loading.log")
         before = ledger.meanings(spec.name)
         refuse_other_meaning(plan, before)
         more = not_asked(plan, ledger.outcomes({**plan.settings, **before}))
@@ -105,13 +106,14 @@ def _launch(
                     mirror.finish(display.writing)
             except KeyboardInterrupt:
                 interrupted = True
+                display.stop("stopping; runs that MLflow lacks are written by the next launch")
         analysis = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
         if analysis.complete:
             shutil.rmtree(training.checkpoints.folder, ignore_errors=True)
         # Whoever stops a launch wants the terminal back. The next one draws everything.
         trouble = mirror.trouble
         if not interrupted:
-            trouble = conclude(analysis, home, uri, console, known_trouble=trouble)
+            trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
         return Launch(
             analysis,
             trained=display.trained,
@@ -155,7 +157,8 @@ def begun(plan: Plan, stored: int, more: int) -> str:
         more: stored cells that the spec does not ask for.
     """
     cells = len(plan.cells)
-    said = f"{plan.spec.name}: {cells:,} cells, {stored:,} stored, {cells - stored:,} to train"
+    left = f"{cells - stored:,} to train" if stored < cells else "nothing to train"
+    said = f"{plan.spec.name}: {cells:,} cells, {stored:,} stored, {left}"
     if plan.spec.design == "edges":
         said = (
             f"{plan.spec.name}: {cells:,} cells, {stored:,} stored; the design chooses what else is trained"

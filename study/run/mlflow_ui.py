@@ -14,6 +14,13 @@ from trainers.naming import short
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+FOR_ONE_READER = {
+    "MLFLOW_WORKERS": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "PYTHONWARNINGS": "ignore",
+}
+"""Without it MLflow starts four servers and eight consumers of jobs, which takes a minute. An environment may
+say otherwise."""
 UNTOLD = "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"
 """Would have the server answer to every name."""
 
@@ -38,7 +45,7 @@ def serve(home: Home, host: str, port: int, hosts: Sequence[str]) -> None:
 def server_environment() -> dict[str, str]:
     """The environment of the server and of the processes that it starts."""
     kept = {name: value for name, value in os.environ.items() if name != UNTOLD}
-    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONSAFEPATH": "1"}
+    return {**FOR_ONE_READER, **kept, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONSAFEPATH": "1"}
 
 
 def command(home: Home, host: str, port: int, hosts: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from study.report.amounts import amount
 from study.report.durations import clock
 from tracking import DIVERGED, EVIDENCE, CellRecord, Mirror
 
@@ -28,10 +29,11 @@ class Display:
         self.total = self.done = sum(outcome in EVIDENCE for outcome in stored.values())
         self.diverged = sum(outcome == DIVERGED for outcome in stored.values())
         self.trained = 0
-        self._doing = ""
+        self._doing = self._said = ""
         self._started: float | None = None
         self._printed = 0.0
         self._why = ""
+        self._stopping = False
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(30),
@@ -52,10 +54,12 @@ class Display:
         self._bar.stop()
 
     def begin(self, what: str) -> None:
-        """Say what is being done from now on."""
-        self._doing = what
+        """Say what is being done from now on; where that was said last, nothing."""
+        if what == self._said:
+            return
+        self._doing = self._said = what
         self._console.print(what, highlight=False, soft_wrap=True, markup=False)
-        self._bar.update(self._task, description=self.line())
+        self._bar.update(self._task, description=self._news())
 
     def expect(self, cells: int) -> None:
         """Know how many cells are to be trained: all of a grid, or one round of an edge-seeking design."""
@@ -65,9 +69,9 @@ class Display:
     def train(self, cells: int, tiles: int) -> None:
         """Begin to train these cells. Time is measured from here, without what went before."""
         self.expect(cells)
-        more = "" if self._started is None else "more "
-        self.begin(f"training {cells:,} {more}cells in {tiles:,} {'tile' if tiles == 1 else 'tiles'}")
-        self._doing = ""
+        cell = "cell" if self._started is None else "more cell"
+        self.begin(f"training {amount(cells, cell)} in {amount(tiles, 'tile')}")
+        self._doing = self._said = ""
         self._started = self._started or time.monotonic()
         self._bar.update(self._task, description=self.line())
 
@@ -91,29 +95,40 @@ class Display:
             self._console.print(why, highlight=False, soft_wrap=True, markup=False)
         self.refresh()
 
+    def stop(self, what: str) -> None:
+        """Say once that the launch was interrupted, and what becomes of what it was doing."""
+        if not self._stopping:
+            self._stopping = True
+            self.begin(what)
+
     def refresh(self, *, force: bool = False) -> None:
         """Bring the display up to date. Without a terminal, print a line every few seconds."""
-        self._bar.update(self._task, completed=self.done, description=self.line())
+        self._bar.update(self._task, completed=self.done, description=self._news())
         now = time.monotonic()
         if not self._console.is_terminal and (force or now - self._printed >= EVERY):
             self._printed = now
-            self._console.print(self.line(), highlight=False, soft_wrap=True)
+            self._console.print(self._news(), highlight=False, soft_wrap=True)
 
     def writing(self) -> None:
         """Bring the display up to date while MLflow gets what it lacks. Training has ended."""
         # Until then it is no news that the runs of the last tile are on their way.
         waiting = self._mirror.waiting
         if self._doing:
-            self._doing = f"{waiting:,} runs left to write to MLflow"
+            self._doing = f"{amount(waiting, 'run')} left to write to MLflow"
             self.refresh()
         elif waiting:
             self._printed = time.monotonic()
-            self.begin(f"writing {waiting:,} runs to MLflow")
+            self.begin(f"writing {amount(waiting, 'run')} to MLflow")
 
     def line(self) -> str:
-        """The display in words."""
-        if self._doing:
-            return f"{self._doing}{self._trouble()}"
+        """The display in words: what is being done, or in training how far it is."""
+        return f"{self._doing}{self._trouble()}" if self._doing else self._counts()
+
+    def _news(self) -> str:
+        """The same, but for what stands in the line above already."""
+        return self._counts() if self._doing == self._said else self.line()
+
+    def _counts(self) -> str:
         elapsed = time.monotonic() - self._started if self._started else 0.0
         rate = self.trained / elapsed if elapsed > 0 else 0.0
         pending = self.total - self.done

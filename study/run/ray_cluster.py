@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray.job_config import JobConfig
 
-from study.errors import PoolError
+from study.errors import PoolError, UserError
 from study.run.ray_environment import temporary_folder
 from study.run.tile_log import captured
 from study.spec.user_source import INSTALLED
@@ -67,11 +67,14 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
 
     Raises:
         PoolError: there is no such cluster, or Ray does not start here.
+        UserError: the address has a name or a password.
     """
     if ray.is_initialized():
         yield
         return
     if address:
+        # Ray itself looks there for what `auto` means.
+        refuse_password((os.environ.get("RAY_ADDRESS") or AUTO) if address == AUTO else address)
         say(f"connecting to Ray at {address}")
         check_reachable(address)
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
@@ -126,6 +129,20 @@ def found_at(address: str | None) -> str:
     if noted == where:
         return f"{where}, found by the address `auto` in {file}, of user {file.owner()}"
     return f"{where}, found by the address `auto` among the running processes of this machine"
+
+
+def refuse_password(address: str) -> None:
+    """Refuse an address with a name or a password, which Ray would not use and everybody would see.
+
+    Raises:
+        UserError: it has one.
+    """
+    _, found, host = address.rpartition("@")
+    if found:
+        raise UserError(
+            f"--address ***@{host}: found a name or password, which Ray does not know; "
+            "wanted HOST:PORT or ray://HOST:PORT; for Ray's own token, set RAY_AUTH_MODE=token"
+        )
 
 
 def check_reachable(address: str) -> None:

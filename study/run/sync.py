@@ -13,14 +13,17 @@ from rich.console import Console
 
 from study.analysis import Analysis
 from study.errors import UserError
-from study.home import Home, make_private
+from study.home import Home
+from study.home_files import make_private, refuse_links
 from study.plan.cells import Plan, make_plan
+from study.report.amounts import amount
+from study.run.drawing import Drawing
 from study.run.progress import EVERY
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.spec.read import parse_stored
 from study.stored import Shown, damaged_lines
-from tracking import EVIDENCE, Ledger, LedgerError, Mirror, ReplacedError, redacted
+from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, redacted
 from tracking.mirror import MOST_WORDS
 
 log = logging.getLogger(__name__)
@@ -67,11 +70,12 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
             nonlocal printed
             if time.monotonic() - printed >= EVERY:
                 printed = time.monotonic()
-                console.print(
-                    f"{spec.name}: {mirror.waiting} runs on their way to MLflow, {printed - started:.0f} s",
-                    highlight=False,
-                )
+                left = mirror.waiting
+                doing = f"{amount(left, 'run')} left to write" if left else "still looking"
+                console.print(f"{spec.name}: {doing}, {printed - started:.0f} s", highlight=False)
 
+        cells = amount(len(stored), "stored cell")
+        console.print(f"{spec.name}: looking at what MLflow has of {cells}", highlight=False)
         with mirrored(plan, stored, ledger, home, uri, console) as mirror:
             mirror.finish(report)
         trouble = mirror.trouble
@@ -96,9 +100,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
 
 def judging_runs(spec: StudySpec) -> bool:
     """Whether judging would run code that a home names, which may be anybody's."""
-    # A claim about a smooth problem builds the workload, to ask for its curvature.
-    own = any(part.source for part in (*spec.workload, *spec.model))
-    return not spec.code.trusted and (own or bool(spec.claims))
+    return not spec.code.trusted and bool(spec.claims)
 
 
 def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> list[Shown]:
@@ -134,12 +136,20 @@ def runs_of(plan: Plan, ledger: Ledger, uri: str) -> int:
 
 
 def conclude(
-    analysis: Analysis, home: Home, uri: str, console: Console, known_trouble: str | None = None
+    analysis: Analysis,
+    home: Home,
+    uri: str,
+    console: Console,
+    *,
+    known_trouble: str | None = None,
+    again: bool = True,
 ) -> str | None:
     """Write regions, importances, claims and pictures to files, to Optuna's storage and to MLflow.
 
     Args:
         known_trouble: what is wrong with MLflow already. Another try could take minutes, so there is none.
+        again: draw and write what is there, too. Otherwise files stay that were made from the same cells, by
+            the same code.
 
     Returns:
         What was wrong with MLflow; it does not cost the study its result.
@@ -147,45 +157,29 @@ def conclude(
     Raises:
         LedgerError: the home cannot be written.
     """
-    from study.measures.importance import store
-    from study.report.export import export
-
     log.info("analysing %d stored cells of %s", len(analysis.stored), analysis.plan.spec.name)
-    console.print(f"analysing {len(analysis.stored):,} cells, drawing and writing files", highlight=False)
-    folder = home.exports(analysis.plan.spec.name)
-    storage = home.optuna(analysis.plan.spec.name)
-    try:
-        written = export(analysis, folder)
-    except OSError as error:
-        raise LedgerError(
-            f"{folder} cannot be written ({error.strerror or error}); every cell is stored: "
-            "make room, and run the same command again"
-        ) from error
-    landscapes = [landscape for piece in analysis.evidence for landscape in piece.landscapes.values()]
-    try:
-        store(storage, [landscape for landscape in landscapes if landscape.seeds])
-    except Exception as error:
-        # Everything in it is derived from the cells. A lock, or an unreadable file of another version of
-        # Optuna, must not cost the study its result.
-        console.print(
-            f"{storage} could not be written ({type(error).__name__}); "
-            "move it away and run the same command again",
-            highlight=False,
-            soft_wrap=True,
-        )
+    drawing = Drawing(analysis, home, console)
+    drawing.write(again=again)
     if known_trouble:
         return known_trouble
+    # Of a server only itself could tell, file by file.
+    if uri == home.mlflow_uri and drawing.shown():
+        return None
     console.print("writing files to MLflow", highlight=False)
     counts = {f"cells_{name}": float(count) for name, count in analysis.counts.items()}
-    folders = dict.fromkeys(path.parent for path in written if path.parent != folder)
-    files = [path for path in written if path.parent == folder]
+    folder = home.exports(analysis.plan.spec.name)
+    folders = dict.fromkeys(path.parent for path in drawing.files if path.parent != folder)
+    files = [path for path in drawing.files if path.parent == folder]
     try:
-        open_mlflow(uri, analysis.plan, home, console).finish(counts, analysis.tags, [*folders, *files])
+        store = open_mlflow(uri, analysis.plan, home, console)
+        store.finish(counts, analysis.tags, [*folders, *files])
     except Exception as error:
         # Any fault of a tracker, its own or the network's.
         if isinstance(error, ReplacedError):
             _forget_runs(home)
         return f"{type(error).__name__}: {redacted(next(iter(str(error).splitlines()), ''))[:MOST_WORDS]}"
+    if uri == home.mlflow_uri:
+        drawing.note_shown(store.parent_id)
     return None
 
 
@@ -205,7 +199,7 @@ def open_mlflow(
 
     varied = {key: dict(setting.condition.varied) for key, setting in plan.settings.items()}
     if uri == home.mlflow_uri:
-        new = not home.mlflow_database.exists()
+        new = not home.mlflow_database.is_file()
         store = MlflowStore(uri, plan.spec.name, home.mlflow_artifacts, varied, replaced)
         if new:
             make_private(home.mlflow_database)
@@ -217,7 +211,11 @@ def open_mlflow(
 
 
 def open_database(home: Home, tell: Callable[[str], None]) -> None:
-    """Leave the home's MLflow database as somebody else can open it, at the place where the home is now."""
+    """Leave the home's MLflow database as somebody else can open it, at the place where the home is now.
+
+    Raises:
+        UserError: what the server would write leads out of the home.
+    """
     from tracking.mlflow_addresses import relocate
     from tracking.mlflow_file import make_whole
     from tracking.mlflow_store import quiet
@@ -228,6 +226,7 @@ def open_database(home: Home, tell: Callable[[str], None]) -> None:
         tell(told)
         _forget_runs(home)
 
+    refuse_links(home.root, (home.mlflow_artifacts,))
     file = home.mlflow_database.resolve()
     make_whole(file, replaced)
     relocate(file, home.mlflow_artifacts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,14 +18,14 @@ from typing import IO, TextIO
 from rich.console import Console
 
 from search_spaces import Tile
+from study.run import log_keeper
+from study.run.log_limit import MOST, Limit, cut
 
-MOST = 65_536
-"""Bytes that are kept of a tile's output: its end. A study may have thousands of tiles."""
-LOOK_EVERY = 0.25
-"""How often a log that grows is cut [s]."""
 SHOWN = 10
 """Lines of a log that are shown with a failure."""
 _capturing = threading.Lock()
+_terminal = [2]
+"""Last, the descriptor of what standard error is without the log."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def captured(path: Path | None = None) -> Iterator[Captured]:
             return
         done = threading.Event()
         watch = threading.Thread(target=_cut_often, args=(log, done), name="tile log", daemon=True)
+        log_keeper.begin(log)
         try:
             watch.start()
             with _redirected(log):
@@ -108,8 +110,10 @@ def captured(path: Path | None = None) -> Iterator[Captured]:
             watch.join()
             with suppress(OSError):
                 found.end = os.pread(log, 2 * MOST, 0)
-                if path is not None and not found.end:
+                # Not that of a later try, which a worker that was given up for lost may find there.
+                if path is not None and not found.end and os.path.samestat(path.lstat(), os.fstat(log)):
                     path.unlink()
+            log_keeper.end(log)
             os.close(log)
     finally:
         _capturing.release()
@@ -123,7 +127,9 @@ def _opened(path: Path | None) -> int:
         fcntl(log, F_SETFL, os.O_APPEND)
         return log
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    # A file of its own for each try: processes of an earlier one may go on writing to theirs.
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND, 0o600)
 
 
 @contextmanager
@@ -131,6 +137,7 @@ def _redirected(log: int) -> Iterator[None]:
     streams = sys.stdout, sys.stderr
     _flush()
     before = [os.dup(1), os.dup(2)]
+    _terminal.append(before[1])
     os.dup2(log, 1)
     os.dup2(log, 2)
     sys.stdout, sys.stderr = _on_descriptor(sys.stdout, 1), _on_descriptor(sys.stderr, 2)
@@ -139,9 +146,16 @@ def _redirected(log: int) -> Iterator[None]:
     finally:
         _flush()
         sys.stdout, sys.stderr = streams
+        _terminal.pop()
         for number, descriptor in zip(before, (1, 2), strict=True):
             os.dup2(number, descriptor)
             os.close(number)
+
+
+def say_past_logs(words: str) -> None:
+    """Write a line to the terminal, or whatever standard error is, even while it leads to a log."""
+    with suppress(OSError):
+        os.write(_terminal[-1], f"{words}\n".encode(errors="backslashreplace"))
 
 
 def _on_descriptor(stream: TextIO, descriptor: int) -> TextIO:
@@ -172,21 +186,10 @@ def _flush() -> None:
 
 
 def _cut_often(log: int, done: threading.Event) -> None:
-    while not done.wait(LOOK_EVERY):
-        _cut(log, 16 * MOST)
-    _cut(log, MOST)
-
-
-def _cut(log: int, most: int) -> None:
-    """Keep the end of a log that is longer than `most`."""
-    # What is printed at that moment may be lost. To stop the printing for it would take a pipe, and code
-    # that fills a pipe while it holds Python's lock never ends.
-    with suppress(OSError):
-        size = os.fstat(log).st_size
-        if size > most:
-            end = os.pread(log, MOST, size - MOST)
-            os.ftruncate(log, 0)
-            os.write(log, b"(the beginning was cut)\n" + end)
+    limit = Limit(log)
+    while not done.wait(limit.due - time.monotonic()):
+        limit.look()
+    cut(log, MOST)
 
 
 @contextmanager

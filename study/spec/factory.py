@@ -6,10 +6,12 @@ import inspect
 from pathlib import Path
 from typing import Any, TypeVar
 
+from study.spec.user_source import is_installed
 from trainers.naming import short
 
 T = TypeVar("T")
 MARK = "__stability_study_factory__"
+OWN = "and name that one, as in {{factory: 'mine:{name}'}}"
 ADD = "write `from study import factory` and, above its def, `@factory`"
 
 
@@ -59,6 +61,10 @@ def check_factory(reference: str, found: Any, path: Path, *, beside: bool) -> No
     if getattr(found, "__dict__", {}).get(MARK) is True:
         return
     module, _, name = reference.partition(":")
+    if not beside and is_installed(path):
+        # Nobody can be told to edit it: the next update would undo that.
+        do = f"write a small function of your own beside the spec that calls it, {OWN.format(name=name)}"
+        raise ValueError(f"{reference} does not say that it is a factory, and is installed; {do}")
     if not beside:
         raise ValueError(f"{reference} does not say that it is a factory; in {path.name}, {ADD}")
     if not (inspect.isfunction(found) or inspect.isclass(found)) or found.__module__ != module:

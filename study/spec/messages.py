@@ -41,6 +41,15 @@ def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for detail in error.errors():
         lines += [_line(detail, one) for one in _problems(detail, keys)]
+    return _shortened(lines)
+
+
+def lines_of(problems: Sequence[Problem]) -> list[str]:
+    """One line per problem of a whole spec; each must show its value."""
+    return _shortened([f"{_written(one.path)}: {one.text}" if one.path else one.text for one in problems])
+
+
+def _shortened(lines: list[str]) -> list[str]:
     if len(lines) > MOST_LINES:
         return [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES:,} more errors"]
     return lines

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+AS_EVER = {("arrays", "channels", "last")}
+"""Constants that say what a method did before it had them: method, constant, value.
+
+They are in no label and no key, so that whoever is asked for one goes on with the cells that were trained
+without it.
+"""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -25,7 +32,12 @@ class Choice:
     @property
     def label(self) -> str:
         """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
-        return label(self.name, self.constants)
+        return label(self.name, self.telling)
+
+    @property
+    def telling(self) -> tuple[tuple[str, Any], ...]:
+        """The constants that tell it from other choices."""
+        return tuple(one for one in self.constants if (self.name, *one) not in AS_EVER)
 
     @property
     def written(self) -> str | dict[str, Any]:
@@ -42,7 +54,7 @@ class Choice:
 
         The code of a user's factory is part of it, because other code gives other numbers.
         """
-        found: dict[str, Any] = {"name": self.name, "constants": self.constants}
+        found: dict[str, Any] = {"name": self.name, "constants": self.telling}
         # Only where there is one: an empty source would change the key of every cell stored without it.
         if self.source:
             found["source"] = self.source

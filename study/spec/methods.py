@@ -154,9 +154,10 @@ def choices_of(kind: str) -> BeforeValidator:
                 found += [_choice(kind, one, code, launched) for one in variants(kind, item, code, launched)]
             except (ValueError, TypeError) as error:
                 problems += problems_at((k,) if isinstance(value, list) else (), error)
-        for one, times in Counter(found).items():
+        told = {(one.name, one.telling): one.label for one in found}
+        for choice, times in Counter((one.name, one.telling) for one in found).items():
             if times > 1:
-                problems.append(Problem(f"{kind} {one.label!r} appears twice; give each once"))
+                problems.append(Problem(f"{kind} {told[choice]!r} appears twice; give each once"))
         if problems:
             raise FieldError(problems)
         return tuple(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from study.errors import UserError
 from study.spec.names import known
 from study.spec.read import parse_spec, shipped
+from study.spec.user_modules import OwnCode, allowed_packages
 
 TRANSFORMS = ("none", "clip_norm", "autoscale", "gradient_stabilizer")
 """What is compared where the reader does not choose."""
@@ -53,7 +54,9 @@ STARTS = {
 def write_starter(
     file: Path, workload: str, model: str | None, optimizer: str | None, chosen: Sequence[str]
 ) -> str:
-    """Write a spec to a new file, and return its text. It is one that `study plan` takes.
+    """Write a spec to a new file, and return its text.
+
+    It is one that `study plan` takes, if it takes the code of the reader's own that it names: none runs here.
 
     Args:
         workload, model, optimizer, chosen: names, `module:name` of the reader's own, or mappings as YAML
@@ -65,7 +68,9 @@ def write_starter(
     if file.suffix not in (".yaml", ".yml") or str(file) in shipped():
         raise UserError(f"{file}: wanted the name of a new YAML file, such as {file.with_suffix('.yaml')}")
     text = starter(file, workload, model, optimizer, chosen)
-    parse_spec(text, str(file))
+    # As the file will be read that is not there yet: modules are looked for beside it, and none of them runs.
+    code = OwnCode(str(file.absolute().parent), allowed_packages())
+    parse_spec(text, str(file), code=code)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

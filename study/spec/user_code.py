@@ -19,7 +19,7 @@ from typing import Any
 from study.spec.factory import check_factory
 from study.spec.method_choice import Choice
 from study.spec.user_modules import Module, file_of, look_in
-from study.spec.user_source import INSTALLED, ROOMS, files_of
+from study.spec.user_source import ROOMS, files_of, is_installed
 from trainers.naming import nearest, short
 
 _seen: dict[str, tuple[Path, str]] = {}
@@ -197,7 +197,5 @@ def _is_the_users(file: str) -> bool:
     foreign = (*(house / room for room in ROOMS), Path(sysconfig.get_paths()["stdlib"]))
     # Python names code that is in no file `<string>` or `<frozen importlib._bootstrap>`.
     return not (
-        file.startswith("<")
-        or set(INSTALLED) & set(path.parts)
-        or any(path.is_relative_to(folder) for folder in foreign)
+        file.startswith("<") or is_installed(path) or any(path.is_relative_to(folder) for folder in foreign)
     )

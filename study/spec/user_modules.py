@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from study.spec.problem import wrong
-from study.spec.user_source import ROOMS, parents_of, source_hash
+from study.spec.user_source import ROOMS, is_installed, parents_of, source_hash
 from trainers.naming import nearest, short
 
 ALLOW = "STABILITY_STUDY_ALLOW"
@@ -127,8 +127,9 @@ class OwnCode:
         if path is not None:
             do = f"rename the file, or name the package with --allow {top} if you mean that one"
             raise ValueError(f"module {name!r} beside the spec has the name of an installed package; {do}")
-        if elsewhere is not None and file_of(name, None) is not None:
-            do = f"put it there, or name its package with --allow {top} if you trust it"
+        if elsewhere is not None and (file := file_of(name, None)) is not None:
+            own = "write a function of your own there that calls it" if is_installed(file) else "put it there"
+            do = f"{own}, or name its package with --allow {top} if you trust it"
             raise ValueError(f"module {name!r} does not lie beside the spec, in {self._where}; {do}")
         raise ValueError(f"there is no module {name!r} beside the spec, in {self._where}{self._near(name)}")
 

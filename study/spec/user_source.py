@@ -12,6 +12,11 @@ ROOMS = ("search_spaces", "trainers", "tracking", "study")
 INSTALLED = ("site-packages", "dist-packages")
 
 
+def is_installed(path: Path) -> bool:
+    """Whether a file belongs to an installed package, which is nobody's to edit."""
+    return bool(set(INSTALLED) & set(path.parts))
+
+
 def source_hash(name: str, path: Path) -> str:
     """Sixteen hexadecimal digits of a hash of the files of the module of that name and file."""
     digest = hashlib.sha256()

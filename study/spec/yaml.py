@@ -1,4 +1,4 @@
-"""YAML as people expect it: `1e-3` is a number, a repeated key is an error, and all values are plain."""
+"""YAML 1.2 as people expect it: `1e-3` is a number, a repeated key is an error, and all values are plain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any
 
 import yaml
+
+from study.spec.unclear import unclear
 
 MOST_BYTES = 200_000
 """A longer file is no spec, and would take PyYAML seconds."""
@@ -20,23 +22,26 @@ A few lines of anchors can stand for more than memory holds.
 
 MOST_DIGITS = 4_000
 """Most digits of a whole number; of more than 4,300 Python writes none, and so no file would hold them."""
-RESOLVED = ("int", "float", "timestamp")
+RESOLVED = ("bool", "int", "float", "timestamp", "value")
 """What PyYAML sees in plain words and YAML 1.2 sees otherwise."""
 UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 """What pictures and pages cannot hold, or a terminal would obey."""
-INTEGER = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+TRUTH = re.compile(r"true|True|TRUE|false|False|FALSE")
+INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT = re.compile(
-    r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?"
-    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's numbers, and without silent loss of repeated keys.
+    """PyYAML's safe loader with YAML 1.2's core schema, and without silent loss of repeated keys.
 
-    PyYAML knows YAML 1.1, where `1:30` is 90, `010` is 8, `2020-01-01` is a date and `1e-3` is text. In 1.2
-    they are text, 10, text and a number. Of a key that appears twice PyYAML keeps the last. Words for true
-    and false are those of 1.1 (`yes` and `no` are among them), since specs are written with these.
+    PyYAML knows YAML 1.1, where `yes` is true, `1_000` is 1000, `1:30` is 90, `010` is 8, `2020-01-01` is a
+    date and `1e-3` is text. In 1.2 they are text, text, text, 10, text and a number. Of a key that appears
+    twice PyYAML keeps the last.
+
+    Reference: YAML 1.2.2, section 10.3.2, tag resolution of the core schema.
+    Differs from the reference: `<<` merges a mapping into another one, as in 1.1.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own name, of the class
@@ -59,14 +64,22 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+def _truth(loader: _Loader, node: yaml.ScalarNode) -> bool:
+    text = loader.construct_scalar(node)
+    if not TRUTH.fullmatch(text):
+        words = f"{text[:40]!r} is neither true nor false"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+    return bool(text.lower() == "true")
+
+
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     if not INTEGER.fullmatch(text):
         raise yaml.constructor.ConstructorError(
             None, None, f"{text[:40]!r} is no whole number", node.start_mark
         )
-    plain = text.replace("_", "").lower()
-    base = {"0b": 2, "0o": 8, "0x": 16}.get(plain.lstrip("+-")[:2], 10)
+    plain = text.lower()
+    base = {"0o": 8, "0x": 16}.get(plain[:2], 10)
     # In other bases a digit is worth more or less, so the number itself is asked too.
     found = int(plain, base) if len(plain) <= 4 * MOST_DIGITS else None
     if found is None or abs(found) >= 10**MOST_DIGITS:
@@ -79,8 +92,7 @@ def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
     text = loader.construct_scalar(node)
     if not FLOAT.fullmatch(text):
         raise yaml.constructor.ConstructorError(None, None, f"{text[:40]!r} is no number", node.start_mark)
-    plain = text.replace("_", "").lower()
-    return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -98,21 +110,26 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     if words:
         words = f"a text holds {words}; leave it out"
         raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
-    return text
+    return (unclear(text) or text) if node.style is None else text
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:bool", _truth)
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:str", _text)
-for _tag, _form in (("int", INTEGER), ("float", FLOAT)):
+for _tag, _form, _first in (
+    ("bool", TRUTH, "tTfF"),
+    ("int", INTEGER, "-+0123456789"),
+    ("float", FLOAT, "-+0123456789."),
+):
     _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_form.pattern})$"), list("-+0123456789.")
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_form.pattern})\Z"), list(_first)
     )
 
 
 def load_yaml(text: str) -> Any:
-    """The document's plain values.
+    """The document's plain values; words that were no text in YAML 1.1 are `Unclear`.
 
     Raises:
         ValueError: not YAML, or too large; the message says where.

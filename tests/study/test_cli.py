@@ -65,12 +65,13 @@ def test_an_out_that_is_no_folder(
     assert file.read_text() == "mine"
 
 
-def test_a_reader_that_leaves_is_no_fault_of_the_users_code() -> None:
-    """`study specs | head` ends in silence: rich ends Python where a pipe is closed."""
+@pytest.mark.parametrize("words", [("specs",), ("--help",), ("plan", "--help"), ()], ids=" ".join)
+def test_a_reader_that_leaves_is_no_fault_of_the_users_code(words: tuple[str, ...]) -> None:
+    """`study --help | head` ends in silence: rich ends Python where a pipe is closed, in any console."""
     code = (
         "import os, sys\n"
         "read, write = os.pipe()\nos.close(read)\nos.dup2(write, 1)\n"
-        "sys.argv = ['study', 'specs']\nfrom study.cli import main\nmain()\n"
+        f"sys.argv = {['study', *words]}\nfrom study.cli import main\nmain()\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (1, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from study.comparison import compare
 from study.home import Home
 from study.measures.estimate import Estimate
 from study.measures.landscape import DIVERGED
-from study.report.difference_map import classes, difference_of
+from study.report.difference_map import classes, difference_of, map_name
 from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
@@ -50,6 +51,18 @@ def test_differences_are_paired_by_seed(
     assert one["measures"]["trained lr width (own best)"]["ratio"]["estimate"] > 1
     assert all(Path(path).stat().st_size > 0 for path in found["pictures"])
     assert {Path(path).suffix for path in found["pictures"]} == {".png", ".svg", ".pdf"}
+    assert {Path(path).stem for path in found["pictures"]} == {
+        "tiny-digits-mlp-adamw-accuracy-unit_norm-vs-none"
+    }
+
+
+def test_a_map_is_named_after_both_studies(stored: tuple[Path, Path]) -> None:
+    """Of two studies each has its name in the file's, so that no map replaces another's."""
+    analysis = read(read_spec(str(stored[0])), Home(stored[1]))
+    spec = analysis.plan.spec.model_copy(update={"name": "other"})
+    other = replace(analysis, plan=replace(analysis.plan, spec=spec))
+    (found,) = compare(analysis, "none", other, "unit_norm")
+    assert map_name(found) == "tiny-digits-mlp-adamw-accuracy-none-vs-other-unit_norm"
 
 
 def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> None:

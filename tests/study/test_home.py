@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import shutil
@@ -169,6 +170,119 @@ def test_a_cut_text_is_cut_short(
     (problem,) = found["exports"]["problems"]
     assert code == 3
     assert f"{name} missing or cut short; write them with: study sync --home {home}" in problem
+
+
+def left_open(home: Path, elsewhere: Path) -> Path:
+    """A copy of a home as processes leave it that die: with rows that only the logs of its databases have."""
+    places = Home(home)
+    with (
+        closing(sqlite3.connect(places.ledger)) as ledger,
+        closing(sqlite3.connect(places.mlflow_database)) as mlflow,
+    ):
+        for connection, statement in (
+            (ledger, "UPDATE studies SET launched_at = launched_at + 1"),
+            (mlflow, "UPDATE runs SET status = 'RUNNING' WHERE name LIKE 'none lr=0.001%seed=0'"),
+        ):
+            connection.execute(statement)
+            connection.commit()
+        return Path(shutil.copytree(home, elsewhere))
+
+
+def test_a_check_changes_nothing(
+    copied: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No byte and no file, of a home at rest, one whose databases were left open, and one that is damaged."""
+    spec, home = copied
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    let_go(home)
+    before = content(home)
+    assert answer(capsys, "check", "--home", str(home))[0] == 0
+    assert content(home) == before
+    left = left_open(home, tmp_path / "left")
+    before = content(left)
+    assert {"ledger.sqlite-wal", "mlflow.db-wal"} <= set(before)
+    code, found = answer(capsys, "check", "--home", str(left))
+    assert isinstance(found, dict)
+    # What only a log has is seen.
+    assert (code, found["ledger"]["whole"], found["mlflow"]["unfinished"]) == (3, True, 1)
+    assert content(left) == before
+
+
+def test_a_home_that_is_always_written_is_checked(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every look meets a change, the last one reads as any reader does."""
+    spec, home = copied
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    looks = iter(range(100))
+    monkeypatch.setattr("study.check.state_of", lambda path: [next(looks)])
+    assert answer(capsys, "check", "--home", str(home))[0] == 0
+    assert next(looks) == 12
+
+
+def test_without_mlflows_database_nobody_knows_the_artifacts(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it is damaged or gone, artifacts are not said to be whole; no byte changes."""
+    _, home = copied
+    database = Home(home).mlflow_database
+    whole = database.read_bytes()
+    for harmed in (whole[:8192] + bytes(len(whole) - 8192), b"no database" * 100, None):
+        database.unlink()
+        if harmed is not None:
+            database.write_bytes(harmed)
+        before = content(home)
+        code, found = answer(capsys, "check", "--home", str(home))
+        assert isinstance(found, dict)
+        assert (code, found["mlflow"]["whole"], found["artifacts"]["whole"]) == (3, False, False)
+        assert "cannot be told without mlflow.db" in found["artifacts"]["problems"][0]
+        assert content(home) == before
+        database.touch()
+
+
+def test_a_table_cut_between_rows_is_not_whole(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows that are missing are counted, although the file ends as a whole one does."""
+    spec, home = copied
+    table = Home(home).exports("tiny") / "cells.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    whole = table.read_text()
+    for kept, lacking in ((lines[:-2], 2), (lines[:1], 6), (["nothing,here\n"], 6)):
+        table.write_text("".join(kept))
+        code, found = answer(capsys, "check", "--home", str(home))
+        assert isinstance(found, dict)
+        assert (code, f"cells.csv lacks {lacking} cells" in found["exports"]["problems"][0]) == (3, True)
+    # As somebody saves it who wants less: without columns at its end or at its beginning, or with short rows.
+    rows = list(csv.reader(whole.splitlines()))
+    at = rows[0].index("metric_final")
+    for columns, said in ((slice(at), "has no column metric_final"), (slice(at, None), "has no column key")):
+        table.write_text("".join(f"{','.join(row[columns])}\n" for row in rows))
+        code, found = answer(capsys, "check", "--home", str(home))
+        assert isinstance(found, dict)
+        assert (code, said in found["exports"]["problems"][0]) == (3, True)
+    table.write_text("\n".join([lines[0].strip(), *(row[0] for row in rows[1:]), ""]))
+    code, found = answer(capsys, "check", "--home", str(home))
+    assert isinstance(found, dict)
+    assert (code, found["exports"]["whole"]) == (3, False)
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    assert answer(capsys, "check", "--home", str(home))[0] == 0
+
+
+def test_the_last_look_may_fail_as_any(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that cannot be read is said with exit 2, although the home is written all the time."""
+    _, home = copied
+    looks = iter(range(100))
+
+    def unreadable(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("study.check.state_of", lambda path: [next(looks)])
+    monkeypatch.setattr("study.check._as_readers_do", unreadable)
+    assert study("check", "--home", str(home)) == 2
+    assert "Permission denied" in capsys.readouterr().err
 
 
 def test_a_home_that_cannot_be_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from study.claims.twins import Rate, Source, worth
+from study.claims.twin_seeds import Source
+from study.claims.twin_worth import worth
+from study.claims.twins import Rate
 from study.measures.array_types import Floats
 from tests.planting import planted
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tracking import Ledger, conceal, identity, redacted, without_passwords
+from tracking import Ledger, conceal, doubtful, identity, redacted, shown, without_passwords
 
 PASSWORD = "k3pt-to-mys3lf"
 ADDRESSES = {
@@ -22,6 +22,8 @@ ADDRESSES = {
     "sqlite:////home/me@work/mlflow.db": "sqlite:////home/me@work/mlflow.db",
     "http://127.0.0.1:5000/a@b": "http://127.0.0.1:5000/a@b",
     "http://[::1]:5000": "http://[::1]:5000",
+    "https://host/x?user=a@b&team=c@d": "https://host/x?user=a@b&team=c@d",
+    f"https://host/x?user=a@b&token={PASSWORD}": "https://host/x?user=a@b&token=***",
     "databricks": "databricks",
 }
 
@@ -33,6 +35,49 @@ def test_an_identity_has_no_password(address: str) -> None:
     assert identity(identity(address)) == identity(address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:2024/{}@host:5000",
+        "http://me:2024/{}@host:5000/team",
+        "http://me.name:{}/x@host",
+        "http://me:a {}@host",
+        "http://me:{}#x@host",
+        "http://me:a?{}@host",
+        'http://me:a"{}@host',
+        "http://me:{}\\x@host",
+        "me:{}@host:5000",
+        "//me:{}@host",
+        "sqlite+pysqlcipher://:{}/x@/file.db",
+        "postgresql://host/db?password=a {}",
+        "postgresql://host/db?password=a#{}",
+        "postgresql://host/db?password=a&{}",
+        "postgresql://host/db?password=a@{}",
+        "postgresql://host/db?password=a;b={}",
+        "postgresql://me:{}@host/db?password=a&{}",
+        "http://me:{}?password=a/b@host",
+        "http://me:{}/x?a=b@host",
+        "http://{}/x?a@host",
+        "https://host/x?user=a@b&password=a@{}",
+    ],
+)
+def test_no_part_of_a_password_is_taken_for_a_path(address: str) -> None:
+    """An unescaped `/`, `#`, `?`, quote or blank of a password is found, and no part of it is shown."""
+    address = address.replace("{}", PASSWORD)
+    assert doubtful(address)
+    assert PASSWORD not in identity(address) + shown(address)
+    assert identity(identity(address)) == identity(address)
+    conceal(address)
+    assert PASSWORD not in redacted(f"InvalidURL: {address}")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_as_it_should_be_is_not_doubted(address: str) -> None:
+    """Escaped passwords and paths of files are clear, and of hosts those that cannot be names."""
+    assert doubtful(address) == ("/with@signs" in address)
+    assert PASSWORD not in shown(address)
+
+
 def test_words_of_libraries_have_no_password() -> None:
     """Addresses within errors lose theirs, JSON stays JSON, and a password alone is hidden once known."""
     words = f"API request to http://user:{PASSWORD}@host/api failed (a@b), 0.25 s"
@@ -40,6 +85,16 @@ def test_words_of_libraries_have_no_password() -> None:
     assert without_passwords(f'["x?password={PASSWORD}\\"", 1]') == '["x?password=***\\"", 1]'
     conceal("http://user:p%40ss%2Fword@host")
     assert redacted("login failed for 'p@ss/word' and p%40ss%2Fword") == "login failed for '***' and ***"
+
+
+def test_a_name_alone_is_a_token_or_a_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's is hidden everywhere, and a database's in its address alone: it may be any word."""
+    monkeypatch.setattr("tracking.address._secrets", set())
+    conceal("postgresql://mlflow@db/mlflow")
+    words = "MLflow UI: /home/me/mlflow.db, pip install mlflow; postgresql://mlflow@db/mlflow"
+    assert redacted(words) == words.replace("mlflow@db", "***@db")
+    conceal(f"HTTPS://{PASSWORD}@host")
+    assert redacted(f"401 for {PASSWORD}") == "401 for ***"
 
 
 def test_mlflows_own_variables_are_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from tests import database
 from tests.making import records
 from tracking import Ledger, Mirror, mlflow_file
 from tracking.mlflow_file import MlflowFileError
+from tracking.mlflow_listing import parents, stored_runs
 from tracking.mlflow_store import MlflowStore
 
 SECONDS = 40.0
@@ -176,3 +177,11 @@ def test_a_copy_has_its_own_artifacts(tmp_path: Path, ledger: Ledger) -> None:
     written = dict(again.write(records(3)[2:]))
     new = client.get_run(str(written["k2"])).info.artifact_uri
     assert new.startswith((copy / "mlflow-artifacts").as_uri())
+
+
+def test_runs_that_cannot_be_listed_are_said(tmp_path: Path) -> None:
+    """A database that changed while it was read is told in words, and is no error of sqlite's."""
+    (tmp_path / "mlflow.db").write_bytes(b"torn " * 1000)
+    for listed in (stored_runs, parents):
+        with pytest.raises(MlflowFileError, match="cannot be listed"):
+            listed(f"{(tmp_path / 'mlflow.db').as_uri()}?mode=ro")

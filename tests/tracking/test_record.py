@@ -11,7 +11,7 @@ import pytest
 
 from tests.making import RECORD
 from tracking import EVIDENCE, EXPORT_TYPES, EXPORTED, FAILED, FIELDS, OUTCOMES, CellRecord, Ledger
-from tracking.ledger import SCHEMA
+from tracking.ledger_schema import SCHEMA
 from tracking.record import tracked_as
 from tracking.rows import to_row
 

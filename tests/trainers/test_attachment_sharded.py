@@ -16,6 +16,7 @@ from tests.trainers.sharded import CHECKPOINTED, WORLD, inputs, losses, network,
 from trainers import TRANSFORMS, attach
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SAME = {"rtol": 1e-9, "atol": 1e-12}

@@ -16,6 +16,7 @@ from trainers.bench.table import as_markdown, as_text
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+@pytest.mark.long
 def test_json_has_what_a_reader_needs() -> None:
     """One JSON object: machine, versions, n, and per width rates, ratio and share, or why it was skipped."""
     widths, short = ["--widths", "1", "4", "100000"], ["--seconds", "0.2", "--rounds", "1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from trainers import (
     Budget,
     Checkpoint,
     Curves,
+    Optimizer,
+    Transform,
     Workload,
     make_optimizer,
     make_transform,
@@ -42,6 +45,20 @@ def counting(workload: Workload, steps: list[int]) -> Workload:
     return replace(workload, loss=loss)
 
 
+@cache
+def trained(
+    model: str, transform: str, optimizer: str, precision: str
+) -> tuple[tuple[Workload, Transform, Optimizer, Budget], Curves]:
+    """The parts of a training, and what it gives where nothing disturbs it."""
+    parts = (
+        make_workload("digits", model, {"dropout": 0.1} if model == "mlp" else {}),
+        make_transform(transform),
+        make_optimizer(optimizer),
+        replace(BUDGET, precision=precision),
+    )
+    return parts, train_fused(*parts, **CELLS)
+
+
 @pytest.mark.parametrize("last", [1, 8, 9, 13, 18, 23])
 @pytest.mark.parametrize(
     ("model", "transform", "optimizer", "precision"),
@@ -56,14 +73,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     model: str, transform: str, optimizer: str, precision: str, last: int, tmp_path: Path
 ) -> None:
     """Model, buffers, memories, loss scale, dropped cells, dynamics and the order of the data go on."""
-    constants = {"dropout": 0.1} if model == "mlp" else {}
-    parts = (
-        make_workload("digits", model, constants),
-        make_transform(transform),
-        make_optimizer(optimizer),
-        replace(BUDGET, precision=precision),
-    )
-    undisturbed = train_fused(*parts, **CELLS)
+    parts, undisturbed = trained(model, transform, optimizer, precision)
     with pytest.raises(KeyboardInterrupt):
         train_fused(*parts, **CELLS, checkpoint=Dying(tmp_path / "run", last))
     kept = Checkpoint(tmp_path / "run")

@@ -42,7 +42,12 @@ def losses(
 
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize(
-    ("model", "transform"), [("mlp", "none"), ("mlp", "autoscale"), ("convnet", "gradient_stabilizer")]
+    ("model", "transform"),
+    [
+        ("mlp", "none"),
+        ("mlp", "autoscale"),
+        pytest.param("convnet", "gradient_stabilizer", marks=pytest.mark.long),
+    ],
 )
 def test_grouping_changes_rounding_alone(model: str, transform: str, precision: str) -> None:
     """One tile, tiles of five and shuffled tiles of eight give cells the same outcome and, nearly, loss."""

@@ -264,7 +264,7 @@ SANE = {
 
 
 @variants
-@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("model", ["mlp", pytest.param("convnet", marks=pytest.mark.long)])
 def test_fused_equals_serial(name: str, constants: dict[str, Any], model: str) -> None:
     """Three cells that train agree with the serial trainer: losses to rounding, accuracies exactly."""
     budget = Budget(

@@ -42,7 +42,7 @@ def test_fused_equals_serial(name: str, model: str) -> None:
     assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
-@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("model", ["mlp", pytest.param("convnet", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_optimizers_over_200_steps(name: str, model: str) -> None:
     """Every optimizer, fused, equals `torch.optim` (Lion: its paper) on every workload after 200 steps."""
@@ -89,7 +89,7 @@ def test_constants_may_differ_between_cells() -> None:
     assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
-@pytest.mark.parametrize("model", ["mlp", "convnet"])
+@pytest.mark.parametrize("model", ["mlp", pytest.param("convnet", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", list(TRANSFORMS))
 def test_neighbours_do_not_matter(name: str, model: str) -> None:
     """What a cell gives is bitwise the same beside a calm neighbour and beside one that overflows."""

@@ -6,6 +6,7 @@ from typing import Any
 
 CHANNELS = ("last", "first")
 """Where images have their channels: [N, height, width, channels], or torch's [N, channels, height, width]."""
+AS_BEFORE = " (a study that was trained without that constant goes on with channels: last)"
 FORMS = {
     "images": "uint8 [N, height, width, channels]",
     "grey images": "uint8 [N, height, width]",
@@ -56,9 +57,9 @@ def channels_first(shape: tuple[int, ...], channels: str | None) -> bool:
     if a < min(b, c):
         raise ValueError(
             f"wanted {FORMS['images']}; these look like [N, channels, height, width]: give the constant "
-            "channels: first, or store numpy.moveaxis(x, 1, -1)"
+            f"channels: first, or store numpy.moveaxis(x, 1, -1){AS_BEFORE}"
         )
     raise ValueError(
         f"wanted {FORMS['images']}; whether {a}, {b} or {c} are the channels does not show in the shape: "
-        "give the constant channels: last, or channels: first"
+        f"give the constant channels: last, or channels: first{AS_BEFORE}"
     )

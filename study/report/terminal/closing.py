@@ -10,10 +10,10 @@ from pathlib import Path
 from study.analysis import Analysis
 from study.home import Home
 from study.launch_result import Launch
+from study.report.amounts import amount
 from study.report.durations import clock
-from study.report.terminal.pasted import beside, same_again, suggested
+from study.report.terminal.pasted import FILE_MEANS, IN_FILE, beside, pasted_address, same_again, suggested
 from study.stored import Shown
-from tracking import without_passwords
 
 MOST_REASONS = 3
 """Reasons of failed tiles that are printed; `study status` has those of cells."""
@@ -29,20 +29,24 @@ def closing_lines(
         allow: packages that the spec may name, as the user named them.
     """
     counts = ", ".join(f"{count} {name}" for name, count in ended.analysis.counts.items() if count)
-    lines = [f"{ended.trained:,} cells trained, in {clock(ended.seconds)} with everything; {counts}"]
+    lines = [f"{amount(ended.trained, 'cell')} trained, in {clock(ended.seconds)} with everything; {counts}"]
     lines += [f"failed tile: {reason}" for reason in ended.failures[:MOST_REASONS]]
     if ended.interrupted:
-        return [*lines, f"stopped; what finished is kept. Go on with: {same_again()}"]
+        again = same_again()
+        lines.append(f"stopped; what finished is kept. Go on with: {again}")
+        return [*lines, FILE_MEANS] if IN_FILE in again else lines
     if ended.trouble:
         what = "cannot be written" if ended.own_tracker else "was unreachable"
         words = ["sync", spec]
         # What the environment says, it will say again.
         if tracking_uri and tracking_uri != os.environ.get("MLFLOW_TRACKING_URI"):
-            words += ["--tracking-uri", without_passwords(tracking_uri)]
+            words += ["--tracking-uri", pasted_address(tracking_uri)]
         lines.append(
             f"MLflow {what} ({ended.trouble}). Nothing is lost; send it later with: "
             f"{suggested(*words, home=home, allow=allow)}"
         )
+        if IN_FILE in words:
+            lines.append(FILE_MEANS)
     browse = f"; to browse them: {suggested('ui', home=home)}" if ended.own_tracker else ""
     return [
         *lines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from study.plan.cells import settings
 from study.plan.preview import Preview
+from study.report.amounts import amount
 from study.report.durations import clock
 from study.stored import Status
 
@@ -15,23 +16,23 @@ def preview_lines(seen: Preview) -> list[str]:
     """What a launch would train, and about how long that takes."""
     spec, cells = seen.plan.spec, len(seen.plan.cells)
     grid = (
-        f"{len(spec.transforms)} transforms x {len(spec.lr)} learning rates x "
-        f"{len(spec.weight_decay)} weight decays x {len(spec.seeds)} seeds"
+        f"{amount(len(spec.transforms), 'transform')} x {amount(len(spec.lr), 'learning rate')} x "
+        f"{amount(len(spec.weight_decay), 'weight decay')} x {amount(len(spec.seeds), 'seed')}"
     )
     many = len(settings(spec))
     if many > 1:
-        grid += f" x {many} settings"
-    lines = [f"{spec.name}: {grid} = {cells:,} cells"]
+        grid += f" x {amount(many, 'setting')}"
+    lines = [f"{spec.name}: {grid} = {amount(cells, 'cell')}"]
     if spec.design == "edges":
         lines.append(
             "design edges: cells are chosen round by round until every edge is known; "
             "the numbers below are for all of them, the most that there can be"
         )
-    steps = f"{spec.budget.steps} steps of {spec.budget.batch_size} examples each"
+    steps = f"{amount(spec.budget.steps, 'step')} of {amount(spec.budget.batch_size, 'example')} each"
     missing = cells - seen.stored
     few = "" if seen.tiles_known else "at least "
-    tiles = "1 tile" if seen.tiles == 1 else f"{seen.tiles:,} tiles"
-    lines.append(f"stored: {seen.stored:,}; to train: {missing:,} cells in {few}{tiles}, {steps}")
+    tiles = amount(seen.tiles, "tile")
+    lines.append(f"stored: {seen.stored:,}; to train: {amount(missing, 'cell')} in {few}{tiles}, {steps}")
     if not seen.tiles_known:
         lines.append("(how many cells a tile holds is measured when they are launched on this machine)")
     if seen.not_asked:
@@ -42,6 +43,11 @@ def preview_lines(seen: Preview) -> list[str]:
 
 def not_asked_line(cells: int) -> str:
     """What is said of stored cells that a spec does not ask for."""
+    if cells == 1:
+        return (
+            "1 more stored cell of the same settings is not asked for by this spec; it stays stored, "
+            "and counts for nothing here"
+        )
     return (
         f"{cells:,} more stored cells of the same settings are not asked for by this spec; they stay stored, "
         "and count for nothing here"
@@ -55,8 +61,7 @@ def expected_time(seen: Preview, missing: int) -> str:
     if seen.seconds is None:
         return "time unknown until a first tile is stored"
     basis = "from stored cells" if seen.measured else "from figures of a two-core machine"
-    workers = "1 worker" if seen.workers == 1 else f"{seen.workers} workers"
-    return f"about {clock(seen.seconds)} on {workers}, {basis}"
+    return f"about {clock(seen.seconds)} on {amount(seen.workers, 'worker')}, {basis}"
 
 
 def status_lines(found: Status) -> list[str]:

@@ -9,13 +9,34 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from study.home import DEFAULT_HOME
-from tracking import redacted
+from study.home import DEFAULT_HOME, Home
+from tracking import redacted, shown
+
+TRACKER = "--tracking-uri"
+IN_FILE = "@FILE"
+"""A tracker's address that is not shown, because it holds a password."""
+FILE_MEANS = (
+    f"in {IN_FILE}, FILE is the path of a file that holds the address; only you may read it: chmod 600 FILE"
+)
 
 
 def same_again() -> str:
     """The command that this process was started with, every option included but for passwords."""
-    return " ".join([program(), *(shlex.quote(redacted(word)) for word in sys.argv[1:])])
+    words, before = [], ""
+    for word in sys.argv[1:]:
+        option, mark, value = word.partition("=")
+        if before == TRACKER:
+            word = pasted_address(word)
+        elif mark and option == TRACKER:
+            word = f"{TRACKER}={pasted_address(value)}"
+        words.append(shlex.quote(redacted(word)))
+        before = word
+    return " ".join([program(), *words])
+
+
+def pasted_address(address: str) -> str:
+    """A tracker's address as a command can name it without showing a password."""
+    return address if shown(address) == address else IN_FILE
 
 
 def suggested(verb: str, *words: str, home: Path = DEFAULT_HOME, allow: Iterable[str] = ()) -> str:
@@ -28,6 +49,22 @@ def suggested(verb: str, *words: str, home: Path = DEFAULT_HOME, allow: Iterable
     for package in allow:
         where += ["--allow", package]
     return " ".join([program(), *map(shlex.quote, (verb, *words, *where))])
+
+
+def nothing_stored(study: str, spec: str, home: Path, allow: Iterable[str] = ()) -> str:
+    """What is said where a home has no cell of a study, or is not there.
+
+    Args:
+        spec: as the user named it.
+        allow: packages that it may name.
+    """
+    start = f"start with: {suggested('launch', spec, home=home, allow=allow)}"
+    if Home(home).ledger.exists():
+        return f"nothing is stored of {study}; {start}"
+    return (
+        f"home {home}: there is no ledger, so that nothing is stored of {study}; "
+        f"name another home with --home, or {start}"
+    )
 
 
 def program() -> str:

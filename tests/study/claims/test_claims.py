@@ -18,7 +18,8 @@ from scipy.stats import spearmanr
 from study.claims import CLAIMS, judge_claims
 from study.claims.finding import Comparison, either
 from study.claims.gradients import FEWEST, trend
-from study.claims.spikes import bound, recovery
+from study.claims.recovery import recovery
+from study.claims.spikes import bound
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim
 from study.measures.catalogue import cases, measured
 from study.measures.dynamics import ranks, series

@@ -11,18 +11,11 @@ import pytest
 
 from search_spaces import Cell
 from study.claims import Comparison, Estimate, Evidence, Finding, Landscape, Rule
+from study.claims.false_verdicts import is_false
 from study.claims.finding import either
-from study.claims.twins import (
-    BASELINES,
-    METHODS,
-    Rate,
-    Source,
-    Twins,
-    is_false,
-    measure_twins,
-    twin_study,
-    worth,
-)
+from study.claims.twin_seeds import BASELINES, METHODS, Source, twin_study
+from study.claims.twin_worth import worth
+from study.claims.twins import Rate, Twins, measure_twins
 from study.errors import UserError
 from study.report.terminal.twins import lines
 from study.spec.tolerances import Tolerances

@@ -161,11 +161,15 @@ def test_a_module_is_suggested_as_one(tmp_path: Path) -> None:
 
 
 def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is suggested shows no password of an address, although it was typed."""
+    """What is suggested shows no password that was typed, and can be pasted with a file."""
     address = "http://me:hush@tracker:5000/a@b"
-    monkeypatch.setattr(sys, "argv", ["study", "launch", "q", f"--tracking-uri={address}"])
-    assert "hush" not in same_again()
-    assert "http://***@tracker:5000/a@b" in same_again()
+    for words in ([f"--tracking-uri={address}"], ["--tracking-uri", address]):
+        monkeypatch.setattr(sys, "argv", ["study", "launch", "q", *words])
+        assert "hush" not in same_again()
+        assert "*" not in same_again()
+        assert same_again().replace("=", " ").endswith("launch q --tracking-uri @FILE")
+    monkeypatch.setattr(sys, "argv", ["study", "launch", "q", "--tracking-uri", "http://tracker:5000"])
+    assert same_again().endswith("--tracking-uri http://tracker:5000")
 
 
 def test_a_file_of_the_current_folder_has_a_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from tests.tools.faults import own_code
 
 ROOT = Path(__file__).parents[3]
 OWN = """
-import multiprocessing, os, sys
+import multiprocessing, os, sys, threading, time
 
 def leave(): sys.exit(0)
 
@@ -22,6 +22,24 @@ def die_and_go_on():
         os._exit(0)
     except BaseException:
         return "went on"
+
+def die_in_a_thread():
+    threading.Thread(target=die).start()
+    while True:
+        time.sleep(0.01)
+
+def swallow():
+    threading.Timer(0.3, die).start()
+    for _ in range(2):
+        try:
+            while True:
+                time.sleep(0.01)
+        except BaseException:
+            print("swallowed")
+
+def hang():
+    threading.Timer(0.5, die).start()
+    time.sleep(600)
 
 def double(): return "parent" if os.fork() else "child"
 
@@ -45,7 +63,10 @@ def spread():
 CALLS = f"""
 import sys
 import own
+from study.run import containment
 from study.run.containment import contained
+
+containment.PATIENCE_WITH_THREADS = 3
 
 # A frame that counts as this program's own, which calls the user's function.
 exec(compile("def call(function): return function()", {HOUSE[0] + "caller.py"!r}, "exec"))
@@ -81,6 +102,45 @@ def test_code_that_ends_python_is_an_error(tmp_path: Path) -> None:
     assert went_on == "die_and_go_on gave went on"
     assert again.startswith("die_and_go_on EndedPythonError")
     assert ended == "end_a_child gave 7"
+
+
+def test_a_thread_that_ends_python_is_an_error(tmp_path: Path) -> None:
+    """`os._exit` in a thread fails the tile that started it, even one that catches it, and nothing later."""
+    lines = said(tmp_path, "die_in_a_thread", "swallow", "spread", "double")
+    assert "EndedPythonError the study's own code ended Python, SystemExit: os._exit(0) (own.py, " in lines[0]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["swallowed"],
+        ["swallowed"],
+        ["swallow", "gave"],
+        ["swallow", "EndedPythonError"],
+        ["spread", "gave"],
+        ["double", "gave"],
+        ["double", "CameBackError"],
+        ["end"],
+    ]
+
+
+def test_a_thread_that_ends_a_hanging_process_says_so(tmp_path: Path) -> None:
+    """A tile that hangs outside of Python is ended with its process, in words that go past its log."""
+    (tmp_path / "own.py").write_text(OWN)
+    code = CALLS.replace("with contained()", "with captured(Path('log')), contained()")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from pathlib import Path; from study.run.tile_log import captured\n{code}",
+            "hang",
+        ],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the study's own code ended Python, SystemExit: os._exit(0) (own.py, line 6)" in done.stderr
+    assert done.stderr.splitlines()[1:] == ["its tile could not be ended otherwise, and this process ends"]
 
 
 def test_a_child_process_never_comes_back(tmp_path: Path) -> None:

@@ -82,6 +82,36 @@ def test_launching_again_trains_nothing(
     assert list(ended)[-1] == "best"
 
 
+def test_launching_again_draws_nothing_that_is_there(
+    launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished study keeps its files and MLflow its copies; what somebody changed is drawn again."""
+    spec, home = launched
+    again = ("launch", str(spec), "--home", str(home), "--here")
+    folder = Home(home).exports("tiny")
+    picture = next((folder / "heatmaps").glob("*.png"))
+    (copy,) = Home(home).mlflow_artifacts.glob(f"*/artifacts/heatmaps/{picture.name}")
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (picture, copy, folder / "cells.csv")}
+
+    before = files()
+    capsys.readouterr()
+    assert study(*again) == 0
+    said = capsys.readouterr().out
+    in_order(said, "36 stored, nothing to train", "of 36 cells are there, and are not drawn again")
+    assert "writing files to MLflow" not in said
+    assert files() == before
+    # Its copy in MLflow alone: that is put there again, and nothing is drawn.
+    copy.write_bytes(b"cut short")
+    assert study(*again) == 0
+    assert copy.read_bytes() == picture.read_bytes()
+    assert files() | {copy: 0} == before | {copy: 0}
+    picture.unlink()
+    assert study(*again) == 0
+    assert all(new > before[path] for path, new in files().items())
+
+
 def test_export_and_analyse(
     launched: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +229,7 @@ def test_a_new_seed_trains_only_itself(
     assert planned["estimate_is_measured"]
 
 
+@pytest.mark.timeout(600)
 def test_through_ray(
     tiny: Path, tmp_path: Path, launched: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,7 +241,7 @@ def test_through_ray(
     command = [sys.executable, "-m", "study.cli", "launch", str(tiny), "--home", str(home), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     listening: set[str] = set()
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while process.poll() is None and time.monotonic() < deadline:
         listening |= addresses(process.pid)
         time.sleep(0.5)
@@ -261,26 +292,23 @@ def addresses(pid: int) -> set[str]:
     return found
 
 
-def test_interrupt_keeps_what_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C during a launch says how to go on and exits with 3; the same command trains only the rest."""
+@pytest.mark.timeout(600)
+def test_interrupt_keeps_what_finished(tmp_path: Path) -> None:
+    """Ctrl-C during a launch says how to go on and exits with 3; what finished is stored."""
     spec, home = tmp_path / "long.yaml", tmp_path / "home"
     spec.write_text(TINY.replace("steps: 20", "steps: 100").replace("budget:", "workers: {tile: 2}\nbudget:"))
     command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(home), "--here"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not stored(home):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
+    in_order(out, "stopping: what finished is kept; a tile in training begins again", "cells trained, in")
+    assert out.count("stopping") == 1
     assert out.strip().endswith(f"-m study.cli launch {spec} --home {home} --here")
-    kept = stored(home)
-    assert 0 < kept < 36
-    code, ended = answer(capsys, "launch", str(spec), "--home", str(home), "--here")
-    assert code == 0
-    assert isinstance(ended, dict)
-    assert ended["trained_now"] == 36 - kept
-    assert len(runs(home)) == 36
+    assert 0 < stored(home) < 36
 
 
 @pytest.mark.parametrize(
@@ -310,10 +338,35 @@ def test_bad_input_writes_nothing(text: str, tmp_path: Path, capsys: pytest.Capt
 def test_missing_file_and_home(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No such spec is wrong input; a study without a home is incomplete, and reading makes no home."""
     assert study("launch", str(tmp_path / "none.yaml")) == 2
-    assert study("status", str(tiny), "--home", str(tmp_path / "home")) == 3
-    assert study("analyse", str(tiny), "--home", str(tmp_path / "home")) == 3
-    assert study("ui", "--home", str(tmp_path / "home")) == 2
-    assert not (tmp_path / "home").exists()
+    home, out = tmp_path / "home", tmp_path / "out"
+    capsys.readouterr()
+    for verb in ("status", "analyse"):
+        assert study(verb, str(tiny), "--home", str(home)) == 3
+        assert f"home {home}: there is no ledger" in capsys.readouterr().out
+    assert study("export", str(tiny), "--home", str(home), "--out", str(out)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"home {home}: there is no ledger" in said.err
+    assert said.err.strip().endswith(f"start with: study launch {tiny} --home {home}")
+    assert study("ui", "--home", str(home)) == 2
+    assert not home.exists()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("verb", "code"), [("status", 3), ("analyse", 3), ("export", 2)])
+def test_a_home_without_cells_of_the_study(
+    verb: str, code: int, tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That nothing is stored is said in words, and how to begin; no file is made."""
+    home, out = Home(tmp_path / "home"), tmp_path / "out"
+    home.prepare()
+    home.open_ledger().close()
+    options = ["--out", str(out)] if verb == "export" else []
+    assert study(verb, str(tiny), "--home", str(home.root), *options) == code
+    said = capsys.readouterr()
+    words = f"nothing is stored of tiny; start with: study launch {tiny} --home {home.root}"
+    assert words in (said.err if code == 2 else said.out)
+    assert not out.exists()
 
 
 def test_a_home_that_is_a_file_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

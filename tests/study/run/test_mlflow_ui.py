@@ -48,13 +48,12 @@ def test_the_ui_runs_no_file_of_the_current_folder_or_the_home(tmp_path: Path) -
         port = probe.getsockname()[1]
     # -P keeps the current folder off the command's own path, as the installed command has it.
     line = [sys.executable, "-P", "-m", "study.cli", "ui", "--home", "home", "--port", str(port)]
-    fewer = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_WORKERS": "1"}
     process = subprocess.Popen(
         [*line, "--name", "studies.test"],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **fewer, "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true"},
+        env={**os.environ, "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true"},
     )
     try:
         deadline, found = time.monotonic() + 90, 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,7 +14,9 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from study.plan.job import Job
 from study.run import progress
+from study.run.pool import Failure
 from study.run.progress import Display
 from tests.command import study
 from tests.making import records
@@ -100,6 +104,29 @@ def test_runs_on_their_way_are_told_when_training_has_ended(tracker: Tracker) ->
     assert shown(seen).splitlines()[-2:] == ["writing 6 runs to MLflow", "2 runs left to write to MLflow"]
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_done_is_said_once(tracker: Tracker, terminal: bool) -> None:
+    """Two settings of one name are measured in one line, which the live line below does not repeat."""
+    measuring = "measuring how many cells of digits/mlp are best trained together"
+    with display(tracker, terminal=terminal) as seen:
+        seen.expect(34)
+        seen.begin(measuring)
+        seen.refresh()
+        seen.begin(measuring)
+        seen.refresh()
+    assert shown(seen).count("measuring") == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "tiles", "words"), [(1, 1, "1 cell in 1 tile"), (6, 2, "6 cells in 2 tiles")]
+)
+def test_one_is_no_plural(tracker: Tracker, cells: int, tiles: int, words: str) -> None:
+    """`1 cell`, not `1 cells`."""
+    with display(tracker) as seen:
+        seen.train(cells, tiles)
+        assert shown(seen) == f"training {words}\n"
+
+
 def test_nothing_left_to_write_is_not_told(tracker: Tracker) -> None:
     """Where MLflow has everything, nothing is said of it."""
     with display(tracker) as seen:
@@ -129,7 +156,7 @@ def test_a_terminal_has_one_live_line(tracker: Tracker) -> None:
 
 FIRST = """
 import sys
-from study import cli
+from study.cli import launch, main
 
 class Looking:
     def print(self, said, **how):
@@ -137,9 +164,9 @@ class Looking:
         print(said, *heavy & set(sys.modules))
         sys.exit()
 
-cli.progress_console = lambda as_json: Looking()
+launch.progress_console = lambda as_json: Looking()
 sys.argv = ["study", "launch", "quickstart"]
-cli.main()
+main()
 """
 
 
@@ -163,3 +190,34 @@ def test_ctrl_c_beside_training_says_how_to_go_on(
     said = capsys.readouterr().out
     assert said.strip().endswith(f"Go on with: study launch {tiny} --here --home {home}")
     assert not home.exists()
+
+
+def test_ctrl_c_in_training_is_answered_before_the_workers_end(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To end Ray takes seconds, so that what becomes of the tile in training is said first, and once."""
+    said = []
+
+    class Interrupted:
+        name = "here"
+
+        def width(self, job: Job) -> int:
+            return 3
+
+        def train(self, jobs: object, done: object) -> list[Failure]:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def pool(*given: object) -> Iterator[Interrupted]:
+        try:
+            yield Interrupted()
+        finally:
+            said.append(capsys.readouterr().out)
+
+    monkeypatch.setattr("study.run.driver.in_this_process", pool)
+    assert study("launch", str(tiny), "--here", "--home", str(tmp_path / "home")) == 3
+    assert said[0].endswith(
+        "stopping: what finished is kept; a tile in training begins again next time, "
+        "or goes on from its last checkpoint (one every 60 s)\n"
+    )
+    assert "stopping" not in capsys.readouterr().out

@@ -49,6 +49,18 @@ def silence() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
+    "address", ["ray://me:{}@127.0.0.1:9", "http://me:2024/{}@127.0.0.1:9", "me:a {}@h:1"]
+)
+def test_a_password_in_an_address_is_refused(address: str) -> None:
+    """Ray has no use for one, and it is not shown; with `/` or a blank in it, too."""
+    told: list[str] = []
+    connection = ray_cluster.connected(address.format("s3cr3t"), told.append)
+    with pytest.raises(UserError, match="RAY_AUTH_MODE") as caught, connection:
+        pass
+    assert "s3cr3t" not in f"{caught.value}{told}"
+
+
+@pytest.mark.parametrize(
     ("peer", "why"), [(website, "what listens there is not Ray"), (silence, "no answer in 0.3 s")]
 )
 def test_what_is_not_ray_is_refused_at_once(peer: object, why: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from study.home import Home
+from study.plan.cells import make_plan
+from study.spec.read import read_spec
 from tests.command import answer, runs, stored, study
 from tests.conftest import TINY
+from tracking import Ledger
 
 
 def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,32 +95,44 @@ def test_sync_without_a_tracker_or_a_home(
     assert synced["mlflow_trouble"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_launch_goes_on(
-    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Through Ray: SIGTERM, which schedulers send, ends a launch as Ctrl-C does.
+@pytest.mark.timeout(1200)
+def test_a_stopped_launch_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C, SIGTERM as schedulers send it, and SIGKILL: what finished is kept, and the rest is trained.
 
-    It exits with 3, what finished is kept, and the next launch trains the rest.
+    The first two end with exit code 3. Numbers are those of a launch that nothing disturbed.
     """
-    spec, home = tmp_path / "long.yaml", tmp_path / "home"
-    spec.write_text(TINY.replace("steps: 20", "steps: 150").replace("budget:", "workers: {tile: 2}\nbudget:"))
-    words = ["launch", str(spec), "--home", str(home)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "study.cli", *words, "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not stored(home):
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 3, err
+    spec, home, calm = tmp_path / "long.yaml", tmp_path / "home", tmp_path / "calm"
+    text = TINY.replace("steps: 20", "steps: 100").replace("budget:", "workers: {tile: 2}\nbudget:")
+    spec.write_text(text)
+    words = ["launch", str(spec), "--home", str(home), "--json"]
+    for number, here in ((signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGKILL, True)):
+        before = stored(home)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "study.cli", *words, *(["--here"] if here else [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and stored(home) == before:
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert before < stored(home) < 36
+        if number is not signal.SIGKILL:
+            assert process.returncode == 3, err
+            assert json.loads(out)["interrupted"]
     kept = stored(home)
-    assert 0 < kept < 36
-    assert json.loads(out)["interrupted"]
-    _, ended = answer(capsys, *words, "--here")
+    _, ended = answer(capsys, *words[:-1], "--here")
     assert isinstance(ended, dict)
     assert ended["trained_now"] == 36 - kept
+    assert len(runs(home)) == 36
+    assert study("launch", str(spec), "--home", str(calm), "--here") == 0
+    assert cells(home) == cells(calm)
+
+
+def cells(home: Path) -> dict[str, object]:
+    """The curve of each stored cell of the study, by key."""
+    ledger = Ledger(Home(home).ledger, create=False)
+    keys = make_plan(read_spec(str(home.parent / "long.yaml")), ledger.fingerprints("tiny")).keys
+    return {key: record.curve for key, record in ledger.get(keys).items()}

@@ -49,6 +49,36 @@ def test_a_quiet_tile_leaves_no_log(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_each_try_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """What a process of an earlier try prints is not in a later log; no link in its place is followed."""
+    path, other = tmp_path / "log", tmp_path / "other"
+    with captured(path):
+        earlier = os.dup(1)
+    try:
+        with captured(path):
+            os.write(earlier, b"of the first try")
+            print("of the second")
+    finally:
+        os.close(earlier)
+    assert path.read_text() == "of the second\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    other.write_text("not a log")
+    path.unlink()
+    path.symlink_to(other)
+    with captured(path):
+        print("of the third")
+    assert (path.read_text(), other.read_text()) == ("of the third\n", "not a log")
+
+
+def test_a_quiet_try_leaves_the_log_of_a_later_one(tmp_path: Path) -> None:
+    """A worker that was given up for lost and ends after all does not remove what is not its own."""
+    path = tmp_path / "log"
+    with captured(path):
+        path.unlink()
+        path.write_text("of a later try")
+    assert path.read_text() == "of a later try"
+
+
 def test_a_log_that_cannot_be_written_costs_no_tile(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

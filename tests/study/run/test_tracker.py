@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from study.errors import UserError
 from study.home import Home
+from study.run.tracker import address_of
 from tests.command import answer, study
 from tests.conftest import ONE_CELL
 from tracking import Ledger
@@ -41,6 +43,10 @@ def test_a_password_is_written_and_shown_nowhere(
             room.handlers = list(handlers)
     said = capsys.readouterr()
     assert "http://***@127.0.0.1:9" in said.out
+    (hint,) = [line for line in said.out.splitlines() if "send it later with" in line]
+    assert "--tracking-uri @FILE" in hint
+    assert "***" not in hint.partition("send it later with")[2]
+    assert "chmod 600 FILE" in said.out
     code, synced = answer(capsys, "sync", *words)
     assert code == 3
     assert "http://***@127.0.0.1:9" in json.dumps(synced)
@@ -63,6 +69,67 @@ def test_an_address_in_a_file(one_cell: Path, tmp_path: Path, capsys: pytest.Cap
     file.write_text(f"{database}\n")
     assert study(*words) == 0
     assert len(Ledger(Home(home).ledger, create=False).runs("tiny", database)) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["http://me:2024/{}@host:5000", "http://me:a {}@host", "http://me:{}#x@host"]
+)
+def test_an_unclear_address_is_refused(
+    address: str, one_cell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is written, with exit 2, what to write instead, and no part of the password."""
+    home = tmp_path / "home"
+    words = ("launch", str(one_cell), "--home", str(home), "--here")
+    assert study(*words, "--tracking-uri", address.format(PASSWORD)) == 2
+    said = capsys.readouterr()
+    assert "--tracking-uri http://***@host" in said.err
+    assert "%2F" in said.err
+    assert PASSWORD not in said.out + said.err
+    assert not home.exists()
+
+
+def test_a_file_that_others_may_read_is_refused(
+    one_cell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only if there is a password in it; the command that closes it is said, and nothing is written."""
+    home, file = Home(tmp_path / "home"), tmp_path / "my address"
+    file.write_text(f"http://me:{PASSWORD}@127.0.0.1:9\n")
+    file.chmod(0o640)
+    words = ("launch", str(one_cell), "--home", str(home.root), "--here", "--tracking-uri", f"@{file}")
+    assert study(*words) == 2
+    said = capsys.readouterr()
+    assert f"chmod 600 '{file}'" in said.err
+    assert PASSWORD not in said.out + said.err
+    assert not home.root.exists()
+    file.chmod(0o600)
+    assert address_of(f"@{file}", home) == f"http://me:{PASSWORD}@127.0.0.1:9"
+    file.chmod(0o644)
+    for address in ("http://127.0.0.1:9", "postgresql://me@127.0.0.1:9/mlflow"):
+        file.write_text(f"{address}\n")
+        assert address_of(f"@{file}", home) == address
+
+
+def test_a_secret_that_a_container_mounts_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can close a file on a read-only file system, although it is readable to all and one's own."""
+    home, file, address = Home(tmp_path / "home"), tmp_path / "secret", f"http://me:{PASSWORD}@127.0.0.1:9"
+    file.write_text(f"{address}\n")
+    file.chmod(0o444)
+    with pytest.raises(UserError, match="chmod 600"):
+        address_of(f"@{file}", home)
+    writable = os.statvfs(file)
+    mounted = os.statvfs_result([*writable[:8], writable.f_flag | os.ST_RDONLY, writable.f_namemax])
+    monkeypatch.setattr(os, "fstatvfs", lambda file: mounted)
+    assert address_of(f"@{file}", home) == address
+
+
+@pytest.mark.parametrize("path", ["mlruns/a@b", "~/a@b", "file:a@b"])
+def test_a_path_with_an_at_sign_is_told_how_paths_begin(path: str, tmp_path: Path) -> None:
+    """It is not taken for an address whose password has to be escaped."""
+    with pytest.raises(UserError, match="wanted a path that begins with /") as found:
+        address_of(path, Home(tmp_path / "home"))
+    assert "%2F" not in str(found.value)
+    for good in (f"./{path}", f"{tmp_path}/{path}", "https://host/x?user=a@b"):
+        assert address_of(good, Home(tmp_path / "home")) == good
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o777 - 0o700])

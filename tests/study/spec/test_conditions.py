@@ -94,6 +94,7 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
     assert found["claims"] == claims
 
 
+@pytest.mark.long
 def test_convergence_where_the_premise_holds_and_where_it_does_not(tmp_path: Path) -> None:
     """A scale that is capped at 1 fulfils the premise, and the bound holds.
 

@@ -123,7 +123,7 @@ def test_constants_are_kept_and_named() -> None:
         ),
         (
             "budget",
-            "{steps: 4, batch_size: 3, loss_scale: yes}",
+            "{steps: 4, batch_size: 3, loss_scale: true}",
             ["budget.loss_scale", "found True", "wanted a number"],
         ),
         (

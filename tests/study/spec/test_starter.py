@@ -65,6 +65,35 @@ def test_own_code_can_be_chosen(tmp_path: Path) -> None:
     assert "baseline" not in text
 
 
+OWN = """
+from trainers import Transform
+
+
+def soft(bound=1.0):
+    return Transform(init=lambda params: {}, update=lambda grads, state, params: (grads, state))
+"""
+
+
+@pytest.mark.parametrize("chosen", ["my_soft:soft", '{factory: "my_soft:soft", bound: [0.5, 1]}'])
+def test_own_code_beside_the_new_file_is_found(
+    chosen: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module is looked for in the folder of the file that is written, not in the current one."""
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "my_soft.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    words = ("--transform", "none", "--transform", chosen)
+    assert study("new", "mine.yaml", *words) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "there is no module 'my_soft' beside the spec, in the current folder" in said
+    assert not (tmp_path / "mine.yaml").exists()
+    assert study("new", "specs/mine.yaml", *words) == 0
+    code, planned = answer(capsys, "plan", "specs/mine.yaml")
+    assert isinstance(planned, dict)
+    assert (code, planned["transforms"][0]) == (0, "none")
+    assert all("soft" in one for one in planned["transforms"][1:])
+
+
 def test_every_name_is_listed(tmp_path: Path) -> None:
     """The comments name everything that may be chosen."""
     text = starter(tmp_path / "a.yaml", "digits", None, None, [])

@@ -152,6 +152,22 @@ def test_what_a_spec_may_call(module: str, text: str | None, words: str | None, 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("reference", ["numpy:sqrt", "numpy.linalg:norm", "torch.nn.functional:relu"])
+def test_nobody_is_told_to_edit_an_installed_package(reference: str, folder: Path) -> None:
+    """Its functions are refused with the way that works: a function of the user's own that calls them."""
+    spec = written(folder / "s.yaml", f"{{factory: '{reference}'}}")
+    name = reference.partition(":")[2]
+    for allow, words in (
+        ([reference.partition(".")[0].partition(":")[0]], f"as in {{factory: 'mine:{name}'}}"),
+        ([], "write a function of your own there that calls it, or name its package"),
+    ):
+        with pytest.raises(UserError) as refused:
+            launched(spec, allow=allow)
+        assert words in str(refused.value)
+        assert "of your own" in str(refused.value)
+        assert ".py" not in str(refused.value)
+
+
 def test_a_package_is_allowed_by_name_and_says_what_is_a_factory(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
 
+from study.errors import UserError
+from study.spec.read import parse_spec, parse_stored
 from study.spec.strict_json import strict_json
 from study.spec.yaml import load_yaml
+from tests.conftest import TINY
 
 
 def value(text: str) -> Any:
@@ -27,18 +31,25 @@ def value(text: str) -> Any:
         ("09", 9),
         ("0o10", 8),
         ("0x1F", 31),
-        ("1_000", 1000),
+        ("-12", -12),
         ("1e-3", 0.001),
         ("1.", 1.0),
         ("-.5", -0.5),
-        ("1_0.5", 10.5),
         (".inf", math.inf),
         ("-.INF", -math.inf),
         ("1e999", math.inf),
         ("!!int 010", 10),
         ("!!float 3", 3.0),
         ("'010'", "010"),
-        ("yes", True),
+        ("TRUE", True),
+        ("False", False),
+        ("~", None),
+        ("Null", None),
+        ("", None),
+        ("y", "y"),
+        ("tRUE", "tRUE"),
+        ("=", "="),
+        ("'yes'", "yes"),
     ],
 )
 def test_plain_words_are_read_as_yaml_1_2_reads_them(text: str, meant: object) -> None:
@@ -49,10 +60,57 @@ def test_plain_words_are_read_as_yaml_1_2_reads_them(text: str, meant: object) -
 
 
 @pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("yes", "true"),
+        ("On", "true"),
+        ("NO", "false"),
+        ("off", "false"),
+        ("1_000", "1000"),
+        ("-1_0.5e3", "-10.5e3"),
+        ("0b101", "5"),
+        ("-0x1F", "-31"),
+        ("0o1_7", "15"),
+    ],
+)
+def test_what_yaml_1_1_read_otherwise_is_told(text: str, before: str) -> None:
+    """It is text, as in YAML 1.2; where no text is wanted the error says what it was and what to write."""
+    found = value(text)
+    assert found == text
+    assert not isinstance(found, (bool, int, float))
+    with pytest.raises(UserError) as refused:
+        parse_spec(TINY.replace("[none, unit_norm]", f"[none, {{name: clip_norm, max_norm: {text}}}]"))
+    assert str(refused.value) == (
+        f"spec: transforms[1].max_norm: found {text}, which is text in YAML 1.2 and was {before} before; "
+        f"write {before}, or '{text}' for the text"
+    )
+    spec = parse_spec(TINY.replace("a study of seconds", text))
+    assert spec.description == text
+    assert type(spec.description) is str
+
+
+@pytest.mark.parametrize("text", ["0b_", "0x_", "0o__", "-0b_"])
+def test_a_prefix_without_a_digit_is_text(text: str) -> None:
+    """It never was a number."""
+    assert value(text) == text
+    assert parse_spec(TINY.replace("a study of seconds", text)).description == text
+
+
+def test_a_study_may_have_any_name() -> None:
+    """`no`, `on` and `1_000` are names, and a spec that a home remembers has them still."""
+    for name in ("no", "yes", "on", "1_000"):
+        spec = parse_spec(re.sub("name: .*", f"name: {name}", TINY, count=1))
+        assert spec.name == name
+        assert parse_stored(spec.remembered(), "stored").name == name
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("!!int 1:30", "line 1, column 4: '1:30' is no whole number"),
         ("!!float 1:30", "'1:30' is no number"),
+        ("!!int 1_000", "'1_000' is no whole number"),
+        ("!!bool yes", "'yes' is neither true nor false"),
         ("1" * 4_001, "a whole number of 4,001 digits; wanted at most 4,000"),
         ("0x" + "f" * 3_900, "digits; wanted at most 4,000"),
         ("1" * 90_000, "a whole number of 90,000 digits; wanted at most 4,000"),

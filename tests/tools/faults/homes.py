@@ -122,6 +122,7 @@ def struck(folder: Path, name: str, strike: Callable[[Struck], None], times: int
             not list(subject.home.root.glob("*set-aside*")), f"{subject.name}: a database was set aside"
         )
         row.repetitions += 1
+    row.check(0 not in codes, "a launch went on as if nothing had struck it")
     row.notes.append(f"ended with {sorted(set(codes))}; each study whole after the next launch")
     return row
 
@@ -133,6 +134,8 @@ def start_on_a_terminal(subject: Subject) -> Struck:
 
     def control() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # A shell that runs the drills in the background has it ignored, and so would the launch.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = subprocess.Popen(
         subject.command("launch", "--here"),
@@ -208,8 +211,9 @@ def mlflow_full(folder: Path, seed: int) -> Row:
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0:
         row.notes.append("not run: this machine gives no user namespaces")
         return row
-    row.repetitions, place = 1, folder / "small"
-    place.mkdir()
+    # A link out of a home would be refused.
+    row.repetitions, place = 1, subject.home.root / "small"
+    place.mkdir(parents=True)
     command = ["unshare", "-rm", "sh", "-c", FILL, str(subject.home.root), str(place)]
     ended = subprocess.run(
         [*command, *subject.command("launch", "--here")],

@@ -1,0 +1,158 @@
+"""Verbs that write what is stored as files: an export, a difference map, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
+from study.cli.output import emit, end, out, say
+from study.cli.stored import stored_analysis
+from study.errors import UserError
+from study.home import DEFAULT_HOME, Home
+from study.report.amounts import amount
+from study.report.terminal.pasted import nothing_stored
+from study.report.terminal.working import working
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Write to a folder of the user's choice.
+
+    Raises:
+        UserError: it is a file, or cannot be written.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--out {folder} is a file; give a folder")
+        yield
+    except OSError as error:
+        raise UserError(
+            f"--out {folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+@contextmanager
+def writing_pictures(folder: Path | None, home: Path, study: str, kind: str) -> Iterator[Path]:
+    """Write to a folder of the user's choice, or to one among the study's exports.
+
+    Raises:
+        UserError: it cannot be written, or those exports are a link out of the home.
+    """
+    place = folder or Home(home).exports(study) / kind
+    with writing(place), nullcontext() if folder else Home(home).writing(study):
+        yield place
+
+
+def export(
+    spec: SpecArgument,
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the export of another study.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write cells, regions, claims, heatmaps and provenance as files."""
+    analysis = stored_analysis(spec, home, allow)
+    from study.report.export import export as write
+    from study.report.export import refuse_other_study
+
+    cells = amount(len(analysis.stored), "cell")
+    with writing(folder):
+        if not analysis.stored:
+            raise UserError(nothing_stored(analysis.plan.spec.name, spec, home, allow or ()))
+        if not force:
+            refuse_other_study(folder, analysis.plan.spec.name)
+        with working(f"analysing {cells}, drawing and writing files"):
+            written = [str(path) for path in write(analysis, folder)]
+    if as_json:
+        emit(written)
+    else:
+        say(written)
+    end(complete=analysis.complete)
+
+
+def compare(
+    spec: SpecArgument,
+    a: Annotated[str, typer.Argument(metavar="A", help="A transform of the study, as its tables call it.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one; or the same, with --with.")],
+    other: Annotated[
+        str | None,
+        typer.Option("--with", metavar="SPEC", help="The study that B is taken from; default: the same."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the difference map; default: in the study's exports."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the paired differences of every measure between two transforms, and draw the difference map."""
+    from study.comparison import compare as compared
+    from study.report.difference_map import save_difference
+    from study.report.plain.comparisons import comparison_values
+    from study.report.terminal.comparison import comparison_table
+
+    first = stored_analysis(spec, home, allow)
+    second = first if other is None else stored_analysis(other, home, allow)
+    with working(f"comparing {a} and {b}"):
+        found = compared(first, a, second, b)
+    pictures: list[Path] = []
+    with writing_pictures(folder, home, first.plan.spec.name, "comparisons") as place:
+        # Without a common seed there is nothing to draw, and no empty picture.
+        for one in (one for one in found if one.seeds):
+            with working(f"drawing the difference of {one.a} and {one.b}"):
+                pictures += save_difference(one, place)
+    confidence = first.plan.spec.region.confidence
+    if as_json:
+        emit(
+            {
+                "comparisons": [comparison_values(one, confidence) for one in found],
+                "pictures": list(map(str, pictures)),
+            }
+        )
+    else:
+        for one in found:
+            out.print(comparison_table(one, confidence))
+        say(f"difference map: {path}" for path in pictures if path.suffix == ".png")
+    end(complete=first.complete and second.complete)
+
+
+def figures(
+    spec: SpecArgument,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            help="Of the cells that are drawn; default: a published setting, or each transform's best.",
+        ),
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Likewise.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw what cells recorded in training: gradient deviations, scale factors, scores; seeds as bands."""
+    from study.report.training_figures import draw_figures
+
+    analysis = stored_analysis(spec, home, allow)
+    with (
+        writing_pictures(folder, home, analysis.plan.spec.name, "figures") as place,
+        working(f"drawing what {amount(len(analysis.stored), 'cell')} recorded"),
+    ):
+        written, missing = draw_figures(analysis, place, lr, weight_decay)
+    if as_json:
+        emit({"figures": list(map(str, written)), "missing": missing})
+    else:
+        lines = [str(path) for path in written if path.suffix == ".png"]
+        lines += [f"{name}: not drawn: it {why}" for name, why in missing.items()]
+        say(lines)
+    end(complete=analysis.complete)

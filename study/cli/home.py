@@ -1,0 +1,89 @@
+"""Verbs about a whole home: its MLflow runs, whether all of it is whole, and the MLflow UI."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from study.cli.options import AllowOption, HomeOption, JsonOption, TrackerOption
+from study.cli.output import emit, end, progress_console, say
+from study.errors import UserError
+from study.home import DEFAULT_HOME, Home
+from study.report.terminal.working import working
+
+
+def sync(
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SPEC]", help="Name of a shipped spec, or a YAML file; default: every study of the home."
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: TrackerOption = None,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring MLflow up to the ledger: write what it lacks, mend what was left unfinished; trains nothing."""
+    from study.report.plain.counts import shown_values
+    from study.report.terminal.closing import shown_line
+    from study.run.sync import sync as run
+    from study.run.sync import sync_all
+    from study.stored import spec_of
+
+    console = progress_console(as_json=as_json)
+    if spec:
+        found = [run(spec_of(spec, Home(home), allow), Home(home), console, tracking_uri)]
+    else:
+        found = sync_all(Home(home), console, tracking_uri)
+    if as_json:
+        emit([shown_values(one) for one in found])
+    else:
+        say(map(shown_line, found))
+    end(complete=all(one.complete for one in found))
+
+
+def check(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Say what of a home is whole: ledger, MLflow, artifacts, exports; changes and runs nothing."""
+    from study.check import check as look
+    from study.report.plain.check import check_values
+    from study.report.terminal.check import check_lines
+
+    with working("looking at ledger, MLflow, artifacts and exports"):
+        found = look(Home(home))
+    if as_json:
+        emit(check_values(found))
+    else:
+        say(check_lines(found))
+    if not found.readable:
+        raise typer.Exit(1)
+    end(complete=found.whole)
+
+
+def ui(
+    home: HomeOption = DEFAULT_HOME,
+    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 5000,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A name or address by which browsers may reach it; repeatable."),
+    ] = None,
+) -> None:
+    """Serve the MLflow UI of a home until Ctrl-C."""
+    from study.run.mlflow_ui import answered, serve
+
+    place = Home(home)
+    hosts = answered(host, name or [])
+    if not place.mlflow_database.exists():
+        raise UserError(
+            f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home"
+        )
+    from study.run.sync import open_database
+
+    open_database(place, lambda told: say([told, "to write its runs: study sync"]))
+    say([f"MLflow UI of {home}: http://{host}:{port}  (after some seconds; Ctrl-C ends it)"])
+    # The server takes this process over. What is not flushed before would be lost.
+    sys.stdout.flush()
+    serve(place, host, port, hosts)

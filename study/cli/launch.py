@@ -1,0 +1,66 @@
+"""The verb that trains."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument, TrackerOption
+from study.cli.output import emit, end, out, progress_console, say
+from study.home import DEFAULT_HOME, Home
+from study.spec.read import read_spec
+
+
+def launch(
+    spec: SpecArgument,
+    home: HomeOption = DEFAULT_HOME,
+    here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
+    address: Annotated[
+        str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="An existing Ray cluster.")
+    ] = None,
+    tracking_uri: TrackerOption = None,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train what is missing, then analyse; the same command goes on after any interruption."""
+    console = progress_console(as_json=as_json)
+    # Before the libraries are loaded, which takes seconds.
+    say([f"reading {spec}"], console)
+    from study.report.plain.best import best_values
+    from study.report.plain.claims import claims
+    from study.report.plain.counts import launch_values
+    from study.report.terminal.best import best_table
+    from study.report.terminal.claims import claims_table
+    from study.report.terminal.closing import closing_lines
+    from study.report.terminal.pasted import FILE_MEANS, IN_FILE, same_again
+    from study.run.launch import launch as run
+
+    try:
+        ended = run(
+            read_spec(spec, allow=allow, runs=True),
+            Home(home),
+            console,
+            here=here,
+            address=address,
+            tracking_uri=tracking_uri,
+        )
+    except KeyboardInterrupt:
+        # While data are loaded or results are drawn; in training it is no error.
+        again = same_again()
+        say([f"stopped; what finished is kept. Go on with: {again}"], console)
+        if IN_FILE in again:
+            say([FILE_MEANS], console)
+        raise
+    # Whoever interrupts a launch waits for it to end, and judging claims takes seconds.
+    if as_json:
+        judged, best = (
+            ([], []) if ended.interrupted else (claims(ended.analysis), best_values(ended.analysis))
+        )
+        emit(launch_values(ended) | {"claims": judged, "best": best})
+    else:
+        if not ended.interrupted:
+            out.print(best_table(ended.analysis), highlight=False)
+            out.print(claims_table(ended.analysis))
+        say(closing_lines(ended, spec, home, tracking_uri, allow or ()))
+    end(complete=ended.complete)

@@ -1,0 +1,78 @@
+"""Verbs before a launch: the shipped specs, a spec of one's own, and what a launch would train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
+from study.cli.output import emit, out, say
+from study.home import DEFAULT_HOME, Home
+from study.spec.read import read_spec, shipped
+
+
+def specs(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print the text of this one; default: list all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the specs that ship with the package, or print one of them."""
+    from study.report.terminal.pasted import suggested
+    from study.spec.read import parse_spec, shipped_text
+
+    if name is not None:
+        text = shipped_text(name)
+        if as_json:
+            emit({"name": name, "text": text})
+        else:
+            print(text, end="")
+        return
+    found = [parse_spec(text, name) for name, text in shipped().items()]
+    if as_json:
+        emit([{"name": spec.name, "description": spec.description, "cells": spec.size} for spec in found])
+        return
+    for spec in found:
+        line = f"[bold]{spec.name}[/]  {spec.size:,} cells  {escape(spec.description)}"
+        out.print(line, highlight=False, soft_wrap=True)
+    say([f"to see one: {suggested('specs', 'NAME')}", f"to write your own: {suggested('new', 'FILE.yaml')}"])
+
+
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: my-study.yaml.")],
+    workload: Annotated[str, typer.Option("--workload", help="What is trained.")] = "digits",
+    transforms: Annotated[
+        list[str] | None,
+        typer.Option("--transform", help="What is compared; repeat it. Default: none and three others."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Default: one for the workload.")] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="Likewise.")] = None,
+) -> None:
+    """Write a spec to start from, with a comment at every choice; never over a file that is there."""
+    from study.report.terminal.pasted import suggested
+    from study.spec.starter import write_starter
+
+    write_starter(file, workload, model, optimizer, transforms or ())
+    say([f"wrote {file}; look through it, then: {suggested('plan', str(file))}"])
+
+
+def plan(
+    spec: SpecArgument,
+    home: HomeOption = DEFAULT_HOME,
+    here: Annotated[bool, typer.Option("--here", help="For a launch with --here.")] = False,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a launch would train, and about how long; trains and writes nothing."""
+    from study.plan.preview import preview
+    from study.report.plain.counts import preview_values
+    from study.report.terminal.counts import preview_lines
+
+    seen = preview(read_spec(spec, allow=allow, runs=True), Home(home), here=here)
+    if as_json:
+        emit(preview_values(seen))
+    else:
+        say(preview_lines(seen))

@@ -1,0 +1,99 @@
+"""The files of a study's export, and whether they are whole and tell what the ledger tells."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from study.errors import UserError
+from study.file_names import EXPORTS
+from study.home import Home
+from study.plan.cells import make_plan
+from study.spec.read import parse_stored
+from tracking import EVIDENCE, CellRecord, Ledger
+
+ENDS = {
+    ".parquet": (b"PAR1", b"PAR1"),
+    ".png": (b"\x89PNG", b"IEND\xaeB`\x82"),
+    ".pdf": (b"%PDF", b"%%EOF"),
+    ".svg": (b"<?xml", b"</svg>"),
+}
+"""How files begin and end that were written to their end."""
+COLUMNS = ("key", "outcome", "metric_final")
+"""What is compared with the ledger."""
+
+
+def exported(home: Home, study: str) -> Iterator[Path]:
+    """The files that a launch writes, as far as they are there."""
+    folder = home.exports(study)
+    for path in (*(folder / name for name in EXPORTS), *sorted((folder / "heatmaps").glob("*"))):
+        if path.is_file() and not path.name.startswith("."):
+            yield path
+
+
+def fault(home: Home, ledger: Ledger, study: str, spec: str) -> str | None:
+    """What is wrong with an export; None where nothing is.
+
+    Args:
+        spec: as the ledger has it.
+    """
+    found = list(exported(home, study))
+    names = {path.name for path in found}
+    wrong = [name for name in EXPORTS if name not in names]
+    wrong += [path.name for path in found if not _ends_well(path)]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        return f"{', '.join(wrong[:3])}{more} missing or cut short"
+    try:
+        with (home.exports(study) / "cells.csv").open(encoding="utf-8", newline="") as file:
+            table = csv.DictReader(file)
+            rows = {row.get("key", ""): row for row in table}
+    except (ValueError, csv.Error):
+        return "cells.csv is no table of cells"
+    # Somebody may have saved it again with less in it.
+    if rows and (columns := [name for name in COLUMNS if name not in (table.fieldnames or ())]):
+        return f"cells.csv has no column {', '.join(columns)}"
+    # A table that was cut between two rows looks whole.
+    if lacking := len(_expected(ledger, study, spec) - rows.keys()):
+        return f"cells.csv lacks {lacking} cells"
+    stored = ledger.get(rows)
+    if differing := sum(not _agrees(row, stored.get(key)) for key, row in rows.items()):
+        return f"its files differ from the ledger in {differing} cells"
+    return None
+
+
+def _ends_well(path: Path) -> bool:
+    content = path.read_bytes()
+    if path.suffix == ".json":
+        try:
+            json.loads(content)
+        except ValueError:
+            return False
+    if path.suffix in (".csv", ".md") and not content.endswith(b"\n"):
+        return False
+    begin, end = ENDS.get(path.suffix, (b"", b""))
+    return bool(content) and content.startswith(begin) and content.rstrip().endswith(end)
+
+
+def _expected(ledger: Ledger, study: str, spec: str) -> set[str]:
+    """The keys of the cells of which an export of this study has a row; none where that cannot be told."""
+    try:
+        plan = make_plan(parse_stored(spec, study), ledger.fingerprints(study))
+    except UserError:  # of a version whose specs were other ones, or code of the user's that is not here
+        return set()
+    keys = set(plan.keys)
+    # Of an edge-seeking design the table has what was trained, and no damaged record is in any.
+    return keys if plan.spec.design == "grid" else keys & ledger.get(keys).keys()
+
+
+def _agrees(row: dict[str, str], record: CellRecord | None) -> bool:
+    if record is None or record.outcome not in EVIDENCE:
+        return row["outcome"] not in EVIDENCE
+    shown, stored = row["metric_final"], record.metric_final
+    try:
+        number = stored is None if shown == "" else stored is not None and float(shown) == stored
+    except (TypeError, ValueError):
+        return False
+    return row["outcome"] == record.outcome and number
