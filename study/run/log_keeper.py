@@ -30,7 +30,7 @@ def _tell(word: bytes, log: int) -> None:
     global _keeper
     if not hasattr(os, "pidfd_open"):  # not Linux
         return
-    # The second time, a new keeper is told, as the first one was killed.
+    # If the keeper was killed, a new one is told.
     for _ in range(2):
         try:
             if _keeper is None or _keeper[0] != os.getpid():
