@@ -29,7 +29,7 @@ lint: $(VENV)/.installed-dev
 test: lint  ## install, lint, types and tests, two at a time: they wait for many processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-long: $(VENV)/.installed-dev  ## the tests that the gate has no time for: about five minutes
+long: $(VENV)/.installed-dev  ## the tests that the gate has no time for
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m long
 
 bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousand cells beside Ray Tune

@@ -30,7 +30,7 @@ def _tell(word: bytes, log: int) -> None:
     global _keeper
     if not hasattr(os, "pidfd_open"):  # not Linux
         return
-    # If the keeper was killed, a new one is told.
+    # If the keeper was killed, the second attempt starts another.
     for _ in range(2):
         try:
             if _keeper is None or _keeper[0] != os.getpid():

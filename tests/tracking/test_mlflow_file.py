@@ -180,7 +180,7 @@ def test_a_copy_has_its_own_artifacts(tmp_path: Path, ledger: Ledger) -> None:
 
 
 def test_runs_that_cannot_be_listed_are_said(tmp_path: Path) -> None:
-    """A database that changed while it was read is told in words, and is no error of sqlite's."""
+    """A database that changed while it was read is named as such, without sqlite's error."""
     (tmp_path / "mlflow.db").write_bytes(b"torn " * 1000)
     for listed in (stored_runs, parents):
         with pytest.raises(MlflowFileError, match="cannot be listed"):
