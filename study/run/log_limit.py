@@ -23,6 +23,9 @@ MOST = 65_536
 """Bytes that are kept of a tile's output: its end. A study may have thousands of tiles."""
 FLOOD = 16 * MOST
 """Bytes from which on a log is cut while processes write to it."""
+CUT = b"(the beginning was cut)\n"
+TRIES = 10
+"""How often the end of a log is read again because others wrote to it meanwhile."""
 LOOK_EVERY = 0.05
 """How often a log that grows slowly is looked at [s]."""
 LOOK_SOONEST = 0.005
@@ -67,14 +70,34 @@ class Limit:
 
 def cut(log: int, most: int) -> None:
     """Keep the end of a log that is longer than `most` bytes."""
-    # What is printed at that moment may be lost. To stop the printing for it would take a pipe, and code
-    # that fills a pipe while it holds Python's lock never ends.
+    # A line that is written in the instant of `ftruncate` may be lost. To stop the printing for it would
+    # take a pipe, and code that fills a pipe while it holds Python's lock never ends.
     with suppress(OSError):
-        size = os.fstat(log).st_size
-        if size > most:
-            end = os.pread(log, MOST, size - MOST)
-            os.ftruncate(log, 0)
-            os.write(log, b"(the beginning was cut)\n" + end)
+        read, size = 0, os.fstat(log).st_size
+        if size <= most:
+            return
+        end = b""
+        for _ in range(TRIES):
+            # Of what came since, the end alone: a process may print a GB a second.
+            end = (end + os.pread(log, MOST, max(read, size - MOST)))[len(CUT) - MOST :]
+            _overwrite(log, CUT + end)
+            read, size = size, os.fstat(log).st_size
+            if size == read:
+                break
+        # In its place already: what others write while the rest is freed, which takes long, comes after it.
+        os.ftruncate(log, len(CUT + end))
+
+
+def _overwrite(log: int, text: bytes) -> None:
+    # Where a descriptor appends, Linux appends whatever the position. One opened anew does not.
+    with suppress(FileNotFoundError):
+        anew = os.open(f"/proc/self/fd/{log}", os.O_WRONLY)
+        try:
+            os.pwrite(anew, text, 0)
+        finally:
+            os.close(anew)
+        return
+    os.pwrite(log, text, 0)
 
 
 def file_of(log: int) -> File:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from study.run.log_limit import FLOOD, MOST, file_of, processes, written_by
+from study.run.log_limit import CUT, FLOOD, MOST, cut, file_of, processes, written_by
 from study.run.tile_log import captured
 
 ROOT = Path(__file__).parents[3]
@@ -31,6 +31,36 @@ def children() -> Iterator[list[subprocess.Popen[bytes]]]:
     for one in found:
         one.kill()
         one.wait()
+
+
+@pytest.mark.parametrize("size", [MOST + 1, MOST + 20, 2 * MOST - 9, 20 * MOST])
+@pytest.mark.parametrize("call", ["pread", "pwrite", "ftruncate"])
+def test_lines_that_come_while_a_log_is_cut_are_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, size: int
+) -> None:
+    """What another process writes while a log is read, written or shortened is neither lost nor moved."""
+    path = tmp_path / "log"
+    log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    lines = b"".join(b"line %d\n" % line for line in range(size))[:size]
+    os.write(log, lines)
+    real, late = getattr(os, call), [b"and one\n", b"and " + b"x" * 200 + b"\n", b"and the last\n"]
+    coming = iter(late)
+
+    def slow(*arguments: object) -> object:
+        done = real(*arguments)
+        os.write(log, next(coming, b""))
+        return done
+
+    monkeypatch.setattr(os, call, slow)
+    cut(log, MOST)
+    monkeypatch.undo()
+    came = b"".join(late if call != "ftruncate" else late[:1])
+    text = path.read_bytes()
+    assert text.startswith(CUT)
+    assert (lines + came).endswith(text.removeprefix(CUT))
+    assert text.endswith(came)
+    assert MOST - 10 < len(text) <= MOST + len(late[0])
+    os.close(log)
 
 
 def python(code: str) -> subprocess.Popen[bytes]:
