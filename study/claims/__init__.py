@@ -6,7 +6,7 @@ Example:
     'it reduces divergence'
 """
 
-from study.claims.baselines import keys_of
+from study.claims.baselines import against_others, keys_of
 from study.claims.catalogue import CLAIMS, judge_claims
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import Claim
@@ -28,6 +28,7 @@ __all__ = [
     "Finding",
     "Landscape",
     "Rule",
+    "against_others",
     "collapse_share",
     "difference",
     "divergence_share",

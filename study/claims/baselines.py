@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from study.measures.estimate import Estimate, pooled
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 
@@ -44,6 +45,24 @@ def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:
     if not absent:
         return ""
     return f"the sentence compares with {' and '.join(absent)}, which the study does not have"
+
+
+def against_others(
+    evidence: Evidence, own: Landscape, compare: Callable[[Landscape], Estimate | None]
+) -> dict[str, Estimate]:
+    """A method's differences to every other transform of the setting, with their pooled spread.
+
+    All of them are computed, whichever a sentence names: together they tell how much such a difference varies
+    over seeds (`study.measures.prior`).
+
+    Args:
+        compare: the difference to another transform; None where there is none.
+    """
+    found = {}
+    for other in evidence.landscapes.values():
+        if other.transform != own.transform and (difference := compare(other)) is not None:
+            found[other.transform] = difference
+    return pooled(found)
 
 
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:

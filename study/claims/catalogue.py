@@ -17,6 +17,7 @@ from study.claims.gradients import (
     zscore_amplifies,
 )
 from study.claims.hyperparameter_free import hyperparameter_free
+from study.claims.looks import FIRST
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
 from study.claims.spike_damping import damps_spikes, recovers_from_spikes
 from study.claims.spikes import bounded_on_spikes
@@ -69,14 +70,16 @@ CLAIMS: dict[str, Rule] = {
         YUN_2025,
         "autoscale",
         accuracy(-MAINTAINED),
-        version=2,
+        family="autoscale-accuracy",
+        version=3,
     ),
     "autoscale-accuracy-improved": Rule(
         "it improves on the accuracy of AdamW, GC, ZNorm and gradient normalisation",
         YUN_2025,
         "autoscale",
         accuracy(0.0),
-        version=2,
+        family="autoscale-accuracy",
+        version=3,
     ),
     "global-std-decreases": Rule(
         "the global gradient deviation falls during training",
@@ -164,15 +167,18 @@ ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if
 """The condition without stress."""
 
 
-def judge_claims(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Claim]:
+def judge_claims(
+    evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None, share: float = FIRST
+) -> list[Claim]:
     """The ledger of a study: every claim in every workload, optimizer and variant of its method, judged.
 
     Args:
         more: the user's own rules, by name.
+        share: of 1 - confidence that this look may spend (`study.claims.looks`).
     """
-    # All in one call: the correction (Holm) is over every question that the study asks.
+    # All in one call: the correction is over every question that the study asks.
     tolerances = evidence[0].tolerances
-    return judge(questions_of(evidence, more), tolerances.confidence, tolerances.least_seeds)
+    return judge(questions_of(evidence, more), tolerances.confidence, tolerances.least_seeds, share)
 
 
 def questions_of(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Question]:
@@ -186,13 +192,13 @@ def questions_of(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None =
 
 def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) -> Iterator[Question]:
     """A claim asked of every variant of its method in one setting."""
-    piece = pieces[0]
+    piece, more = pieces[0], (rule.version, rule.family)
     complete = min(one.n_seeds for one in pieces)
     in_spec = max(one.seeds_asked for one in pieces)
     variants = piece.of(rule.method)[: None if rule.each_variant else 1]
     if not variants:
         finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
-        yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding, rule.version)
+        yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding, *more)
     lack = ""
     if not complete:
         lack = f"no seed is complete yet (0 of {in_spec})"
@@ -201,7 +207,7 @@ def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) 
     for own in variants:
         finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
         place = f"{setting} · {own.transform}" if len(variants) > 1 else setting
-        yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding, rule.version)
+        yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding, *more)
 
 
 def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:

@@ -23,6 +23,8 @@ class Comparison:
             (1 - breaking)^S, which is the p of support.
         breaking: largest share of runs that may break an exact rule, where it counts as held.
         steps: recorded steps that were looked at, of an exact one.
+        indifference: a difference from the threshold below this counts as none, in the estimate's own unit;
+            0 where nothing does.
         common: the same number at learning rates that all methods have in common. Where it lies on the other
             side of the threshold the sign depends on the learning rate, and nothing is decided.
         unit, ratio: where they differ from the finding's own.
@@ -42,6 +44,7 @@ class Comparison:
     alternatives: tuple[Comparison, ...] = ()
     breaking: float = 0.10
     steps: int = 0
+    indifference: float = 0.0
     common: Estimate | None = None
 
     @property
@@ -105,6 +108,16 @@ class Comparison:
             return 1.0
         open_ended = self.estimate.lower_bound if self.above else self.estimate.upper_bound
         return 1.0 if open_ended else self.estimate.p(self.threshold)
+
+    @property
+    def p_equal(self) -> float:
+        """p of the estimate lying within ± `indifference` of the threshold, on whichever side."""
+        estimate = self.estimate
+        if estimate is None or self.depends or self.exact or self.alternatives or not self.indifference:
+            return 1.0
+        if estimate.lower_bound or estimate.upper_bound:
+            return 1.0
+        return estimate.p_within(self.threshold, self.indifference)
 
     @property
     def standing(self) -> float:

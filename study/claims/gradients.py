@@ -11,13 +11,12 @@ import numpy as np
 
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding, either
-from study.claims.robustness import lost_apart
+from study.claims.robustness import lost_apart, tuned_apart
 from study.measures.array_types import Flags, Floats
 from study.measures.dynamics import Series, over, ranks
-from study.measures.estimate import Estimate, difference
+from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
-from study.measures.tuning import tuned_score
 
 ROUNDING = 1e-5
 """What exceeds a limit by less than this does not exceed it [relative].
@@ -221,13 +220,14 @@ def harms(evidence: Evidence, own: Landscape, base: Landscape) -> Sequence[Compa
     """That the method loses more cells than the baseline, and that it ends lower."""
     lower = Comparison(
         f"{base.transform} in tuned score",
-        difference(tuned_score(own), tuned_score(base)),
+        tuned_apart(evidence, own)[base.transform],
         0.0,
         False,
         unit=own.metric_name,
         ratio=False,
     )
-    return [more_divergences(lost_apart(evidence, own, base)), lower]
+    (lost,) = lost_apart(evidence, own, [base])
+    return [more_divergences(lost), lower]
 
 
 def more_divergences(one: Comparison) -> Comparison:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from study.claims.baselines import keys_of, lacking, same_lr
+from study.claims.baselines import against_others, keys_of, lacking, same_lr
 from study.claims.finding import Comparison, Finding
-from study.claims.robustness import less_sensitive_to_wd
+from study.claims.robustness import equal_windows, less_sensitive_to_wd
 from study.measures.catalogue import Case, over_workloads
 from study.measures.estimate import Estimate, Missing, difference
 from study.measures.evidence import Evidence, along, missing_seeds
@@ -21,7 +21,6 @@ from study.measures.sensitivity import (
     shift,
 )
 from study.measures.tuning import effective_dimension, shared_default_regret
-from study.measures.windows import windows
 
 MOVES = 0.5
 """Largest shift of the region that still counts as staying [decades]."""
@@ -68,28 +67,41 @@ def sensitivities(evidence: Evidence, own: Landscape) -> Part:
     """Differences of lr and weight-decay sensitivity to the baseline's, along axes of several values."""
     limit = band(evidence, own)
     note = f"counts as equal up to {limit:.3g}"
-    comparisons = []
-    for base in evidence.of("none"):
-        if len(own.lr) > 1:
-            comparisons.append(_lr_apart(evidence, own, base, limit, note))
-        if len(own.weight_decay) > 1:
-            apart = less_sensitive_to_wd(evidence, own, base, limit, note)
-            comparisons.append(replace(apart, against=f"{base.transform} in weight decay"))
+    baselines = evidence.of("none")
+    comparisons: list[Comparison] = []
+    if len(own.lr) > 1:
+        comparisons += _lr_apart(evidence, own, baselines, limit, note)
+    if len(own.weight_decay) > 1:
+        comparisons += [
+            replace(one, against=f"{one.against} in weight decay")
+            for one in less_sensitive_to_wd(evidence, own, baselines, limit, note=note)
+        ]
     axes = (("lr", own.lr), ("weight decay", own.weight_decay))
     lack = " and ".join(axis for axis, values in axes if len(values) < 2)
     return Part(tuple(comparisons), f"the sensitivity to {lack} takes several values of it" if lack else "")
 
 
-def _lr_apart(evidence: Evidence, own: Landscape, base: Landscape, limit: float, note: str) -> Comparison:
+def _lr_apart(
+    evidence: Evidence, own: Landscape, baselines: Sequence[Landscape], limit: float, note: str
+) -> Iterator[Comparison]:
     """How much more sensitive to lr a method is, in equally wide windows around each one's optimum."""
-    place = f"{base.transform} in lr"
-    mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, base))
-    found = windows(mine, theirs, evidence.tolerances.window)
+    apart = against_others(evidence, own, lambda other: _lr_difference(evidence, own, other))
+    for base in baselines:
+        place = f"{base.transform} in lr"
+        if base.transform not in apart:
+            found = equal_windows(evidence, own, base)
+            assert isinstance(found, Missing)
+            yield Comparison(place, None, limit, False, f"needs {found.reason}")
+            continue
+        common = difference(lr_sensitivity(own), lr_sensitivity(base)) if same_lr(own, base) else None
+        yield Comparison(place, apart[base.transform], limit, False, note, common=common)
+
+
+def _lr_difference(evidence: Evidence, own: Landscape, other: Landscape) -> Estimate | None:
+    found = equal_windows(evidence, own, other)
     if isinstance(found, Missing):
-        return Comparison(place, None, limit, False, f"needs {found.reason}")
-    apart = difference(*(lr_sensitivity(one, window) for one, window in zip((own, base), found, strict=True)))
-    common = difference(lr_sensitivity(own), lr_sensitivity(base)) if same_lr(own, base) else None
-    return Comparison(place, apart, limit, False, note, common=common)
+        return None
+    return difference(*(lr_sensitivity(one, window) for one, window in zip((own, other), found, strict=True)))
 
 
 def constants(evidence: Evidence, own: Landscape) -> Part:

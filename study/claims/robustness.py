@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from study.claims.baselines import CLIPPING, DECOUPLED, MAINTAINED, keys_of, lacking, others, same_lr
+from collections.abc import Iterator, Sequence
+
+from study.claims.baselines import (
+    CLIPPING,
+    DECOUPLED,
+    MAINTAINED,
+    against_others,
+    keys_of,
+    lacking,
+    others,
+    same_lr,
+)
 from study.claims.finding import Comparison, Finding
 from study.measures.divergence import collapse_share, divergence_share, lost_share
-from study.measures.estimate import Missing, difference, exponential, ratio
+from study.measures.estimate import Estimate, Missing, difference, exponential, ratio
 from study.measures.evidence import Evidence, missing_seeds
 from study.measures.landscape import Landscape
 from study.measures.regions import width_difference
 from study.measures.sensitivity import wd_difference
 from study.measures.tuning import tuned_score
-from study.measures.windows import windows
+from study.measures.windows import Window, windows
 from study.spec.claim_rule import Decide
 
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}
@@ -32,10 +43,15 @@ def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
     missing = lacking(evidence, BASELINES)
     baselines = others(evidence, BASELINES)
     mine = evidence.regions[own.transform, "trained", "own"]
+    apart = against_others(
+        evidence,
+        own,
+        lambda other: width_difference(mine, evidence.regions[other.transform, "trained", "own"]),
+    )
     comparisons = []
     for other in baselines:
         theirs = evidence.regions[other.transform, "trained", "own"]
-        found = width_difference(mine, theirs)
+        found = apart.get(other.transform)
         notes = [
             f"{what} ratio {exponential(part.mean):.3g}"
             for what, part in (
@@ -45,7 +61,8 @@ def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
             if part
         ]
         note = ", ".join(notes) if found else "neither method is trained at any weight decay"
-        comparisons.append(Comparison(other.transform, found, 0.0, True, note))
+        slight = evidence.indifference.ratio * theirs.lr_width.mean
+        comparisons.append(Comparison(other.transform, found, 0.0, True, note, indifference=slight))
     return Finding(
         "difference of the trained region's lr widths (own best), mean over the weight decays at which "
         "either trains",
@@ -65,32 +82,47 @@ def fewer_divergences(evidence: Evidence, own: Landscape) -> Finding:
         "difference of the shares of cells that departed or collapsed, in equally wide windows of lr around "
         "each seed's own competitive region",
         "fraction",
-        tuple(lost_apart(evidence, own, other) for other in baselines),
+        tuple(lost_apart(evidence, own, baselines)),
         missing=missing,
         partial=bool(missing),
         keys=keys_of([own, *baselines]),
     )
 
 
-def lost_apart(evidence: Evidence, own: Landscape, other: Landscape) -> Comparison:
-    """That a method loses fewer cells than another."""
-    mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, other))
-    found = windows(mine, theirs, evidence.tolerances.window)
+def lost_apart(evidence: Evidence, own: Landscape, baselines: Sequence[Landscape]) -> Iterator[Comparison]:
+    """That a method loses fewer cells than each of some others."""
+    apart = against_others(evidence, own, lambda other: _lost_difference(evidence, own, other))
+    for other in baselines:
+        found = equal_windows(evidence, own, other)
+        if isinstance(found, Missing):
+            yield Comparison(other.transform, None, 0.0, False, f"needs {found.reason}")
+            continue
+        parts = [
+            f"{what} alone {difference(of(own), of(other)).mean:.3g}"
+            for what, of in (("departed", divergence_share), ("collapsed", collapse_share))
+        ]
+        yield Comparison(
+            other.transform,
+            apart[other.transform],
+            0.0,
+            False,
+            f"over the whole grid {' and '.join(parts)}",
+            indifference=evidence.indifference.share,
+            common=difference(lost_share(own), lost_share(other)) if same_lr(own, other) else None,
+        )
+
+
+def _lost_difference(evidence: Evidence, own: Landscape, other: Landscape) -> Estimate | None:
+    found = equal_windows(evidence, own, other)
     if isinstance(found, Missing):
-        return Comparison(other.transform, None, 0.0, False, f"needs {found.reason}")
-    shares = [lost_share(one, window) for one, window in zip((own, other), found, strict=True)]
-    parts = [
-        f"{what} alone {difference(of(own), of(other)).mean:.3g}"
-        for what, of in (("departed", divergence_share), ("collapsed", collapse_share))
-    ]
-    return Comparison(
-        other.transform,
-        difference(*shares),
-        0.0,
-        False,
-        f"over the whole grid {' and '.join(parts)}",
-        common=difference(lost_share(own), lost_share(other)) if same_lr(own, other) else None,
-    )
+        return None
+    return difference(*(lost_share(one, window) for one, window in zip((own, other), found, strict=True)))
+
+
+def equal_windows(evidence: Evidence, own: Landscape, other: Landscape) -> tuple[Window, Window] | Missing:
+    """Equally wide windows of lr around the competitive regions of two methods."""
+    mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, other))
+    return windows(mine, theirs, evidence.tolerances.window)
 
 
 def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
@@ -109,7 +141,7 @@ def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
     return Finding(
         measure,
         "loss units",
-        tuple(less_sensitive_to_wd(evidence, own, other) for other in baselines),
+        tuple(less_sensitive_to_wd(evidence, own, baselines, 0.0, evidence.indifference.loss)),
         missing=missing,
         partial=bool(missing),
         keys=keys_of([own, *baselines]),
@@ -117,24 +149,36 @@ def wd_insensitive(evidence: Evidence, own: Landscape) -> Finding:
 
 
 def less_sensitive_to_wd(
-    evidence: Evidence, own: Landscape, other: Landscape, limit: float = 0.0, note: str = ""
-) -> Comparison:
-    """That a method's sensitivity to weight decay exceeds another's by less than a limit."""
-    mine, theirs = evidence.near_lr(own.transform), evidence.near_lr(other.transform)
-    both = mine & theirs
-    # Without a learning rate at which both are competitive there is no common number.
-    shared = same_lr(own, other) and bool(both.any(axis=1).all())
-    widths = [
-        f"{evidence.regions[one.transform, 'competitive', 'own'].wd_width.mean:.3g}" for one in (own, other)
-    ]
-    return Comparison(
-        other.transform,
-        wd_difference(own, other, mine, theirs),
-        limit,
-        False,
-        note or f"weight-decay widths {' and '.join(widths)} decades",
-        common=wd_difference(own, other, both, both) if shared else None,
+    evidence: Evidence,
+    own: Landscape,
+    baselines: Sequence[Landscape],
+    limit: float,
+    slight: float = 0.0,
+    note: str = "",
+) -> Iterator[Comparison]:
+    """That a method's sensitivity to weight decay exceeds each of some others' by less than a limit."""
+    near = evidence.near_lr
+    mine = near(own.transform)
+    apart = against_others(
+        evidence, own, lambda other: wd_difference(own, other, mine, near(other.transform))
     )
+    for other in baselines:
+        both = mine & near(other.transform)
+        # Without a learning rate at which both are competitive there is no common number.
+        shared = same_lr(own, other) and bool(both.any(axis=1).all())
+        widths = [
+            f"{evidence.regions[one.transform, 'competitive', 'own'].wd_width.mean:.3g}"
+            for one in (own, other)
+        ]
+        yield Comparison(
+            other.transform,
+            apart[other.transform],
+            limit,
+            False,
+            note or f"weight-decay widths {' and '.join(widths)} decades",
+            indifference=slight,
+            common=wd_difference(own, other, both, both) if shared else None,
+        )
 
 
 def accuracy(least: float) -> Decide:
@@ -145,8 +189,11 @@ def accuracy(least: float) -> Decide:
         missing = lacking(evidence, PAPER)
         if own.metric_name != "accuracy":
             return Finding(measure, "accuracy", missing=NO_ACCURACY.format(own.metric_name))
+        apart = tuned_apart(evidence, own)
+        # Where a loss of accuracy is allowed, equal accuracies are what the sentence says.
+        slight = 0.0 if least else evidence.indifference.accuracy
         comparisons = tuple(
-            Comparison(other.transform, difference(tuned_score(own), tuned_score(other)), least, True)
+            Comparison(other.transform, apart[other.transform], least, True, indifference=slight)
             for other in others(evidence, PAPER)
         )
         return Finding(
@@ -159,6 +206,12 @@ def accuracy(least: float) -> Decide:
         )
 
     return decide
+
+
+def tuned_apart(evidence: Evidence, own: Landscape) -> dict[str, Estimate]:
+    """Differences of tuned scores to every other transform's."""
+    mine = tuned_score(own)
+    return against_others(evidence, own, lambda other: difference(mine, tuned_score(other)))
 
 
 def works_with(evidence: Evidence, own: Landscape) -> Finding:
@@ -193,7 +246,7 @@ def works_with(evidence: Evidence, own: Landscape) -> Finding:
         width = piece.regions[own.transform, "trained", "own"].lr_width.mean
         comparison = Comparison(
             piece.optimizer,
-            difference(tuned_score(mine), tuned_score(base)),
+            tuned_apart(piece, mine)[base.transform],
             -MAINTAINED,
             True,
             f"trained over {width:.3g} decades of lr",

@@ -1,4 +1,4 @@
-"""From findings to verdicts: supported, refuted or inconclusive, each with its number and its reason."""
+"""From findings to verdicts, each with its number and its reason."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from study.claims.finding import Comparison, Finding
 from study.measures.estimate import worded
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "supported", "refuted", "inconclusive"
+NO_DIFFERENCE = "no difference"
+"""The method differs from one that the sentence names by less than anybody would act on."""
 MOST_SAID = 6
 """Comparisons that a reason names."""
 
@@ -18,14 +20,18 @@ MOST_SAID = 6
 class Claim:
     """A sentence from a paper, a number with an interval, a verdict, and the cells behind it.
 
-    Estimate, interval and threshold are those of the comparison that blocks the claim: the one with the
-    largest p of support.
+    Estimate, interval and threshold are those of the comparison that decides: the one with the largest p of
+    support, or for *refuted* and *no difference* the one that shows it best. The interval is the one that
+    decides: *supported* and *refuted* lie on one side of the threshold, and *no difference* within
+    ± `indifference` of it.
 
     Attributes:
         against: the hardest comparison, in words.
         above: the claim says that the number lies above the threshold; False: below it.
         lower_bound: the true number may be larger. upper_bound: it may be smaller.
         cells: keys of the cells behind it. runs: ids of the MLflow runs that show them.
+        confidence: of the interval, so that with all claims and looks together it is the spec's.
+        indifference: a smaller difference from the threshold counts as none; None where no size is named.
         missing: what the study lacks, where nothing could be compared.
         version: of the measurement; it rises when the meaning of the number changes.
     """
@@ -51,6 +57,7 @@ class Claim:
     runs: tuple[str, ...] = ()
     missing: str = ""
     version: int = 1
+    indifference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Question:
     Attributes:
         n_seeds: complete seeds. seeds_asked: seeds in the spec.
         version: of the measurement.
+        family: questions of one family in one setting rest on the same comparisons.
     """
 
     id: str
@@ -70,17 +78,28 @@ class Question:
     seeds_asked: int
     finding: Finding
     version: int = 1
+    family: str = ""
 
-    def p(self, least_seeds: int) -> tuple[float, str]:
-        """The smaller of the p-values of support and refutation, and the verdict that it speaks for."""
+    def verdict(self, level: float, least_seeds: int) -> str:
+        """The verdict at a level: the one with the smallest p, if that is small enough."""
         comparisons = self.finding.comparisons
         if not comparisons or self.n_seeds < least_seeds:
-            return 1.0, INCONCLUSIVE
-        # Support needs every comparison, so the largest p counts. One is enough to refute, so the smallest p
-        # counts, times their number (Bonferroni).
-        support = 1.0 if self.finding.partial else max(c.p_support for c in comparisons)
-        refute = min(1.0, len(comparisons) * min(c.p_refute for c in comparisons))
-        return (support, SUPPORTED) if support <= refute else (refute, REFUTED)
+            return INCONCLUSIVE
+        # Support needs every comparison, so the largest p counts. One is enough to refute the sentence, or to
+        # show that it makes no difference to it, so there the smallest p counts, times their number.
+        many = len(comparisons)
+        p = {
+            SUPPORTED: 1.0 if self.finding.partial else max(c.p_support for c in comparisons),
+            REFUTED: many * min(c.p_refute for c in comparisons),
+            NO_DIFFERENCE: many * min(c.p_equal for c in comparisons),
+        }
+        likeliest = min(p, key=lambda verdict: p[verdict])
+        return likeliest if p[likeliest] <= level else INCONCLUSIVE
+
+    def shown(self, verdict: str) -> Comparison | None:
+        """The comparison that decides."""
+        by = {REFUTED: lambda c: c.p_refute, NO_DIFFERENCE: lambda c: c.p_equal}.get(verdict)
+        return min(self.finding.comparisons, key=by) if by else self.finding.hardest
 
     def fallible(self, confidence: float) -> bool:
         """Whether chance alone could give it a verdict.
@@ -92,31 +111,39 @@ class Question:
         exact = [c for c in comparisons if c.exact and c.estimate]
         if not comparisons or len(exact) < len(comparisons):
             return bool(comparisons)
-        return all((1 - c.breaking) ** c.estimate.n <= 1 - confidence for c in exact if c.estimate)
+        return all((1 - c.breaking) ** self.seeds_asked <= 1 - confidence for c in exact)
 
 
-def judge(questions: Sequence[Question], confidence: float, least_seeds: int) -> list[Claim]:
-    """Give the verdicts of all questions of a study, corrected together (Holm, over the questions' p-values).
+def judge(
+    questions: Sequence[Question], confidence: float, least_seeds: int, share: float = 1.0
+) -> list[Claim]:
+    """Give the verdicts of all questions of a study, each at its level.
 
     Args:
-        confidence: of the intervals; a verdict needs an adjusted p of at most 1 - confidence.
+        confidence: that no verdict of the study is false.
         least_seeds: complete seeds that a verdict needs.
+        share: of 1 - confidence that this look may spend.
     """
-    found = [question.p(least_seeds) for question in questions]
-    # A question that cannot be answered wrongly must not weaken the others.
-    askable = [k for k, question in enumerate(questions) if question.fallible(confidence)]
-    adjusted = dict(zip(askable, holm([found[k][0] for k in askable]), strict=True))
-    claims = []
-    for k, question in enumerate(questions):
-        decided = adjusted.get(k, found[k][0]) <= 1 - confidence
-        verdict = found[k][1] if decided else INCONCLUSIVE
-        claims.append(_claim(question, verdict, confidence, least_seeds))
-    return claims
+    level = level_of(questions, confidence, share)
+    return [_claim(one, one.verdict(level, least_seeds), 1 - level, least_seeds) for one in questions]
+
+
+def level_of(questions: Sequence[Question], confidence: float, share: float = 1.0) -> float:
+    """How likely one question may get a false verdict: the families have equal parts (Bonferroni).
+
+    Questions of a family read different thresholds off the same intervals. Where these hold, all of them are
+    right, so that they need no correction among themselves. One that chance cannot answer takes no part.
+
+    No step-down (Holm) makes the level of the others milder once a question is decided: what *no difference*
+    decides was no false null hypothesis, and each claim's interval would depend on the other claims.
+    """
+    families = {(one.family or one.id, one.setting) for one in questions if one.fallible(confidence)}
+    return (1 - confidence) * share / max(len(families), 1)
 
 
 def _claim(question: Question, verdict: str, confidence: float, least_seeds: int) -> Claim:
     finding = question.finding
-    shown = finding.hardest
+    shown = question.shown(verdict)
     estimate = shown.estimate if shown else None
     # The worst of so many runs has no interval of this kind; the reason says how many runs may be worse.
     interval = estimate.interval(confidence) if shown and estimate and not shown.exact else None
@@ -143,6 +170,7 @@ def _claim(question: Question, verdict: str, confidence: float, least_seeds: int
         cells=finding.keys,
         missing="" if finding.comparisons else finding.missing,
         version=question.version,
+        indifference=(shown.indifference if shown else 0.0) or None,
     )
 
 
@@ -179,6 +207,11 @@ def _reason(question: Question, verdict: str, confidence: float, least_seeds: in
         parts.append(start + finding.missing)
     elif verdict == INCONCLUSIVE and question.n_seeds >= least_seeds:
         parts.append(_why_open(finding.comparisons, confidence))
+    if verdict == NO_DIFFERENCE and (shown := question.shown(verdict)):
+        parts.append(
+            f"{shown.place} the interval lies within ± {shown.indifference:.3g}, "
+            "less than which counts as no difference"
+        )
     return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts) if part) + "."
 
 
@@ -209,9 +242,7 @@ def _counted(exact: Sequence[Comparison], verdict: str, confidence: float) -> st
     if verdict == SUPPORTED:
         return f"{said}. It counts as held where at most {breaking:.0%} do"
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - breaking))
-    return (
-        f"{said}. For at most {breaking:.0%} it takes {needed} seeds, and more where several claims are asked"
-    )
+    return f"{said}. For at most {breaking:.0%} it takes {needed} seeds"
 
 
 def _beyond(comparison: Comparison, value: float) -> bool:
@@ -229,10 +260,7 @@ def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
     if any(c.estimate and c.estimate.half_width(confidence) == 0 for c in comparisons):
         return "all seeds agree to the last digit, and nothing says how coarse the measure is"
     if max((c.estimate.p(c.threshold) for c in comparisons if c.estimate), default=1.0) <= 1 - confidence:
-        return (
-            "a size that is only a bound, or the correction for asking several claims together (Holm), "
-            "leaves it open"
-        )
+        return "a size that is only a bound leaves it open"
     return "the interval does not lie on one side of the threshold"
 
 
@@ -252,18 +280,3 @@ def _said(comparison: Comparison, finding: Finding, confidence: float) -> str:
         notes.append(f"at common learning rates {worded(comparison.common, confidence)}")
     note = f" ({'; '.join(notes)})" if notes else ""
     return f"{comparison.place} {number}{unit}{note}"
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that they hold together.
-
-    Reference: Holm, "A simple sequentially rejective multiple test procedure", 1979.
-    """
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, k in enumerate(order):
-        # The running maximum keeps the order: a larger p never gets a smaller adjusted one.
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[k]))
-        adjusted[k] = running
-    return adjusted

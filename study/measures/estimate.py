@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import optimize
 from scipy.special import ndtri, stdtrit
 
 from study.measures.grid_error import EXACT, GridError
+from study.measures.prior import NO_PRIOR, Prior, prior_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class Estimate:
 
     Here s is the standard deviation over seeds, and at least half of the measure's resolution r. Seeds that
     tie in a coarse measure, such as a share of 200 examples, show that the next step is rare, not that it
-    never comes: r/2 is the deviation of a fair coin between two neighbouring values. With o, the part of the
-    grid's error that differs between seeds, it is likewise. And q is the quantile of a symmetric beta
-    distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge, nearly triangular
-    for two, nearly normal for many.
+    never comes: r/2 is the deviation of a fair coin between two neighbouring values. Where the `prior` tells
+    more of the spread, t has its degrees of freedom too, and s² becomes (d0 s0² + (S - 1) s²) / (d0 + S - 1).
+
+    With o, the part of the grid's error that differs between seeds, it is likewise. And q is the quantile of a
+    symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge,
+    nearly triangular for two, nearly normal for many.
 
     How often it covers is measured by `make calibration` (tests/README.md has the tables).
 
@@ -49,6 +52,7 @@ class Estimate:
         most: no value can be larger.
         resolution: distance of neighbouring values that the measure of one seed can take; 0 where it has
             none.
+        prior: what is known of the spread beside the seeds.
     """
 
     values_S: tuple[float, ...]
@@ -59,6 +63,7 @@ class Estimate:
     least: float = -math.inf
     most: float = math.inf
     resolution: float = 0.0
+    prior: Prior = NO_PRIOR
 
     @property
     def n(self) -> int:
@@ -68,19 +73,30 @@ class Estimate:
     def mean(self) -> float:
         return float(np.mean(self.values_S)) if self.values_S else math.nan
 
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of the spread."""
+        return self.n - 1 + self.prior.df
+
     @cached_property
-    def _spread(self) -> float:
-        """Standard deviation of the mean over seeds."""
-        return max(float(np.std(self.values_S, ddof=1)), self.resolution / 2) / math.sqrt(self.n)
+    def own_variance(self) -> float:
+        """Variance of one seed's value as the seeds show it, and at least that of the resolution."""
+        return max(float(np.var(self.values_S, ddof=1)), (self.resolution / 2) ** 2)
+
+    @cached_property
+    def deviation(self) -> float:
+        """Standard deviation of one seed's value, the prior weighed in; needs two seeds."""
+        total = self.prior.df * self.prior.variance + (self.n - 1) * self.own_variance
+        return math.sqrt(total / self.df)
 
     def half_width(self, confidence: float) -> float:
         """Half of the interval's length; infinite with fewer than two seeds."""
         if self.n < 2:
             return math.inf
-        spread = self._spread
+        spread = self.deviation / math.sqrt(self.n)
         tail = (1 + confidence) / 2
         over_seeds = max(
-            float(stdtrit(self.n - 1, tail)) * spread if spread else 0.0,
+            float(stdtrit(self.df, tail)) * spread if spread else 0.0,
             float(ndtri(tail)) * self.grid.own if self.grid.own else 0.0,
         )
         return math.hypot(over_seeds, self.grid.quantile(tail))
@@ -97,7 +113,17 @@ class Estimate:
 
         It is 1 where nothing varies and the measure knows no resolution: then nothing says how certain it is.
         """
-        distance = abs(self.mean - threshold)
+        return self._p(abs(self.mean - threshold))
+
+    def p_within(self, threshold: float, margin: float) -> float:
+        """1 - the largest confidence at which the interval lies within threshold ± margin.
+
+        Two one-sided tests (Schuirmann 1987), at the level of the interval that is shown.
+        """
+        return self._p(max(margin - abs(self.mean - threshold), 0.0))
+
+    def _p(self, distance: float) -> float:
+        """1 - the largest confidence at which half of the interval is no longer than that."""
         if self.n < 2 or distance == 0 or not math.isfinite(distance):
             return 1.0
         if self.half_width(0.5) == 0 or self.half_width(0.0) >= distance:
@@ -107,6 +133,20 @@ class Estimate:
             return 1e-12
         touching = optimize.brentq(lambda confidence: self.half_width(confidence) - distance, 0.0, top)
         return 1.0 - float(touching)
+
+
+def pooled(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """The differences of a method to every other transform, each with the spread of all as its prior.
+
+    Args:
+        found: by transform, from the same seeds.
+    """
+    estimates = list(found.values())
+    seeds = {one.n for one in estimates}
+    if len(seeds) != 1 or (df := seeds.pop() - 1) < 1:
+        return dict(found)
+    prior = prior_of([one.own_variance for one in estimates], df)
+    return {name: replace(one, prior=prior) for name, one in found.items()}
 
 
 def worded(

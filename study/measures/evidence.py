@@ -13,6 +13,7 @@ from study.measures.array_types import Flags, Floats
 from study.measures.landscape import Landscape
 from study.measures.reference import reference_scores
 from study.measures.regions import Region, measured_region, region
+from study.spec.indifference import Indifference
 from study.spec.tolerances import Tolerances
 from trainers.budget import Budget
 
@@ -20,6 +21,8 @@ RegionKey = tuple[str, str, str]
 """Transform label, kind and reference."""
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
+NEGLIGIBLE = Indifference()
+"""What counts as no difference where a study says nothing of it."""
 ONLY_EDGES = (
     "the scores of the whole grid, of which an edge-seeking design trains a part "
     "(design: grid trains all of it)"
@@ -36,6 +39,7 @@ class Evidence:
         landscapes: by transform label, all with the same seeds, so that they are paired.
         seeds_asked: number of seeds in the spec.
         condition: what is varied of the budget; empty where nothing is.
+        indifference: the smallest effects of interest.
         study: all pieces of the study, this one too, for claims that compare settings.
     """
 
@@ -45,6 +49,7 @@ class Evidence:
     seeds_asked: int
     tolerances: Tolerances
     condition: str = ""
+    indifference: Indifference = NEGLIGIBLE
     study: Sequence[Evidence] = field(default=(), repr=False, compare=False)
 
     @property
@@ -149,7 +154,11 @@ class Regions(Mapping[RegionKey, Region]):
         return region(landscape, best_S, kind, reference, tolerances)
 
 
-def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evidence]:
+def gather(
+    landscapes: Sequence[Landscape],
+    tolerances: Tolerances,
+    indifference: Indifference = NEGLIGIBLE,
+) -> list[Evidence]:
     """One piece of evidence per workload, optimizer and condition."""
     groups: dict[tuple[str, str, str], list[Landscape]] = {}
     for landscape in landscapes:
@@ -159,8 +168,9 @@ def gather(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Evid
     for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
         paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
+        asked = len(members[0].seeds)
         result.append(
-            Evidence(workload, optimizer, paired, len(members[0].seeds), tolerances, condition, result)
+            Evidence(workload, optimizer, paired, asked, tolerances, condition, indifference, result)
         )
     return result
 

@@ -34,6 +34,8 @@ class Rule:
             then asked once for all of them. A claim that does not compare conditions is asked of the one
             nearest to the ordinary.
         each_variant: ask it of every variant of the method's constants, not of the first alone.
+        family: name of a group of claims that read different thresholds off the same comparisons. Their
+            verdicts need no correction among themselves. Empty where it is alone.
         version: of the measurement; it rises when the meaning of the number changes.
         absolute: it is about numbers of the method alone. Twins of the method cannot show it to be false.
     """
@@ -45,6 +47,7 @@ class Rule:
     across: tuple[str, ...] = ()
     each_variant: bool = True
     absolute: bool = False
+    family: str = ""
     version: int = 1
 
 
