@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from study import frames
 from study.best import Best, reached
-from study.claims.catalogue import judge_claims
+from study.claims.looks import Schedule, by_hand, planned
+from study.claims.sequence import Judgement, judge_in_sequence
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
 from study.claims.verdicts import Claim
@@ -23,6 +24,7 @@ from study.measures.importance import Importance, importances
 from study.measures.landscape import STATES, Landscape, landscapes
 from study.plan.cells import Plan, counted
 from study.spec.claim_rule import Rule
+from study.spec.tolerances import Tolerances
 from tracking import CellRecord
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class Analysis:
         plan: the cells that the spec asks for.
         stored: records of cells that were trained, by key.
         runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
+        looks: the numbers of seeds after which somebody saw the verdicts.
+        verdict_rules: by which rules verdicts were to be given, in the order in which launches said so, and
+            after how many seeds.
         damaged: why records that are left out are damaged, by key.
     """
 
@@ -45,6 +50,8 @@ class Analysis:
     stored: Mapping[str, CellRecord]
     runs: Mapping[str, str] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
+    looks: tuple[int, ...] = ()
+    verdict_rules: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -52,7 +59,12 @@ class Analysis:
 
         With an edge-seeking design also how many are inferred.
         """
-        found = counted(self.plan.keys, {key: record.outcome for key, record in self.stored.items()})
+        keys = self.plan.keys
+        if self.schedule.planned:
+            # Those that no look has asked for yet are not pending.
+            asked = {*self.stored, *(self.next_keys if self.begun else ())}
+            keys = [key for key in keys if key in asked]
+        found = counted(keys, {key: record.outcome for key, record in self.stored.items()})
         if not self.searches:
             return found
         # Only the landscapes know which cells a design infers from the trained ones.
@@ -86,7 +98,53 @@ class Analysis:
     @cached_property
     def evidence(self) -> list[Evidence]:
         """The landscapes of each setting, paired by seed."""
-        return gather(self.landscapes, self.plan.spec.region)
+        spec = self.plan.spec
+        return gather(self.landscapes, spec.region, spec.verdicts.indifference)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The looks of the study: those that the spec names, or those that were taken."""
+        spec = self.plan.spec
+        named = spec.verdicts.looks
+        return planned(named) if named else by_hand(self.looks, len(spec.seeds))
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """The claims after every look that the cells reach."""
+        return self._judged_under(self.plan.spec.region)
+
+    def _judged_under(self, tolerances: Tolerances) -> Judgement:
+        indifference = self.plan.spec.verdicts.indifference
+        cells = [one.with_departed(tolerances.departed) for one in self.landscapes]
+        return judge_in_sequence(cells, self.schedule, tolerances, indifference, self.rules)
+
+    @property
+    def seeds_seen(self) -> int:
+        """How many seeds are complete everywhere."""
+        return min((piece.n_seeds for piece in self.evidence), default=0)
+
+    @property
+    def next_keys(self) -> list[str]:
+        """The cells that the next look needs, of all seeds up to it; empty where there is none."""
+        found = self.judgement
+        if found.next is None:
+            return []
+        places = set(found.needed)
+        return [
+            key
+            for one in self.landscapes
+            if (one.setting, one.transform) in places
+            for key in one.key_SWL[: found.next.seeds].ravel().tolist()
+        ]
+
+    @property
+    def begun(self) -> bool:
+        """Whether a cell of the next look's own seeds is stored, or no look is reached yet."""
+        found = self.judgement
+        if found.look is None or found.next is None:
+            return True
+        own = slice(found.look.seeds, found.next.seeds)
+        return any(not self.stored.keys().isdisjoint(one.key_SWL[own].ravel()) for one in self.landscapes)
 
     @cached_property
     def cells(self) -> DataFrame:
@@ -115,7 +173,7 @@ class Analysis:
     def judged(self) -> list[Claim]:
         """The claims ledger under the spec's own thresholds, without a word about others."""
         found = []
-        for claim in judge_claims(self.evidence, self.rules):
+        for claim in self.judgement.claims:
             runs = tuple(self.runs[key] for key in claim.cells if key in self.runs)
             found.append(replace(claim, runs=runs))
         return found
@@ -123,7 +181,7 @@ class Analysis:
     @cached_property
     def specification(self) -> list[Specified]:
         """Every claim, in the ledger's order, with its verdicts under other thresholds."""
-        return specify(self.judged, self.evidence, self.plan.spec, self.rules)
+        return specify(self.judged, self.plan.spec, lambda tolerances: self._judged_under(tolerances).claims)
 
     @cached_property
     def claims(self) -> list[Claim]:

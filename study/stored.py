@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.home import Home
-from study.plan.cells import counted, make_plan
+from study.plan.cells import Plan, counted, make_plan
 from study.plan.changes import not_asked, refuse_other_meaning
 from study.spec.model import StudySpec
 from study.spec.read import marks, noted_code, read_spec
@@ -112,8 +112,26 @@ def read(spec: StudySpec, home: Home) -> Analysis:
     with closing(Ledger(home.ledger, create=False)) as ledger:
         plan = make_plan(spec, ledger.fingerprints(spec.name))
         refuse_other_meaning(plan, ledger.meanings(spec.name))
-        found = ledger.get(plan.keys)
-        return Analysis(plan, found, ledger.runs(spec.name, home.mlflow_uri), dict(ledger.damaged))
+        return analysed(plan, ledger, home.mlflow_uri)
+
+
+def analysed(plan: Plan, ledger: Ledger, uri: str) -> Analysis:
+    """What a ledger has of a plan's cells.
+
+    Args:
+        uri: of the tracker whose runs are named.
+    """
+    from study.analysis import Analysis
+
+    name, found = plan.spec.name, ledger.get(plan.keys)
+    return Analysis(
+        plan,
+        found,
+        ledger.runs(name, uri),
+        dict(ledger.damaged),
+        ledger.looks(name),
+        ledger.verdict_rules(name),
+    )
 
 
 def status(spec: StudySpec, home: Home) -> Status:
@@ -132,6 +150,7 @@ def status(spec: StudySpec, home: Home) -> Status:
             refuse_other_meaning(plan, meanings)
             outcomes = ledger.outcomes({**plan.settings, **meanings})
             reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
-    # With an edge-seeking design only the cells themselves tell which others are inferred.
-    counts = read(spec, home).counts if spec.design == "edges" else counted(plan.keys, outcomes)
+    # Only the cells themselves tell which others a design infers, or a look asks for.
+    chosen = spec.design == "edges" or spec.verdicts.looks
+    counts = read(spec, home).counts if chosen else counted(plan.keys, outcomes)
     return Status(spec.name, len(plan.cells), counts, reasons, not_asked(plan, outcomes))

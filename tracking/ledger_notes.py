@@ -77,3 +77,32 @@ class Notes(LedgerFile):
             return None
         ((width, most_then),) = found
         return None if width == most_then < most else int(width)
+
+    def note_look(self, study: str, seeds: int) -> None:
+        """Remember that somebody saw the verdicts of a study after so many seeds."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO looks VALUES (?, ?, ?)", (study, seeds, time.time()))
+
+    def looks(self, study: str) -> tuple[int, ...]:
+        """The numbers of seeds after which somebody saw the verdicts of a study; they rise."""
+        if "looks" not in self._tables():  # a ledger of an older version, which is only read
+            return ()
+        found = self._rows("SELECT seeds FROM looks WHERE study = ? ORDER BY seeds", (study,))
+        return tuple(int(seeds) for (seeds,) in found)
+
+    def note_verdict_rules(self, study: str, rules: str, seeds: int) -> None:
+        """Remember by which rules verdicts are given, and after how many seeds that was said."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO verdict_rules VALUES (?, ?, ?, ?)", (study, rules, seeds, time.time())
+            )
+
+    def verdict_rules(self, study: str) -> dict[str, int]:
+        """The rules by which a study's verdicts were to be given, in the order in which they were said.
+
+        With each of them the number of complete seeds at that moment.
+        """
+        if "verdict_rules" not in self._tables():
+            return {}
+        statement = "SELECT rules, seeds FROM verdict_rules WHERE study = ? ORDER BY noted_at"
+        return {str(rules): int(seeds) for rules, seeds in self._rows(statement, (study,))}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from study.claims.catalogue import questions_of
 from study.claims.finding import Comparison, Finding
+from study.claims.looks import FIRST
 from study.claims.verdicts import REFUTED, SUPPORTED, judge
 from study.measures.evidence import gather
 from study.measures.landscape import Landscape
@@ -22,7 +23,7 @@ def judged(
         compared: ids of claims that compare methods. Only they can be wrong about twins.
     """
     questions = questions_of(gather(twins, tolerances), rules)
-    claims = judge(questions, tolerances.confidence, tolerances.least_seeds)
+    claims = judge(questions, tolerances.confidence, tolerances.least_seeds, FIRST)
     found: dict[str, str] = {}
     for question, claim in zip(questions, claims, strict=True):
         if claim.id in compared and question.finding.comparisons:

@@ -26,25 +26,46 @@ class Look:
     share: float
 
 
-def planned(seeds: Sequence[int]) -> tuple[Look, ...]:
-    """The looks of a study that named them beforehand: each spends in proportion to the seeds it adds.
+@dataclass(frozen=True)
+class Schedule:
+    """The looks of a study.
+
+    Attributes:
+        looks: with rising numbers of seeds.
+        planned: they were named beforehand. Then seeds are added look by look, to what open claims need. By
+            hand all transforms get them.
+    """
+
+    looks: tuple[Look, ...]
+    planned: bool
+
+    @property
+    def cap(self) -> int:
+        """Most seeds."""
+        return self.looks[-1].seeds
+
+
+def planned(seeds: Sequence[int]) -> Schedule:
+    """The looks of a study that names them: each spends in proportion to the seeds that it adds.
 
     A look after three seeds decides little, and so gets little.
     """
-    return tuple(
-        Look(count, (count - before) / seeds[-1])
-        for before, count in zip((0, *seeds[:-1]), seeds, strict=True)
-    )
+    steps = zip((0, *seeds[:-1]), seeds, strict=True)
+    return Schedule(tuple(Look(count, (count - before) / seeds[-1]) for before, count in steps), True)
 
 
-def by_hand(seeds: Sequence[int]) -> tuple[Look, ...]:
-    """The looks of a study that named none: the first has most, and each further one half of what is left.
+def by_hand(noted: Sequence[int], asked: int) -> Schedule:
+    """The looks of a study that names none: the first has most, and each further one half of what is left.
 
     Nobody knows how many there will be.
+
+    Args:
+        noted: after how many seeds somebody saw verdicts.
+        asked: seeds of the study.
     """
-    found, left = [], 1.0
-    for k, count in enumerate(seeds):
+    looks, left = [], 1.0
+    for k, seeds in enumerate(sorted({*(one for one in noted if one < asked), asked})):
         share = FIRST if k == 0 else left / 2
-        found.append(Look(count, share))
+        looks.append(Look(seeds, share))
         left -= share
-    return tuple(found)
+    return Schedule(tuple(looks), False)

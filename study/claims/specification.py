@@ -8,14 +8,11 @@ seeds. These are 12 and take about a second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.claims.catalogue import judge_claims
 from study.claims.verdicts import INCONCLUSIVE, Claim
-from study.measures.evidence import Evidence
-from study.spec.claim_rule import Rule
 from study.spec.model import StudySpec
 from study.spec.tolerances import Tolerances
 
@@ -129,32 +126,19 @@ def variations(own: Tolerances) -> list[Variation]:
 
 
 def specify(
-    claims: Sequence[Claim], evidence: Sequence[Evidence], spec: StudySpec, rules: Mapping[str, Rule]
+    claims: Sequence[Claim], spec: StudySpec, again: Callable[[Tolerances], Sequence[Claim]]
 ) -> list[Specified]:
     """Every claim of a study with what becomes of it under each variation.
 
     Args:
-        claims: as judged under the spec's own thresholds. evidence: what they were judged by.
-        rules: the user's own, by name.
+        claims: as judged under the spec's own thresholds.
+        again: judges the same cells under other thresholds.
     """
-    own = spec.region
     found: dict[tuple[str, str], list[Varied]] = {}
     # An edge-seeking design trains the cells that the spec's own thresholds lead to. There are no others'.
-    for variation in variations(own) if spec.design == "grid" else ():
+    for variation in variations(spec.region) if spec.design == "grid" else ():
         thresholds: dict[str, Any] = dict(variation.changed)
-        other = evidence_under(replace(own, **thresholds), evidence)
-        for claim in judge_claims(other, rules):
+        for claim in again(replace(spec.region, **thresholds)):
             one = Varied(variation, claim.verdict, claim.estimate)
             found.setdefault((claim.id, claim.setting), []).append(one)
     return [Specified(claim, tuple(found.get((claim.id, claim.setting), ()))) for claim in claims]
-
-
-def evidence_under(tolerances: Tolerances, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence of the same cells under other thresholds."""
-    found: list[Evidence] = []
-    for piece in evidence:
-        limited = {
-            name: landscape.with_departed(tolerances.departed) for name, landscape in piece.landscapes.items()
-        }
-        found.append(replace(piece, landscapes=limited, tolerances=tolerances, study=found))
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.claims.finding import Comparison, Finding
@@ -34,6 +34,7 @@ class Claim:
         indifference: a smaller difference from the threshold counts as none; None where no size is named.
         missing: what the study lacks, where nothing could be compared.
         version: of the measurement; it rises when the meaning of the number changes.
+        standing: whether it is decided, or waits for seeds (`study.claims.sequence`).
     """
 
     id: str
@@ -58,6 +59,7 @@ class Claim:
     missing: str = ""
     version: int = 1
     indifference: float | None = None
+    standing: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Question:
         by = {REFUTED: lambda c: c.p_refute, NO_DIFFERENCE: lambda c: c.p_equal}.get(verdict)
         return min(self.finding.comparisons, key=by) if by else self.finding.hardest
 
-    def fallible(self, confidence: float) -> bool:
+    def fallible(self, confidence: float, seeds: int = 0) -> bool:
         """Whether chance alone could give it a verdict.
 
         One counterexample refutes a rule about every step for certain. With few runs nothing supports it,
@@ -111,7 +113,7 @@ class Question:
         exact = [c for c in comparisons if c.exact and c.estimate]
         if not comparisons or len(exact) < len(comparisons):
             return bool(comparisons)
-        return all((1 - c.breaking) ** self.seeds_asked <= 1 - confidence for c in exact)
+        return all((1 - c.breaking) ** max(seeds, self.seeds_asked) <= 1 - confidence for c in exact)
 
 
 def judge(
@@ -125,7 +127,7 @@ def judge(
         share: of 1 - confidence that this look may spend.
     """
     level = level_of(questions, confidence, share)
-    return [_claim(one, one.verdict(level, least_seeds), 1 - level, least_seeds) for one in questions]
+    return [answered(one, level, least_seeds) for one in questions]
 
 
 def level_of(questions: Sequence[Question], confidence: float, share: float = 1.0) -> float:
@@ -137,12 +139,23 @@ def level_of(questions: Sequence[Question], confidence: float, share: float = 1.
     No step-down (Holm) makes the level of the others milder once a question is decided: what *no difference*
     decides was no false null hypothesis, and each claim's interval would depend on the other claims.
     """
-    families = {(one.family or one.id, one.setting) for one in questions if one.fallible(confidence)}
-    return (1 - confidence) * share / max(len(families), 1)
+    return (1 - confidence) * share / families_of(questions, confidence)
 
 
-def _claim(question: Question, verdict: str, confidence: float, least_seeds: int) -> Claim:
-    finding = question.finding
+def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0) -> int:
+    """How many families chance could answer, and at least 1.
+
+    Args:
+        seeds: that there will be, where that is more than the spec asks for now.
+    """
+    asked = {(one.family or one.id, one.setting) for one in questions if one.fallible(confidence, seeds)}
+    return max(len(asked), 1)
+
+
+def answered(question: Question, level: float, least_seeds: int) -> Claim:
+    """The claim that a question becomes at a level."""
+    finding, confidence = question.finding, 1 - level
+    verdict = question.verdict(level, least_seeds)
     shown = question.shown(verdict)
     estimate = shown.estimate if shown else None
     # The worst of so many runs has no interval of this kind; the reason says how many runs may be worse.

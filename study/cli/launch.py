@@ -21,6 +21,13 @@ def launch(
     ] = None,
     tracking_uri: TrackerOption = None,
     allow: AllowOption = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Add seeds, look by look, until every claim is decided, futile or at the cap.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
@@ -44,6 +51,7 @@ def launch(
             here=here,
             address=address,
             tracking_uri=tracking_uri,
+            until_decided=until_decided,
         )
     except KeyboardInterrupt:
         # While data are loaded or results are drawn; in training it is no error.

@@ -37,8 +37,8 @@ class Estimate:
     never comes: r/2 is the deviation of a fair coin between two neighbouring values. Where the `prior` tells
     more of the spread, t has its degrees of freedom too, and s² becomes (d0 s0² + (S - 1) s²) / (d0 + S - 1).
 
-    With o, the part of the grid's error that differs between seeds, it is likewise. And q is the quantile of a
-    symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge,
+    With o, the part of the grid's error that differs between seeds, it is likewise. And q is the quantile of
+    a symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge,
     nearly triangular for two, nearly normal for many.
 
     How often it covers is measured by `make calibration` (tests/README.md has the tables).
@@ -91,13 +91,18 @@ class Estimate:
 
     def half_width(self, confidence: float) -> float:
         """Half of the interval's length; infinite with fewer than two seeds."""
-        if self.n < 2:
-            return math.inf
-        spread = self.deviation / math.sqrt(self.n)
+        return self.half_width_after(self.n, confidence) if self.n > 1 else math.inf
+
+    def half_width_after(self, seeds: int, confidence: float) -> float:
+        """The same with another number of seeds that vary alike; there must be two now."""
+        # What others tell of the spread grows with the seeds, too.
+        df = self.df * (seeds - 1) / (self.n - 1)
+        spread = self.deviation / math.sqrt(seeds)
+        own = self.grid.own * math.sqrt(self.n / seeds)
         tail = (1 + confidence) / 2
         over_seeds = max(
-            float(stdtrit(self.df, tail)) * spread if spread else 0.0,
-            float(ndtri(tail)) * self.grid.own if self.grid.own else 0.0,
+            float(stdtrit(df, tail)) * spread if spread else 0.0,
+            float(ndtri(tail)) * own if own else 0.0,
         )
         return math.hypot(over_seeds, self.grid.quantile(tail))
 

@@ -13,7 +13,7 @@ from study.measures.array_types import Flags, Floats
 from study.measures.landscape import Landscape
 from study.measures.reference import reference_scores
 from study.measures.regions import Region, measured_region, region
-from study.spec.indifference import Indifference
+from study.spec.indifference import NEGLIGIBLE, Indifference
 from study.spec.tolerances import Tolerances
 from trainers.budget import Budget
 
@@ -21,8 +21,6 @@ RegionKey = tuple[str, str, str]
 """Transform label, kind and reference."""
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
-NEGLIGIBLE = Indifference()
-"""What counts as no difference where a study says nothing of it."""
 ONLY_EDGES = (
     "the scores of the whole grid, of which an edge-seeking design trains a part "
     "(design: grid trains all of it)"

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -45,6 +45,8 @@ class Training:
         console: where the cluster that is used is named.
         here: train in this process instead of on Ray's workers.
         address: an existing Ray cluster; None starts one on this machine.
+        wanted: the cells that the next look at the verdicts needs and that are not stored.
+        until_decided: train look after look, until every claim is decided, futile or at the cap.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Training:
         console: Console,
         here: bool = False,
         address: str | None = None,
+        wanted: Callable[[], Collection[str]] = tuple,
+        until_decided: bool = False,
     ) -> None:
         self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
         self._console, self._here, self._address = console, here, address
@@ -67,6 +71,7 @@ class Training:
         self.logs = TileLogs(home.logs(plan.spec.name).resolve())
         self.failures: list[Failure] = []
         self._in_flight = InFlight(home, ledger, plan.spec.name)
+        self._rounds = Rounds(plan, ledger.get, wanted, until_decided)
 
     def run(self) -> None:
         """Train every round until nothing is missing, or what is missing failed.
@@ -76,7 +81,7 @@ class Training:
             UserError, PoolError: there are no workers.
             LedgerError: the home cannot be written.
         """
-        rounds = iter(Rounds(self._plan, self._ledger.get))
+        rounds = iter(self._rounds)
         first = next(rounds, None)
         # Starting Ray takes seconds: a study that lacks nothing must not wait for it.
         if first is None or not self._missing(first):

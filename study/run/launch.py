@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing
 
 from rich.console import Console
 
-from study.analysis import Analysis
 from study.errors import UserError
 from study.home import Home
 from study.launch_result import Launch
@@ -18,12 +17,13 @@ from study.plan.changes import not_asked, refuse_other_meaning
 from study.report.terminal.counts import not_asked_line
 from study.run.data import fingerprints_of_data
 from study.run.driver import Training, reached, stopped_like_ctrl_c
+from study.run.looking import Looking
 from study.run.progress import Display
 from study.run.sync import conclude, mirrored, runs_of
 from study.run.tile_log import Captured, apart, captured, last_lines
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
-from study.stored import damaged_lines, status
+from study.stored import analysed, damaged_lines, status
 from tracking import EVIDENCE, LedgerError, identity
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def launch(
     here: bool = False,
     address: str | None = None,
     tracking_uri: str | None = None,
+    until_decided: bool = False,
 ) -> Launch:
     """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
 
@@ -44,6 +45,7 @@ def launch(
         here: train in this process instead of on Ray's workers.
         address: an existing Ray cluster.
         tracking_uri: an MLflow server, or the home's own database.
+        until_decided: add seeds look by look, until every claim is decided, futile or at the cap.
 
     Raises:
         UserError: the spec cannot be run, stored cells of the study have another meaning, another process
@@ -52,6 +54,11 @@ def launch(
         PoolError: Ray cannot be reached, or it stopped; what finished is stored.
         LedgerError: the home can no longer be written (a full disk, say); what was stored is whole.
     """
+    if until_decided and not spec.verdicts.looks:
+        raise UserError(
+            f"{spec.name}: --until-decided needs the looks at which verdicts are given; add to the spec, "
+            "say, verdicts: {looks: [3, 5, 8, 12]}"
+        )
     # What the study's own code prints goes to logs, and progress does not.
     with apart(console), ExitStack() as stack:
         # A home that leads out of itself and an address that is wrong are said before data is loaded, which
@@ -59,7 +66,15 @@ def launch(
         stack.enter_context(home.writing(spec.name))
         if not here and not complete(spec, home):
             stack.enter_context(reached(address, console))
-        return _launch(spec, home, console, here=here, address=address, tracking_uri=tracking_uri)
+        return _launch(
+            spec,
+            home,
+            console,
+            here=here,
+            address=address,
+            tracking_uri=tracking_uri,
+            until_decided=until_decided,
+        )
 
 
 def _launch(
@@ -70,6 +85,7 @@ def _launch(
     here: bool,
     address: str | None,
     tracking_uri: str | None,
+    until_decided: bool,
 ) -> Launch:
     started, uri = time.monotonic(), address_of(tracking_uri, home)
     console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)
@@ -92,13 +108,24 @@ def _launch(
         stored = plan.own(ledger.outcomes(plan.settings))
         shown = [key for key, outcome in stored.items() if outcome in EVIDENCE]
         console.print(begun(plan, len(shown), more), highlight=False, soft_wrap=True)
+        looking = Looking(plan, ledger, uri, console)
+        looking.preregister()
         interrupted = False
         with (
             mirrored(plan, shown, ledger, home, uri, console) as mirror,
             Display(console, stored, mirror) as display,
         ):
             training = Training(
-                plan, home, ledger, mirror, display, console=console, here=here, address=address
+                plan,
+                home,
+                ledger,
+                mirror,
+                display,
+                console=console,
+                here=here,
+                address=address,
+                wanted=looking.wanted,
+                until_decided=until_decided,
             )
             try:
                 training.run()
@@ -107,7 +134,7 @@ def _launch(
             except KeyboardInterrupt:
                 interrupted = True
                 display.stop("stopping; runs that MLflow lacks are written by the next launch")
-        analysis = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
+        analysis = analysed(plan, ledger, uri) if interrupted else looking.concluded()
         if analysis.complete:
             shutil.rmtree(training.checkpoints.folder, ignore_errors=True)
         # Whoever stops a launch wants the terminal back. The next one draws everything.
@@ -162,5 +189,11 @@ def begun(plan: Plan, stored: int, more: int) -> str:
     if plan.spec.design == "edges":
         said = (
             f"{plan.spec.name}: {cells:,} cells, {stored:,} stored; the design chooses what else is trained"
+        )
+    if looks := plan.spec.verdicts.looks:
+        places = " and ".join(", ".join(map(str, looks)).rsplit(", ", 1))
+        said = (
+            f"{plan.spec.name}: {cells:,} cells at most, {stored:,} stored; "
+            f"looks at its claims after {places} seeds"
         )
     return f"{said}\n{not_asked_line(more)}" if more else said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from study.measures.edge_search import Known, searches
@@ -12,17 +12,37 @@ from study.plan.cells import Plan
 
 @dataclass(frozen=True)
 class Rounds:
-    """What a launch trains, round after round. A grid is one round; an edge search needs several.
+    """What a launch trains, round after round. A grid is one round; an edge search and looks need several.
 
     Ask for the next round when the cells of the last one were tried. A cell that could not be trained ends
-    its own search, and no other.
+    its own search, and no other; with looks it ends all of them.
+
+    Attributes:
+        wanted: the cells that the next look at the verdicts needs and that are not stored.
+        until_decided: go on after the first look that is reached.
     """
 
     plan: Plan
     known: Known
+    wanted: Callable[[], Collection[str]] = tuple
+    until_decided: bool = False
 
     def __iter__(self) -> Iterator[Plan]:
+        if self.plan.spec.verdicts.looks:
+            return self._looks()
         return {"grid": self._grid, "edges": self._edges}[self.plan.spec.design]()
+
+    def _looks(self) -> Iterator[Plan]:
+        tried: set[str] = set()
+        while missing := set(self.wanted()):
+            if missing & tried:
+                return
+            tried |= missing
+            yield dataclasses.replace(
+                self.plan, cells=tuple(cell for cell in self.plan.cells if cell.key in missing)
+            )
+            if not self.until_decided:
+                return
 
     def _grid(self) -> Iterator[Plan]:
         yield self.plan

@@ -22,7 +22,7 @@ from study.run.progress import EVERY
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.spec.read import parse_stored
-from study.stored import Shown, damaged_lines
+from study.stored import Shown, analysed, damaged_lines
 from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, redacted
 from tracking.mirror import MOST_WORDS
 
@@ -91,7 +91,7 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
                 soft_wrap=True,
             )
         elif stored and trouble is None:
-            found = Analysis(plan, ledger.get(plan.keys), ledger.runs(spec.name, uri))
+            found = analysed(plan, ledger, uri)
             trouble = conclude(found, home, uri, console)
         if ledger.damaged:
             trouble = "; ".join([*damaged_lines(ledger.damaged), "launch the study to train them again"])

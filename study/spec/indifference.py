@@ -28,3 +28,7 @@ class Indifference:
         check_range("indifference", 0.0, 1.0, open_low=True, ratio=self.ratio, share=self.share)
         check_range("indifference", 0.0, math.inf, open_low=True, open_high=True, loss=self.loss)
         check_range("indifference", 0.0, 1.0, open_low=True, accuracy=self.accuracy)
+
+
+NEGLIGIBLE = Indifference()
+"""What counts as no difference where a study says nothing of it."""

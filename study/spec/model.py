@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from itertools import count, islice
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -29,6 +30,7 @@ from study.spec.problem import FieldError, problems_at, wrong
 from study.spec.strict_json import strict_json
 from study.spec.tolerances import Tolerances
 from study.spec.user_modules import OwnCode
+from study.spec.verdicts import Verdicts
 from study.spec.workers import Workers
 from trainers.budget import Budget
 
@@ -71,6 +73,7 @@ class StudySpec(BaseModel):
     conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
     claims: Annotated[tuple[str, ...], CLAIMS] = ()
     region: Annotated[Tolerances, section_of(Tolerances)] = Tolerances()
+    verdicts: Annotated[Verdicts, section_of(Verdicts)] = Verdicts()
     workers: Annotated[Workers, section_of(Workers)] = Workers()
     design: Design = "grid"
     _code: OwnCode = PrivateAttr(default_factory=OwnCode)
@@ -82,6 +85,25 @@ class StudySpec(BaseModel):
             # Pydantic would ask for a dictionary or an instance of StudySpec.
             raise wrong(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
         return value
+
+    @model_validator(mode="after")
+    def _up_to_the_cap(self) -> StudySpec:
+        """With looks, `seeds` are those of the first one, and further ones count on up to the last."""
+        looks = self.verdicts.looks
+        if not looks:
+            return self
+        given = len(self.seeds)
+        if given not in (looks[0], looks[-1]):
+            raise wrong(f"found {given}; wanted {looks[0]}, as many as the first of verdicts: looks", "seeds")
+        if self.design != "grid":
+            raise wrong(f"found {self.design}; wanted grid where verdicts has looks", "design")
+        if looks[0] < self.region.least_seeds:
+            least = self.region.least_seeds
+            raise wrong(f"found {looks[0]}; wanted at least {least} (region: least_seeds)", "verdicts")
+        further = count(max(self.seeds) + 1)
+        # Frozen: nobody has seen the model yet.
+        self.__dict__["seeds"] = (*self.seeds, *islice(further, looks[-1] - given))
+        return self
 
     @model_validator(mode="after")
     def _small_enough(self) -> StudySpec:

@@ -11,7 +11,7 @@ from study.claims.specification import decided
 from study.report.claims_page import claimed, shown_estimate
 from study.report.terminal.layout import titled
 
-COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+COLOURS = {"supported": "green", "refuted": "red", "no difference": "cyan", "inconclusive": "yellow"}
 
 
 def claims_table(analysis: Analysis) -> Group:

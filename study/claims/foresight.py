@@ -1,0 +1,121 @@
+"""What more seeds would bring: the chance of a verdict by then, and how many seeds it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scipy.special import ndtr, stdtr
+
+from study.claims.finding import Comparison
+from study.claims.verdicts import NO_DIFFERENCE, REFUTED, SUPPORTED, Question
+from study.measures.estimate import Estimate
+
+POWER = 0.8
+"""Chance of a verdict at which a number of seeds counts as enough."""
+MOST = 1_000
+"""More seeds than this are never."""
+Curve = Callable[[float], float]
+"""The chance that a deviation from the present mean is below so many standard deviations of it."""
+
+
+@dataclass(frozen=True)
+class Future:
+    """A comparison after more seeds, if they are like those that are there.
+
+    Attributes:
+        now: the comparison; its estimate has two seeds or more.
+        seeds: how many there will be.
+        level: of a verdict then.
+    """
+
+    now: Comparison
+    seeds: int
+    level: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval then: the spread is known better, and the grid hides as much as now."""
+        return _known(self.now).half_width_after(self.seeds, 1 - self.level)
+
+    def predicted(self) -> dict[str, float]:
+        """Chance of each verdict, given the seeds that are there: the predictive distribution of the mean.
+
+        mean then - mean now  ~  t(df) · s · sqrt(1/n - 1/N)
+        """
+        estimate = _known(self.now)
+        scale = estimate.deviation * math.sqrt(max(1 / estimate.n - 1 / self.seeds, 0.0))
+        return self._chances(scale, lambda z: float(stdtr(estimate.df, z)))
+
+    def power(self) -> dict[str, float]:
+        """Chance of each verdict of a new study of so many seeds, if the truth is the present mean."""
+        scale = _known(self.now).deviation / math.sqrt(self.seeds)
+        return self._chances(scale, lambda z: float(ndtr(z)))
+
+    def _chances(self, scale: float, below: Curve) -> dict[str, float]:
+        one, estimate = self.now, _known(self.now)
+        if one.depends:
+            return {}
+        if one.exact:
+            if one.lead < 0:
+                return {REFUTED: 1.0}
+            return {SUPPORTED: float((1 - one.breaking) ** self.seeds <= self.level)}
+        lead = (estimate.mean - one.threshold) * (1 if one.above else -1)
+        half = self.half_width
+
+        def chance(low: float, high: float = math.inf) -> float:
+            """That the mean will then lie between, as seen from the threshold in the claim's direction."""
+            if high <= low:
+                return 0.0
+            if not scale:
+                return float(low <= lead <= high)
+            top = below((high - lead) / scale) if math.isfinite(high) else 1.0
+            return top - (below((low - lead) / scale) if math.isfinite(low) else 0.0)
+
+        # What the border of the grid leaves open, seeds do not close.
+        towards, away = estimate.upper_bound, estimate.lower_bound
+        if not one.above:
+            towards, away = away, towards
+        found = {
+            SUPPORTED: 0.0 if towards else chance(half),
+            REFUTED: 0.0 if away else chance(-math.inf, -half),
+        }
+        if one.indifference and not (towards or away):
+            found[NO_DIFFERENCE] = chance(half - one.indifference, one.indifference - half)
+        return found
+
+
+def chance(question: Question, seeds: int, level: float) -> float:
+    """Chance that a claim has a verdict after so many seeds, given those that are there."""
+    return min(1.0, sum(_verdicts(question, seeds, level, Future.predicted).values()))
+
+
+def _verdicts(
+    question: Question, seeds: int, level: float, of: Callable[[Future], Mapping[str, float]]
+) -> dict[str, float]:
+    """Bounds of the chance of each verdict on a claim, from those of its comparisons."""
+    comparisons = question.finding.comparisons
+    known = [one for one in comparisons if one.estimate and one.estimate.n > 1]
+    if not known:
+        return {}
+    all_ = [of(Future(one, seeds, level)) for one in known]
+    any_ = [of(Future(one, seeds, level / len(comparisons))) for one in known]
+    supportable = len(known) == len(comparisons) and not question.finding.partial
+    return {
+        SUPPORTED: min(one.get(SUPPORTED, 0.0) for one in all_) if supportable else 0.0,
+        REFUTED: max(one.get(REFUTED, 0.0) for one in any_),
+        NO_DIFFERENCE: max(one.get(NO_DIFFERENCE, 0.0) for one in any_),
+    }
+
+
+def needed(one: Comparison, verdict: str, level: float) -> int | None:
+    """Seeds at which a study like this one shows that with a chance of `POWER`; None where none do."""
+    enough = (n for n in range(2, MOST + 1) if Future(one, n, level).power().get(verdict, 0.0) >= POWER)
+    return next(enough, None)
+
+
+def _known(one: Comparison) -> Estimate:
+    if one.estimate is None or one.estimate.n < 2:
+        raise ValueError(f"{one.place}: an estimate of two seeds or more is needed")
+    return one.estimate

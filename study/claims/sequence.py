@@ -1,0 +1,137 @@
+"""Verdicts look by look: a claim that is decided stays decided, and only open ones are asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from study.claims.catalogue import questions_of
+from study.claims.foresight import chance
+from study.claims.looks import Look, Schedule
+from study.claims.verdicts import INCONCLUSIVE, Claim, Question, answered, families_of
+from study.measures.evidence import Evidence, gather
+from study.measures.landscape import Landscape
+from study.spec.claim_rule import Rule
+from study.spec.indifference import Indifference
+from study.spec.tolerances import Tolerances
+
+HOPELESS = 0.10
+"""A claim is futile where the chance of a verdict at the last look is below this."""
+DECIDED, FUTILE, CAP, OPEN = "decided", "futile", "at the cap", "open"
+"""How a claim stands: it has its verdict; none is in sight; the last look gave none; the next look may."""
+POOLED = 4
+"""Transforms that a setting keeps at least, so that their spreads can be pooled."""
+Key = tuple[str, str]
+"""A claim's id and setting."""
+Place = tuple[tuple[str, str, str], str]
+"""A landscape's setting, and the label of its transform."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The claims of a study after all looks that its cells allow.
+
+    Attributes:
+        claims: in the ledger's order, each as it stood at the look that ended it, or at the last one.
+        questions: what each of them was judged by, by id and setting.
+        look: the last look; None where the cells do not reach the first.
+        next: the look that open claims wait for; None where none is open, or no look is left.
+        needed: the landscapes that the next look needs, in their order.
+    """
+
+    claims: tuple[Claim, ...]
+    questions: Mapping[Key, Question] = field(repr=False)
+    look: Look | None
+    next: Look | None = None
+    needed: tuple[Place, ...] = ()
+
+
+def judge_in_sequence(
+    landscapes: Sequence[Landscape],
+    schedule: Schedule,
+    tolerances: Tolerances,
+    indifference: Indifference,
+    rules: Mapping[str, Rule] | None = None,
+) -> Judgement:
+    """Judge the claims of a study at every look that its cells reach.
+
+    A look sees the seeds up to its number, and no others. So whoever judges again, later or elsewhere, gets
+    the same verdicts at the same looks.
+
+    Args:
+        rules: the user's own, by name.
+    """
+    confidence, least = tolerances.confidence, tolerances.least_seeds
+    here, reached, families = list(landscapes), None, 0
+    claims: dict[Key, Claim] = {}
+    asked: dict[Key, Question] = {}
+    for k, look in enumerate(schedule.looks):
+        pieces = evidence_at(here, look.seeds, tolerances, indifference)
+        complete = all(piece.n_seeds == look.seeds for piece in pieces)
+        if not complete and k:
+            return Judgement(tuple(claims.values()), asked, reached, look, tuple(map(_place, here)))
+        questions = {(one.id, one.setting): one for one in questions_of(pieces, rules)}
+        families = families or families_of(questions.values(), confidence, schedule.cap)
+        level, last = ((1 - confidence) * one.share / families for one in (look, schedule.looks[-1]))
+        # What is decided, or futile, is asked no more. A setting that was dropped gives no new questions.
+        going = {key: one for key, one in questions.items() if not k or claims[key].standing == OPEN}
+        for key, question in going.items():
+            claim = answered(question, level, least if complete else look.seeds)
+            claims[key] = replace(claim, standing=_standing(claim, question, look, schedule, last))
+            asked[key] = question
+        if not complete:
+            return Judgement(tuple(claims.values()), asked, None, look, tuple(map(_place, here)))
+        reached = look
+        waiting = [one for key, one in going.items() if claims[key].standing == OPEN]
+        if not waiting:
+            break
+        if schedule.planned:
+            here = needed(here, waiting)
+    return Judgement(tuple(claims.values()), asked, reached)
+
+
+def evidence_at(
+    landscapes: Sequence[Landscape], seeds: int, tolerances: Tolerances, indifference: Indifference
+) -> list[Evidence]:
+    """The evidence of the first so many complete seeds of each setting; fewer where there are fewer."""
+    found = []
+    for piece in gather(landscapes, tolerances, indifference):
+        first = np.arange(piece.n_seeds) < seeds
+        found += [one.at_seeds(first) for one in piece.landscapes.values()]
+    return gather(found, tolerances, indifference)
+
+
+def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> list[Landscape]:
+    """The landscapes that questions rest on, and in each of their settings enough others to pool spreads."""
+    keys = {key for question in questions for key in question.finding.keys}
+    # All variants of a method or none: a claim names its variant where it is asked of several.
+    named = {(one.setting, one.method) for one in landscapes if one.key_SWL.flat[0] in keys}
+    kept = {_place(one) for one in landscapes if (one.setting, one.method) in named}
+    for setting in dict.fromkeys(setting for setting, _ in named):
+        for one in landscapes:
+            if one.setting == setting and sum(place[0] == setting for place in kept) < POOLED:
+                kept.add(_place(one))
+    return [one for one in landscapes if _place(one) in kept]
+
+
+def _place(landscape: Landscape) -> Place:
+    return landscape.setting, landscape.transform
+
+
+def _standing(claim: Claim, question: Question, look: Look, schedule: Schedule, level: float) -> str:
+    """How a claim stands after a look.
+
+    Args:
+        level: of the last look.
+    """
+    if claim.verdict != INCONCLUSIVE:
+        return DECIDED
+    if not question.finding.comparisons:
+        return ""
+    if look == schedule.looks[-1]:
+        return CAP
+    if schedule.planned and chance(question, schedule.cap, level) < HOPELESS:
+        return FUTILE
+    return OPEN

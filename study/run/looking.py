@@ -1,0 +1,85 @@
+"""The looks of a launch: by which rules verdicts are given, and which cells the next look needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from rich.console import Console
+
+from study.analysis import Analysis
+from study.claims.sequence import DECIDED, OPEN
+from study.plan.cells import Plan
+from study.report.amounts import amount
+from study.spec.model import StudySpec
+from study.stored import analysed
+from tracking import EVIDENCE, Ledger
+
+
+class Looking:
+    """What a launch knows of the looks at its study.
+
+    Args:
+        uri: of the tracker whose runs an analysis names.
+    """
+
+    def __init__(self, plan: Plan, ledger: Ledger, uri: str, console: Console) -> None:
+        self._plan, self._ledger, self._uri, self._console = plan, ledger, uri, console
+
+    def preregister(self) -> None:
+        """Note by which rules verdicts will be given, and say so where they are not the first ones."""
+        spec = self._plan.spec
+        rules, known = rules_of(spec), self._ledger.verdict_rules(spec.name)
+        if rules in known or not (known or spec.verdicts.looks):
+            return
+        seeds = self._analysed().seeds_seen
+        self._ledger.note_verdict_rules(spec.name, rules, seeds)
+        if seeds:
+            what = "changed" if known else "named"
+            self._console.print(
+                f"the rules of its verdicts were {what} when {amount(seeds, 'seed')} were complete; "
+                "claims.md says so",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def wanted(self) -> list[str]:
+        """The cells that the next look needs and that are not stored; how claims stand is said."""
+        found = self._analysed()
+        if found.judgement.look is not None:
+            self._console.print(line(found), highlight=False, soft_wrap=True)
+        trained = {key for key, one in found.stored.items() if one.outcome in EVIDENCE}
+        return [key for key in found.next_keys if key not in trained]
+
+    def concluded(self) -> Analysis:
+        """The analysis of what is stored, which its reader looks at."""
+        found = self._analysed()
+        # Named looks are where they are, whoever reads; others count because they were read.
+        if not found.schedule.planned and (seeds := found.seeds_seen):
+            self._ledger.note_look(self._plan.spec.name, seeds)
+            return self._analysed()
+        return found
+
+    def _analysed(self) -> Analysis:
+        return analysed(self._plan, self._ledger, self._uri)
+
+
+def rules_of(spec: StudySpec) -> str:
+    """By which rules a study's verdicts are given, as JSON."""
+    return json.dumps(asdict(spec.verdicts) | {"confidence": spec.region.confidence}, sort_keys=True)
+
+
+def line(analysis: Analysis) -> str:
+    """How claims stand after a look, and what comes next."""
+    found = analysis.judgement
+    standings = [claim.standing for claim in found.claims if claim.standing]
+    counts = {name: standings.count(name) for name in dict.fromkeys([DECIDED, *standings])}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items())
+    seeds = amount(found.look.seeds, "seed") if found.look else "no seed"
+    if found.next is None or not counts.get(OPEN):
+        return f"after {seeds} claims are: {said}"
+    transforms = len({label for _, label in found.needed})
+    return (
+        f"after {seeds} claims are: {said}; the next look is at {found.next.seeds} seeds, "
+        f"of {amount(transforms, 'transform')}"
+    )
