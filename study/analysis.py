@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from study import frames
 from study.best import Best, reached
+from study.claims.foresight import Outlook, outlook
 from study.claims.looks import Schedule, by_hand, planned
 from study.claims.sequence import Judgement, judge_in_sequence
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
-from study.claims.verdicts import Claim
+from study.claims.verdicts import INCONCLUSIVE, Claim
 from study.errors import UserError
 from study.file_names import tag_name
 from study.measures.catalogue import Case, cases
@@ -176,6 +177,18 @@ class Analysis:
         for claim in self.judgement.claims:
             runs = tuple(self.runs[key] for key in claim.cells if key in self.runs)
             found.append(replace(claim, runs=runs))
+        return found
+
+    @cached_property
+    def outlooks(self) -> dict[tuple[str, str], Outlook]:
+        """What each undecided claim would take, by id and setting."""
+        found = {}
+        for claim in self.judgement.claims:
+            key = claim.id, claim.setting
+            if claim.verdict == INCONCLUSIVE:
+                expected = outlook(self.judgement.questions[key], self.judgement.level)
+                if expected is not None:
+                    found[key] = expected
         return found
 
     @cached_property

@@ -27,6 +27,7 @@ class Comparison:
             0 where nothing does.
         common: the same number at learning rates that all methods have in common. Where it lies on the other
             side of the threshold the sign depends on the learning rate, and nothing is decided.
+        axis: of the grid, between whose points the estimate's edges lie.
         unit, ratio: where they differ from the finding's own.
         alternatives: the claim says that one or the other holds. This comparison then shows the likeliest
             of them, see `either`.
@@ -46,6 +47,7 @@ class Comparison:
     steps: int = 0
     indifference: float = 0.0
     common: Estimate | None = None
+    axis: str = "lr"
 
     @property
     def place(self) -> str:

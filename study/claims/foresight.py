@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import ndtr, stdtr
 
@@ -109,10 +110,78 @@ def _verdicts(
     }
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What an undecided claim would take.
+
+    Attributes:
+        against: the comparison that blocks the claim.
+        deviation: of one seed's value of it [unit of the comparison].
+        grid: half of the interval that no number of seeds takes away, because edges lie between cells.
+        seeds: by verdict how many give it with a chance of `POWER`, if the truth is the present mean; None
+            where no number does.
+        missing: why seeds alone do not help; empty where they do.
+        points: so many times the points of the axis would, where the grid is what is missing.
+        axis: the axis of the grid that `grid` comes from.
+    """
+
+    against: str
+    deviation: float | None
+    grid: float | None
+    seeds: Mapping[str, int | None]
+    missing: str = ""
+    points: float | None = None
+    axis: str = ""
+
+
+SEEDS, GRID, WINDOW, AXIS, SIDE = "seeds", "grid", "window", "axis", "learning rate"
+"""What limits a claim: see `outlook`."""
+
+
+def outlook(question: Question, level: float) -> Outlook | None:
+    """What keeps a claim open and what would end it; None where it compares nothing.
+
+    Args:
+        level: of a verdict.
+    """
+    one = question.finding.hardest
+    if one is None:
+        return None
+    if one.estimate is None or one.estimate.n < 2:
+        return Outlook(one.place, None, None, {}, WINDOW)
+    many = len(question.finding.comparisons)
+    seeds = {
+        SUPPORTED: None if question.finding.partial else needed(one, SUPPORTED, level),
+        REFUTED: needed(one, REFUTED, level / many),
+        NO_DIFFERENCE: needed(one, NO_DIFFERENCE, level / many) if one.indifference else None,
+    }
+    grid = one.estimate.grid.quantile(1 - level / 2)
+    found = Outlook(one.place, one.estimate.deviation, grid, seeds, axis=one.axis)
+    if any(seeds.values()):
+        return replace(found, missing=SEEDS)
+    if one.depends:
+        return replace(found, missing=SIDE)
+    if one.estimate.lower_bound or one.estimate.upper_bound:
+        return replace(found, missing=AXIS)
+    lead = abs(one.estimate.mean - one.threshold)
+    room = max(lead, one.indifference - lead)
+    if grid >= room > 0:
+        # An edge is known to a gap, so that the error falls with the number of points. Half of the room is
+        # left for the spread over seeds.
+        return replace(found, missing=GRID, points=2 * grid / room)
+    return replace(found, missing=SEEDS)
+
+
 def needed(one: Comparison, verdict: str, level: float) -> int | None:
     """Seeds at which a study like this one shows that with a chance of `POWER`; None where none do."""
-    enough = (n for n in range(2, MOST + 1) if Future(one, n, level).power().get(verdict, 0.0) >= POWER)
-    return next(enough, None)
+
+    def enough(seeds: int) -> bool:
+        return Future(one, seeds, level).power().get(verdict, 0.0) >= POWER
+
+    if not enough(MOST):
+        return None
+    # The chance rises with the seeds.
+    return bisect_left(range(MOST), True, lo=2, key=enough)
 
 
 def _known(one: Comparison) -> Estimate:

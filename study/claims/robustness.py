@@ -176,6 +176,7 @@ def less_sensitive_to_wd(
             limit,
             False,
             note or f"weight-decay widths {' and '.join(widths)} decades",
+            axis="weight_decay",
             indifference=slight,
             common=wd_difference(own, other, both, both) if shared else None,
         )

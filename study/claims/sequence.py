@@ -39,6 +39,7 @@ class Judgement:
         look: the last look; None where the cells do not reach the first.
         next: the look that open claims wait for; None where none is open, or no look is left.
         needed: the landscapes that the next look needs, in their order.
+        level: of a verdict at the last look that is planned, or at the only one.
     """
 
     claims: tuple[Claim, ...]
@@ -46,6 +47,7 @@ class Judgement:
     look: Look | None
     next: Look | None = None
     needed: tuple[Place, ...] = ()
+    level: float = 0.0
 
 
 def judge_in_sequence(
@@ -64,14 +66,14 @@ def judge_in_sequence(
         rules: the user's own, by name.
     """
     confidence, least = tolerances.confidence, tolerances.least_seeds
-    here, reached, families = list(landscapes), None, 0
+    here, reached, families, last = list(landscapes), None, 0, 0.0
     claims: dict[Key, Claim] = {}
     asked: dict[Key, Question] = {}
     for k, look in enumerate(schedule.looks):
         pieces = evidence_at(here, look.seeds, tolerances, indifference)
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
-            return Judgement(tuple(claims.values()), asked, reached, look, tuple(map(_place, here)))
+            return Judgement(tuple(claims.values()), asked, reached, look, places(here), last)
         questions = {(one.id, one.setting): one for one in questions_of(pieces, rules)}
         families = families or families_of(questions.values(), confidence, schedule.cap)
         level, last = ((1 - confidence) * one.share / families for one in (look, schedule.looks[-1]))
@@ -82,14 +84,14 @@ def judge_in_sequence(
             claims[key] = replace(claim, standing=_standing(claim, question, look, schedule, last))
             asked[key] = question
         if not complete:
-            return Judgement(tuple(claims.values()), asked, None, look, tuple(map(_place, here)))
+            return Judgement(tuple(claims.values()), asked, None, look, places(here), last)
         reached = look
         waiting = [one for key, one in going.items() if claims[key].standing == OPEN]
         if not waiting:
             break
         if schedule.planned:
             here = needed(here, waiting)
-    return Judgement(tuple(claims.values()), asked, reached)
+    return Judgement(tuple(claims.values()), asked, reached, level=last)
 
 
 def evidence_at(
@@ -114,6 +116,11 @@ def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> li
             if one.setting == setting and sum(place[0] == setting for place in kept) < POOLED:
                 kept.add(_place(one))
     return [one for one in landscapes if _place(one) in kept]
+
+
+def places(landscapes: Iterable[Landscape]) -> tuple[Place, ...]:
+    """Which landscapes these are."""
+    return tuple(map(_place, landscapes))
 
 
 def _place(landscape: Landscape) -> Place:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from study.claims.verdicts import INCONCLUSIVE, SUPPORTED, Claim
+from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE, SUPPORTED, Claim
 from study.measures.estimate import bound_of
+from study.report.outlook import takes
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -31,18 +32,36 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
     ]
     for claim in measured:
         lines += section(claim, spec.name)
+        if (found := analysis.outlooks.get((claim.id, claim.setting))) is not None:
+            lines += ["", f"It would take {takes(found)}."]
     lines += ["", "## Not decided by this study", ""]
     for claim in analysis.claims:
         if claim.estimate is None:
             about = f"*{claim.claim}*, {claim.source}"
             lines.append(f"- `{claim.id}` ({about}), on {claim.setting}: {claim.reason}")
-    seeds = ", ".join(map(str, spec.seeds))
+    seeds, confidence = ", ".join(map(str, spec.seeds)), f"{spec.region.confidence:.0%}"
     lines += [
         "",
         f"Seeds {seeds}. Trained by: {trained_by(behind)}. "
-        f"Intervals are {spec.region.confidence:.0%}, over seeds.",
+        f"The interval of a claim is over seeds, and is the one that decides it: with {confidence} "
+        "all verdicts of the study hold together.",
+        "",
+        *looks_said(analysis),
     ]
     return "\n".join(lines) + "\n"
+
+
+def looks_said(analysis: Analysis) -> list[str]:
+    """At which looks verdicts are given, and whether that was said before the first of them."""
+    schedule = analysis.schedule
+    counts = ", ".join(str(look.seeds) for look in schedule.looks)
+    how = "named in the spec" if schedule.planned else "as they came; the spec names none"
+    lines = [f"Looks at the claims, by complete seeds: {counts} ({how})."]
+    for k, (rules, seeds) in enumerate(analysis.verdict_rules.items()):
+        if seeds:
+            what = "changed" if k else "first given"
+            lines.append(f"The rules of verdicts were {what} when {seeds} seeds were complete: `{rules}`.")
+    return lines
 
 
 def row(claim: Claim) -> str:
@@ -86,6 +105,7 @@ def sentence(claim: Claim) -> str:
     """
     rest = {
         SUPPORTED: "; this and every other comparison lies on the claim's side",
+        NO_DIFFERENCE: "; that is no difference that matters",
         INCONCLUSIVE: "; that is not enough for a verdict",
     }
     known = bound_of(

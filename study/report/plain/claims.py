@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def claims(analysis: Analysis) -> list[dict[str, Any]]:
     """One entry per claim and setting.
 
-    A decided one has its verdicts under other thresholds as `specification`, any other one null.
+    A decided one has its verdicts under other thresholds as `specification`, and an undecided one as `takes`
+    what would decide it.
     """
     # Undecided claims need no other thresholds, so where nothing is decided none were tried.
     curves = analysis.specification if any(map(decided, analysis.judged)) else []
@@ -27,7 +28,12 @@ def claims(analysis: Analysis) -> list[dict[str, Any]]:
     for claim in analysis.claims:
         # `missing` is for the terminal's list of what a study lacks: `reason` says it in a whole sentence.
         values = {name: value for name, value in asdict(claim).items() if name != "missing"}
-        found.append(values | {"specification": varied.get((claim.id, claim.setting))})
+        key = claim.id, claim.setting
+        expected = analysis.outlooks.get(key)
+        found.append(
+            values
+            | {"specification": varied.get(key), "takes": asdict(expected) if expected is not None else None}
+        )
     return found
 
 

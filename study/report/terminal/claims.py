@@ -7,23 +7,26 @@ from rich.markup import escape
 
 from study.analysis import Analysis
 from study.claims.catalogue import CLAIMS
+from study.claims.sequence import CAP, FUTILE
 from study.claims.specification import decided
 from study.report.claims_page import claimed, shown_estimate
+from study.report.outlook import HEADING, takes
 from study.report.terminal.layout import titled
 
 COLOURS = {"supported": "green", "refuted": "red", "no difference": "cyan", "inconclusive": "yellow"}
 
 
 def claims_table(analysis: Analysis) -> Group:
-    """One row per measured claim: estimate, what the claim says, n, verdict.
+    """One row per measured claim: estimate, what the claim says, seeds, verdict.
 
-    Below, the verdicts that other thresholds change, and what the claims without a number need.
+    Below, the verdicts that other thresholds change, what the undecided ones would take, and what the claims
+    without a number need.
     """
-    several = len(analysis.evidence) > 1
+    several, planned = len(analysis.evidence) > 1, analysis.schedule.planned
     spec = analysis.plan.spec
-    confidence = f"{spec.region.confidence:.0%} intervals over seeds"
-    table = titled(f"Claims of {spec.name} ({confidence}; hardest comparison)")
-    for name in ("claim", *(("setting",) if several else ()), "estimate", "claimed", "n", "verdict"):
+    sure = f"{spec.region.confidence:.0%} for all together"
+    table = titled(f"Claims of {spec.name} (the interval decides, {sure}; hardest comparison)")
+    for name in ("claim", *(("setting",) if several else ()), "estimate", "claimed", "seeds", "verdict"):
         # Where there is little room only the long columns wrap, and ids and verdicts stay whole.
         table.add_column(name, no_wrap=name not in ("estimate", "setting"))
     for claim in analysis.claims:
@@ -35,12 +38,14 @@ def claims_table(analysis: Analysis) -> Group:
                 claimed(claim),
                 str(claim.n_seeds),
             ]
-            table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]")
+            ended = f" ({claim.standing})" if claim.standing in (FUTILE, CAP) and planned else ""
+            table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}{ended}[/]")
     undecided = undecided_lines(analysis)
     # Where no claim has a number there is nothing to head with columns.
     if not table.row_count:
         return Group(*undecided, "")
-    return Group(table, *fragile_lines(analysis, several=several), *undecided, "")
+    fragile, takes = (of(analysis, several=several) for of in (fragile_lines, outlook_lines))
+    return Group(table, *fragile, *takes, *undecided, "")
 
 
 def undecided_lines(analysis: Analysis) -> list[str]:
@@ -67,6 +72,15 @@ def undecided_lines(analysis: Analysis) -> list[str]:
         count = f"{len(absent)} claims are" if len(absent) > 1 else "1 claim is"
         lines.append(escape(f"{count} about transforms that this study does not have: {methods}"))
     return lines
+
+
+def outlook_lines(analysis: Analysis, *, several: bool) -> list[str]:
+    """What each claim that has a number and no verdict would take."""
+    lines = []
+    for (id_, setting), found in analysis.outlooks.items():
+        place = f" ({setting})" if several else ""
+        lines.append(escape(f"  {id_}{place}: {takes(found)}"))
+    return [HEADING, *lines, ""] if lines else []
 
 
 def fragile_lines(analysis: Analysis, *, several: bool) -> list[str]:

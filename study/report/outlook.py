@@ -1,0 +1,41 @@
+"""What an undecided claim would take, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from study.claims.foresight import AXIS, GRID, MOST, POWER, SEEDS, SIDE, WINDOW, Outlook
+
+
+def _seeds(found: Outlook) -> str:
+    enough = sorted((count, verdict) for verdict, count in found.seeds.items() if count)
+    if not enough:
+        return f"more than {MOST:,} seeds, if the difference is the present one"
+    return " or ".join(f"{count} seeds for *{verdict}*" for count, verdict in enough)
+
+
+def _grid(found: Outlook) -> str:
+    return (
+        f"{found.points:.1f} times as many points along {found.axis}: the grid alone leaves "
+        f"± {found.grid:.2g} open"
+    )
+
+
+WORDS: Mapping[str, Callable[[Outlook], str]] = {
+    SEEDS: _seeds,
+    GRID: _grid,
+    AXIS: lambda found: "a wider axis, or longer training: the number is only a bound",
+    WINDOW: lambda found: (
+        "a number at every seed; `study export` writes claims.md, which says what is missing"
+    ),
+    SIDE: lambda found: "one range of learning rates that the sentence means: elsewhere the sign is another",
+}
+"""By what is missing."""
+
+
+def takes(found: Outlook) -> str:
+    """`104 seeds for *no difference* (against centralization)`."""
+    return f"{WORDS[found.missing](found)} ({found.against})"
+
+
+HEADING = f"What it would take ({POWER:.0%} chance, if the truth is the present number):"
