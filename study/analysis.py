@@ -112,9 +112,10 @@ class Analysis:
     @cached_property
     def judgement(self) -> Judgement:
         """The claims after every look that the cells reach."""
-        return self._judged_under(self.plan.spec.region)
+        return self.judged_under(self.plan.spec.region)
 
-    def _judged_under(self, tolerances: Tolerances) -> Judgement:
+    def judged_under(self, tolerances: Tolerances) -> Judgement:
+        """The same under other thresholds."""
         indifference = self.plan.spec.verdicts.indifference
         cells = [one.with_departed(tolerances.departed) for one in self.landscapes]
         return judge_in_sequence(cells, self.schedule, tolerances, indifference, self.rules)
@@ -194,7 +195,7 @@ class Analysis:
     @cached_property
     def specification(self) -> list[Specified]:
         """Every claim, in the ledger's order, with its verdicts under other thresholds."""
-        return specify(self.judged, self.plan.spec, lambda tolerances: self._judged_under(tolerances).claims)
+        return specify(self.judged, self.plan.spec, lambda tolerances: self.judged_under(tolerances).claims)
 
     @cached_property
     def claims(self) -> list[Claim]:

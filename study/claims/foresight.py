@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from scipy.special import ndtr, stdtr
+import numpy as np
+from scipy.special import chdtri, ndtr
 
 from study.claims.finding import Comparison
 from study.claims.verdicts import NO_DIFFERENCE, REFUTED, SUPPORTED, Question
@@ -17,8 +19,8 @@ POWER = 0.8
 """Chance of a verdict at which a number of seeds counts as enough."""
 MOST = 1_000
 """More seeds than this are never."""
-Curve = Callable[[float], float]
-"""The chance that a deviation from the present mean is below so many standard deviations of it."""
+QUANTILES = (np.arange(9) + 0.5) / 9
+"""Of what the deviation of a seed may be, as far as the seeds tell it."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +37,35 @@ class Future:
     seeds: int
     level: float
 
-    @property
-    def half_width(self) -> float:
-        """Half of the interval then: the spread is known better, and the grid hides as much as now."""
-        return _known(self.now).half_width_after(self.seeds, 1 - self.level)
-
     def predicted(self) -> dict[str, float]:
-        """Chance of each verdict, given the seeds that are there: the predictive distribution of the mean.
+        """Chance of each verdict, given the seeds that are there: the predictive distribution.
 
-        mean then - mean now  ~  t(df) · s · sqrt(1/n - 1/N)
+        The deviation σ of a seed is known up to s² · df / χ²(df), and given it
+
+            mean then - mean now  ~  normal(0, σ² · (1/n - 1/N))
+            deviation then        =  sqrt(((n - 1) s² + (N - n) σ²) / (N - 1))
         """
         estimate = _known(self.now)
-        scale = estimate.deviation * math.sqrt(max(1 / estimate.n - 1 / self.seeds, 0.0))
-        return self._chances(scale, lambda z: float(stdtr(estimate.df, z)))
+        n, df, s2 = estimate.n, estimate.df, estimate.deviation**2
+        total: Counter[str] = Counter()
+        for quantile in chdtri(df, QUANTILES):
+            variance = s2 * df / float(quantile)
+            then = math.sqrt(((n - 1) * s2 + (self.seeds - n) * variance) / (self.seeds - 1))
+            scale = math.sqrt(variance * max(1 / n - 1 / self.seeds, 0.0))
+            total.update(self._chances(scale, then))
+        return {verdict: found / len(QUANTILES) for verdict, found in total.items()}
 
     def power(self) -> dict[str, float]:
         """Chance of each verdict of a new study of so many seeds, if the truth is the present mean."""
-        scale = _known(self.now).deviation / math.sqrt(self.seeds)
-        return self._chances(scale, lambda z: float(ndtr(z)))
+        deviation = _known(self.now).deviation
+        return self._chances(deviation / math.sqrt(self.seeds), deviation)
 
-    def _chances(self, scale: float, below: Curve) -> dict[str, float]:
+    def _chances(self, scale: float, deviation: float) -> dict[str, float]:
+        """With the mean then normal around the present one.
+
+        Args:
+            scale: its standard deviation. deviation: of a seed, as it will be known then.
+        """
         one, estimate = self.now, _known(self.now)
         if one.depends:
             return {}
@@ -62,17 +73,15 @@ class Future:
             if one.lead < 0:
                 return {REFUTED: 1.0}
             return {SUPPORTED: float((1 - one.breaking) ** self.seeds <= self.level)}
-        lead = (estimate.mean - one.threshold) * (1 if one.above else -1)
-        half = self.half_width
+        half = estimate.half_width_after(self.seeds, 1 - self.level, deviation)
 
         def chance(low: float, high: float = math.inf) -> float:
             """That the mean will then lie between, as seen from the threshold in the claim's direction."""
             if high <= low:
                 return 0.0
             if not scale:
-                return float(low <= lead <= high)
-            top = below((high - lead) / scale) if math.isfinite(high) else 1.0
-            return top - (below((low - lead) / scale) if math.isfinite(low) else 0.0)
+                return float(low <= one.lead <= high)
+            return float(ndtr((high - one.lead) / scale) - ndtr((low - one.lead) / scale))
 
         # What the border of the grid leaves open, seeds do not close.
         towards, away = estimate.upper_bound, estimate.lower_bound

@@ -83,7 +83,7 @@ class Question:
     family: str = ""
 
     def verdict(self, level: float, least_seeds: int) -> str:
-        """The verdict at a level: the one with the smallest p, if that is small enough."""
+        """The verdict at a level; a small difference that is certain is one."""
         comparisons = self.finding.comparisons
         if not comparisons or self.n_seeds < least_seeds:
             return INCONCLUSIVE
@@ -95,8 +95,7 @@ class Question:
             REFUTED: many * min(c.p_refute for c in comparisons),
             NO_DIFFERENCE: many * min(c.p_equal for c in comparisons),
         }
-        likeliest = min(p, key=lambda verdict: p[verdict])
-        return likeliest if p[likeliest] <= level else INCONCLUSIVE
+        return next((verdict for verdict in p if p[verdict] <= level), INCONCLUSIVE)
 
     def shown(self, verdict: str) -> Comparison | None:
         """The comparison that decides."""
@@ -220,7 +219,8 @@ def _reason(question: Question, verdict: str, confidence: float, least_seeds: in
         parts.append(start + finding.missing)
     elif verdict == INCONCLUSIVE and question.n_seeds >= least_seeds:
         parts.append(_why_open(finding.comparisons, confidence))
-    if verdict == NO_DIFFERENCE and (shown := question.shown(verdict)):
+    shown = question.shown(verdict)
+    if verdict != INCONCLUSIVE and shown and shown.p_equal <= 1 - confidence:
         parts.append(
             f"{shown.place} the interval lies within ± {shown.indifference:.3g}, "
             "less than which counts as no difference"

@@ -93,11 +93,15 @@ class Estimate:
         """Half of the interval's length; infinite with fewer than two seeds."""
         return self.half_width_after(self.n, confidence) if self.n > 1 else math.inf
 
-    def half_width_after(self, seeds: int, confidence: float) -> float:
-        """The same with another number of seeds that vary alike; there must be two now."""
+    def half_width_after(self, seeds: int, confidence: float, deviation: float | None = None) -> float:
+        """The same with another number of seeds; there must be two now.
+
+        Args:
+            deviation: of one seed's value; the present one if it is not given.
+        """
         # What others tell of the spread grows with the seeds, too.
         df = self.df * (seeds - 1) / (self.n - 1)
-        spread = self.deviation / math.sqrt(seeds)
+        spread = (self.deviation if deviation is None else deviation) / math.sqrt(seeds)
         own = self.grid.own * math.sqrt(self.n / seeds)
         tail = (1 + confidence) / 2
         over_seeds = max(

@@ -11,8 +11,7 @@ import pytest
 import study
 from search_spaces import Cell
 from study.analysis import Analysis
-from study.claims import judge_claims
-from study.claims.specification import GRID, evidence_under, variations
+from study.claims.specification import GRID, variations
 from study.report.claims_page import claims_page
 from study.report.plain.claims import claims
 from study.spec.tolerances import Tolerances
@@ -76,9 +75,10 @@ def test_a_threshold_flips_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"{OWN}: {warning}" in " ".join(capsys.readouterr().out.split())
     assert warning in claims_page(analysis, {"trained_by": []})
     written = claims(analysis)
-    assert {list(entry)[-1] for entry in written} == {"specification"}
     for entry in written:
+        assert list(entry)[-2:] == ["specification", "takes"]
         assert (entry["specification"] is None) == (entry["verdict"] == "inconclusive")
+        assert entry["takes"] is None or entry["verdict"] == "inconclusive"
     varied = next(entry["specification"] for entry in written if entry["id"] == OWN)
     (flipped,) = (one for one in varied if one["changed"] == {"trained": 0.2})
     assert flipped["verdict"] == "inconclusive"
@@ -112,8 +112,7 @@ def test_a_variation_is_an_analysis_with_that_threshold(name: str, tmp_path: Pat
     for value in GRID[name]:
         region = Tolerances(**{name: value})  # type: ignore[arg-type]
         fresh = Analysis(replace(plan, spec=plan.spec.model_copy(update={"region": region})), analysis.stored)
-        other = evidence_under(region, analysis.evidence)
-        assert judge_claims(other, analysis.rules) == fresh.judged
+        assert list(analysis.judged_under(region).claims) == fresh.judged
 
 
 def test_variations_leave_the_spec_out() -> None:

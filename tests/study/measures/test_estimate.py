@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from study.claims.finding import Comparison, Finding
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, holm, judge
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, judge, level_of
 from study.measures.estimate import Estimate, difference, ratio, worded
 from study.measures.grid_error import GridError
 from study.report.claims_page import sentence, shown_estimate
@@ -83,10 +85,18 @@ def test_pairs_and_bounds() -> None:
     assert ratio(a, Estimate((0.0, 1.0))) is None
 
 
-def test_holm() -> None:
-    """Adjusted p-values are those of the textbook: the smallest times n, and never falling."""
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
+def test_questions_share_the_error() -> None:
+    """Each family has an equal part, and one that chance cannot answer has none."""
+    several = [replace(question(CLEAR), id=name) for name in "abc"]
+    assert level_of(several, 0.95) == pytest.approx(0.05 / 3)
+    assert level_of(several, 0.95, share=0.8) == pytest.approx(0.04 / 3)
+    assert level_of([replace(one, family="accuracy") for one in several], 0.95) == pytest.approx(0.05)
+    empty = replace(several[0], id="empty", finding=Finding("m", "u", missing="a baseline"))
+    rule = Comparison("steps", Estimate((1.0,) * 5), 0.0, above=True, exact=True)
+    exact = replace(several[0], id="exact", finding=Finding("m", "u", (rule,)))
+    assert level_of([*several, empty, exact], 0.95) == pytest.approx(0.05 / 3)
+    # With enough runs chance could support it.
+    assert level_of([*several, replace(exact, seeds_asked=40)], 0.95) == pytest.approx(0.05 / 4)
 
 
 def question(
@@ -127,7 +137,8 @@ def test_identical_twins_are_inconclusive() -> None:
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(400):
-        claims = judge([question(tuple(rng.normal(0, 1, 3)), n_seeds=3) for _ in range(6)], 0.95, 3)
+        questions = [question(tuple(rng.normal(0, 1, 3)), n_seeds=3) for _ in range(6)]
+        claims = judge([replace(one, id=str(k)) for k, one in enumerate(questions)], 0.95, 3)
         wrong += any(claim.verdict != INCONCLUSIVE for claim in claims)
     assert wrong / 400 <= 0.075
 
