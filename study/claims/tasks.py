@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.claims.catalogue import CLAIMS, questions_of
+import numpy as np
+
+from study.claims.catalogue import CLAIMS
 from study.claims.finding import Finding
-from study.claims.verdicts import Claim
-from study.measures.evidence import Evidence
+from study.claims.verdicts import Claim, Question
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
 
@@ -53,28 +55,32 @@ class Repeated:
 
 
 def asked_in(
-    study: str, source: int, evidence: Sequence[Evidence], rules: Mapping[str, Rule], judged: Sequence[Claim]
+    study: str,
+    source: int,
+    landscapes: Sequence[Landscape],
+    rules: Mapping[str, Rule],
+    answers: Sequence[tuple[Claim, Question]],
+    least_seeds: int,
 ) -> list[Asked]:
     """The claims that a study measured, setting by setting.
 
     Args:
         rules: the user's own, by name.
-        judged: the claims of the study's own ledger, in its order.
+        answers: the claims of the study's own ledger, each with the question that it answers.
+        least_seeds: complete seeds that a verdict needs.
     """
     methods = {name: rule.method for name, rule in {**CLAIMS, **rules}.items()}
-    at = {}
-    for landscape in (one for piece in evidence for one in piece.landscapes.values()):
+    at: dict[str, Landscape] = {}
+    for landscape in landscapes:
         at.update(dict.fromkeys(landscape.key_SWL.ravel().tolist(), landscape))
     found = []
-    for claim, question in zip(judged, questions_of(evidence, rules), strict=True):
+    for claim, question in answers:
         finding = question.finding
         if not finding.comparisons:
             continue
-        method = methods[claim.id]
-        own = [key for key in finding.keys if key in at and at[key].method == method]
-        landscapes = {id(at[key]): at[key] for key in own}
-        enough = question.n_seeds >= evidence[0].tolerances.least_seeds
-        task, loss = task_of(list(landscapes.values()), claim.setting)
+        own = [key for key in finding.keys if key in at and at[key].method == methods[claim.id]]
+        task, loss = task_of(list({id(at[key]): at[key] for key in own}.values()), claim.setting)
+        enough = question.n_seeds >= least_seeds
         found.append(Asked(study, source, task, claim, finding, frozenset(own), loss, enough))
     return found
 
@@ -85,11 +91,12 @@ def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]
     A claim of the user's own may name no cells. Then its setting stands for the task.
     """
     if not landscapes:
-        return (setting,), float("nan")
+        return (setting,), math.nan
     optimizers = {one.optimizer for one in landscapes}
     first = landscapes[0]
     task = (first.workload, *(optimizers if len(optimizers) == 1 else ()))
-    return task, float(first.loss_initial_S.mean())
+    known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
+    return task, float(known_S.mean()) if known_S.size else math.nan
 
 
 def distinct(found: Sequence[Asked]) -> tuple[list[Asked], list[Repeated]]:
