@@ -10,7 +10,7 @@ import pytest
 
 from study.claims import Comparison, Estimate, Finding
 from study.claims.finding import either
-from study.claims.tasks import task_of
+from study.claims.tasks import Asked, task_of
 from study.measures import stratified
 from tests.study.claims.asking import NOISE, TASKS, asked, exact, finding, judged, over
 
@@ -97,6 +97,28 @@ def test_every_comparison_must_hold() -> None:
     few = over([*both[:3], finding({"none": 1.0, "clip_norm": 1.0, "zclip": 1.0})])
     assert few.verdict == "inconclusive"
     assert "Too few tasks against zclip (1); wanted at least 3" in few.reason
+
+
+def test_the_best_of_several_refutations_counts_for_all() -> None:
+    """What refutes at 4 % alone does not beside a second comparison (Bonferroni)."""
+    means = (-0.4, -1.2, -0.5, -1.4)
+    alone = over([finding({"none": mean}) for mean in means])
+    beside = over([finding({"none": mean, "clip_norm": 1.0}) for mean in means])
+    assert 0.025 < alone.p[0] < 0.05
+    assert (alone.verdict, beside.verdict) == ("refuted", "inconclusive")
+    assert beside.p[0] == pytest.approx(2 * alone.p[0])
+
+
+def test_variants_of_a_study_make_no_interval_shorter() -> None:
+    """They share the seeds of one baseline, and two equal ones say what one says."""
+    one, two = asked(1.0, own=["a"]), asked(1.0, own=["b"])
+
+    def length(*found: Asked) -> float:
+        effect = judged(found).claims[0].hardest.effect
+        return effect.high - effect.low if effect else np.nan
+
+    assert length(one, two) == pytest.approx(length(one))
+    assert length(one, replace(two, source=1)) < 0.9 * length(one)
 
 
 def test_partial_evidence_cannot_support() -> None:
