@@ -15,6 +15,7 @@ from study.cli.launch import launch
 from study.cli.output import INTERRUPTED, WRONG_INPUT, answering, complain, left_by_reader
 from study.cli.start import new, plan, specs
 from study.cli.stored import analyse, status, table, twins
+from study.cli.verdicts import verdicts
 from study.errors import PoolError, UserError
 from study.run.containment import EndedPythonError, contained
 from study.run.tile_log import lasting
@@ -106,7 +107,7 @@ def options(
 
 # In the order in which `study --help` lists them.
 for verb in (
-    *(specs, new, plan, launch, status, analyse, twins),
+    *(specs, new, plan, launch, status, analyse, verdicts, twins),
     *(export, sync, check, compare, table, figures, ui),
 ):
     app.command()(verb)

@@ -1,0 +1,120 @@
+"""Where several studies asked their claims: settings, each counted once, and the task of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from study.claims.catalogue import CLAIMS
+from study.claims.finding import Finding
+from study.claims.verdicts import Claim, Question
+from study.measures.landscape import Landscape
+from study.spec.claim_rule import Rule
+
+Task = tuple[str, ...]
+"""Workload with its model, and optimizer where the claim does not compare optimizers."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A claim in one setting, with the verdict that its study's own ledger gives it.
+
+    Attributes:
+        study: name of the study. source: number of the study and home that it was read from.
+        task: settings with an equal one have the same network and data, and often cells in common. They are
+            variants of a method's constants, other budgets, the same again with more seeds.
+        own: keys of the method's own cells among those that the finding names.
+        untrained_loss: of the task, in whose units losses can be compared with other tasks'.
+        enough: it has the complete seeds that a verdict needs.
+    """
+
+    study: str
+    source: int
+    task: Task
+    claim: Claim
+    finding: Finding
+    own: frozenset[str]
+    untrained_loss: float
+    enough: bool = True
+
+    @property
+    def place(self) -> str:
+        """`quickstart: digits/mlp · adamw`."""
+        return f"{self.study}: {self.claim.setting}"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A setting that is not counted, because another study has cells of it."""
+
+    left_out: Asked
+    counted: Asked
+
+
+def asked_in(
+    study: str,
+    source: int,
+    landscapes: Sequence[Landscape],
+    rules: Mapping[str, Rule],
+    answers: Sequence[tuple[Claim, Question]],
+    least_seeds: int,
+) -> list[Asked]:
+    """The claims that a study measured, setting by setting.
+
+    Args:
+        rules: the user's own, by name.
+        answers: the claims of the study's own ledger, each with the question that it answers.
+        least_seeds: complete seeds that a verdict needs.
+    """
+    methods = {name: rule.method for name, rule in {**CLAIMS, **rules}.items()}
+    at: dict[str, Landscape] = {}
+    for landscape in landscapes:
+        at.update(dict.fromkeys(landscape.key_SWL.ravel().tolist(), landscape))
+    found = []
+    for claim, question in answers:
+        finding = question.finding
+        if not finding.comparisons:
+            continue
+        own = [key for key in finding.keys if key in at and at[key].method == methods[claim.id]]
+        task, loss = task_of(list({id(at[key]): at[key] for key in own}.values()), claim.setting)
+        enough = question.n_seeds >= least_seeds
+        found.append(Asked(study, source, task, claim, finding, frozenset(own), loss, enough))
+    return found
+
+
+def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]:
+    """The task of a claim about these landscapes, and its untrained loss.
+
+    A claim of the user's own may name no cells. Then its setting stands for the task.
+    """
+    if not landscapes:
+        return (setting,), math.nan
+    optimizers = {one.optimizer for one in landscapes}
+    first = landscapes[0]
+    task = (first.workload, *(optimizers if len(optimizers) == 1 else ()))
+    known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
+    return task, float(known_S.mean()) if known_S.size else math.nan
+
+
+def distinct(found: Sequence[Asked]) -> tuple[list[Asked], list[Repeated]]:
+    """The settings, each counted once, and those that repeat another.
+
+    A setting repeats another study's if both are about cells of the method with the same key. The one with
+    more cells is counted, of equal ones the first. Variants of one study share the baselines' cells alone.
+    """
+    kept: list[Asked] = []
+    repeated: list[Repeated] = []
+    owner: dict[tuple[str, str], Asked] = {}
+    for one in sorted(found, key=lambda one: -len(one.claim.cells)):
+        others = (owner.get((one.claim.id, key)) for key in sorted(one.own))
+        other = next((other for other in others if other and other.source != one.source), None)
+        if other:
+            repeated.append(Repeated(one, other))
+            continue
+        kept.append(one)
+        owner.update({(one.claim.id, key): one for key in one.own})
+    order = {id(one): k for k, one in enumerate(found)}
+    return sorted(kept, key=lambda one: order[id(one)]), repeated
