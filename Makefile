@@ -18,8 +18,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	$(BIN)/python -m $(PIP) -e '.[dev]'
 	touch $(VENV)/.installed $@
 
-demo: $(VENV)/.installed  ## install, and run the shipped study `quickstart`
-	$(BIN)/study launch quickstart
+demo: $(VENV)/.installed  ## install, and run the shipped study `quickstart` until its claims are decided
+	$(BIN)/study launch quickstart --until-decided
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -50,7 +50,7 @@ calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.verdicts --studies 1000 --jobs 2
 	mkdir -p out
-	sed 's/^seeds: .*/seeds: 12/' study/specs/quickstart.yaml > out/twins.yaml
+	sed -e 's/^seeds: .*/seeds: 12/' -e '/^verdicts:/d' study/specs/quickstart.yaml > out/twins.yaml
 	$(BIN)/study launch out/twins.yaml --home out/twins
 	$(BIN)/study twins out/twins.yaml --home out/twins
 

@@ -107,7 +107,9 @@ class Analysis:
         """The looks of the study: those that the spec names, or those that were taken."""
         spec = self.plan.spec
         named = spec.verdicts.looks
-        return planned(named) if named else by_hand(self.looks, len(spec.seeds))
+        # With fewer seeds than a verdict needs there was nothing to see.
+        noted = [seeds for seeds in self.looks if seeds >= spec.region.least_seeds]
+        return planned(named) if named else by_hand(noted, len(spec.seeds))
 
     @cached_property
     def judgement(self) -> Judgement:

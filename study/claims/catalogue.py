@@ -71,7 +71,7 @@ CLAIMS: dict[str, Rule] = {
         "autoscale",
         accuracy(-MAINTAINED),
         family="autoscale-accuracy",
-        version=3,
+        version=2,
     ),
     "autoscale-accuracy-improved": Rule(
         "it improves on the accuracy of AdamW, GC, ZNorm and gradient normalisation",
@@ -79,7 +79,7 @@ CLAIMS: dict[str, Rule] = {
         "autoscale",
         accuracy(0.0),
         family="autoscale-accuracy",
-        version=3,
+        version=2,
     ),
     "global-std-decreases": Rule(
         "the global gradient deviation falls during training",

@@ -12,7 +12,7 @@ from study.claims.generality_words import reason_of
 from study.claims.pooled import Pooled
 from study.claims.pooling import pool_all
 from study.claims.tasks import Asked, Repeated, Task, distinct
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED
+from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE, REFUTED, SUPPORTED
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,22 @@ class Generality:
 
         return min(self.comparisons, key=order)
 
+    def judged(self, level: float) -> str:
+        """The verdict at a level; a small difference that is certain is one."""
+        many = len(self.comparisons)
+        p = {
+            SUPPORTED: 1.0 if self.missing else max(one.p_support for one in self.comparisons),
+            REFUTED: many * min(one.p_refute for one in self.comparisons),
+            NO_DIFFERENCE: many * min(one.p_equal for one in self.comparisons),
+        }
+        return next((verdict for verdict in p if p[verdict] <= level), INCONCLUSIVE)
+
     @property
-    def p(self) -> tuple[float, str]:
-        """The smaller of the p-values of support and refutation, and the verdict that it speaks for."""
-        support = 1.0 if self.missing else max(one.p_support for one in self.comparisons)
-        refute = min(1.0, len(self.comparisons) * min(one.p_refute for one in self.comparisons))
-        return (support, SUPPORTED) if support <= refute else (refute, REFUTED)
+    def shown(self) -> Pooled:
+        """The comparison that decides; the hardest one where nothing is decided."""
+        if self.verdict == NO_DIFFERENCE:
+            return min(self.comparisons, key=lambda one: one.p_equal)
+        return self.hardest
 
     def fallible(self, confidence: float) -> bool:
         """Whether chance alone could give it a verdict with so many tasks, whatever the numbers are."""
@@ -85,7 +95,7 @@ class Generality:
     @property
     def reason(self) -> str:
         """The number behind the verdict in general, and what keeps it open."""
-        return reason_of(self.hardest, self.comparisons, self.verdict, self.confidence, self.missing)
+        return reason_of(self.shown, self.comparisons, self.verdict, self.confidence, self.missing)
 
 
 @dataclass(frozen=True)
@@ -125,9 +135,7 @@ def over_settings(found: Sequence[Asked], confidence: float) -> Verdicts:
     # One that cannot be decided, whatever the numbers are, must not weaken the others.
     together = max(1, sum(claim.fallible(confidence) for claim in open_claims))
     corrected = 1 - (1 - confidence) / together
-    judged = []
-    for claim in open_claims:
-        p, verdict = claim.p
-        decided = p <= 1 - corrected
-        judged.append(replace(claim, verdict=verdict if decided else INCONCLUSIVE, confidence=corrected))
-    return Verdicts(tuple(judged), tuple(repeated), confidence, together)
+    judged = tuple(
+        replace(claim, verdict=claim.judged(1 - corrected), confidence=corrected) for claim in open_claims
+    )
+    return Verdicts(judged, tuple(repeated), confidence, together)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from study.claims.pooled import LEAST_TASKS, Pooled
-from study.claims.verdicts import INCONCLUSIVE
+from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE
 from study.measures.estimate import bound_of
 
 MOST_NAMED = 3
@@ -18,6 +18,9 @@ def reason_of(
 ) -> str:
     """The number behind a verdict in general, then what keeps it open."""
     parts = [counted(hardest, confidence) if hardest.exact else numbered(hardest, confidence)]
+    if verdict == NO_DIFFERENCE:
+        slight = f"± {hardest.indifference:.3g}{' ' + hardest.unit if hardest.unit else ''}"
+        parts.append(f"the interval lies within {slight}, less than which counts as no difference")
     if verdict == INCONCLUSIVE:
         parts += why_open(hardest, comparisons, missing)
     return ". ".join(part[0].upper() + part[1:] if k else part for k, part in enumerate(parts) if part)

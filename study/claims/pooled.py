@@ -28,6 +28,7 @@ class Pooled:
         effects: the means of the tasks, as random effects.
         exact: the sentence is about every step. broken: settings in which a step contradicts it. broken_runs:
             in how many seeds. breaking: largest share that may break it where it counts as held.
+        indifference: the smallest of what counts as no difference in the settings; 0 where nothing does.
         higher, lower: settings in which the true number may be larger, and smaller, than the estimate.
         depends: at common learning rates the mean over tasks lies on the other side.
         trouble: why the numbers cannot be averaged.
@@ -49,6 +50,7 @@ class Pooled:
     broken: tuple[str, ...] = ()
     broken_runs: int = 0
     breaking: float = 0.10
+    indifference: float = 0.0
     higher: int = 0
     lower: int = 0
     depends: bool = False
@@ -99,6 +101,15 @@ class Pooled:
         if self.exact:
             return 0.0 if self.broken else 1.0
         return self._p() if self.lead < 0 else 1.0
+
+    @property
+    def p_equal(self) -> float:
+        """p of it lying within ± `indifference` of the threshold."""
+        if self.effects is None or self.alternatives or self.exact or not self.indifference:
+            return 1.0
+        if not self.enough or self.depends or self.higher or self.lower:
+            return 1.0
+        return self.effects.p_within(self.threshold, self.indifference)
 
     def _p(self) -> float:
         if self.effects is None or not self.enough or self.depends or self.bound:

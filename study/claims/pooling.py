@@ -86,6 +86,7 @@ def member(asked: Asked, one: Comparison) -> Member:
         estimate=scaled(one.estimate, by),
         common=scaled(one.common, by),
         threshold=one.threshold * by,
+        indifference=one.indifference * by,
     )
     return Member(asked, changed, RELATIVE if math.isfinite(by) else LOSS, ratio)
 
@@ -113,6 +114,7 @@ def pool(members: Sequence[Member], confidence: float) -> Pooled:
         sum(estimate.n for _, estimate in used),
         exact=first.exact,
         breaking=max(one.comparison.breaking for one in members),
+        indifference=min(one.comparison.indifference for one in members),
     )
     if not used:
         return replace(shown, trouble=why_none(members))

@@ -78,7 +78,8 @@ def judge_in_sequence(
         families = families or families_of(questions.values(), confidence, schedule.cap)
         level, last = ((1 - confidence) * one.share / families for one in (look, schedule.looks[-1]))
         # What is decided, or futile, is asked no more. A setting that was dropped gives no new questions.
-        going = {key: one for key, one in questions.items() if not k or claims[key].standing == OPEN}
+        still = {key for key, claim in claims.items() if claim.standing == OPEN}
+        going = {key: one for key, one in questions.items() if not k or key in still}
         for key, question in going.items():
             claim = answered(question, level, least if complete else look.seeds)
             claims[key] = replace(claim, standing=_standing(claim, question, look, schedule, last))

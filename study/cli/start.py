@@ -64,15 +64,44 @@ def plan(
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="For a launch with --here.")] = False,
     allow: AllowOption = None,
+    price: Annotated[
+        float | None, typer.Option("--price", help="Of one worker's hour, in whatever money.", min=0.0)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a launch would train, and about how long; trains and writes nothing."""
+    """Say what a launch would train, about how long, and what its claims take; trains and writes nothing."""
     from study.plan.preview import preview
     from study.report.plain.counts import preview_values
     from study.report.terminal.counts import preview_lines
 
     seen = preview(read_spec(spec, allow=allow, runs=True), Home(home), here=here)
-    if as_json:
-        emit(preview_values(seen))
-    else:
+    if not as_json:
         say(preview_lines(seen))
+    # Both load numpy and scipy, so the counts come first.
+    if seen.stored:
+        from dataclasses import asdict
+
+        from study.report.terminal.plan import outlook_table
+        from study.stored import read
+
+        analysis = read(seen.plan.spec, Home(home))
+        if as_json:
+            taken = [
+                {"id": id_, "setting": setting, **asdict(found)}
+                for (id_, setting), found in analysis.outlooks.items()
+            ]
+            emit(preview_values(seen) | {"takes": taken})
+        else:
+            out.print(outlook_table(analysis, seen, price))
+        return
+    from study.plan import power
+
+    looks, questions = power.looks_of(seen.plan.spec), power.families(seen.plan.spec)
+    chances = power.power_table(seen.plan.spec)
+    if as_json:
+        table = [{"effect": effect, "chances": list(row)} for effect, row in chances.items()]
+        emit(preview_values(seen) | {"power": table, "questions": questions})
+    else:
+        from study.report.terminal.plan import power_table
+
+        out.print(power_table(chances, looks, questions))

@@ -47,7 +47,6 @@ def verdicts(
     as_json: JsonOption = False,
 ) -> None:
     """Print every claim over all settings of several studies: whether it holds here, and in general."""
-    from study.claims.catalogue import questions_of
     from study.claims.generality import over_settings
     from study.claims.tasks import asked_in
     from study.report.plain.generality import generality_values
@@ -67,8 +66,8 @@ def verdicts(
     asked = []
     with working(f"judging the claims of {', '.join(specs)}"):
         for source, (name, _, one) in enumerate(read):
-            questions = {(q.id, q.setting): q for q in questions_of(one.evidence, one.rules)}
-            answers = [(claim, questions[claim.id, claim.setting]) for claim in one.judged]
+            asks = one.judgement.questions
+            answers = [(claim, asks[claim.id, claim.setting]) for claim in one.judged]
             least = one.plan.spec.region.least_seeds
             asked += asked_in(name, source, one.landscapes, one.rules, answers, least)
         together = over_settings(asked, max(one.plan.spec.region.confidence for _, _, one in read))

@@ -94,15 +94,21 @@ class RandomEffects:
 
     def p(self, threshold: float) -> float:
         """Two-sided p of the mean lying at the threshold; 1 where nothing says how certain it is."""
-        if self.n < 2 or self._error == 0 or self.mean == threshold:
+        return self._p(abs(self.mean - threshold))
+
+    def p_within(self, threshold: float, margin: float) -> float:
+        """1 - the largest confidence at which the interval lies within threshold ± margin."""
+        return self._p(max(margin - abs(self.mean - threshold), 0.0))
+
+    def _p(self, distance: float) -> float:
+        if self.n < 2 or self._error == 0 or distance == 0:
             return 1.0
-        return float(2 * stdtr(self.n - 1, -abs(self.mean - threshold) / self._error))
+        return float(2 * stdtr(self.n - 1, -distance / self._error))
 
 
 def squared_error(estimate: Estimate) -> float:
     """Squared standard error of a mean over seeds, with what the grid and the measure's resolution hide."""
-    spread = max(float(np.std(estimate.values_S, ddof=1)), estimate.resolution / 2) / math.sqrt(estimate.n)
-    return max(spread, estimate.grid.own) ** 2 + estimate.grid.sd**2
+    return max(estimate.deviation / math.sqrt(estimate.n), estimate.grid.own) ** 2 + estimate.grid.sd**2
 
 
 def as_one(means: Sequence[float], variances: Sequence[float]) -> tuple[float, float]:

@@ -28,6 +28,9 @@ class Preview:
         measured: the estimate comes from stored cells of every setting.
         tiles_known: how many cells are trained together is given, or was measured on this machine.
         not_asked: stored cells of these settings that the spec does not ask for.
+        missing: cells that a launch would train: of a study with looks, those of the next one.
+        most: cells that are missing until the last look, if every transform goes on to it.
+        most_seconds: an estimate of the time of training them, likewise.
     """
 
     plan: Plan
@@ -38,6 +41,9 @@ class Preview:
     measured: bool
     tiles_known: bool
     not_asked: int
+    missing: int
+    most: int
+    most_seconds: float | None
 
 
 def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
@@ -68,7 +74,9 @@ def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
             known[key] = next(filter(None, widths_of), None)
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
-    missing = plan.missing(stored)
+    everything = plan.missing(stored)
+    wanted = _next_look(spec, home, plan, bool(stored))
+    missing = [cell for cell in everything if wanted is None or cell.key in wanted]
     # The width that a launch would measure is not known without training, so the fewest tiles are counted.
     widths = {
         key: known[key] or len(plan.largest(key).tile.cells) for key in {cell.setting for cell in missing}
@@ -76,6 +84,7 @@ def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
     # A cluster's size is not known before Ray is started, so the estimate is for this machine.
     workers = 1 if here else max(1, (os.cpu_count() or 1) // spec.workers.cpus_per_worker)
     seconds = estimate_seconds(plan, missing, measured, workers)
+    most_seconds = estimate_seconds(plan, everything, measured, workers)
     return Preview(
         plan,
         stored=len(stored),
@@ -85,4 +94,21 @@ def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
         measured=all(measured.get(key) for key in plan.settings),
         tiles_known=all(known[key] for key in widths),
         not_asked=extra,
+        missing=len(missing),
+        most=len(everything),
+        most_seconds=None if most_seconds is None else most_seconds + STARTING_SECONDS,
     )
+
+
+def _next_look(spec: StudySpec, home: Home, plan: Plan, begun: bool) -> set[str] | None:
+    """The cells of the next look, stored or not; None where a study has no looks of its own."""
+    looks = spec.verdicts.looks
+    if not looks:
+        return None
+    if begun:
+        # It depends on the verdicts, which load numpy and scipy.
+        from study.stored import read
+
+        return set(read(spec, home).next_keys)
+    first = set(spec.seeds[: looks[0]])
+    return {cell.key for cell in plan.cells if cell.seed in first}

@@ -33,6 +33,16 @@ WORDS: Mapping[str, Callable[[Outlook], str]] = {
 """By what is missing."""
 
 
+LIMITS: Mapping[str, str] = {
+    SEEDS: "seeds",
+    GRID: "grid",
+    AXIS: "border of the grid",
+    WINDOW: "no number",
+    SIDE: "learning rate",
+}
+"""What limits a claim, in a table."""
+
+
 def takes(found: Outlook) -> str:
     """`104 seeds for *no difference* (against centralization)`."""
     return f"{WORDS[found.missing](found)} ({found.against})"

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from study.analysis import Analysis
 from study.claims.sequence import DECIDED, OPEN
+from study.errors import UserError
 from study.plan.cells import Plan
 from study.report.amounts import amount
 from study.spec.model import StudySpec
@@ -27,8 +28,18 @@ class Looking:
         self._plan, self._ledger, self._uri, self._console = plan, ledger, uri, console
 
     def preregister(self) -> None:
-        """Note by which rules verdicts will be given, and say so where they are not the first ones."""
+        """Note by which rules verdicts will be given, and say so where they are not the first ones.
+
+        Raises:
+            UserError: verdicts were seen after more seeds than the last look has.
+        """
         spec = self._plan.spec
+        seen, cap = max(self._ledger.looks(spec.name), default=0), max(spec.verdicts.looks, default=0)
+        if cap and seen > cap:
+            raise UserError(
+                f"{spec.name}: verdicts: looks end at {cap} seeds, and its verdicts were seen after {seen}; "
+                f"name a last look of {seen} or more"
+            )
         rules, known = rules_of(spec), self._ledger.verdict_rules(spec.name)
         if rules in known or not (known or spec.verdicts.looks):
             return

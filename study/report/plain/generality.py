@@ -59,7 +59,7 @@ def claim_values(one: Generality) -> dict[str, Any]:
             "reason": one.reason,
             "confidence": one.confidence,
             "n_tasks": len(one.tasks),
-            "hardest": one.hardest.place,
+            "hardest": one.shown.place,
         },
         "comparisons": [comparison_values(pooled, one.confidence) for pooled in one.comparisons],
     }

@@ -29,7 +29,7 @@ def preview_lines(seen: Preview) -> list[str]:
             "the numbers below are for all of them, the most that there can be"
         )
     steps = f"{amount(spec.budget.steps, 'step')} of {amount(spec.budget.batch_size, 'example')} each"
-    missing = cells - seen.stored
+    missing = seen.missing
     few = "" if seen.tiles_known else "at least "
     tiles = amount(seen.tiles, "tile")
     lines.append(f"stored: {seen.stored:,}; to train: {amount(missing, 'cell')} in {few}{tiles}, {steps}")
@@ -38,7 +38,20 @@ def preview_lines(seen: Preview) -> list[str]:
     if seen.not_asked:
         lines.append(not_asked_line(seen.not_asked))
     lines.append(expected_time(seen, missing))
+    if spec.verdicts.looks:
+        lines.append(looks_line(seen))
     return lines
+
+
+def looks_line(seen: Preview) -> str:
+    """At which looks verdicts are given, and what all of them would take."""
+    *before, last = seen.plan.spec.verdicts.looks
+    named = f"{', '.join(map(str, before))} and {last}" if before else str(last)
+    time = "" if seen.most_seconds is None else f", about {clock(seen.most_seconds)}"
+    return (
+        f"looks at the claims after {named} seeds: the cells above are those of the next look; "
+        f"with --until-decided at most {amount(seen.most, 'cell')}{time}"
+    )
 
 
 def not_asked_line(cells: int) -> str:

@@ -45,7 +45,7 @@ def coloured(verdict: str, text: str | None = None) -> str:
 
 def row(one: Generality) -> list[str]:
     """A claim's cells."""
-    hardest = one.hardest
+    hardest = one.shown
     here = (f"  {coloured(verdict, f'{count} {verdict}')}" for verdict, count in one.here.items())
     limit = f"claimed {'>' if hardest.above else '<'} {hardest.turn(hardest.threshold):.3g}"
     return [

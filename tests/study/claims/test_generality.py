@@ -104,9 +104,28 @@ def test_the_best_of_several_refutations_counts_for_all() -> None:
     means = (-0.4, -1.2, -0.5, -1.4)
     alone = over([finding({"none": mean}) for mean in means])
     beside = over([finding({"none": mean, "clip_norm": 1.0}) for mean in means])
-    assert 0.025 < alone.p[0] < 0.05
+    assert 0.025 < alone.comparisons[0].p_refute < 0.05
     assert (alone.verdict, beside.verdict) == ("refuted", "inconclusive")
-    assert beside.p[0] == pytest.approx(2 * alone.p[0])
+    assert beside.comparisons[0].p_refute == pytest.approx(alone.comparisons[0].p_refute)
+
+
+def test_no_difference_in_general() -> None:
+    """The interval of the mean over tasks lies within what every setting calls no difference."""
+
+    def small(mean: float, slight: float) -> Finding:
+        found = finding({"none": mean})
+        (one,) = found.comparisons
+        return replace(found, comparisons=(replace(one, indifference=slight),))
+
+    means = (0.01, -0.02, 0.015, -0.01)
+    found = over([small(mean, 0.5) for mean in means])
+    assert found.verdict == "no difference"
+    assert "less than which counts as no difference" in found.reason
+    interval = found.shown.effects.interval(found.confidence) if found.shown.effects else None
+    assert interval
+    assert -0.5 < interval[0] < interval[1] < 0.5
+    # One setting that minds smaller differences is enough to keep it open.
+    assert over([small(mean, 0.5 if k else 0.001) for k, mean in enumerate(means)]).verdict == "inconclusive"
 
 
 def test_variants_of_a_study_make_no_interval_shorter() -> None:
