@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from study.claims.catalogue import questions_of
 from study.claims.foresight import chance
 from study.claims.looks import Look, Schedule
 from study.claims.verdicts import INCONCLUSIVE, Claim, Question, answered, families_of
-from study.measures.evidence import Evidence, gather
+from study.measures.evidence import gather
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
 from study.spec.indifference import Indifference
@@ -70,7 +68,7 @@ def judge_in_sequence(
     claims: dict[Key, Claim] = {}
     asked: dict[Key, Question] = {}
     for k, look in enumerate(schedule.looks):
-        pieces = evidence_at(here, look.seeds, tolerances, indifference)
+        pieces = gather(here, tolerances, indifference, look.seeds)
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
             return Judgement(tuple(claims.values()), asked, reached, look, places(here), last)
@@ -93,17 +91,6 @@ def judge_in_sequence(
         if schedule.planned:
             here = needed(here, waiting)
     return Judgement(tuple(claims.values()), asked, reached, level=last)
-
-
-def evidence_at(
-    landscapes: Sequence[Landscape], seeds: int, tolerances: Tolerances, indifference: Indifference
-) -> list[Evidence]:
-    """The evidence of the first so many complete seeds of each setting; fewer where there are fewer."""
-    found = []
-    for piece in gather(landscapes, tolerances, indifference):
-        first = np.arange(piece.n_seeds) < seeds
-        found += [one.at_seeds(first) for one in piece.landscapes.values()]
-    return gather(found, tolerances, indifference)
 
 
 def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> list[Landscape]:

@@ -156,8 +156,13 @@ def gather(
     landscapes: Sequence[Landscape],
     tolerances: Tolerances,
     indifference: Indifference = NEGLIGIBLE,
+    first: int | None = None,
 ) -> list[Evidence]:
-    """One piece of evidence per workload, optimizer and condition."""
+    """One piece of evidence per workload, optimizer and condition.
+
+    Args:
+        first: take so many complete seeds, the first ones; all if it is not given.
+    """
     groups: dict[tuple[str, str, str], list[Landscape]] = {}
     for landscape in landscapes:
         groups.setdefault(landscape.setting, []).append(landscape)
@@ -165,6 +170,8 @@ def gather(
     result: list[Evidence] = []
     for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
+        if first is not None:
+            complete_S = complete_S & (np.cumsum(complete_S) <= first)
         paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
         asked = len(members[0].seeds)
         result.append(

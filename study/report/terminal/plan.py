@@ -1,4 +1,4 @@
-"""What `study plan` prints of claims: before a pilot the power for stated effects, after it what each takes."""
+"""What `study plan` prints of claims: the power for stated effects, and after a pilot what each takes."""
 
 from __future__ import annotations
 
