@@ -25,7 +25,7 @@ def looks_of(spec: StudySpec) -> tuple[Look, ...]:
 
 
 def families(spec: StudySpec, more: Mapping[str, Rule] | None = None) -> int:
-    """About how many questions share the error: comparisons about a transform that the study has.
+    """At most how many questions share the error: those about a transform that the study has.
 
     Which of them can be asked shows when cells are there.
     """
@@ -56,7 +56,9 @@ def chance(effect: float, look: Look, spec: StudySpec, questions: int) -> float:
     raised = math.sqrt((1 + CAUTION) / 2) if pools else 1.0
     needed = float(t.ppf(1 - level / 2, df)) * raised
     away = effect * math.sqrt(look.seeds)
-    return float(nct.sf(needed, df, away) + nct.cdf(-needed, df, away))
+    found = float(nct.sf(needed, df, away))
+    # The other side has less than a percent of it. Far beyond the limit scipy knows no number.
+    return 1.0 if math.isnan(found) and away > needed else found
 
 
 def power_table(spec: StudySpec) -> dict[float, Sequence[float]]:

@@ -27,7 +27,7 @@ def power_table(chances: Mapping[float, Sequence[float]], looks: Sequence[Look],
     for effect, row in chances.items():
         table.add_row(f"{effect:g}", *(f"{chance:.0%}" for chance in row))
     note = (
-        f"for about {questions} questions that share the error, if nothing but seeds limits them; "
+        f"for {questions} questions that share the error, if nothing but seeds limits them; "
         "launch, and plan again: then it is known what does"
     )
     return Group(table, note, "")
@@ -41,21 +41,19 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
     for name in (
         "claim",
         *(("setting",) if several else ()),
-        "blocked",
         "sd",
         "grid ±",
         "supported",
         "refuted",
         "no difference",
         "limited by",
-        "cost",
+        "cost" if price is None else "cost: time, money",
     ):
-        table.add_column(name, no_wrap=name == "claim")
+        table.add_column(name, no_wrap=name in ("claim", "no difference"))
     for (id_, setting), found in analysis.outlooks.items():
         row = [
             id_,
             *([setting] if several else []),
-            found.against,
             *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
             *(seeds_of(found, verdict) for verdict in ("supported", "refuted", "no difference")),
             LIMITS[found.missing],

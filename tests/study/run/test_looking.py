@@ -1,0 +1,154 @@
+"""Launches that go on until their claims are decided, and what they note of their looks."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_spaces import Cell
+from study.home import Home
+from study.stored import read, spec_of, status
+from tests.command import answer
+from tests.command import study as command
+from tests.conftest import TINY
+from tests.fabricated import UNTRAINED, fabricate
+
+OWN = "tests.study.claims.rules:WIDER"
+TEXT = (
+    TINY.replace("[1e-3, 1e-2, 30]", "{low: 1e-5, high: 10, points_per_decade: 2}")
+    .replace("[none, unit_norm]", "[none, unit_norm, zscore, centralization, agc]")
+    .replace("seeds: 3", f"seeds: 3\nclaims: ['{OWN}']\nverdicts: {{looks: [3, 5, 8]}}")
+)
+
+
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STABILITY_STUDY_ALLOW", "tests")
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+
+
+def wide(cell: Cell) -> float | None:
+    """All train from 10^-4 to 10^-2; unit_norm two decades further."""
+    at = np.log10(cell.lr)
+    edge = 0.05 * np.sin(7 * cell.seed + 3 * len(cell.transform))
+    if at < -4 + edge:
+        return UNTRAINED
+    return 0.9 if at < -2 + edge + 2 * (cell.transform == "unit_norm") else None
+
+
+def alike(cell: Cell) -> float | None:
+    """The same without a difference, and with edges that vary by most of a decade."""
+    at = np.log10(cell.lr)
+    rng = np.random.default_rng([cell.seed, len(cell.transform)])
+    edge = rng.normal(0, 0.7)
+    if at < -4:
+        return UNTRAINED
+    return 0.9 if at < -1 + edge else None
+
+
+def stored(folder: Path, score: object, seeds: int) -> tuple[Path, Home]:
+    """A home that has the first so many seeds of the study."""
+    spec, home = folder / "s.yaml", folder / "home"
+    spec.write_text(TEXT)
+    fabricate(spec, home, score, skip=lambda cell: cell.seed >= seeds)  # type: ignore[arg-type]
+    return spec, Home(home)
+
+
+def test_nothing_more_is_asked_of_what_is_decided(tmp_path: Path) -> None:
+    """After the look that decides the only claim, the study is complete and no look is left."""
+    spec, home = stored(tmp_path, wide, 5)
+    analysis = read(spec_of(str(spec), home), home)
+    (own,) = (claim for claim in analysis.judged if claim.id == OWN)
+    assert (own.verdict, own.standing) == ("supported", "decided")
+    assert analysis.next_keys == [] or "open" in {claim.standing for claim in analysis.judged}
+    assert analysis.complete
+    assert status(spec_of(str(spec), home), home).complete
+
+
+def test_a_look_that_began_is_pending(tmp_path: Path) -> None:
+    """Four of five seeds are three and a look that is not complete: what it lacks is pending, and no more."""
+    spec, home = stored(tmp_path, alike, 4)
+    analysis = read(spec_of(str(spec), home), home)
+    assert analysis.judgement.look
+    assert analysis.judgement.look.seeds == 3
+    assert analysis.judgement.next
+    lacking = [key for key in analysis.next_keys if key not in analysis.stored]
+    assert analysis.counts["pending"] == len(lacking) > 0
+    assert not analysis.complete
+    seeds = {cell.seed for cell in analysis.plan.cells if cell.key in set(lacking)}
+    assert seeds == {4}
+
+
+def test_rules_and_looks_are_noted(tmp_path: Path) -> None:
+    """The rules that a study began with, and those that came later, with the seeds that were seen by then."""
+    spec, home = stored(tmp_path, alike, 5)
+    with closing(home.open_ledger()) as ledger:
+        ledger.note_verdict_rules("tiny", "first", 0)
+        ledger.note_verdict_rules("tiny", "second", 5)
+        ledger.note_verdict_rules("tiny", "first", 9)
+        ledger.note_look("tiny", 5)
+        ledger.note_look("tiny", 3)
+        ledger.note_look("tiny", 5)
+        assert ledger.verdict_rules("tiny") == {"first": 0, "second": 5}
+        assert ledger.looks("tiny") == (3, 5)
+        assert ledger.looks("another") == ()
+    analysis = read(spec_of(str(spec), home), home)
+    assert analysis.verdict_rules == {"first": 0, "second": 5}
+    # Looks that the spec names are not those that somebody took.
+    assert [look.seeds for look in analysis.schedule.looks] == [3, 5, 8]
+
+
+def test_looks_by_hand_share_the_error(tmp_path: Path) -> None:
+    """A study without looks that was seen after three seeds judges five at a tenth of the error."""
+    spec, home = stored(tmp_path, wide, 5)
+    spec.write_text(TEXT.replace("verdicts: {looks: [3, 5, 8]}", "").replace("seeds: 3", "seeds: 5"))
+    alone = read(spec_of(str(spec), home), home).judgement
+    with closing(home.open_ledger()) as ledger:
+        ledger.note_look("tiny", 3)
+    again = read(spec_of(str(spec), home), home)
+    assert [look.share for look in again.schedule.looks] == pytest.approx([0.8, 0.1])
+    # What was decided after three seeds stays.
+    first = {claim.id: claim for claim in again.judgement.claims}
+    assert first[OWN].n_seeds == 3
+    assert {claim.n_seeds for claim in alone.claims} == {5}
+
+
+def test_until_decided_needs_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any the launch is refused before anything is made, and says what to write."""
+    spec = tmp_path / "s.yaml"
+    spec.write_text(TINY)
+    code = command("launch", str(spec), "--home", str(tmp_path / "home"), "--here", "--until-decided")
+    assert code == 2
+    assert "verdicts: {looks: [3, 5, 8, 12]}" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_launch_goes_on_until_its_claims_are_decided(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Look after look is trained, of what open claims need; the rules stand in the ledger before."""
+    spec, place = tmp_path / "s.yaml", tmp_path / "home"
+    spec.write_text(TINY + "verdicts: {looks: [3, 4, 6]}\n")
+    where = (str(spec), "--home", str(place), "--here")
+    code, first = answer(capsys, "launch", *where)
+    assert code == 0
+    assert isinstance(first, dict)
+    assert first["trained_now"] == 36
+    code, second = answer(capsys, "launch", *where, "--until-decided")
+    assert code == 0
+    assert isinstance(second, dict)
+    home = Home(place)
+    analysis = read(spec_of(str(spec), home), home)
+    assert analysis.judgement.next is None
+    assert second["trained_now"] == len(analysis.stored) - 36
+    assert list(analysis.verdict_rules.values()) == [0]
+    code, third = answer(capsys, "launch", *where, "--until-decided")
+    assert code == 0
+    assert isinstance(third, dict)
+    assert third["trained_now"] == 0
+    spec.write_text(TINY + "verdicts: {looks: [3, 5]}\n")
+    assert command("launch", *where) == 0
+    assert "the rules of its verdicts were changed when 6 seeds were complete" in capsys.readouterr().out

@@ -1,0 +1,43 @@
+"""The `verdicts` section of a spec: seeds up to the cap, and what is wrong said with what to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from study.errors import UserError
+from study.spec.read import parse_spec
+from tests.conftest import TINY
+
+
+def test_seeds_count_on_to_the_last_look() -> None:
+    """`seeds` are those of the first look; further ones follow the largest. What is stored reads the same."""
+    spec = parse_spec(TINY + "verdicts: {looks: [3, 5]}\n")
+    assert spec.seeds == (0, 1, 2, 3, 4)
+    listed = parse_spec(TINY.replace("seeds: 3", "seeds: [7, 2, 4]") + "verdicts: {looks: [3, 5]}\n")
+    assert listed.seeds == (7, 2, 4, 8, 9)
+    for one in (spec, listed):
+        assert parse_spec(one.canonical()).seeds == one.seeds
+        assert parse_spec(one.canonical()).verdicts == one.verdicts
+    assert parse_spec(TINY).seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{looks: [3, 3]}", "wanted rising numbers of seeds"),
+        ("{looks: [5, 3]}", "wanted rising numbers of seeds"),
+        ("{looks: [2, 5]}", "the first 3 or more"),
+        ("{looks: [3, 5000]}", "the last 1,000 or fewer"),
+        ("{looks: [4, 8]}", "found 3; wanted 4, as many as the first of verdicts: looks"),
+        ("{looks: three}", "looks"),
+        ("{look: [3, 5]}", "known: looks, indifference"),
+        ("{indifference: {share: 0}}", "share"),
+        ("{indifference: {loss: -0.1}}", "loss"),
+        ("{indifference: {shares: 0.1}}", "known: ratio, share, loss, accuracy"),
+        ("{looks: [3, 5]}\ndesign: edges", "wanted grid where verdicts has looks"),
+    ],
+)
+def test_what_cannot_be_is_refused(text: str, said: str) -> None:
+    """Looks that do not rise, begin too early or do not fit `seeds`, and differences that are none."""
+    with pytest.raises(UserError, match=said):
+        parse_spec(f"{TINY}verdicts: {text}\n", "s")
