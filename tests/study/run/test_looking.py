@@ -127,28 +127,34 @@ def test_until_decided_needs_looks(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_launch_goes_on_until_its_claims_are_decided(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Look after look is trained, of what open claims need; the rules stand in the ledger before."""
+    # On so small a grid no verdict is in sight.
+    monkeypatch.setattr("study.claims.sequence.HOPELESS", 0.0)
     spec, place = tmp_path / "s.yaml", tmp_path / "home"
-    spec.write_text(TINY + "verdicts: {looks: [3, 4, 6]}\n")
+    three = TINY.replace("[none, unit_norm]", "[none, clip_norm, gradient_stabilizer]")
+    spec.write_text(three + "verdicts: {looks: [3, 4, 6]}\n")
     where = (str(spec), "--home", str(place), "--here")
     code, first = answer(capsys, "launch", *where)
     assert code == 0
     assert isinstance(first, dict)
-    assert first["trained_now"] == 36
+    assert first["trained_now"] == 54
     code, second = answer(capsys, "launch", *where, "--until-decided")
     assert code == 0
     assert isinstance(second, dict)
     home = Home(place)
     analysis = read(spec_of(str(spec), home), home)
+    assert second["trained_now"] == len(analysis.stored) - 54 > 0
     assert analysis.judgement.next is None
-    assert second["trained_now"] == len(analysis.stored) - 36
+    standings = {claim.standing for claim in analysis.judged}
+    assert "at the cap" in standings
+    assert "open" not in standings
     assert list(analysis.verdict_rules.values()) == [0]
     code, third = answer(capsys, "launch", *where, "--until-decided")
     assert code == 0
     assert isinstance(third, dict)
     assert third["trained_now"] == 0
-    spec.write_text(TINY + "verdicts: {looks: [3, 5]}\n")
-    assert command("launch", *where) == 0
-    assert "the rules of its verdicts were changed when 6 seeds were complete" in capsys.readouterr().out
+    spec.write_text(three + "verdicts: {looks: [3, 5]}\n")
+    assert command("launch", *where) in (0, 3)
+    assert "the rules of its verdicts were changed when" in capsys.readouterr().out
