@@ -346,6 +346,7 @@ class Plant:
         sentence: what is true.
         method, baseline: surfaces, before the `effect` is put into the method's.
         unknown: measures whose own value the plant does not know. Their difference may still be known.
+        scatter: by what the method's effects of a seed, in edges, score and loss, exceed those of others.
     """
 
     name: str
@@ -357,11 +358,12 @@ class Plant:
     effect: Effect | None = None
     recorded: Recorded | None = None
     unknown: frozenset[str] = frozenset()
+    scatter: float = 1.0
 
     @property
     def twins(self) -> bool:
         """Whether all transforms have one distribution, so that any verdict about a difference is false."""
-        return self.effect is None and self.method == self.baseline
+        return self.effect is None and self.method == self.baseline and self.scatter == 1.0
 
     def moved(self, decades: float) -> Plant:
         """The same landscapes further right. Draw it per study to average over where edges fall."""
@@ -887,7 +889,7 @@ def _draw(plant: Plant, rng: np.random.Generator, grid: Grid, methods: Sequence[
         uniform_row[s] = of.random((t_n, w_n, 2))
         normal_cell[s] = of.standard_normal((t_n, w_n, l_n, 2))
         uniform_cell[s] = of.random((t_n, w_n, l_n, 4))
-    own = normal_own.swapaxes(0, 1)
+    own = normal_own.swapaxes(0, 1) * np.where(methods, plant.scatter, 1.0)[:, None, None]
     per_row, luck_row = normal_row.swapaxes(0, 1), uniform_row.swapaxes(0, 1)
     per_cell, luck = normal_cell.swapaxes(0, 1), uniform_cell.swapaxes(0, 1)
 
@@ -1187,6 +1189,17 @@ def shifted(decades: float) -> Plant:
     )
 
 
+def uneven(scatter: float) -> Plant:
+    """The method is as good, and less steady."""
+    return Plant(
+        name=f"uneven-{scatter:g}",
+        sentence=f"The method's edges, scores and losses vary {scatter:g} times as much over seeds as "
+        "those of all others: widths and tuned scores are equal in expectation, and other measures nearly.",
+        unknown=frozenset(MEASURES) - {"lr_width", "mean_width"},
+        scatter=scatter,
+    )
+
+
 def universal(breaking: float) -> Plant:
     return Plant(
         name=f"universal-{breaking:g}",
@@ -1317,6 +1330,8 @@ PLANTS: Mapping[str, Plant] = _table(
     ),
     shifted(0.25),
     shifted(1.0),
+    uneven(2.0),
+    uneven(0.5),
     *(effect(measure, size) for measure in _BASES for size in SIZES),
     *(exactly(measure) for measure in _BASES),
 )

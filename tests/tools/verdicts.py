@@ -169,6 +169,12 @@ TABLE: Mapping[str, Truths] = {
     "shifted": TWINS | OPEN_FREE,
     # Half of a column: a mean over columns takes other places of the same landscape.
     "shifted-0.25": TWINS | OPEN_FREE | {WD: open_("columns lie elsewhere on the method's landscape")},
+    "uneven": TWINS
+    | OPEN_FREE
+    | {
+        FEWER: open_("a region whose edges vary more loses other cells in windows around its optimum"),
+        WD: open_("rows whose edges vary more have other losses at the rim"),
+    },
     "effect-width": TWINS
     | OPEN_FREE
     | {
