@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,21 +48,29 @@ class Side:
 
         Reference: Widrow and Kollár, "Quantization Noise", 2008, chapters 4 and 19 (dither).
         """
+        if self._shared is None:
+            return EXACT
+        everywhere, row, alike = self._shared
+        weight_R = np.abs(weight_R) * np.isfinite(self.position_SR).mean(axis=0)
+        total, squares = float(weight_R.sum()), float((weight_R**2).sum())
+        size = self.doubt * self.gap
+        sd = size * math.sqrt((everywhere * total**2 + (row - everywhere) * squares) / 12)
+        seeds = len(self.position_SR)
+        own = size * math.sqrt((1 - row) * (alike * total**2 + (1 - alike) * squares) / 12 / seeds)
+        reach = size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares))
+        return GridError(sd, reach, own)
+
+    @cached_property
+    def _shared(self) -> tuple[float, float, float] | None:
+        """What all edges have in common, those of a row, and those of a seed; None where none is in doubt."""
         known = np.isfinite(self.position_SR)
         if not known.any() or self.doubt == 0 or self.gap == 0:
-            return EXACT
+            return None
         position_SR = self.position_SR / self.gap
         row = shared(_mean_variance(position_SR.T), self.doubt)
         # Both shares are estimates. What all rows have in common cannot be more than what one row has.
         everywhere = min(row, shared(_mean_variance(position_SR[known][None]), self.doubt))
-        alike = shared(_mean_variance(position_SR), self.doubt)
-        weight_R = np.abs(weight_R) * known.mean(axis=0)
-        total, squares = float(weight_R.sum()), float((weight_R**2).sum())
-        size = self.doubt * self.gap
-        sd = size * math.sqrt((everywhere * total**2 + (row - everywhere) * squares) / 12)
-        own = size * math.sqrt((1 - row) * (alike * total**2 + (1 - alike) * squares) / 12 / len(position_SR))
-        reach = size / 2 * (math.sqrt(everywhere) * total + math.sqrt((row - everywhere) * squares))
-        return GridError(sd, reach, own)
+        return everywhere, row, shared(_mean_variance(position_SR), self.doubt)
 
 
 def _mean_variance(value_GN: Floats) -> float:

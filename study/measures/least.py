@@ -35,11 +35,11 @@ def least(value_SX: Floats) -> Floats:
     held_S = _held_out(value_SX, value_SX.sum(axis=0))
     if count < 3:
         return held_S
-    total, without = value_SX.sum(axis=0), []
-    for s in range(count):
-        fewer = np.delete(value_SX, s, axis=0)
-        without.append(_held_out(fewer, total - value_SX[s]).mean(axis=0))
-    away_S = np.array(without) - np.mean(without, axis=0)
+    # All seeds but one, for each of them at once: [S, S - 1, …, X].
+    others_SN = np.arange(count)[None].repeat(count, 0)[~np.eye(count, dtype=bool)].reshape(count, -1)
+    fewer, total = value_SX[others_SN], value_SX.sum(axis=0) - value_SX
+    without = _held_out(fewer, total[:, None]).mean(axis=1)
+    away_S = without - without.mean(axis=0)
     return np.asarray((held_S + held_S.mean(axis=0) - (count - 1) * away_S) / 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -38,15 +39,11 @@ def reference_scores(scores: Sequence[Floats]) -> Floats:
     if len(score_SN) < 3:
         best = score_SN.max(axis=1)
         return np.asarray(best[::-1])  # two seeds swap theirs, one keeps its own
-    result = []
-    for s in seeds:
-        others = [b for b in seeds if b != s]
-        picks = []
-        for b in others:
-            remaining = [o for o in others if o != b]
-            picks.append(score_SN[b, score_SN[remaining].mean(axis=0).argmax()])
-        result.append(float(np.median(picks)))
-    return np.array(result)
+    place = {}
+    for pair in combinations(seeds, 2):
+        remaining = [o for o in seeds if o not in pair]
+        place[pair] = place[pair[::-1]] = score_SN[remaining].mean(axis=0).argmax()
+    return np.array([np.median([score_SN[b, place[s, b]] for b in seeds if b != s]) for s in seeds])
 
 
 def way(landscape: Landscape, reference_S: Floats) -> Floats:
