@@ -3,7 +3,7 @@
 Example:
     >>> import study
     >>> spec = study.read_spec("quickstart")
-    >>> spec.size
+    >>> spec.first_size
     1764
     >>> analysis = study.analyse(spec, home="an-empty-home")
     >>> analysis.counts["pending"]

@@ -134,6 +134,26 @@ def analysed(plan: Plan, ledger: Ledger, uri: str) -> Analysis:
     )
 
 
+def next_look(spec: StudySpec, home: Home) -> set[str] | None:
+    """Keys of the cells that the next look needs, stored or not; None where a spec names no looks.
+
+    Raises:
+        UserError: stored cells of the study have another meaning, as a launch would say.
+    """
+    if not spec.verdicts.looks:
+        return None
+    plan, begun = make_plan(spec, {}), False
+    if home.ledger.exists():
+        with closing(Ledger(home.ledger, create=False)) as ledger:
+            plan = make_plan(spec, ledger.fingerprints(spec.name))
+            begun = bool(plan.own(ledger.outcomes(plan.settings)))
+    if begun:
+        # It depends on the verdicts, which load numpy and scipy.
+        return set(read(spec, home).next_keys)
+    first = set(spec.first_seeds)
+    return {cell.key for cell in plan.cells if cell.seed in first}
+
+
 def status(spec: StudySpec, home: Home) -> Status:
     """Counts alone, without reading the cells' curves.
 
@@ -150,7 +170,10 @@ def status(spec: StudySpec, home: Home) -> Status:
             refuse_other_meaning(plan, meanings)
             outcomes = ledger.outcomes({**plan.settings, **meanings})
             reasons = ledger.reasons(key for key in plan.keys if outcomes.get(key) == FAILED)
-    # Only the cells themselves tell which others a design infers, or a look asks for.
-    chosen = spec.design == "edges" or spec.verdicts.looks
-    counts = read(spec, home).counts if chosen else counted(plan.keys, outcomes)
+    if spec.design == "edges" or (spec.verdicts.looks and plan.own(outcomes)):
+        # Only the cells themselves tell which others a design infers, or a look asks for.
+        counts = read(spec, home).counts
+    else:
+        first = set(spec.first_seeds)
+        counts = counted([cell.key for cell in plan.cells if cell.seed in first], outcomes)
     return Status(spec.name, len(plan.cells), counts, reasons, not_asked(plan, outcomes))

@@ -33,10 +33,16 @@ def specs(
         return
     found = [parse_spec(text, name) for name, text in shipped().items()]
     if as_json:
-        emit([{"name": spec.name, "description": spec.description, "cells": spec.size} for spec in found])
+        emit(
+            [
+                {"name": one.name, "description": one.description, "cells": one.first_size, "most": one.size}
+                for one in found
+            ]
+        )
         return
     for spec in found:
-        line = f"[bold]{spec.name}[/]  {spec.size:,} cells  {escape(spec.description)}"
+        most = f" (up to {spec.size:,})" if spec.size > spec.first_size else ""
+        line = f"[bold]{spec.name}[/]  {spec.first_size:,} cells{most}  {escape(spec.description)}"
         out.print(line, highlight=False, soft_wrap=True)
     say([f"to see one: {suggested('specs', 'NAME')}", f"to write your own: {suggested('new', 'FILE.yaml')}"])
 
@@ -73,8 +79,10 @@ def plan(
     from study.plan.preview import preview
     from study.report.plain.counts import preview_values
     from study.report.terminal.counts import preview_lines
+    from study.stored import next_look
 
-    seen = preview(read_spec(spec, allow=allow, runs=True), Home(home), here=here)
+    asked, place = read_spec(spec, allow=allow, runs=True), Home(home)
+    seen = preview(asked, place, here=here, wanted=next_look(asked, place))
     if not as_json:
         say(preview_lines(seen))
     # Both load numpy and scipy, so the counts come first.
@@ -84,7 +92,7 @@ def plan(
         from study.report.terminal.plan import outlook_table
         from study.stored import read
 
-        analysis = read(seen.plan.spec, Home(home))
+        analysis = read(asked, place)
         if as_json:
             taken = [
                 {"id": id_, "setting": setting, **asdict(found)}
@@ -94,7 +102,7 @@ def plan(
         else:
             out.print(outlook_table(analysis, seen, price))
         return
-    from study.plan import power
+    from study.claims import power
 
     looks, questions = power.looks_of(seen.plan.spec), power.families(seen.plan.spec)
     chances = power.power_table(seen.plan.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from study.home import Home
@@ -46,11 +47,14 @@ class Preview:
     most_seconds: float | None
 
 
-def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
+def preview(
+    spec: StudySpec, home: Home, *, here: bool = False, wanted: Collection[str] | None = None
+) -> Preview:
     """Count what is stored and what is missing; nothing is written.
 
     Args:
         here: the launch will train in its own process.
+        wanted: keys of the cells that the next look needs; all of the plan's if it is not given.
 
     Raises:
         UserError: a launch would be refused, because stored cells of the study have another meaning.
@@ -75,7 +79,6 @@ def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
         measured = {key: ledger.seconds_per_cell(key) for key in plan.settings}
         ledger.close()
     everything = plan.missing(stored)
-    wanted = _next_look(spec, home, plan, bool(stored))
     missing = [cell for cell in everything if wanted is None or cell.key in wanted]
     # The width that a launch would measure is not known without training, so the fewest tiles are counted.
     widths = {
@@ -98,17 +101,3 @@ def preview(spec: StudySpec, home: Home, *, here: bool = False) -> Preview:
         most=len(everything),
         most_seconds=None if most_seconds is None else most_seconds + STARTING_SECONDS,
     )
-
-
-def _next_look(spec: StudySpec, home: Home, plan: Plan, begun: bool) -> set[str] | None:
-    """The cells of the next look, stored or not; None where a study has no looks of its own."""
-    looks = spec.verdicts.looks
-    if not looks:
-        return None
-    if begun:
-        # It depends on the verdicts, which load numpy and scipy.
-        from study.stored import read
-
-        return set(read(spec, home).next_keys)
-    first = set(spec.seeds[: looks[0]])
-    return {cell.key for cell in plan.cells if cell.seed in first}

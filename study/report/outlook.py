@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from study.analysis import Analysis
 from study.claims.foresight import AXIS, GRID, MOST, POWER, SEEDS, SIDE, WINDOW, Outlook
 
 
@@ -46,6 +47,16 @@ LIMITS: Mapping[str, str] = {
 def takes(found: Outlook) -> str:
     """`104 seeds for *no difference* (against centralization)`."""
     return f"{WORDS[found.missing](found)} ({found.against})"
+
+
+def taken(analysis: Analysis) -> list[str]:
+    """One line per claim that has a number and no verdict: what it would take."""
+    several = len(analysis.evidence) > 1
+    lines = []
+    for (id_, setting), found in analysis.outlooks.items():
+        place = f" ({setting})" if several else ""
+        lines.append(f"  {id_}{place}: {takes(found)}")
+    return lines
 
 
 HEADING = f"What it would take ({POWER:.0%} chance, if the truth is the present number):"

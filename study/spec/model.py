@@ -140,6 +140,16 @@ class StudySpec(BaseModel):
         return conditions(self.budget, self.conditions)
 
     @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds of the first look; all where no looks are named."""
+        return self.seeds[: self.verdicts.looks[0]] if self.verdicts.looks else self.seeds
+
+    @property
+    def first_size(self) -> int:
+        """How many cells the first look needs."""
+        return self.size // len(self.seeds) * len(self.first_seeds)
+
+    @property
     def size(self) -> int:
         """Number of cells."""
         methods = [self.workload, self.model, self.optimizer, self.transforms]

@@ -52,6 +52,13 @@ CREATE TABLE identity (home TEXT NOT NULL);
 CREATE TABLE damaged (
     key TEXT NOT NULL, why TEXT NOT NULL, content TEXT NOT NULL, noted_at REAL NOT NULL
 );
+CREATE TABLE looks (
+    study TEXT NOT NULL, seeds INTEGER NOT NULL, noted_at REAL NOT NULL, PRIMARY KEY (study, seeds)
+) WITHOUT ROWID;
+CREATE TABLE verdict_rules (
+    study TEXT NOT NULL, rules TEXT NOT NULL, seeds INTEGER NOT NULL, noted_at REAL NOT NULL,
+    PRIMARY KEY (study, rules)
+) WITHOUT ROWID;
 """
 """What came later. Older ledgers get it when they are opened to be written, and keep all else."""
 

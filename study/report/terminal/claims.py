@@ -10,7 +10,7 @@ from study.claims.catalogue import CLAIMS
 from study.claims.sequence import CAP, FUTILE
 from study.claims.specification import decided
 from study.report.claims_page import claimed, shown_estimate
-from study.report.outlook import HEADING, takes
+from study.report.outlook import HEADING, taken
 from study.report.terminal.layout import titled
 
 COLOURS = {"supported": "green", "refuted": "red", "no difference": "cyan", "inconclusive": "yellow"}
@@ -44,8 +44,10 @@ def claims_table(analysis: Analysis) -> Group:
     # Where no claim has a number there is nothing to head with columns.
     if not table.row_count:
         return Group(*undecided, "")
-    fragile, takes = (of(analysis, several=several) for of in (fragile_lines, outlook_lines))
-    return Group(table, *fragile, *takes, *undecided, "")
+    takes = [escape(line) for line in taken(analysis)]
+    head, foot = ([HEADING], [""]) if takes else ([], [])
+    fragile = fragile_lines(analysis, several=several)
+    return Group(table, *fragile, *head, *takes, *foot, *undecided, "")
 
 
 def undecided_lines(analysis: Analysis) -> list[str]:
@@ -72,15 +74,6 @@ def undecided_lines(analysis: Analysis) -> list[str]:
         count = f"{len(absent)} claims are" if len(absent) > 1 else "1 claim is"
         lines.append(escape(f"{count} about transforms that this study does not have: {methods}"))
     return lines
-
-
-def outlook_lines(analysis: Analysis, *, several: bool) -> list[str]:
-    """What each claim that has a number and no verdict would take."""
-    lines = []
-    for (id_, setting), found in analysis.outlooks.items():
-        place = f" ({setting})" if several else ""
-        lines.append(escape(f"  {id_}{place}: {takes(found)}"))
-    return [HEADING, *lines, ""] if lines else []
 
 
 def fragile_lines(analysis: Analysis, *, several: bool) -> list[str]:

@@ -47,6 +47,8 @@ def looks_line(seen: Preview) -> str:
     """At which looks verdicts are given, and what all of them would take."""
     *before, last = seen.plan.spec.verdicts.looks
     named = f"{', '.join(map(str, before))} and {last}" if before else str(last)
+    if not seen.missing:
+        return f"looks at the claims after {named} seeds: no cell is missing for the next one"
     time = "" if seen.most_seconds is None else f", about {clock(seen.most_seconds)}"
     return (
         f"looks at the claims after {named} seeds: the cells above are those of the next look; "

@@ -14,21 +14,21 @@ from study.claims.looks import Look
 from study.plan.cells import estimate_seconds
 from study.plan.preview import Preview
 from study.report.durations import clock
-from study.report.outlook import LIMITS, takes
-from study.report.terminal.layout import titled
+from study.report.outlook import LIMITS, taken
+from study.report.terminal.layout import block_row, titled
 
 
 def power_table(chances: Mapping[float, Sequence[float]], looks: Sequence[Look], questions: int) -> Group:
     """The chance of a verdict at each look, by the size of the effect."""
-    table = titled("Chance that one comparison decides, by the size of the effect")
+    table = titled("Chance of a verdict")
     table.add_column("effect [sd over seeds]", justify="right")
     for look in looks:
         table.add_column(f"{look.seeds} seeds", justify="right")
     for effect, row in chances.items():
         table.add_row(f"{effect:g}", *(f"{chance:.0%}" for chance in row))
     note = (
-        f"for {questions} questions that share the error, if nothing but seeds limits them; "
-        "launch, and plan again: then it is known what does"
+        f"On one comparison, of {questions} that share the error, where nothing but seeds limits it. "
+        "Launch, and plan again: then it is known what does."
     )
     return Group(table, note, "")
 
@@ -37,10 +37,9 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
     """One row per undecided claim: what blocks it, what it would take, and what limits it."""
     spec = analysis.plan.spec
     several = len(analysis.evidence) > 1
-    table: Table = titled(f"What undecided claims of {spec.name} take ({POWER:.0%} chance)")
+    table: Table = titled(f"What undecided claims of {escape(spec.name)} take ({POWER:.0%} chance)")
     for name in (
         "claim",
-        *(("setting",) if several else ()),
         "sd",
         "grid ±",
         "supported",
@@ -50,20 +49,24 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
         "cost" if price is None else "cost: time, money",
     ):
         table.add_column(name, no_wrap=name in ("claim", "no difference"))
-    for (id_, setting), found in analysis.outlooks.items():
-        row = [
-            id_,
-            *([setting] if several else []),
-            *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
-            *(seeds_of(found, verdict) for verdict in ("supported", "refuted", "no difference")),
-            LIMITS[found.missing],
-            cost(analysis, seen, found, price),
-        ]
-        table.add_row(*map(escape, row))
+    # The ledger goes claim by claim, and the table setting by setting.
+    for here in dict.fromkeys(setting for _, setting in analysis.outlooks):
+        if several:
+            block_row(table, here)
+        for (id_, setting), found in analysis.outlooks.items():
+            if setting != here:
+                continue
+            row = [
+                id_,
+                *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
+                *(seeds_of(found, verdict) for verdict in ("supported", "refuted", "no difference")),
+                LIMITS[found.missing],
+                cost(analysis, seen, found, price),
+            ]
+            table.add_row(*map(escape, row))
     if not table.row_count:
         return Group("every claim that this study can decide is decided", "")
-    lines = [escape(f"  {id_}: {takes(found)}") for (id_, _), found in analysis.outlooks.items()]
-    return Group(table, *lines, "")
+    return Group(table, *map(escape, taken(analysis)), "")
 
 
 def seeds_of(found: Outlook, verdict: str) -> str:

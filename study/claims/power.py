@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy.stats import nct, t
+from scipy.special import nctdtr, stdtrit
 
 from study.claims.catalogue import CLAIMS
 from study.claims.looks import Look, by_hand, planned
@@ -54,11 +54,9 @@ def chance(effect: float, look: Look, spec: StudySpec, questions: int) -> float:
     df = (look.seeds - 1) * (2 if pools else 1)
     # The prior weighs as much as the seeds, and is raised by CAUTION.
     raised = math.sqrt((1 + CAUTION) / 2) if pools else 1.0
-    needed = float(t.ppf(1 - level / 2, df)) * raised
-    away = effect * math.sqrt(look.seeds)
-    found = float(nct.sf(needed, df, away))
-    # The other side has less than a percent of it. Far beyond the limit scipy knows no number.
-    return 1.0 if math.isnan(found) and away > needed else found
+    needed = float(stdtrit(df, 1 - level / 2)) * raised
+    # The other side has less than a percent of it.
+    return 1.0 - float(nctdtr(df, effect * math.sqrt(look.seeds), needed))
 
 
 def power_table(spec: StudySpec) -> dict[float, Sequence[float]]:
