@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "analyse", "factory", "launch", "read_spec"]
 
-# Everything is imported inside the functions: `study --help` and `study plan` import this file too, and must
-# answer in under a second.
+# Everything is imported inside the functions: `study --help` imports this file too, and must answer
+# in under a second.
 
 
 def read_spec(source: str | Path, allow: Iterable[str] | None = None) -> StudySpec:

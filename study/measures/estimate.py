@@ -8,7 +8,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import optimize
 from scipy.special import ndtri, stdtrit
 
 from study.measures.grid_error import EXACT, GridError
@@ -137,6 +136,9 @@ class Estimate:
             return 1.0
         if self.half_width(0.5) == 0 or self.half_width(0.0) >= distance:
             return 1.0
+        # It takes half a second to load, and `study plan` must answer soon.
+        from scipy import optimize
+
         top = 1 - 1e-12  # at a confidence of 1 Student's quantile is infinite
         if self.half_width(top) <= distance:
             return 1e-12
