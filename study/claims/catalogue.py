@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from study.claims.baselines import GS, MAINTAINED
 from study.claims.convergence import bound_holds, premise_holds
@@ -181,22 +181,37 @@ def judge_claims(
     return judge(questions_of(evidence, more), tolerances.confidence, tolerances.least_seeds, share)
 
 
-def questions_of(evidence: Sequence[Evidence], more: Mapping[str, Rule] | None = None) -> list[Question]:
-    """What `judge_claims` judges, in the same order."""
+def questions_of(
+    evidence: Sequence[Evidence],
+    more: Mapping[str, Rule] | None = None,
+    wanted: Collection[tuple[str, str]] | None = None,
+) -> list[Question]:
+    """What `judge_claims` judges, in the same order.
+
+    Args:
+        wanted: ids and settings of the questions to ask; all if it is not given. What the others rest on need
+            not be there.
+    """
     questions: list[Question] = []
     for name, rule in {**CLAIMS, **(more or {})}.items():
         for setting, pieces in asked(evidence, rule).items():
-            questions += _questions(name, rule, setting, pieces)
+            questions += _questions(name, rule, setting, pieces, wanted)
     return questions
 
 
-def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) -> Iterator[Question]:
+def _questions(
+    name: str,
+    rule: Rule,
+    setting: str,
+    pieces: Sequence[Evidence],
+    wanted: Collection[tuple[str, str]] | None,
+) -> Iterator[Question]:
     """A claim asked of every variant of its method in one setting."""
     piece, more = pieces[0], (rule.version, rule.family)
     complete = min(one.n_seeds for one in pieces)
     in_spec = max(one.seeds_asked for one in pieces)
     variants = piece.of(rule.method)[: None if rule.each_variant else 1]
-    if not variants:
+    if not variants and wanted is None:
         finding = Finding("", "", missing=f"the study has no transform {rule.method!r}")
         yield Question(name, rule.sentence, rule.source, setting, complete, in_spec, finding, *more)
     lack = ""
@@ -205,8 +220,10 @@ def _questions(name: str, rule: Rule, setting: str, pieces: Sequence[Evidence]) 
     elif piece.partial:
         lack = ONLY_EDGES
     for own in variants:
-        finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
         place = f"{setting} · {own.transform}" if len(variants) > 1 else setting
+        if wanted is not None and (name, place) not in wanted:
+            continue
+        finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
         yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding, *more)
 
 
@@ -225,7 +242,7 @@ def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]
         ordered = sorted(pieces, key=stress)
         condition = ordered[0].condition
         if "condition" not in rule.across:
-            # One question, not one per condition: each further one makes Holm's correction stricter for all.
+            # One question, not one per condition: each further one makes the level of all stricter.
             ordered = [piece for piece in ordered if piece.condition == condition]
             key = (*key, condition) if condition else key
         found[" · ".join(key)] = ordered

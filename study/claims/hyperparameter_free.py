@@ -50,9 +50,8 @@ def hyperparameter_free(evidence: Evidence, own: Landscape) -> Finding:
     found = [part(evidence, own) for part in PARTS]
     comparisons = tuple(comparison for part in found for comparison in part.comparisons)
     missing = base or "; ".join(part.missing for part in found if part.missing)
-    used = [
-        landscape for piece in along(evidence, "loss_scale") for landscape in piece.of(own.method, "none")
-    ]
+    pieces = {piece.key: piece for piece in (*along(evidence, "loss_scale"), *_workloads(evidence))}
+    used = [landscape for piece in pieces.values() for landscape in piece.of(own.method, "none")]
     return Finding(
         MEASURE, "loss units", comparisons, missing=missing, partial=bool(missing), keys=keys_of(used)
     )
@@ -171,9 +170,7 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> Part:
     base = next(iter(evidence.of("none")), None)
     if base is None:
         return lack
-    # A condition is no workload: one problem under several loss scales would count as several.
-    here = (evidence.optimizer, evidence.condition)
-    pieces = [piece for piece in evidence.study if (piece.optimizer, piece.condition) == here]
+    pieces = _workloads(evidence)
     comparisons = []
     for what, rule, limit, unit in (
         ("shared-default regret", shared_default_regret, evidence.tolerances.equivalence, "normalised score"),
@@ -194,6 +191,15 @@ def over_all_workloads(evidence: Evidence, own: Landscape) -> Part:
             )
         )
     return Part(tuple(comparisons))
+
+
+def _workloads(evidence: Evidence) -> list[Evidence]:
+    """The pieces of the same optimizer and condition, one for each workload.
+
+    A condition is no workload: one problem under several loss scales would count as several.
+    """
+    here = (evidence.optimizer, evidence.condition)
+    return [piece for piece in evidence.study if (piece.optimizer, piece.condition) == here]
 
 
 PARTS: tuple[Callable[[Evidence, Landscape], Part], ...] = (

@@ -72,12 +72,11 @@ def judge_in_sequence(
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
             return Judgement(tuple(claims.values()), asked, reached, look, places(here), last)
-        questions = {(one.id, one.setting): one for one in questions_of(pieces, rules)}
-        families = families or families_of(questions.values(), confidence, schedule.cap)
+        # What is decided, or futile, is asked no more: what it rests on may have no further seeds.
+        still = {key for key, claim in claims.items() if claim.standing == OPEN} if k else None
+        going = {(one.id, one.setting): one for one in questions_of(pieces, rules, still)}
+        families = families or families_of(going.values(), confidence, schedule.cap)
         level, last = ((1 - confidence) * one.share / families for one in (look, schedule.looks[-1]))
-        # What is decided, or futile, is asked no more. A setting that was dropped gives no new questions.
-        still = {key for key, claim in claims.items() if claim.standing == OPEN}
-        going = {key: one for key, one in questions.items() if not k or key in still}
         for key, question in going.items():
             claim = answered(question, level, least if complete else look.seeds)
             claims[key] = replace(claim, standing=_standing(claim, question, look, schedule, last))

@@ -14,8 +14,8 @@ from study.claims.looks import Look
 from study.plan.cells import estimate_seconds
 from study.plan.preview import Preview
 from study.report.durations import clock
-from study.report.outlook import LIMITS, taken
-from study.report.terminal.layout import block_row, titled
+from study.report.outlook import LIMITS
+from study.report.terminal.layout import titled
 
 
 def power_table(chances: Mapping[float, Sequence[float]], looks: Sequence[Look], questions: int) -> Group:
@@ -35,44 +35,41 @@ def power_table(chances: Mapping[float, Sequence[float]], looks: Sequence[Look],
 
 def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Group:
     """One row per undecided claim: what blocks it, what it would take, and what limits it."""
-    spec = analysis.plan.spec
-    several = len(analysis.evidence) > 1
-    table: Table = titled(f"What undecided claims of {escape(spec.name)} take ({POWER:.0%} chance)")
-    for name in (
-        "claim",
-        "sd",
-        "grid ±",
-        "supported",
-        "refuted",
-        "no difference",
-        "limited by",
-        "cost" if price is None else "cost: time, money",
-    ):
-        table.add_column(name, no_wrap=name in ("claim", "no difference"))
-    # The ledger goes claim by claim, and the table setting by setting.
+    name = escape(analysis.plan.spec.name)
+    if not analysis.outlooks:
+        return Group("every claim that this study can decide is decided", "")
+    parts: list[Table | str] = []
+    # The ledger goes claim by claim, and people read setting by setting. A name of a setting as a column, or
+    # in one, would leave no room for the others.
     for here in dict.fromkeys(setting for _, setting in analysis.outlooks):
-        if several:
-            block_row(table, here)
+        place = f" on {escape(here)}" if len(analysis.evidence) > 1 else ""
+        table = titled(f"What undecided claims of {name} take{place} ({POWER:.0%} chance)")
+        table.add_column("claim", no_wrap=True)
+        cost_of = "cost" if price is None else "cost: time, money"
+        for column in ("comparison", "sd", "grid ±", "seeds for a verdict", "limited by", cost_of):
+            table.add_column(column)
         for (id_, setting), found in analysis.outlooks.items():
             if setting != here:
                 continue
             row = [
                 id_,
+                found.against,
                 *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
-                *(seeds_of(found, verdict) for verdict in ("supported", "refuted", "no difference")),
-                LIMITS[found.missing],
+                "; ".join(f"{count} {verdict}" for verdict, count in found.seeds.items() if count),
+                limit(found),
                 cost(analysis, seen, found, price),
             ]
             table.add_row(*map(escape, row))
-    if not table.row_count:
-        return Group("every claim that this study can decide is decided", "")
-    return Group(table, *map(escape, taken(analysis)), "")
+        parts.append(table)
+    note = "sd over seeds and the grid's error in the unit of each claim; costs are those of the fewest seeds"
+    return Group(*parts, note, "")
 
 
-def seeds_of(found: Outlook, verdict: str) -> str:
-    """`24`, or a dash where no number of seeds does."""
-    count = found.seeds.get(verdict)
-    return "–" if count is None else str(count)
+def limit(found: Outlook) -> str:
+    """`seeds`, or `grid: 3.2 x the points of lr`."""
+    if found.points is None:
+        return LIMITS[found.missing]
+    return f"{LIMITS[found.missing]}: {found.points:.1f} x the points of {found.axis}"
 
 
 def cost(analysis: Analysis, seen: Preview, found: Outlook, price: float | None) -> str:
