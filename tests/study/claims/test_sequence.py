@@ -9,12 +9,14 @@ import pytest
 from scipy import stats
 from scipy.special import polygamma
 
+from study.claims.catalogue import questions_of
 from study.claims.finding import Comparison, Finding
 from study.claims.foresight import Future, chance, needed, outlook
 from study.claims.looks import FIRST, by_hand, planned
 from study.claims.sequence import CAP, DECIDED, FUTILE, OPEN, Judgement, judge_in_sequence
 from study.claims.verdicts import NO_DIFFERENCE, REFUTED, SUPPORTED, Claim, Question, judge
 from study.measures.estimate import Estimate, pooled
+from study.measures.evidence import gather
 from study.measures.grid_error import GridError
 from study.measures.landscape import Landscape
 from study.measures.prior import CAUTION, NO_PRIOR, prior_of
@@ -121,6 +123,39 @@ def test_seeds_go_to_what_open_claims_compare() -> None:
     assert still
     # No sentence about the method names centralization.
     assert needed_ == named
+
+
+def elsewhere(landscapes: list[Landscape], **setting: str) -> list[Landscape]:
+    """The same cells in another setting, under keys of their own."""
+    mark = "".join(setting.values())
+    return [
+        replace(one, key_SWL=np.char.add(f"{mark} ", one.key_SWL.astype(str)), **setting)  # type: ignore[arg-type]
+        for one in landscapes
+    ]
+
+
+def test_what_is_asked_no_more_needs_no_cells() -> None:
+    """A setting that lost the method since its claims ended does not disturb those of another setting."""
+    here = study(0.3, 5)
+    there = [one for one in elsewhere(here, optimizer="sgd") if one.method != "gradient_stabilizer"]
+    open_ = {("stabilizer-widens-lr", "w · adamw")}
+    (question,) = questions_of(gather([*here, *there], Tolerances()), wanted=open_)
+    assert (question.id, question.setting) in open_
+    assert question.finding.comparisons
+
+
+def test_a_claim_over_workloads_names_the_cells_of_all() -> None:
+    """Otherwise the next look would lack what its regret and dimension are computed from."""
+    here = [
+        planted(-3.1, -0.9, seeds=3, method=name, rng=np.random.default_rng(k))
+        for k, name in enumerate(("none", "autoscale"))
+    ]
+    there = elsewhere(here, workload="v")
+    open_ = {("autoscale-hyperparameter-free", "w · adamw")}
+    (question,) = questions_of(gather([*here, *there], Tolerances()), wanted=open_)
+    assert "regret" in " ".join(one.place for one in question.finding.comparisons)
+    for one in (*here, *there):
+        assert one.key_SWL.flat[0] in question.finding.keys
 
 
 def test_a_hopeless_claim_is_given_up_and_one_in_sight_is_not() -> None:
