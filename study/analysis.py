@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from study import frames
 from study.best import Best, reached
 from study.claims.foresight import Outlook, outlook
@@ -60,12 +62,7 @@ class Analysis:
 
         With an edge-seeking design also how many are inferred.
         """
-        keys = self.plan.keys
-        if self.schedule.planned:
-            # Those that no look has asked for yet are not pending.
-            asked = {*self.stored, *(self.next_keys if self.begun else ())}
-            keys = [key for key in keys if key in asked]
-        found = counted(keys, {key: record.outcome for key, record in self.stored.items()})
+        found = counted(self.asked.keys, {key: record.outcome for key, record in self.stored.items()})
         if not self.searches:
             return found
         # Only the landscapes know which cells a design infers from the trained ones.
@@ -74,6 +71,14 @@ class Analysis:
             for number, name in enumerate(STATES):
                 totals[name] += int((landscape.outcome_SWL == number).sum())
         return totals
+
+    @cached_property
+    def asked(self) -> Plan:
+        """The plan without the cells of looks that are still to come, which are not pending."""
+        if not self.schedule.planned:
+            return self.plan
+        asked = {*self.stored, *(self.next_keys if self.begun else ())}
+        return replace(self.plan, cells=tuple(cell for cell in self.plan.cells if cell.key in asked))
 
     @cached_property
     def searches(self) -> list[Search]:
@@ -95,6 +100,17 @@ class Analysis:
         """One landscape per setting and transform."""
         found = landscapes(self.plan, self.stored)
         return list(map(with_classes, found, self.searches)) if self.searches else found
+
+    @cached_property
+    def pictured(self) -> list[Landscape]:
+        """The landscapes as pictures show them, pending cells too: at the seeds that all transforms share.
+
+        Of later looks some have more seeds than others.
+        """
+        if not self.schedule.planned:
+            return self.landscapes
+        count = max(self.schedule.looks[0].seeds, self.seeds_seen)
+        return [one.at_seeds(np.arange(len(one.seeds)) < count) for one in self.landscapes]
 
     @cached_property
     def evidence(self) -> list[Evidence]:
@@ -153,7 +169,7 @@ class Analysis:
     @cached_property
     def cells(self) -> DataFrame:
         """One row per cell, as in `cells.csv`."""
-        return frames.cells(self.plan, self.stored)
+        return frames.cells(self.asked, self.stored)
 
     @cached_property
     def regions(self) -> DataFrame:

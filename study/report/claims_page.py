@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from study.claims.sequence import CAP, FUTILE
 from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE, SUPPORTED, Claim
 from study.measures.estimate import bound_of
 from study.report.outlook import takes
@@ -28,7 +29,7 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         "",
         "| claim | setting | estimate (hardest comparison) | claimed | n | verdict |",
         "|---|---|---|---|---|---|",
-        *(row(claim) for claim in measured),
+        *(row(claim, planned=analysis.schedule.planned) for claim in measured),
     ]
     for claim in measured:
         lines += section(claim, spec.name)
@@ -39,7 +40,8 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         if claim.estimate is None:
             about = f"*{claim.claim}*, {claim.source}"
             lines.append(f"- `{claim.id}` ({about}), on {claim.setting}: {claim.reason}")
-    seeds, confidence = ", ".join(map(str, spec.seeds)), f"{spec.region.confidence:.0%}"
+    seeds = ", ".join(map(str, dict.fromkeys(cell.seed for cell in analysis.asked.cells)))
+    confidence = f"{spec.region.confidence:.0%}"
     lines += [
         "",
         f"Seeds {seeds}. Trained by: {trained_by(behind)}. "
@@ -64,13 +66,22 @@ def looks_said(analysis: Analysis) -> list[str]:
     return lines
 
 
-def row(claim: Claim) -> str:
+def row(claim: Claim, *, planned: bool) -> str:
     """A claim's row of the table."""
     estimate = f"{shown_estimate(claim)}, {claim.against}"
     return (
         f"| `{claim.id}` | {claim.setting} | {estimate} | {claimed(claim)} | {claim.n_seeds} "
-        f"| **{claim.verdict}** |"
+        f"| **{claim.verdict}**{ended(claim, planned=planned)} |"
     )
+
+
+def ended(claim: Claim, *, planned: bool) -> str:
+    """Why an undecided claim gets no further seeds, as ` (futile)`; empty where it may get some.
+
+    Args:
+        planned: the study names its looks. Otherwise nobody knows whether seeds will be added.
+    """
+    return f" ({claim.standing})" if planned and claim.standing in (FUTILE, CAP) else ""
 
 
 def section(claim: Claim, study: str) -> list[str]:

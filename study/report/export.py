@@ -82,7 +82,7 @@ def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
     written = []
     for piece in analysis.evidence:
         # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
-        shown = [landscape for landscape in analysis.landscapes if landscape.setting == piece.key]
+        shown = [landscape for landscape in analysis.pictured if landscape.setting == piece.key]
         title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
         name = "-".join(part for part in (*piece.key, shown[0].metric_name) if part)
         written += save(draw(shown, piece, title), folder, file_name(name))
@@ -106,7 +106,7 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
         "spec": json.loads(analysis.plan.spec.canonical()),
         "own_code": analysis.plan.spec.own_code,
         "cells": analysis.counts,
-        "seeds": list(analysis.plan.spec.seeds),
+        "seeds": list(dict.fromkeys(cell.seed for cell in analysis.asked.cells)),
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],
         "analysed_with": {name: version(name) for name in PACKAGES},
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),

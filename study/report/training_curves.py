@@ -204,7 +204,7 @@ def tracks(
     # In the study's order again, which sorting by stress has changed.
     for piece in analysis.evidence:
         if piece.key in groups.values():
-            mine = [one for one in analysis.landscapes if one.setting == piece.key]
+            mine = [one for one in analysis.pictured if one.setting == piece.key]
             found.append([_track(one, column, row, chosen) for one in mine])
     return found
 

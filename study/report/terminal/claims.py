@@ -7,9 +7,8 @@ from rich.markup import escape
 
 from study.analysis import Analysis
 from study.claims.catalogue import CLAIMS
-from study.claims.sequence import CAP, FUTILE
 from study.claims.specification import decided
-from study.report.claims_page import claimed, shown_estimate
+from study.report.claims_page import claimed, ended, shown_estimate
 from study.report.outlook import HEADING, taken
 from study.report.terminal.layout import titled
 
@@ -38,8 +37,8 @@ def claims_table(analysis: Analysis) -> Group:
                 claimed(claim),
                 str(claim.n_seeds),
             ]
-            ended = f" ({claim.standing})" if claim.standing in (FUTILE, CAP) and planned else ""
-            table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{claim.verdict}{ended}[/]")
+            verdict = f"{claim.verdict}{ended(claim, planned=planned)}"
+            table.add_row(*map(escape, row), f"[{COLOURS[claim.verdict]}]{verdict}[/]")
     undecided = undecided_lines(analysis)
     # Where no claim has a number there is nothing to head with columns.
     if not table.row_count:

@@ -10,6 +10,8 @@ import pytest
 
 from search_spaces import Cell
 from study.home import Home
+from study.report.claims_page import claims_page
+from study.report.export import provenance
 from study.stored import read, spec_of, status
 from tests.command import answer
 from tests.command import study as command
@@ -80,6 +82,31 @@ def test_a_look_that_began_is_pending(tmp_path: Path) -> None:
     assert not analysis.complete
     seeds = {cell.seed for cell in analysis.plan.cells if cell.key in set(lacking)}
     assert seeds == {4}
+
+
+def test_pages_and_pictures_know_the_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no look has asked for is not pending in tables nor grey in pictures; a page says the looks."""
+    monkeypatch.setattr("study.claims.sequence.HOPELESS", 1.1)
+    spec, home = stored(tmp_path, alike, 3)
+    with closing(home.open_ledger()) as ledger:
+        ledger.note_verdict_rules("tiny", "first", 0)
+        ledger.note_verdict_rules("tiny", "second", 3)
+    analysis = read(spec_of(str(spec), home), home)
+    assert set(analysis.cells["outcome"]) <= {"finished", "diverged"}
+    assert len(analysis.cells) == len(analysis.stored) < len(analysis.plan.cells)
+    for one in analysis.pictured:
+        assert one.seeds == (0, 1, 2)
+        assert one.complete_S.all()
+    behind = provenance(analysis)
+    assert behind["seeds"] == [0, 1, 2]
+    page = claims_page(analysis, behind)
+    assert "Seeds 0, 1, 2. " in page
+    assert "Looks at the claims, by complete seeds: 3, 5, 8 (named in the spec)." in page
+    assert "The rules of verdicts were changed when 3 seeds were complete: `second`." in page
+    assert "It would take " in page
+    futile = [claim for claim in analysis.claims if claim.standing == "futile"]
+    assert futile
+    assert page.count("**inconclusive** (futile)") == len(futile)
 
 
 def test_rules_and_looks_are_noted(tmp_path: Path) -> None:
