@@ -12,12 +12,13 @@ import numpy as np
 
 from study import frames
 from study.best import Best, reached
+from study.claims.catalogue import questions_of
 from study.claims.foresight import Outlook, outlook
 from study.claims.looks import Schedule, by_hand, planned
-from study.claims.sequence import Judgement, judge_in_sequence
+from study.claims.sequence import Judgement, judge_in_sequence, place
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
-from study.claims.verdicts import INCONCLUSIVE, Claim
+from study.claims.verdicts import INCONCLUSIVE, Claim, answered
 from study.errors import UserError
 from study.file_names import tag_name
 from study.measures.catalogue import Case, cases
@@ -44,8 +45,8 @@ class Analysis:
         stored: records of cells that were trained, by key.
         runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
         looks: the numbers of seeds after which somebody saw the verdicts.
-        verdict_rules: by which rules verdicts were to be given, in the order in which launches said so, and
-            after how many seeds.
+        verdict_rules: by which rules verdicts were to be given, in the order in which launches said so, each
+            with the number of seeds that were complete of some transform.
         damaged: why records that are left out are damaged, by key.
     """
 
@@ -54,7 +55,7 @@ class Analysis:
     runs: Mapping[str, str] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
-    verdict_rules: Mapping[str, int] = field(default_factory=dict)
+    verdict_rules: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -130,18 +131,40 @@ class Analysis:
     @cached_property
     def judgement(self) -> Judgement:
         """The claims after every look that the cells reach."""
-        return self.judged_under(self.plan.spec.region)
+        spec = self.plan.spec
+        return judge_in_sequence(
+            self.landscapes, self.schedule, spec.region, spec.verdicts.indifference, self.rules
+        )
 
-    def judged_under(self, tolerances: Tolerances) -> Judgement:
-        """The same under other thresholds."""
-        indifference = self.plan.spec.verdicts.indifference
+    def judged_under(self, tolerances: Tolerances) -> list[Claim]:
+        """The same claims under other thresholds: each at its own look, on its cells and at its level."""
+        found, indifference = self.judgement, self.plan.spec.verdicts.indifference
+        if found.look is None:
+            return list(found.claims)
         cells = [one.with_departed(tolerances.departed) for one in self.landscapes]
-        return judge_in_sequence(cells, self.schedule, tolerances, indifference, self.rules)
+        again: dict[tuple[str, str], Claim] = {}
+        for look in self.schedule.looks:
+            wanted = {(one.id, one.setting) for one in found.claims if one.n_seeds == look.seeds}
+            if not wanted or look.seeds not in found.seen:
+                continue
+            seen = set(found.seen[look.seeds])
+            pieces = gather(
+                [one for one in cells if place(one) in seen], tolerances, indifference, look.seeds
+            )
+            level = (1 - tolerances.confidence) * look.share / found.families
+            for question in questions_of(pieces, self.rules, wanted):
+                again[question.id, question.setting] = answered(question, level, tolerances.least_seeds)
+        return [again.get((one.id, one.setting), one) for one in found.claims]
 
     @property
     def seeds_seen(self) -> int:
         """How many seeds are complete everywhere."""
         return min((piece.n_seeds for piece in self.evidence), default=0)
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds are complete of the transform that has most of them."""
+        return max((int(one.complete_S.sum()) for one in self.landscapes), default=0)
 
     @property
     def next_keys(self) -> list[str]:
@@ -213,7 +236,7 @@ class Analysis:
     @cached_property
     def specification(self) -> list[Specified]:
         """Every claim, in the ledger's order, with its verdicts under other thresholds."""
-        return specify(self.judged, self.plan.spec, lambda tolerances: self.judged_under(tolerances).claims)
+        return specify(self.judged, self.plan.spec, self.judged_under)
 
     @cached_property
     def claims(self) -> list[Claim]:

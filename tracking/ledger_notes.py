@@ -84,25 +84,25 @@ class Notes(LedgerFile):
             connection.execute("INSERT OR IGNORE INTO looks VALUES (?, ?, ?)", (study, seeds, time.time()))
 
     def looks(self, study: str) -> tuple[int, ...]:
-        """The numbers of seeds after which somebody saw the verdicts of a study; they rise."""
+        """The numbers of seeds after which somebody saw the verdicts of a study, in that order."""
         if "looks" not in self._tables():  # a ledger of an older version, which is only read
             return ()
-        found = self._rows("SELECT seeds FROM looks WHERE study = ? ORDER BY seeds", (study,))
+        found = self._rows("SELECT seeds FROM looks WHERE study = ? ORDER BY noted_at, seeds", (study,))
         return tuple(int(seeds) for (seeds,) in found)
 
     def note_verdict_rules(self, study: str, rules: str, seeds: int) -> None:
-        """Remember by which rules verdicts are given, and after how many seeds that was said."""
+        """Remember by which rules verdicts are given from now on, and after how many seeds that was said."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO verdict_rules VALUES (?, ?, ?, ?)", (study, rules, seeds, time.time())
+                "INSERT INTO verdict_rules VALUES (?, ?, ?, ?)", (study, rules, seeds, time.time())
             )
 
-    def verdict_rules(self, study: str) -> dict[str, int]:
+    def verdict_rules(self, study: str) -> tuple[tuple[str, int], ...]:
         """The rules by which a study's verdicts were to be given, in the order in which they were said.
 
         With each of them the number of complete seeds at that moment.
         """
         if "verdict_rules" not in self._tables():
-            return {}
-        statement = "SELECT rules, seeds FROM verdict_rules WHERE study = ? ORDER BY noted_at"
-        return {str(rules): int(seeds) for rules, seeds in self._rows(statement, (study,))}
+            return ()
+        statement = "SELECT rules, seeds FROM verdict_rules WHERE study = ? ORDER BY noted_at, rowid"
+        return tuple((str(rules), int(seeds)) for rules, seeds in self._rows(statement, (study,)))

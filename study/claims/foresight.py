@@ -157,7 +157,7 @@ def outlook(question: Question, level: float) -> Outlook | None:
     if one is None:
         return None
     if one.estimate is None or one.estimate.n < 2:
-        return Outlook(one.place, None, None, {}, WINDOW)
+        return Outlook(one.place, None, None, {}, WINDOW if one.estimate is None else SEEDS)
     many = len(question.finding.comparisons)
     seeds = {
         SUPPORTED: None if question.finding.partial else needed(one, SUPPORTED, level),

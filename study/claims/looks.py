@@ -34,15 +34,22 @@ class Schedule:
         looks: with rising numbers of seeds.
         planned: they were named beforehand. Then seeds are added look by look, to what open claims need. By
             hand all transforms get them.
+        more: share of the next look that is added by hand.
     """
 
     looks: tuple[Look, ...]
     planned: bool
+    more: float = 0.0
 
     @property
     def cap(self) -> int:
         """Most seeds."""
         return self.looks[-1].seeds
+
+    @property
+    def last_share(self) -> float:
+        """Share of the last look, or of one that is added by hand."""
+        return self.looks[-1].share if self.planned else self.more
 
 
 def planned(seeds: Sequence[int]) -> Schedule:
@@ -57,15 +64,17 @@ def planned(seeds: Sequence[int]) -> Schedule:
 def by_hand(noted: Sequence[int], asked: int) -> Schedule:
     """The looks of a study that names none: the first has most, and each further one half of what is left.
 
-    Nobody knows how many there will be.
+    Nobody knows how many there will be. A look keeps the share that it had when it was taken.
 
     Args:
-        noted: after how many seeds somebody saw verdicts.
+        noted: after how many seeds somebody saw verdicts, in that order.
         asked: seeds of the study.
     """
-    looks, left = [], 1.0
-    for k, seeds in enumerate(sorted({*(one for one in noted if one < asked), asked})):
-        share = FIRST if k == 0 else left / 2
+    looks: list[Look] = []
+    left = 1.0
+    for seeds in dict.fromkeys((*noted, asked)):
+        share = left / 2 if looks else FIRST
         looks.append(Look(seeds, share))
         left -= share
-    return Schedule(tuple(looks), False)
+    shown = sorted((one for one in looks if one.seeds <= asked), key=lambda one: one.seeds)
+    return Schedule(tuple(shown), planned=False, more=left / 2)

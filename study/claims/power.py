@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from scipy.special import nctdtr, stdtrit
+import numpy as np
+from scipy.special import chdtri, ndtr, stdtrit
 
 from study.claims.catalogue import CLAIMS
 from study.claims.looks import Look, by_hand, planned
-from study.measures.prior import CAUTION
+from study.measures.prior import CAUTION, FEWEST, NO_PRIOR, POOLED, weighed
 from study.plan.cells import settings
 from study.spec.claim_rule import Rule
 from study.spec.model import StudySpec
 
+QUANTILES = (np.arange(60) + 0.5) / 60
 EFFECTS = (0.5, 1.0, 2.0, 3.0)
 """Sizes of an effect, in standard deviations over seeds of the difference between two transforms."""
 
@@ -27,36 +30,47 @@ def looks_of(spec: StudySpec) -> tuple[Look, ...]:
 def families(spec: StudySpec, more: Mapping[str, Rule] | None = None) -> int:
     """At most how many questions share the error: those about a transform that the study has.
 
-    Which of them can be asked shows when cells are there.
+    Which of them can be asked shows when cells are there. Rules about every step take recorded dynamics.
+
+    Args:
+        more: the user's own, by name.
     """
-    methods = {transform.name for transform in spec.transforms}
-    rules = {**CLAIMS, **(more or {})}
-    asked = {
-        rule.family or name for name, rule in rules.items() if rule.method in methods and not rule.absolute
-    }
-    return max(len(asked), 1) * len({(one.name, one.optimizer.label) for one in settings(spec)})
+    variants = Counter(transform.name for transform in spec.transforms)
+    places = {(one.name, one.optimizer.label) for one in settings(spec)}
+    asked: dict[str, int] = {}
+    for name, rule in {**CLAIMS, **(more or {})}.items():
+        if rule.absolute and not spec.budget.dynamics:
+            continue
+        count = min(variants[rule.method], 1) if not rule.each_variant else variants[rule.method]
+        asked[rule.family or name] = max(asked.get(rule.family or name, 0), count)
+    return max(sum(asked.values()) * len(places), 1)
 
 
 def chance(effect: float, look: Look, spec: StudySpec, questions: int) -> float:
     """That one comparison gives its verdict at a look, if nothing but seeds limits it.
 
-        P(|T| > t(df, 1 - level / 2)),   T ~ noncentral t(df, effect · sqrt(S))
+    The mean over the seeds' own variance s², which is known up to χ²(S - 1) / (S - 1), of
 
-    with S - 1 degrees of freedom, and as many again where there are transforms to pool spreads over
-    (`study.measures.prior`). Its caution, which raises the spread, is left in: the mean of both.
+        P(mean > t(df, 1 - level / 2) · deviation / sqrt(S)),   mean ~ normal(effect, 1 / S)
+
+    where others that vary alike are a prior (`study.measures.prior`), if the study has them.
 
     Args:
         effect: in standard deviations over seeds.
         questions: that share the error.
     """
     level = (1 - spec.region.confidence) * look.share / questions
-    pools = len(spec.transforms) > 2
-    df = (look.seeds - 1) * (2 if pools else 1)
-    # The prior weighs as much as the seeds, and is raised by CAUTION.
-    raised = math.sqrt((1 + CAUTION) / 2) if pools else 1.0
-    needed = float(stdtrit(df, 1 - level / 2)) * raised
-    # The other side has less than a percent of it.
-    return 1.0 - float(nctdtr(df, effect * math.sqrt(look.seeds), needed))
+    seeds, own_df = look.seeds, look.seeds - 1
+    pools = len(spec.transforms) >= POOLED and seeds >= FEWEST
+    total = 0.0
+    for own in chdtri(own_df, QUANTILES) / own_df:
+        prior = weighed(CAUTION, float(own), own_df) if pools else NO_PRIOR
+        df = own_df + prior.df
+        deviation = math.sqrt((prior.df * prior.variance + own_df * own) / df)
+        needed = float(stdtrit(df, 1 - level / 2)) * deviation
+        # The other side has less than a percent of it.
+        total += float(ndtr(effect * math.sqrt(seeds) - needed))
+    return total / len(QUANTILES)
 
 
 def power_table(spec: StudySpec) -> dict[float, Sequence[float]]:

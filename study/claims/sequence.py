@@ -11,6 +11,7 @@ from study.claims.looks import Look, Schedule
 from study.claims.verdicts import INCONCLUSIVE, Claim, Question, answered, families_of
 from study.measures.evidence import gather
 from study.measures.landscape import Landscape
+from study.measures.prior import POOLED
 from study.spec.claim_rule import Rule
 from study.spec.indifference import Indifference
 from study.spec.tolerances import Tolerances
@@ -19,8 +20,6 @@ HOPELESS = 0.10
 """A claim is futile where the chance of a verdict at the last look is below this."""
 DECIDED, FUTILE, CAP, OPEN = "decided", "futile", "at the cap", "open"
 """How a claim stands: it has its verdict; none is in sight; the last look gave none; the next look may."""
-POOLED = 4
-"""Transforms that a setting keeps at least, so that their spreads can be pooled."""
 Key = tuple[str, str]
 """A claim's id and setting."""
 Place = tuple[tuple[str, str, str], str]
@@ -37,7 +36,9 @@ class Judgement:
         look: the last look; None where the cells do not reach the first.
         next: the look that open claims wait for; None where none is open, or no look is left.
         needed: the landscapes that the next look needs, in their order.
-        level: of a verdict at the last look that is planned, or at the only one.
+        level: of a verdict at the last look that is planned, or at one that is added by hand.
+        families: how many of them share the error.
+        seen: by look, the landscapes that it saw.
     """
 
     claims: tuple[Claim, ...]
@@ -46,6 +47,8 @@ class Judgement:
     next: Look | None = None
     needed: tuple[Place, ...] = ()
     level: float = 0.0
+    families: int = 1
+    seen: Mapping[int, tuple[Place, ...]] = field(default_factory=dict, repr=False)
 
 
 def judge_in_sequence(
@@ -63,33 +66,42 @@ def judge_in_sequence(
     Args:
         rules: the user's own, by name.
     """
-    confidence, least = tolerances.confidence, tolerances.least_seeds
+    error, least = 1 - tolerances.confidence, tolerances.least_seeds
     here, reached, families, last = list(landscapes), None, 0, 0.0
     claims: dict[Key, Claim] = {}
     asked: dict[Key, Question] = {}
+    seen: dict[int, tuple[Place, ...]] = {}
+
+    def ended(then: Look | None = None) -> Judgement:
+        """What is known now; `then` is the look that the cells do not reach."""
+        wanted = places(here) if then else ()
+        return Judgement(tuple(claims.values()), asked, reached, then, wanted, last, families, seen)
+
     for k, look in enumerate(schedule.looks):
         pieces = gather(here, tolerances, indifference, look.seeds)
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
-            return Judgement(tuple(claims.values()), asked, reached, look, places(here), last)
+            return ended(look)
         # What is decided, or futile, is asked no more: what it rests on may have no further seeds.
         still = {key for key, claim in claims.items() if claim.standing == OPEN} if k else None
         going = {(one.id, one.setting): one for one in questions_of(pieces, rules, still)}
-        families = families or families_of(going.values(), confidence, schedule.cap)
-        level, last = ((1 - confidence) * one.share / families for one in (look, schedule.looks[-1]))
+        families = families or families_of(going.values(), tolerances.confidence, schedule.cap)
+        level, last = (error * share / families for share in (look.share, schedule.last_share))
         for key, question in going.items():
             claim = answered(question, level, least if complete else look.seeds)
-            claims[key] = replace(claim, standing=_standing(claim, question, look, schedule, last))
-            asked[key] = question
+            standing = _standing(claim, question, look, schedule, last) if complete else _waits(question)
+            claims[key], asked[key] = replace(claim, standing=standing), question
         if not complete:
-            return Judgement(tuple(claims.values()), asked, None, look, places(here), last)
+            return ended(look)
         reached = look
+        seen[look.seeds] = places(here)
         waiting = [one for key, one in going.items() if claims[key].standing == OPEN]
         if not waiting:
             break
-        if schedule.planned:
+        # Which cells a claim of the user's own reads is for its function to say, or not.
+        if schedule.planned and all(one.finding.keys and one.id not in (rules or {}) for one in waiting):
             here = needed(here, waiting)
-    return Judgement(tuple(claims.values()), asked, reached, level=last)
+    return ended()
 
 
 def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> list[Landscape]:
@@ -97,20 +109,21 @@ def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> li
     keys = {key for question in questions for key in question.finding.keys}
     # All variants of a method or none: a claim names its variant where it is asked of several.
     named = {(one.setting, one.method) for one in landscapes if one.key_SWL.flat[0] in keys}
-    kept = {_place(one) for one in landscapes if (one.setting, one.method) in named}
+    kept = {place(one) for one in landscapes if (one.setting, one.method) in named}
     for setting in dict.fromkeys(setting for setting, _ in named):
         for one in landscapes:
-            if one.setting == setting and sum(place[0] == setting for place in kept) < POOLED:
-                kept.add(_place(one))
-    return [one for one in landscapes if _place(one) in kept]
+            if one.setting == setting and sum(where == setting for where, _ in kept) < POOLED:
+                kept.add(place(one))
+    return [one for one in landscapes if place(one) in kept]
 
 
 def places(landscapes: Iterable[Landscape]) -> tuple[Place, ...]:
     """Which landscapes these are."""
-    return tuple(map(_place, landscapes))
+    return tuple(map(place, landscapes))
 
 
-def _place(landscape: Landscape) -> Place:
+def place(landscape: Landscape) -> Place:
+    """Its setting and its transform."""
     return landscape.setting, landscape.transform
 
 
@@ -122,10 +135,13 @@ def _standing(claim: Claim, question: Question, look: Look, schedule: Schedule, 
     """
     if claim.verdict != INCONCLUSIVE:
         return DECIDED
-    if not question.finding.comparisons:
-        return ""
-    if look == schedule.looks[-1]:
+    if question.finding.comparisons and look == schedule.looks[-1]:
         return CAP
-    if schedule.planned and chance(question, schedule.cap, level) < HOPELESS:
-        return FUTILE
-    return OPEN
+    if question.finding.comparisons and schedule.planned:
+        return FUTILE if chance(question, schedule.cap, level) < HOPELESS else OPEN
+    return _waits(question)
+
+
+def _waits(question: Question) -> str:
+    """How a claim stands that was never judged."""
+    return OPEN if question.finding.comparisons else ""

@@ -153,8 +153,10 @@ def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0
 
 def answered(question: Question, level: float, least_seeds: int) -> Claim:
     """The claim that a question becomes at a level."""
-    finding, confidence = question.finding, 1 - level
+    finding = question.finding
     verdict = question.verdict(level, least_seeds)
+    # One of several comparisons is enough for these, so that each has a part of the level.
+    confidence = 1 - level / (len(finding.comparisons) if verdict in (REFUTED, NO_DIFFERENCE) else 1)
     shown = question.shown(verdict)
     estimate = shown.estimate if shown else None
     # The worst of so many runs has no interval of this kind; the reason says how many runs may be worse.
@@ -272,6 +274,11 @@ def _why_open(comparisons: Sequence[Comparison], confidence: float) -> str:
         return ""
     if any(c.estimate and c.estimate.half_width(confidence) == 0 for c in comparisons):
         return "all seeds agree to the last digit, and nothing says how coarse the measure is"
+    if min(min(c.p_refute, c.p_equal) for c in comparisons) <= 1 - confidence:
+        return (
+            f"one of {len(comparisons)} comparisons alone would decide it, and has to be that much clearer, "
+            "since each of them may be the one by chance"
+        )
     if max((c.estimate.p(c.threshold) for c in comparisons if c.estimate), default=1.0) <= 1 - confidence:
         return "a size that is only a bound leaves it open"
     return "the interval does not lie on one side of the threshold"

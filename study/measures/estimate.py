@@ -147,17 +147,18 @@ class Estimate:
 
 
 def pooled(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """The differences of a method to every other transform, each with the spread of all as its prior.
+    """The differences of a method to every other transform, each with the spread of the others as its prior.
 
     Args:
         found: by transform, from the same seeds.
     """
-    estimates = list(found.values())
-    seeds = {one.n for one in estimates}
-    if len(seeds) != 1 or (df := seeds.pop() - 1) < 1:
+    if len({one.n for one in found.values()}) != 1 or min(one.n for one in found.values()) < 2:
         return dict(found)
-    prior = prior_of([one.own_variance for one in estimates], df)
-    return {name: replace(one, prior=prior) for name, one in found.items()}
+    values_KS = np.array([one.values_S for one in found.values()])
+    return {
+        name: replace(one, prior=prior_of(np.delete(values_KS, k, axis=0), one.own_variance))
+        for k, (name, one) in enumerate(found.items())
+    }
 
 
 def worded(

@@ -59,10 +59,13 @@ def looks_said(analysis: Analysis) -> list[str]:
     counts = ", ".join(str(look.seeds) for look in schedule.looks)
     how = "named in the spec" if schedule.planned else "as they came; the spec names none"
     lines = [f"Looks at the claims, by complete seeds: {counts} ({how})."]
-    for k, (rules, seeds) in enumerate(analysis.verdict_rules.items()):
+    noted, mine = analysis.verdict_rules, analysis.plan.spec.verdict_rules
+    for k, (rules, seeds) in enumerate(noted):
         if seeds:
             what = "changed" if k else "first given"
-            lines.append(f"The rules of verdicts were {what} when {seeds} seeds were complete: `{rules}`.")
+            lines += ["", f"The rules of verdicts were {what} when {seeds} seeds were complete: `{rules}`."]
+    if noted and noted[-1][0] != mine:
+        lines += ["", f"This page follows rules that no launch has named: `{mine}`."]
     return lines
 
 

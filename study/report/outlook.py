@@ -9,6 +9,8 @@ from study.claims.foresight import AXIS, GRID, MOST, POWER, SEEDS, SIDE, WINDOW,
 
 
 def _seeds(found: Outlook) -> str:
+    if found.deviation is None:
+        return "two seeds or more to be told"
     enough = sorted((count, verdict) for verdict, count in found.seeds.items() if count)
     if not enough:
         return f"more than {MOST:,} seeds, if the difference is the present one"

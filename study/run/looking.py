@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 from rich.console import Console
 
 from study.analysis import Analysis
@@ -12,7 +9,6 @@ from study.claims.sequence import DECIDED, OPEN
 from study.errors import UserError
 from study.plan.cells import Plan
 from study.report.amounts import amount
-from study.spec.model import StudySpec
 from study.stored import analysed
 from tracking import EVIDENCE, Ledger
 
@@ -40,10 +36,10 @@ class Looking:
                 f"{spec.name}: verdicts: looks end at {cap} seeds, and its verdicts were seen after {seen}; "
                 f"name a last look of {seen} or more"
             )
-        rules, known = rules_of(spec), self._ledger.verdict_rules(spec.name)
-        if rules in known or not (known or spec.verdicts.looks):
+        rules, known = spec.verdict_rules, self._ledger.verdict_rules(spec.name)
+        if known and known[-1][0] == rules:
             return
-        seeds = self._analysed().seeds_seen
+        seeds = self._analysed().most_seeds
         self._ledger.note_verdict_rules(spec.name, rules, seeds)
         if seeds:
             what = "changed" if known else "named"
@@ -66,18 +62,14 @@ class Looking:
         """The analysis of what is stored, which its reader looks at."""
         found = self._analysed()
         # Named looks are where they are, whoever reads; others count because they were read.
-        if not found.schedule.planned and (seeds := found.seeds_seen):
-            self._ledger.note_look(self._plan.spec.name, seeds)
+        look = found.judgement.look
+        if not found.schedule.planned and look is not None:
+            self._ledger.note_look(self._plan.spec.name, look.seeds)
             return self._analysed()
         return found
 
     def _analysed(self) -> Analysis:
         return analysed(self._plan, self._ledger, self._uri)
-
-
-def rules_of(spec: StudySpec) -> str:
-    """By which rules a study's verdicts are given, as JSON."""
-    return json.dumps(asdict(spec.verdicts) | {"confidence": spec.region.confidence}, sort_keys=True)
 
 
 def line(analysis: Analysis) -> str:

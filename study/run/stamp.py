@@ -73,7 +73,7 @@ def digest_of(analysis: Analysis) -> str | None:
     if spec.claims or analysis.damaged:
         return None
     found = hashlib.sha256(spec.remembered().encode())
-    found.update(f"{analysis.looks} {dict(analysis.verdict_rules)}\n".encode())
+    found.update(f"{analysis.looks} {analysis.verdict_rules}\n".encode())
     for key in analysis.plan.keys:
         found.update(f"{key} {analysis.runs.get(key)} {analysis.stored.get(key)!r}\n".encode())
     for line in (*_source(), *_versions()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import count, islice
 from typing import Annotated, Any, Literal
 
@@ -138,6 +139,12 @@ class StudySpec(BaseModel):
     def all_conditions(self) -> tuple[Condition, ...]:
         """The budget under every combination of what is varied; the budget alone where nothing is."""
         return conditions(self.budget, self.conditions)
+
+    @property
+    def verdict_rules(self) -> str:
+        """By which rules verdicts are given, as JSON: looks, indifference, thresholds and own claims."""
+        said = {"verdicts": asdict(self.verdicts), "region": asdict(self.region), "claims": self.claims}
+        return strict_json(said, sort_keys=True)
 
     @property
     def first_seeds(self) -> tuple[int, ...]:

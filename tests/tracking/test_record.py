@@ -56,9 +56,8 @@ CREATE TABLE looks (
     study TEXT NOT NULL, seeds INTEGER NOT NULL, noted_at REAL NOT NULL, PRIMARY KEY (study, seeds)
 ) WITHOUT ROWID;
 CREATE TABLE verdict_rules (
-    study TEXT NOT NULL, rules TEXT NOT NULL, seeds INTEGER NOT NULL, noted_at REAL NOT NULL,
-    PRIMARY KEY (study, rules)
-) WITHOUT ROWID;
+    study TEXT NOT NULL, rules TEXT NOT NULL, seeds INTEGER NOT NULL, noted_at REAL NOT NULL
+);
 """
 """What came later. Older ledgers get it when they are opened to be written, and keep all else."""
 

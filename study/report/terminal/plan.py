@@ -57,7 +57,7 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
                 *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
                 "; ".join(f"{count} {verdict}" for verdict, count in found.seeds.items() if count),
                 limit(found),
-                cost(analysis, seen, found, price),
+                cost(analysis, seen, (id_, setting), price),
             ]
             table.add_row(*map(escape, row))
         parts.append(table)
@@ -72,25 +72,29 @@ def limit(found: Outlook) -> str:
     return f"{LIMITS[found.missing]}: {found.points:.1f} x the points of {found.axis}"
 
 
-def cost(analysis: Analysis, seen: Preview, found: Outlook, price: float | None) -> str:
-    """What the least of these numbers of seeds costs in time, and in money where a price is given.
+def cost(analysis: Analysis, seen: Preview, claim: tuple[str, str], price: float | None) -> str:
+    """What the least of a claim's numbers of seeds costs in time, and in money where a price is given.
 
-    All transforms of the setting get them.
+    All transforms of the claim's settings get them.
 
     Args:
+        claim: its id and setting.
         price: of an hour of one worker.
     """
-    enough = [count for count in found.seeds.values() if count]
-    if not enough:
+    enough = [count for count in analysis.outlooks[claim].seeds.values() if count]
+    question, plan = analysis.judgement.questions[claim], analysis.plan
+    keys, first = set(question.finding.keys), plan.spec.seeds[0]
+    settings = {cell.setting for cell in plan.cells if cell.key in keys}
+    per_seed = [cell for cell in plan.cells if cell.seed == first and cell.setting in settings]
+    if not enough or not per_seed:
         return ""
-    per_seed = [cell for cell in analysis.plan.cells if cell.seed == analysis.plan.spec.seeds[0]]
-    more = max(min(enough) - analysis.seeds_seen, 0)
-    measured = {key: _seconds(analysis, key) for key in analysis.plan.settings}
-    seconds = estimate_seconds(analysis.plan, per_seed, measured, 1)
+    measured = {key: _seconds(analysis, key) for key in plan.settings}
+    seconds = estimate_seconds(plan, per_seed, measured, 1)
     if seconds is None:
         return ""
-    words = clock(seconds * more / seen.workers)
-    return words if price is None else f"{words}, {seconds * more / 3600 * price:.2f}"
+    seconds *= max(min(enough) - question.n_seeds, 0)
+    words = clock(seconds / seen.workers)
+    return words if price is None else f"{words}, {seconds / 3600 * price:.2f}"
 
 
 def _seconds(analysis: Analysis, setting: str) -> float | None:

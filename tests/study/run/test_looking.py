@@ -103,6 +103,7 @@ def test_pages_and_pictures_know_the_looks(tmp_path: Path, monkeypatch: pytest.M
     assert "Seeds 0, 1, 2. " in page
     assert "Looks at the claims, by complete seeds: 3, 5, 8 (named in the spec)." in page
     assert "The rules of verdicts were changed when 3 seeds were complete: `second`." in page
+    assert "This page follows rules that no launch has named: " in page
     assert "It would take " in page
     futile = [claim for claim in analysis.claims if claim.standing == "futile"]
     assert futile
@@ -119,11 +120,11 @@ def test_rules_and_looks_are_noted(tmp_path: Path) -> None:
         ledger.note_look("tiny", 5)
         ledger.note_look("tiny", 3)
         ledger.note_look("tiny", 5)
-        assert ledger.verdict_rules("tiny") == {"first": 0, "second": 5}
-        assert ledger.looks("tiny") == (3, 5)
+        assert ledger.verdict_rules("tiny") == (("first", 0), ("second", 5), ("first", 9))
+        assert ledger.looks("tiny") == (5, 3)
         assert ledger.looks("another") == ()
     analysis = read(spec_of(str(spec), home), home)
-    assert analysis.verdict_rules == {"first": 0, "second": 5}
+    assert analysis.verdict_rules[-1] == ("first", 9)
     # Looks that the spec names are not those that somebody took.
     assert [look.seeds for look in analysis.schedule.looks] == [3, 5, 8]
 
@@ -141,6 +142,18 @@ def test_looks_by_hand_share_the_error(tmp_path: Path) -> None:
     first = {claim.id: claim for claim in again.judgement.claims}
     assert first[OWN].n_seeds == 3
     assert {claim.n_seeds for claim in alone.claims} == {5}
+
+
+def test_a_look_at_too_few_seeds_is_none(tmp_path: Path) -> None:
+    """Where a cell is missing no verdict is given, and so none was seen."""
+    spec, home = tmp_path / "s.yaml", tmp_path / "home"
+    spec.write_text(TEXT.replace("verdicts: {looks: [3, 5, 8]}", "").replace("seeds: 3", "seeds: 5"))
+    fabricate(spec, home, wide, skip=lambda cell: cell.seed == 2 and cell.lr > 1)
+    place = Home(home)
+    analysis = read(spec_of(str(spec), place), place)
+    assert analysis.judgement.look is None
+    assert {claim.verdict for claim in analysis.claims} == {"inconclusive"}
+    assert analysis.most_seeds == 4
 
 
 def test_until_decided_needs_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,7 +190,7 @@ def test_a_launch_goes_on_until_its_claims_are_decided(
     standings = {claim.standing for claim in analysis.judged}
     assert "at the cap" in standings
     assert "open" not in standings
-    assert list(analysis.verdict_rules.values()) == [0]
+    assert analysis.verdict_rules == ((analysis.plan.spec.verdict_rules, 0),)
     code, third = answer(capsys, "launch", *where, "--until-decided")
     assert code == 0
     assert isinstance(third, dict)
