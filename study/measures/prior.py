@@ -13,8 +13,8 @@ transforms to tell how much their spreads differ, and where the pair is what var
 gives it away.
 
 Simulated at a level of 0.2 %, with 4 and 7 transforms (150,000 draws each, 4 / 5 / 12 seeds): at most 0.05 %
-where all vary alike, 0.33 % where one of the pair has three times the standard deviation of all others, 0.5 /
-0.4 / 0.23 % with five times, and 0.38 / 0.25 / 0.2 % with ten times. With three seeds nothing would be gained,
+where all vary alike; 0.33 % where one of the pair has three times the standard deviation of all others; 0.5,
+0.4 and 0.23 % with five times; 0.38, 0.25 and 0.2 % with ten times. With three seeds nothing would be gained,
 so there the pair stands alone.
 """
 
@@ -53,7 +53,7 @@ NO_PRIOR = Prior()
 
 
 def prior_of(others_MS: Floats, own_variance: float) -> Prior:
-    """The prior of a difference of two transforms, from those of one of them to M others.
+    """The prior of a pair's difference, from those of one of the pair to M others.
 
     What is the same in all of these differences is the one transform that they share, so it is taken out. What
     remains is each other transform's own spread, twice of which a difference between two has:
