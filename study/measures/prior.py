@@ -55,7 +55,7 @@ NO_PRIOR = Prior()
 def prior_of(others_MS: Floats, own_variance: float) -> Prior:
     """The prior of a pair's difference, from those of one of the pair to M others.
 
-    What is the same in all of these differences is the one transform that they share, so it is taken out. What
+    What is the same in all of these differences is the transform that they share, so it is taken out. What
     remains is each other transform's own spread, twice of which a difference between two has:
 
         r_ms = d_ms - mean over m - mean over s + mean of all
