@@ -45,6 +45,8 @@ class Future:
             mean then - mean now  ~  normal(0, σ² · (1/n - 1/N))
             deviation then        =  sqrt(((n - 1) s² + (N - n) σ²) / (N - 1))
         """
+        if self.now.alternatives:
+            return self._either(Future.predicted)
         estimate = _known(self.now)
         n, df, s2 = estimate.n, estimate.df, estimate.deviation**2
         total: Counter[str] = Counter()
@@ -57,8 +59,21 @@ class Future:
 
     def power(self) -> dict[str, float]:
         """Chance of each verdict of a new study of so many seeds, if the truth is the present mean."""
+        if self.now.alternatives:
+            return self._either(Future.power)
         deviation = _known(self.now).deviation
         return self._chances(deviation / math.sqrt(self.seeds), deviation)
+
+    def _either(self, of: Callable[[Future], Mapping[str, float]]) -> dict[str, float]:
+        """Of comparisons of which one is enough: bounds, as `Comparison` judges them."""
+        many = len(self.now.alternatives)
+        known = [one for one in self.now.alternatives if one.estimate and one.estimate.n > 1]
+        enough = [of(replace(self, now=one, level=self.level / many)) for one in known]
+        against = [of(replace(self, now=one)) for one in known] if len(known) == many else []
+        return {
+            SUPPORTED: max((one.get(SUPPORTED, 0.0) for one in enough), default=0.0),
+            REFUTED: min((one.get(REFUTED, 0.0) for one in against), default=0.0),
+        }
 
     def _chances(self, scale: float, deviation: float) -> dict[str, float]:
         """With the mean then normal around the present one.

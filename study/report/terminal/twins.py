@@ -58,7 +58,7 @@ def lines(found: Twins) -> list[str]:
     said = [
         f"{found.replicates} twin studies: {found.seeds} seeds under each of "
         f"{least if least == most else f'{least} to {most}'} names, of {len(found.sources)} transforms in "
-        f"turn{spread}. The shipped claims judged them, corrected together (Holm).",
+        f"turn{spread}. The shipped claims judged them at one look, and share the error.",
         "n: as many independent twin studies would give a share of the same variance. It follows from how "
         "the transforms differ, and is at most the number of their seeds.",
     ]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from study.claims.catalogue import questions_of
-from study.claims.finding import Comparison, Finding
+from study.claims.finding import Comparison, Finding, either
 from study.claims.foresight import Future, chance, needed, outlook
 from study.claims.looks import FIRST, by_hand, planned
 from study.claims.sequence import CAP, DECIDED, FUTILE, OPEN, Judgement, judge_in_sequence
@@ -239,6 +239,16 @@ def test_the_seeds_that_are_said_to_be_enough_are() -> None:
         share = (stats.ttest_1samp(rng.normal(0.7, 1, (2000, seeds)), 0, axis=1).pvalue <= 0.01).mean()
         assert low <= share <= high
     assert needed(one, REFUTED, 0.01) is None
+
+
+def test_of_alternatives_the_best_supports_and_the_worst_refutes() -> None:
+    """One is enough for the claim, at its part of the level; all must contradict it."""
+    clear, noise = (Comparison("x", one, 0.0, True) for one in (CLEAR, NOISE))
+    both = Future(either(clear, noise), 40, 0.01)
+    for of in (Future.power, Future.predicted):
+        alone = of(Future(clear, 40, 0.005))
+        assert of(both)[SUPPORTED] == pytest.approx(alone[SUPPORTED])
+        assert of(both)[REFUTED] == min(of(Future(one, 40, 0.01))[REFUTED] for one in (clear, noise))
 
 
 def test_what_limits_a_claim_is_named() -> None:
