@@ -14,7 +14,7 @@ from study import frames
 from study.best import Best, reached
 from study.claims.catalogue import questions_of
 from study.claims.foresight import Outlook, outlook
-from study.claims.looks import Schedule, by_hand, planned
+from study.claims.looks import Schedule, schedule_of
 from study.claims.sequence import Judgement, judge_in_sequence, place
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
@@ -123,10 +123,9 @@ class Analysis:
     def schedule(self) -> Schedule:
         """The looks of the study: those that the spec names, or those that were taken."""
         spec = self.plan.spec
-        named = spec.verdicts.looks
         # With fewer seeds than a verdict needs there was nothing to see.
         noted = [seeds for seeds in self.looks if seeds >= spec.region.least_seeds]
-        return planned(named) if named else by_hand(noted, len(spec.seeds))
+        return schedule_of(spec.verdicts.looks, noted, len(spec.seeds))
 
     @cached_property
     def judgement(self) -> Judgement:

@@ -61,6 +61,15 @@ def planned(seeds: Sequence[int]) -> Schedule:
     return Schedule(tuple(Look(count, (count - before) / seeds[-1]) for before, count in steps), True)
 
 
+def schedule_of(named: Sequence[int], noted: Sequence[int], asked: int) -> Schedule:
+    """The looks of a study.
+
+    Args:
+        named: in its spec, if any are. noted, asked: as `by_hand` takes them.
+    """
+    return planned(named) if named else by_hand(noted, asked)
+
+
 def by_hand(noted: Sequence[int], asked: int) -> Schedule:
     """The looks of a study that names none: the first has most, and each further one half of what is left.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr, stdtrit
 
 from study.claims.catalogue import CLAIMS
-from study.claims.looks import Look, by_hand, planned
+from study.claims.looks import Look, schedule_of
 from study.measures.prior import CAUTION, FEWEST, NO_PRIOR, POOLED, weighed
 from study.plan.cells import settings
 from study.spec.claim_rule import Rule
@@ -23,8 +23,7 @@ EFFECTS = (0.5, 1.0, 2.0, 3.0)
 
 def looks_of(spec: StudySpec) -> tuple[Look, ...]:
     """The looks of a study that was never launched."""
-    named = spec.verdicts.looks
-    return (planned(named) if named else by_hand((), len(spec.seeds))).looks
+    return schedule_of(spec.verdicts.looks, (), len(spec.seeds)).looks
 
 
 def families(spec: StudySpec, more: Mapping[str, Rule] | None = None) -> int:

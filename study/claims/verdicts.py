@@ -125,24 +125,18 @@ def judge(
         least_seeds: complete seeds that a verdict needs.
         share: of 1 - confidence that this look may spend.
     """
-    level = level_of(questions, confidence, share)
+    level = (1 - confidence) * share / families_of(questions, confidence)
     return [answered(one, level, least_seeds) for one in questions]
 
 
-def level_of(questions: Sequence[Question], confidence: float, share: float = 1.0) -> float:
-    """How likely one question may get a false verdict: the families have equal parts (Bonferroni).
+def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0) -> int:
+    """How many families chance could answer, and at least 1: they have equal parts of the error (Bonferroni).
 
     Questions of a family read different thresholds off the same intervals. Where these hold, all of them are
     right, so that they need no correction among themselves. One that chance cannot answer takes no part.
 
     No step-down (Holm) makes the level of the others milder once a question is decided: what *no difference*
     decides was no false null hypothesis, and each claim's interval would depend on the other claims.
-    """
-    return (1 - confidence) * share / families_of(questions, confidence)
-
-
-def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0) -> int:
-    """How many families chance could answer, and at least 1.
 
     Args:
         seeds: that there will be, where that is more than the spec asks for now.
