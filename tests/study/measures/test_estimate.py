@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from study.claims.finding import Comparison, Finding
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, judge, level_of
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, families_of, judge
 from study.measures.estimate import Estimate, difference, ratio, worded
 from study.measures.grid_error import GridError
 from study.report.claims_page import sentence, shown_estimate
@@ -88,15 +88,30 @@ def test_pairs_and_bounds() -> None:
 def test_questions_share_the_error() -> None:
     """Each family has an equal part, and one that chance cannot answer has none."""
     several = [replace(question(CLEAR), id=name) for name in "abc"]
-    assert level_of(several, 0.95) == pytest.approx(0.05 / 3)
-    assert level_of(several, 0.95, share=0.8) == pytest.approx(0.04 / 3)
-    assert level_of([replace(one, family="accuracy") for one in several], 0.95) == pytest.approx(0.05)
+    assert families_of(several, 0.95) == 3
+    assert families_of([replace(one, family="accuracy") for one in several], 0.95) == 1
     empty = replace(several[0], id="empty", finding=Finding("m", "u", missing="a baseline"))
     rule = Comparison("steps", Estimate((1.0,) * 5), 0.0, above=True, exact=True)
     exact = replace(several[0], id="exact", finding=Finding("m", "u", (rule,)))
-    assert level_of([*several, empty, exact], 0.95) == pytest.approx(0.05 / 3)
+    assert families_of([*several, empty, exact], 0.95) == 3
     # With enough runs chance could support it.
-    assert level_of([*several, replace(exact, seeds_asked=40)], 0.95) == pytest.approx(0.05 / 4)
+    assert families_of([*several, replace(exact, seeds_asked=40)], 0.95) == 4
+
+
+def test_a_part_of_the_error_is_what_decides() -> None:
+    """A question is decided by its family's equal part, and a look by its share of that part."""
+    one = question((1.0, 1.6, 0.4, 1.2, 0.8))
+    (comparison,) = one.finding.comparisons
+    p = comparison.estimate.p(0.0)
+
+    def verdicts(families: int, share: float) -> set[str]:
+        several = [replace(one, id=str(i), family=str(i)) for i in range(families)]
+        return {claim.verdict for claim in judge(several, 0.95, 3, share)}
+
+    assert 0.05 / 9 < p < 0.05 / 6, "the example lies between the two levels"
+    assert verdicts(6, 1.0) == {SUPPORTED}
+    assert verdicts(9, 1.0) == {INCONCLUSIVE}
+    assert verdicts(6, 0.6) == {INCONCLUSIVE}
 
 
 def question(
