@@ -19,11 +19,11 @@ ORDER = (
     *("errors", "file_names", "home_files", "home"),
     *("spec", "plan", "measures", "claims"),
     *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison"),
-    *("papers", "report", "run", "sampler", "", "cli"),
+    *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
 ONE_FILE = {
-    "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py"},
+    "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py", "study/cluster/jobs.py"},
     "optuna": {"study/measures/importance.py", "study/sampler.py"},
     "mlflow": {
         *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),

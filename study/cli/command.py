@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from study.cli.cluster import logs, stop
 from study.cli.files import compare, export, figures
 from study.cli.home import check, sync, ui
 from study.cli.launch import launch
@@ -107,7 +108,7 @@ def options(
 
 # In the order in which `study --help` lists them.
 for verb in (
-    *(specs, new, plan, launch, status, analyse, verdicts, twins),
+    *(specs, new, plan, launch, stop, logs, status, analyse, verdicts, twins),
     *(export, sync, check, compare, table, figures, ui),
 ):
     app.command()(verb)

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
+from study.cli.cluster import export_from, refuse_local
+from study.cli.options import AllowOption, ClusterOption, HomeOption, JsonOption, SpecArgument
 from study.cli.output import emit, end, out, say
 from study.cli.stored import stored_analysis
 from study.errors import UserError
@@ -49,14 +50,20 @@ def writing_pictures(folder: Path | None, home: Path, study: str, kind: str) -> 
 
 
 def export(
+    context: typer.Context,
     spec: SpecArgument,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the export of another study.")] = False,
     home: HomeOption = DEFAULT_HOME,
     allow: AllowOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write cells, regions, claims, heatmaps and provenance as files."""
+    if cluster is not None:
+        refuse_local(context, ("home",))
+        with writing(folder):
+            raise typer.Exit(export_from(cluster, spec, allow, folder, as_json=as_json, force=force))
     analysis = stored_analysis(spec, home, allow)
     from study.report.export import export as write
     from study.report.export import refuse_other_study

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument, TrackerOption
+from study.cli.cluster import launch_there, refuse_local
+from study.cli.options import AllowOption, ClusterOption, HomeOption, JsonOption, SpecArgument, TrackerOption
 from study.cli.output import emit, end, out, progress_console, say
 from study.home import DEFAULT_HOME, Home
 from study.spec.read import read_spec
 
 
 def launch(
+    context: typer.Context,
     spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     here: Annotated[bool, typer.Option("--here", help="Train in this process, without Ray.")] = False,
@@ -28,12 +30,18 @@ def launch(
             help="Add seeds, look by look, until every claim is decided, futile or at the cap.",
         ),
     ] = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what is missing, then analyse; the same command goes on after any interruption."""
     console = progress_console(as_json=as_json)
     # Before the libraries are loaded, which takes seconds.
     say([f"reading {spec}"], console)
+    if cluster is not None:
+        refuse_local(context)
+        raise typer.Exit(
+            launch_there(cluster, spec, allow, console, until_decided=until_decided, as_json=as_json)
+        )
     from study.report.plain.best import best_values
     from study.report.plain.claims import claims
     from study.report.plain.counts import launch_values

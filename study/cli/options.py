@@ -33,3 +33,12 @@ AllowOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="URL",
+        envvar="STABILITY_STUDY_CLUSTER",
+        help="A Ray cluster elsewhere, by its dashboard: http://HOST:8265. Its head keeps the home.",
+    ),
+]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
+from study.cli.cluster import refuse_local, status_there
+from study.cli.options import AllowOption, ClusterOption, HomeOption, JsonOption, SpecArgument
 from study.cli.output import emit, end, out, say
 from study.home import DEFAULT_HOME, Home
 from study.report.amounts import amount
@@ -32,12 +33,17 @@ def stored_analysis(spec: str, home: Path, allow: list[str] | None) -> Analysis:
 
 
 def status(
+    context: typer.Context,
     spec: SpecArgument,
     home: HomeOption = DEFAULT_HOME,
     allow: AllowOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count the cells that are finished, diverged, failed and pending."""
+    if cluster is not None:
+        refuse_local(context, ("home",))
+        raise typer.Exit(status_there(cluster, spec, allow, as_json=as_json))
     from study import stored
     from study.report.plain.counts import status_values
     from study.report.terminal.counts import status_lines

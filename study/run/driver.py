@@ -24,7 +24,7 @@ from study.run.in_flight import InFlight
 from study.run.pool import Failure, Pool, in_this_process
 from study.run.progress import Display
 from study.run.ray_environment import check_temporary_folder, set_environment
-from study.run.ray_token import keep_token_private
+from study.run.ray_token import keep_token_private, use_found_token
 from study.run.records import failed_records
 from study.run.rounds import Rounds
 from study.run.tile import Checkpoints
@@ -213,11 +213,14 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
         keep_token_private()
         yield
         return
-    keep_token_private()
+    keep_token_private(make=False)
+    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    if use_found_token():
+        say("using the token of your Ray clusters")
     # Not before the environment is set: Ray reads it when it is imported.
     from study.run.ray_cluster import connected
 
-    with connected(address, partial(console.print, highlight=False, soft_wrap=True, markup=False)):
+    with connected(address, say):
         yield
 
 

@@ -14,14 +14,39 @@ GIVEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks before it looks at the file."""
 
 
-def keep_token_private() -> None:
+def use_found_token() -> bool:
+    """Have Ray send this user's token, where there is one and the user has not said otherwise.
+
+    For a cluster that is named by its address, Ray itself sends none and is refused, although every cluster
+    that this user starts asks for it.
+
+    Returns:
+        Whether this was switched on here.
+    """
+    if os.environ.get("RAY_AUTH_MODE") or not (any(map(os.environ.get, GIVEN)) or own_token().exists()):
+        return False
+    os.environ["RAY_AUTH_MODE"] = "token"
+    return True
+
+
+def own_token() -> Path:
+    """Where Ray keeps the token of a user."""
+    return Path.home() / ".ray" / "auth_token"
+
+
+def keep_token_private(*, make: bool = True) -> None:
     """Let nobody but this user read Ray's token; say what it is where there is none yet.
 
     Ray itself makes the file for everybody to read. Whoever has the token may run code on these clusters.
+
+    Args:
+        make: a cluster is started here. For one that runs elsewhere, a new token would be a wrong one.
     """
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token" or any(map(os.environ.get, GIVEN)):
         return
-    path = Path.home() / ".ray" / "auth_token"
+    path = own_token()
+    if not make and not path.exists():
+        return
     # A folder that cannot be written is for Ray to complain about, if it needs the token at all.
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

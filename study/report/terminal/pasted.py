@@ -13,6 +13,10 @@ from study.home import DEFAULT_HOME, Home
 from tracking import redacted, shown
 
 TRACKER = "--tracking-uri"
+ASKED = "STABILITY_STUDY_ASKED"
+"""On the head of a cluster: the spec and the cluster as whoever asked from elsewhere named them."""
+FROM_ELSEWHERE = ("launch", "status", "export")
+"""Verbs that have a cluster do something."""
 IN_FILE = "@FILE"
 """A tracker's address that is not shown, because it holds a password."""
 FILE_MEANS = (
@@ -22,6 +26,8 @@ FILE_MEANS = (
 
 def same_again() -> str:
     """The command that this process was started with, every option included but for passwords."""
+    if asked := os.environ.get(ASKED):
+        return f"study launch {asked}"
     words, before = [], ""
     for word in sys.argv[1:]:
         option, mark, value = word.partition("=")
@@ -48,6 +54,8 @@ def suggested(verb: str, *words: str, home: Path = DEFAULT_HOME, allow: Iterable
     where = [] if home == DEFAULT_HOME else ["--home", str(home)]
     for package in allow:
         where += ["--allow", package]
+    if verb in FROM_ELSEWHERE and (asked := os.environ.get(ASKED)):
+        return f"study {verb} {asked}"
     return " ".join([program(), *map(shlex.quote, (verb, *words, *where))])
 
 

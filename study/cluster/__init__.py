@@ -1,0 +1,1 @@
+"""A study on a Ray cluster elsewhere: sent there, followed, stopped, asked and brought back."""

@@ -1,0 +1,119 @@
+"""What travels to a cluster: a spec and the user's own modules that it names."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.errors import UserError
+from study.report.terminal.pasted import ASKED
+from study.spec.model import StudySpec
+from study.spec.read import shipped
+from study.spec.user_code import module_of
+from study.spec.user_modules import Module
+from study.spec.user_source import files_of, is_installed
+
+FOLDER = "files"
+"""Where it lies on the head. Ray puts the folder above on Python's path: a user's module there that has the
+name of an installed package would stand for that package in every process of the job."""
+SPEC = f"{FOLDER}/spec.yaml"
+MOST_BYTES = 10 * 2**20
+"""Source of a module is small. A file above this is data, which belongs on the cluster's volume."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A study as it is sent.
+
+    Attributes:
+        study: its name.
+        source: the shipped name or the file that it was read from.
+        digest: of the study's meaning and the source of the user's modules: 64 hexadecimal digits.
+        files: content by path.
+        packages: installed packages that the spec may name, which must be installed on the cluster too.
+    """
+
+    study: str
+    source: str
+    digest: str
+    files: Mapping[str, bytes]
+    packages: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of its launch: the same study, the same id."""
+        return f"study-{self.study}-{self.digest[:12]}"
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The options with which a command on the head may read the spec."""
+        return tuple(word for package in self.packages for word in ("--allow", package))
+
+    def command(self, *program: str, address: str, options: Iterable[str] = ()) -> str:
+        """The shell command that does something with the study on the head.
+
+        Args:
+            program: the command up to the spec.
+            address: of the cluster, as the user named it.
+        """
+        asked = shlex.join([self.source, "--cluster", address])
+        return f"{ASKED}={shlex.quote(asked)} " + shlex.join([*program, SPEC, *self.allowed, *options])
+
+    def write(self, folder: Path) -> None:
+        """Write the files, for their owner alone."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def bundle_of(source: str, spec: StudySpec, allow: Iterable[str]) -> Bundle:
+    """The bundle of a spec.
+
+    Args:
+        source: the shipped name or the file that it was read from.
+        allow: packages that it may name.
+
+    Raises:
+        UserError: a module cannot be sent.
+    """
+    known = shipped()
+    text = known[source].encode() if source in known else Path(source).read_bytes()
+    files = {SPEC: text}
+    packages: list[str] = []
+    for method in spec.methods:
+        if not method.source:
+            continue
+        module = module_of(method)
+        if is_installed(module.path):
+            packages += [one for one in allow if method.name.startswith((f"{one}.", f"{one}:"))]
+            continue
+        for path, content in _sources(module).items():
+            if files.setdefault(path, content) != content:
+                raise UserError(
+                    f"{method.name}: {module.root} and another folder both have "
+                    f"{path.removeprefix(FOLDER)[1:]}; wanted one file of that name; rename one"
+                )
+    digest = hashlib.sha256(f"{spec.name}\n{spec.remembered()}".encode()).hexdigest()
+    return Bundle(spec.name, source, digest, files, tuple(dict.fromkeys(packages)))
+
+
+def _sources(module: Module) -> dict[str, bytes]:
+    """The files that decide what a module does, by the path at which they are sent.
+
+    Raises:
+        UserError: one of them is too large.
+    """
+    found = {}
+    for path in files_of(module.name, module.path).values():
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise UserError(
+                f"{path}: has {size:,} bytes; a module that is sent has at most {MOST_BYTES:,}; "
+                "put data into a file of its own on the cluster's volume"
+            )
+        found[f"{FOLDER}/{path.relative_to(module.root).as_posix()}"] = path.read_bytes()
+    return found

@@ -1,0 +1,260 @@
+"""Jobs of a Ray cluster, through its HTTP interface. Imports Ray, which takes a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from study.errors import PoolError, UserError
+
+PATIENCE = 30.0
+"""How long the head may take to answer one request [s]."""
+SILENCE = 30.0
+"""After how long without a line the connection is looked at [s]: a cut network says nothing."""
+OLDEST = (2, 50)
+"""The first release of Ray whose jobs this package knows."""
+NOISY = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+"""Loggers of Ray that tell of each upload and each connection."""
+
+
+class UnreachableError(PoolError):
+    """Nobody answers; what runs on the cluster may go on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the cluster knows it.
+
+    Attributes:
+        message: Ray's own words about its status.
+        exit_code: of its command; None while it runs, and where it did not end by itself.
+    """
+
+    id: str
+    status: str
+    message: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        return bool(JobStatus(self.status).is_terminal())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped it."""
+        return bool(self.status == JobStatus.STOPPED)
+
+
+class _Client(JobSubmissionClient):  # type: ignore[misc]  # Ray is not typed
+    """Ray's own client, which would wait for ever for a head that takes connections and does not answer."""
+
+    def _do_request(self, method: str, endpoint: str, **more: Any) -> Any:
+        return super()._do_request(method, endpoint, **{"timeout": PATIENCE} | more)
+
+
+class Jobs:
+    """The jobs of one cluster.
+
+    Args:
+        address: `http://HOST:8265`, or `https://…` behind a proxy.
+
+    Raises:
+        UserError: it is no such address, or the cluster's token is missing or wrong.
+        UnreachableError: nobody answers there.
+        PoolError: what answers is not Ray's dashboard, or too old. From every method likewise.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = check_address(address)
+        for noisy in NOISY:
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self._client: Any = self._ask(lambda: _Client(self.address))
+        version = str(self._ask(lambda: self._client._server_ray_version))
+        if tuple(map(int, version.split(".")[:2])) < OLDEST:
+            raise PoolError(
+                f"{self.address} has Ray {version}; wanted at least {'.'.join(map(str, OLDEST))}; "
+                "upgrade the cluster"
+            )
+
+    def submit(self, id_: str, command: str, folder: Path, metadata: Mapping[str, str]) -> bool:
+        """Have the head run a shell command in a copy of a folder; False where a job has that id already."""
+        given = {
+            "entrypoint": command,
+            "submission_id": id_,
+            "runtime_env": {"working_dir": str(folder)},
+            "metadata": dict(metadata),
+        }
+        try:
+            self._ask(lambda: self._client.submit_job(**given))
+        except _RefusedError as error:
+            if "already exists" in str(error) or "already been" in str(error):
+                return False
+            raise
+        return True
+
+    def find(self, id_: str) -> Job | None:
+        """The job of that id; None where the cluster knows none."""
+        try:
+            return _job(self._ask(lambda: self._client.get_job_info(id_)))
+        except _RefusedError as error:
+            if error.status == requests.codes.not_found:
+                return None
+            raise
+
+    def running(self, study: str) -> list[Job]:
+        """The launches of a study that have not ended, whatever their spec."""
+        every = [_job(one) for one in self._ask(self._client.list_jobs) if one.submission_id]
+        return [job for job in every if job.metadata.get("study") == study and not job.ended]
+
+    def text(self, id_: str) -> str:
+        """All that a job printed."""
+        return str(self._ask(lambda: self._client.get_job_logs(id_)))
+
+    def follow(self, id_: str, skip: int = 0) -> Iterator[str]:
+        """What a job prints, as it prints it, until it ends or is silent for a while.
+
+        Args:
+            skip: characters that are known already.
+        """
+        pieces = self._client.tail_job_logs(id_)
+        with asyncio.Runner() as runner:
+            while True:
+                try:
+                    piece = self._ask(lambda: runner.run(_next(pieces)))
+                # A silence, or a connection that broke: whoever asked looks how the job is, and comes back.
+                except (TimeoutError, _RefusedError):
+                    return
+                if piece is None:
+                    return
+                known, skip = min(skip, len(piece)), max(skip - len(piece), 0)
+                if piece[known:]:
+                    yield piece[known:]
+
+    def stop(self, id_: str) -> bool:
+        """Ask a job to end; False where it had ended."""
+        return bool(self._ask(lambda: self._client.stop_job(id_)))
+
+    def forget(self, id_: str) -> None:
+        """Remove what the cluster knows of a job that has ended, so that its id can be used again."""
+        # Whoever was here at the same time may have done so.
+        with suppress(_RefusedError):
+            self._ask(lambda: self._client.delete_job(id_))
+
+    def _ask(self, question: Any) -> Any:
+        import aiohttp
+
+        try:
+            return question()
+        except AuthenticationError as error:
+            raise UserError(_token_words(self.address, str(error))) from None
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in (401, 403):
+                raise UserError(_token_words(self.address, str(error.status))) from None
+            raise UnreachableError(f"{self.address}: {error.status} {error.message}") from None
+        except (requests.exceptions.RequestException, aiohttp.ClientError, ConnectionError) as error:
+            # Before RuntimeError: some of these are both.
+            if isinstance(error, (requests.exceptions.HTTPError, requests.exceptions.JSONDecodeError)):
+                raise PoolError(_not_ray(self.address)) from None
+            raise UnreachableError(
+                f"cannot reach a Ray cluster at {self.address} ({_why(error)}); start it, or name another "
+                "with --cluster; the address is that of its dashboard"
+            ) from None
+        except RuntimeError as error:
+            text = str(error)
+            if "Version check returned 404" in text:
+                raise PoolError(_not_ray(self.address)) from None
+            raise _RefusedError(self.address, text) from None
+
+
+class _RefusedError(PoolError):
+    """The cluster answered a request with an error."""
+
+    def __init__(self, address: str, text: str) -> None:
+        code, _, words = text.partition("status code ")[2].partition(": ")
+        self.status = int(code) if code.isdecimal() else 0
+        lines = [line for line in (words or text).splitlines() if line.strip()]
+        super().__init__(f"{address} answered: {lines[-1].strip()[:300] if lines else text[:300]}")
+
+
+def check_address(address: str) -> str:
+    """The address of a dashboard without a trailing slash.
+
+    Raises:
+        UserError: it is none, or has a password in it.
+    """
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.username is not None or parts.password is not None:
+        raise UserError(
+            f"--cluster {parts.scheme}://***@{host}: found a name or password; a cluster is protected by "
+            "Ray's token; set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH"
+        )
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise UserError(
+            f"--cluster {address}: wanted the address of a Ray dashboard, such as http://HOST:8265"
+        )
+    _ = port
+    return address.rstrip("/")
+
+
+async def _next(pieces: AsyncIterator[str]) -> str | None:
+    """The next piece; None after the last.
+
+    Raises:
+        TimeoutError: there was none for a while.
+    """
+    return await asyncio.wait_for(anext(pieces, None), SILENCE)
+
+
+def _job(found: JobDetails) -> Job:
+    return Job(
+        id=found.submission_id or "",
+        status=found.status,
+        message=found.message or "",
+        metadata=found.metadata or {},
+        exit_code=found.driver_exit_code,
+    )
+
+
+def _token_words(address: str, said: str) -> str:
+    do = "set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to a file that holds it"
+    wrong = "403" in said or "invalid" in said.lower()
+    found = "found another one" if wrong else "found none"
+    return f"{address} asks for the token of its Ray cluster: {found}; {do}"
+
+
+def _not_ray(address: str) -> str:
+    return (
+        f"{address}: what answers there has no jobs of Ray's; wanted the address of a dashboard, such as "
+        "http://HOST:8265, whose head has ray[default] installed"
+    )
+
+
+def _why(error: Exception) -> str:
+    """The cause in a few words, out of errors that wrap each other."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"no answer in {PATIENCE:g} s"
+    return type(error).__name__
