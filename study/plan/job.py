@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from search_spaces import Tile
 from study.spec.method_choice import Choice
@@ -15,6 +16,8 @@ class Job:
 
     Attributes:
         fingerprint: of the data and network that the launch saw.
+        widths: how many such cells a worker best trains together, by its accelerator; empty where all workers
+            are alike.
     """
 
     tile: Tile
@@ -24,9 +27,17 @@ class Job:
     transform: Choice
     budget: Budget
     fingerprint: str
+    widths: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def halves(self) -> list[Job]:
         """The same job on each half of the tile, which needs less memory."""
         cells = self.tile.cells
         middle = len(cells) // 2
         return [replace(self, tile=Tile(half)) for half in (cells[:middle], cells[middle:])]
+
+    def parts(self, width: int) -> list[Job]:
+        """The same job on so many cells at a time."""
+        cells = self.tile.cells
+        return [
+            replace(self, tile=Tile(cells[first : first + width])) for first in range(0, len(cells), width)
+        ]

@@ -21,7 +21,7 @@ from study.plan.cells import Plan
 from study.plan.job import Job
 from study.plan.widths import known_width
 from study.run.in_flight import InFlight
-from study.run.pool import Failure, Pool, in_this_process
+from study.run.pool import ANY, Failure, Pool, in_this_process
 from study.run.progress import Display
 from study.run.ray_environment import check_temporary_folder, set_environment
 from study.run.ray_token import keep_token_private, use_found_token
@@ -98,7 +98,11 @@ class Training:
         """Train the cells that no other study is training, or wait a moment; those that are left."""
         free = self._in_flight.take(missing)
         if free:
-            jobs = part.jobs(free, self._widths(free, pool))
+            widths = self._widths(free, pool)
+            jobs = part.jobs(free, {key: max(found.values()) for key, found in widths.items()})
+            # Where the spec says how many, no worker is to choose.
+            if set(pool.workers) != {ANY} and self._plan.spec.workers.tile is None:
+                jobs = [replace(job, widths=widths[job.tile.cells[0].setting]) for job in jobs]
             self._display.train(len(free), len(jobs))
             self._display.expect(len(missing))
             self.failures += self._train(jobs, pool)
@@ -172,27 +176,41 @@ class Training:
         self._display.add(records)
         log.info("stored %d cells, first %s", len(records), records[0].key)
 
-    def _widths(self, missing: list[Cell], pool: Pool) -> dict[str, int]:
-        """Cells per tile, by the key of each setting that misses cells, in the plan's order."""
-        lacking = {cell.setting for cell in missing}
-        return {key: self._width(key, pool) for key in self._plan.settings if key in lacking}
+    def _widths(self, missing: list[Cell], pool: Pool) -> dict[str, dict[str, int]]:
+        """Cells per tile by accelerator, by the key of each setting that misses cells, in the plan's order.
 
-    def _width(self, key: str, pool: Pool) -> int:
-        """The spec's width, or the remembered one, or a measured one."""
-        width = known_width(self._plan, key, self._ledger, pool.name)
+        Tiles are cut for the workers that take most. Others train them in parts.
+        """
+        lacking = {cell.setting for cell in missing}
+        # Asked once: machines come and go meanwhile.
+        workers = pool.workers
+        found: dict[str, dict[str, int]] = {}
+        for key in self._plan.settings:
+            if key in lacking:
+                found[key] = {kind: self._width(key, pool, kind, name) for kind, name in workers.items()}
+        return found
+
+    def _width(self, key: str, pool: Pool, accelerator: str, worker: str) -> int:
+        """The spec's width, or the remembered one, or a measured one.
+
+        Args:
+            worker: the name of workers with this accelerator.
+        """
+        width = known_width(self._plan, key, self._ledger, worker)
         job = self._plan.largest(key)
         most = len(job.tile.cells)
         if width is None:
             setting = self._plan.settings[key].name
-            self._display.begin(f"measuring how many cells of {setting} are best trained together")
+            on = f" on {accelerator}" if accelerator else ""
+            self._display.begin(f"measuring how many cells of {setting} are best trained together{on}")
             try:
-                width = pool.width(job)
+                width = pool.width(job, accelerator)
             except Exception:
                 # Whatever breaks a measurement breaks tiles too, which have retries and store the reason.
                 # The fallback is not remembered: the next launch measures again.
                 return min(FALLBACK, most)
-            self._ledger.note_width(key, pool.name, width, most)
-        log.info("setting %s trains %d of at most %d cells per tile on %s", key, width, most, pool.name)
+            self._ledger.note_width(key, worker, width, most)
+        log.info("setting %s trains %d of at most %d cells per tile on %s", key, width, most, worker)
         return width
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,15 +47,19 @@ class Failure:
         return cls(job, reason, any(one in reason for one in words))
 
 
+ANY = ""
+"""The accelerator of workers that are all alike."""
+
+
 class Pool(Protocol):
-    """Workers of one kind."""
+    """Workers that train tiles."""
 
     @property
-    def name(self) -> str:
-        """The machine and its device: a measured width is remembered for it."""
+    def workers(self) -> Mapping[str, str]:
+        """The name of each kind of worker, by its accelerator; widths are remembered for names."""
 
-    def width(self, job: Job) -> int:
-        """Measure how many cells like these a worker best trains together."""
+    def width(self, job: Job, accelerator: str) -> int:
+        """Measure how many cells like these a worker of that kind best trains together."""
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
         """Train tiles, call `done` with each in this process, and return what could not be trained."""
@@ -68,10 +72,10 @@ class LocalPool:
         self._checkpoints, self._logs = checkpoints, logs
 
     @property
-    def name(self) -> str:
-        return this_process(default_device())
+    def workers(self) -> Mapping[str, str]:
+        return {ANY: this_process(default_device())}
 
-    def width(self, job: Job) -> int:
+    def width(self, job: Job, accelerator: str) -> int:
         with self._logs.of(job.tile), contained():
             return measure_width(job)
 

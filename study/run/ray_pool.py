@@ -24,7 +24,7 @@ from study.errors import PoolError, UserError
 from study.plan.job import Job
 from study.plan.widths import worker_of_ray
 from study.run.containment import contained
-from study.run.pool import Done, Failure, Pool, cause
+from study.run.pool import ANY, Done, Failure, Pool, cause
 from study.run.ray_cluster import connected
 from study.run.tile import Checkpoints, measure_width, run_job
 from study.run.tile_log import TileLogs
@@ -58,8 +58,24 @@ def ray_pool(
         gpus = workers.gpus_per_worker
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
-        check_room(workers, gpus, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        check_room(workers, gpus, machines())
         yield RayPool(workers, checkpoints, logs, gpus, address or platform.node())
+
+
+TYPE = "accelerator_type:"
+"""How Ray's resource of a machine begins that names its accelerator."""
+
+
+def accelerator_of(machine: Mapping[str, float]) -> str:
+    """The accelerator of a machine, out of its resources."""
+    found = sorted(name.removeprefix(TYPE) for name in machine if name.startswith(TYPE))
+    # A machine with several kinds is a kind of its own.
+    return "+".join(found) or ANY
+
+
+def machines() -> list[Mapping[str, float]]:
+    """The resources of each machine of the cluster."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
@@ -85,17 +101,37 @@ class RayPool:
         self, workers: Workers, checkpoints: Checkpoints, logs: TileLogs, gpus: float, where: str
     ) -> None:
         self._workers, self._checkpoints, self._logs, self._gpus = workers, checkpoints, logs, gpus
-        self.name = worker_of_ray(where, workers.cpus_per_worker, gpus)
+        self._name = worker_of_ray(where, workers.cpus_per_worker, gpus)
+
+    @property
+    def workers(self) -> Mapping[str, str]:
+        kinds = sorted({accelerator_of(one) for one in machines() if self._holds(one)})
+        if not kinds:
+            raise _stopped("no machine of the cluster is left")
+        # A cluster of one kind keeps the widths that it remembers if another is added later.
+        return {kind: f"{self._name}, {kind}" if len(kinds) > 1 else self._name for kind in kinds}
+
+    def _holds(self, machine: Mapping[str, float]) -> bool:
+        return machine.get("CPU", 0) >= self._workers.cpus_per_worker and machine.get("GPU", 0) >= min(
+            self._gpus, 1
+        )
 
     @property
     def _device(self) -> str:
         return "cuda" if self._gpus else "cpu"
 
-    def width(self, job: Job) -> int:
-        """How many cells like these one worker best trains together, measured on a worker."""
+    def width(self, job: Job, accelerator: str) -> int:
+        """How many cells like these one worker best trains together, measured on a worker of that kind."""
         threads = self._workers.cpus_per_worker
-        task = ray.remote(num_cpus=threads, num_gpus=self._gpus)(measured_on_worker)
-        return int(ray.get(task.remote(job, threads, self._device, self._logs)))
+        on = {f"{TYPE}{one}": 0.001 for one in accelerator.split("+") if one}
+        task = ray.remote(num_cpus=threads, num_gpus=self._gpus, resources=on)(measured_on_worker)
+        measured = task.remote(job, threads, self._device, self._logs)
+        while not ray.wait([measured], timeout=LOOK_EVERY)[0]:
+            # Ray would wait for ever for a kind of machine that has left.
+            if accelerator not in self.workers:
+                ray.cancel(measured)
+                raise _stopped(f"no machine with {accelerator or 'enough cpus'} is left")
+        return int(ray.get(measured))
 
     def train(self, jobs: Sequence[Job], done: Done) -> list[Failure]:
         """Train tiles on the workers; `done` is called in this process, tile by tile.
@@ -198,6 +234,7 @@ class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
         import torch
 
         torch.set_num_threads(config["threads"])
+        self._measured: dict[str, int] = {}
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -213,8 +250,27 @@ class TileTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is not typed
     def step(self) -> dict[str, Any]:
         # Tune logs results as JSON where a user has loggers on: records travel as text.
         with self._logs.of(self._job.tile), contained():
-            found = run_job(self._job, self._device, self._checkpoints)
+            found = run_job(self._job, self._device, self._checkpoints, width=self._width())
         return {"done": True, "records": pickle.dumps(found).hex()}
+
+    def _width(self) -> int | None:
+        """How many cells this worker trains together; None where all workers are alike.
+
+        One of a kind that joined after the widths were measured measures its own, once for each setting.
+        """
+        if not self._job.widths:
+            return None
+        kind, setting = own_accelerator(), self._job.tile.cells[0].setting
+        width = self._job.widths.get(kind) or self._measured.get(setting)
+        if width is None:
+            width = self._measured[setting] = measure_width(self._job, self._device)
+        return width
+
+
+def own_accelerator() -> str:
+    """The accelerator of the machine that this worker runs on."""
+    here = ray.get_runtime_context().get_node_id()
+    return next((accelerator_of(one["Resources"]) for one in ray.nodes() if one["NodeID"] == here), ANY)
 
 
 def measured_on_worker(job: Job, threads: int, device: str, logs: TileLogs) -> int:

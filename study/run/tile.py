@@ -33,11 +33,15 @@ class Checkpoints:
     folder: Path
     every: float
 
-    def of(self, tile: Tile) -> Checkpoint:
-        """The checkpoint of one tile."""
+    def of(self, tile: Tile, part: Tile | None = None) -> Checkpoint:
+        """The checkpoint of one tile, or of a part of it.
+
+        A part's name begins with its tile's: it is removed with that, when the ledger has the whole tile.
+        """
         from trainers import Checkpoint
 
-        return Checkpoint(self.folder / tile.key, self.every)
+        name = tile.key if part in (None, tile) else f"{tile.key}-{part.key}"
+        return Checkpoint(self.folder / name, self.every)
 
     def clear(self, records: Iterable[CellRecord]) -> None:
         """Remove the checkpoints of a tile whose cells are stored now."""
@@ -47,13 +51,28 @@ class Checkpoints:
             file.unlink(missing_ok=True)
 
 
-def run_job(job: Job, device: str | None = None, checkpoints: Checkpoints | None = None) -> list[CellRecord]:
+def run_job(
+    job: Job,
+    device: str | None = None,
+    checkpoints: Checkpoints | None = None,
+    *,
+    width: int | None = None,
+) -> list[CellRecord]:
     """Train the cells of a tile together; where memory does not hold them, half of them at a time.
 
     Args:
         device: where to train; None takes a GPU if there is one.
         checkpoints: where a tile goes on whose process died.
+        width: how many are trained together at most; None takes the whole tile.
     """
+    found = []
+    for part in job.parts(width) if width else [job]:
+        found += _trained(part, device, checkpoints.of(job.tile, part.tile) if checkpoints else None)
+    return found
+
+
+def _trained(job: Job, device: str | None, checkpoint: Checkpoint | None) -> list[CellRecord]:
+    """Train the cells of a tile together."""
     import torch
 
     from trainers.width import train_within_memory
@@ -69,7 +88,7 @@ def run_job(job: Job, device: str | None = None, checkpoints: Checkpoints | None
         weight_decay_C=torch.tensor([cell.weight_decay for cell in job.tile.cells], dtype=torch.float64),
         seed=job.tile.cells[0].seed,
         device=device,
-        checkpoint=checkpoints.of(job.tile) if checkpoints else None,
+        checkpoint=checkpoint,
     )
     return records(job, workload, curves, json.dumps(provenance(device)))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 from rich.console import Console
@@ -199,9 +199,9 @@ def test_ctrl_c_in_training_is_answered_before_the_workers_end(
     said = []
 
     class Interrupted:
-        name = "here"
+        workers: ClassVar = {"": "here"}
 
-        def width(self, job: Job) -> int:
+        def width(self, job: Job, accelerator: str) -> int:
             return 3
 
         def train(self, jobs: object, done: object) -> list[Failure]:

@@ -45,7 +45,7 @@ def test_a_tile_that_was_ended_for_memory_is_halved(
         ]
 
     monkeypatch.setattr(LocalPool, "train", small)
-    monkeypatch.setattr(LocalPool, "width", lambda self, job: 6)
+    monkeypatch.setattr(LocalPool, "width", lambda self, job, accelerator: 6)
     code, ended = answer(capsys, "launch", str(tiny), "--home", str(tmp_path / "home"), "--here")
     assert isinstance(ended, dict)
     assert (code, ended["trained_now"], ended["failures"]) == (0, 36, [])
