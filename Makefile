@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
 PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test long lint demo bench faults frameworks calibration bench-edges
+.PHONY: test long lint demo bench faults cluster frameworks calibration bench-edges
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -40,6 +40,9 @@ bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousan
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about fifty minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/faults/check_drills.py
 	$(BIN)/python -m tests.tools.faults
+
+cluster: $(VENV)/.installed-dev  ## the containers of docker/ for real; skipped where no Docker engine answers
+	$(BIN)/python -m tests.tools.cluster
 
 frameworks: $(VENV)/.installed-dev  ## `attach` inside of Lightning, Accelerate and transformers: a minute or two
 	$(BIN)/python -m $(PIP) -e '.[frameworks]'

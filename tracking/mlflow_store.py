@@ -180,9 +180,9 @@ class MlflowStore:
         metrics += _thinned(json.loads(record.dynamics))
         start = round(1000 * time.time())
         return RunContent(
-            name=run_name(record, varied),
-            tags=tags,
-            params={name: str(value) for name, value in params.items()},
+            name=storable(run_name(record, varied)),
+            tags={name: storable(value) for name, value in tags.items()},
+            params={name: storable(str(value)) for name, value in params.items()},
             metrics=[(name, float(value), step) for name, value, step in metrics if value is not None],
             start=start,
             end=start + round(1000 * record.seconds),
@@ -196,7 +196,7 @@ class MlflowStore:
             for name, value in summary.items():
                 self._client.log_metric(self.parent_id, name, value)
             for name, text in tags.items():
-                self._client.set_tag(self.parent_id, name, text)
+                self._client.set_tag(self.parent_id, name, storable(text))
             self._put(artifacts)
             self._client.set_terminated(self.parent_id)
 
@@ -234,6 +234,16 @@ def _thinned(dynamics: Mapping[str, list[Any]]) -> list[Point]:
         every = -(-len(points) // MOST_POINTS) or 1
         found += points[::every]
     return found
+
+
+def storable(text: str) -> str:
+    """A text that every database takes: PostgreSQL has no character 0, which a traceback may hold.
+
+    Example:
+        >>> storable("found \\0")
+        'found \\\\0'
+    """
+    return text.replace("\0", "\\0")
 
 
 def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.making import RECORD, records
+from tests.postgres import Postgres, postgres_server
 from tests.tools.faults.drills import served
 from tracking.mlflow_store import MlflowStore
 
@@ -22,16 +23,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.uri
 
 
-class TestRunStores:
-    """One set of promises that every store passes: MLflow's embedded database, and a real server."""
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with postgres_server() as running:
+        yield running
 
-    @pytest.fixture(params=["embedded", "server"])
-    def uri(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-        return (
-            f"sqlite:///{tmp_path / 'mlflow.db'}"
-            if request.param == "embedded"
-            else str(request.getfixturevalue("server"))
-        )
+
+class TestRunStores:
+    """One set of promises that every store passes.
+
+    MLflow's embedded database, a real server, and PostgreSQL opened without a server by either driver.
+    """
+
+    @pytest.fixture(params=["embedded", "server", "psycopg2", "psycopg"])
+    def uri(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        # Without a server MLflow puts the files of such a database into the current folder.
+        monkeypatch.chdir(tmp_path)
+        if request.param == "embedded":
+            return f"sqlite:///{tmp_path / 'mlflow.db'}"
+        if request.param == "server":
+            return str(request.getfixturevalue("server"))
+        running: Postgres = request.getfixturevalue("postgres")
+        return running.address("runs", request.param)
 
     def test_what_is_written_is_complete(self, uri: str) -> None:
         """A written cell is known by its key to whoever opens the tracker next; only writing adds runs."""
@@ -98,6 +111,32 @@ class TestRunStores:
             == {"k0", "k2"}
             == {key for key, run in found.items() if isinstance(run, str)}
         )
+
+    def test_a_character_that_some_databases_lack_stops_nothing(self, uri: str) -> None:
+        """A reason with a character 0 is shown with an escape in its place, and no other run is lost."""
+        store = MlflowStore(uri, "zero")
+        ids = dict(store.write([replace(one, reason="torn \0 off") for one in records(2)]))
+        assert store.complete_runs() == ids
+        store.finish({}, {"claim.x": "\0"}, [])
+        client = MlflowClient(uri)
+        assert client.get_run(str(ids["k0"])).data.tags["reason"] == "torn \\0 off"
+        assert client.get_run(store.parent_id).data.tags["claim.x"] == "\\0"
+
+    def test_numbers_that_are_none_are_kept(self, uri: str) -> None:
+        """Infinities and NaN of a diverged cell are stored: booleans are the database's own."""
+        store = MlflowStore(uri, "wild")
+        curve = [(1, float("inf"), 0.5), (2, float("nan"), 0.5)]
+        ((_, run),) = store.write([replace(RECORD, curve=curve)])
+        history = MlflowClient(uri).get_metric_history(str(run), "loss")
+        assert [str(point.value) for point in history] == ["1.7976931348623157e+308", "nan"]
+
+    def test_mlflow_goes_on_after_it(self, uri: str) -> None:
+        """MLflow itself makes experiments and runs after a study: no numbers were taken behind its back."""
+        list(MlflowStore(uri, "before").write(records(2)))
+        client = MlflowClient(uri)
+        numbers = {client.create_experiment(f"after {index}") for index in range(2)}
+        assert len(numbers) == 2
+        assert client.create_run(numbers.pop()).info.status == "RUNNING"
 
     def test_the_end_can_be_told_again(self, uri: str, tmp_path: Path) -> None:
         """The study's figures, tags and files are on one finished parent run, however often they are sent."""

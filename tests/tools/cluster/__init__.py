@@ -1,0 +1,1 @@
+"""The containers of `docker/`, brought up for real: `make cluster`."""

@@ -1,0 +1,143 @@
+"""One stack of `docker/compose.yaml`: a project of its own, with secrets, ports and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCKER = ROOT / "docker"
+SECRETS = (
+    *("RAY_AUTH_TOKEN", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_WRITER_PASSWORD", "MLFLOW_READER_PASSWORD"),
+    *("MLFLOW_SECRET_KEY", "POSTGRES_PASSWORD"),
+)
+WORKER = "stability-study-worker:0.1.0"
+
+
+def missing() -> str | None:
+    """Why no stack can be brought up here; None where one can."""
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+        return "no Docker engine answers"
+    return None if compose() else "docker compose is not installed"
+
+
+def compose() -> list[str]:
+    """The command for compose: the plugin of today, or the program before it."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else []
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def run(words: Sequence[str], seconds: float = 120, **more: object) -> tuple[int, str]:
+    """Exit code and all that a command printed; 124 where it took too long."""
+    try:
+        done = subprocess.run(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            **more,  # type: ignore[call-overload]
+        )
+    except subprocess.TimeoutExpired as late:
+        return 124, str(late.stdout or "")
+    return done.returncode, done.stdout
+
+
+@dataclass
+class Stack:
+    """A compose project. Its secrets are in its `.env`, and never on a command line."""
+
+    folder: Path
+    name: str
+    settings: dict[str, str]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / ".env"
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://127.0.0.1:{self.settings['RAY_PORT']}"
+
+    @property
+    def mlflow(self) -> str:
+        return f"http://127.0.0.1:{self.settings['MLFLOW_PORT']}"
+
+    def write(self, **changes: str) -> None:
+        """Write the settings; a change holds from the next `up` on."""
+        self.settings |= changes
+        self.file.touch(mode=0o600)
+        self.file.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
+
+    def compose(self, *words: str, seconds: float = 900) -> tuple[int, str]:
+        command = [*compose(), "-f", str(DOCKER / "compose.yaml"), "--env-file", str(self.file)]
+        # What the shell has set would win over the file.
+        clean = {name: value for name, value in os.environ.items() if name not in self.settings}
+        return run([*command, *words], seconds, env=clean)
+
+    def up(self, *words: str) -> str:
+        code, said = self.compose("up", "-d", *words)
+        if code != 0:
+            raise RuntimeError(f"the stack does not start:\n{said}")
+        return said
+
+    def down(self, *, volumes: bool = False) -> None:
+        self.compose("down", *(["--volumes"] if volumes else []))
+
+    def container(self, service: str, number: int = 1) -> str:
+        """The id of a container of a service."""
+        _, said = self.compose("ps", "-q", service)
+        return said.split()[number - 1]
+
+    def execute(self, service: str, *words: str, seconds: float = 120) -> tuple[int, str]:
+        return run(["docker", "exec", self.container(service), *words], seconds)
+
+    def client(
+        self, *words: str, network: str = "host", environment: Mapping[str, str] | None = None, **more: float
+    ) -> tuple[int, str]:
+        """Run a command in a container of the worker image that is no member of the stack."""
+        told = dict(environment or {})
+        # By name alone: docker takes the values from this process, and no command line has them.
+        options = [word for name in told for word in ("--env", name)]
+        command = ["docker", "run", "--rm", "--network", network, *options, WORKER, *words]
+        return run(command, more.get("seconds", 120), env=os.environ | told)
+
+
+@contextmanager
+def stack(**settings: str) -> Iterator[Stack]:
+    """A stack that is up, and gone with all its volumes afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="stack-"))
+    name = f"study{secrets.token_hex(3)}"
+    told = {one: secrets.token_hex(24) for one in SECRETS}
+    told |= {
+        "COMPOSE_PROJECT_NAME": name,
+        "COMPOSE_PROFILES": "cpu",
+        "STUDY_DATA_FOLDER": str(folder / "data"),
+    }
+    told |= {"RAY_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
+    (folder / "data").mkdir()
+    one = Stack(folder, name, told)
+    one.write(**settings)
+    try:
+        one.up("--build")
+        yield one
+    finally:
+        one.down(volumes=True)
+        shutil.rmtree(folder, ignore_errors=True)
