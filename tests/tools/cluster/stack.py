@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "docker"
@@ -20,6 +23,10 @@ SECRETS = (
     *("MLFLOW_SECRET_KEY", "POSTGRES_PASSWORD"),
 )
 WORKER = "stability-study-worker:0.1.0"
+GUEST = "stability-study.guest-of"
+"""The label of containers outside of a stack that use it."""
+HEALTHY = 300.0
+"""How long every container may take until it is healthy [s]."""
 
 
 def missing() -> str | None:
@@ -109,6 +116,64 @@ class Stack:
     def execute(self, service: str, *words: str, seconds: float = 120) -> tuple[int, str]:
         return run(["docker", "exec", self.container(service), *words], seconds)
 
+    def healthy(self) -> float:
+        """Wait until every container is healthy; how long that took [s].
+
+        Raises:
+            RuntimeError: one is not, after some minutes.
+        """
+        began = time.monotonic()
+        mine = f"label=com.docker.compose.project={self.name}"
+        found: dict[str, str] = {}
+        while time.monotonic() - began < HEALTHY:
+            _, ids = run(["docker", "ps", "-aq", "--filter", mine])
+            _, said = run(["docker", "inspect", *ids.split()])
+            found = {
+                one["Name"].lstrip("/"): one["State"].get("Health", {}).get("Status", "none")
+                for one in json.loads(said)
+            }
+            if found and set(found.values()) == {"healthy"}:
+                return time.monotonic() - began
+            time.sleep(1)
+        raise RuntimeError(f"not healthy after {HEALTHY:g} s: {found}")
+
+    def guest(self, verb: str, spec: Path, *words: str, out: Path | None = None) -> list[str]:
+        """`study VERB SPEC --cluster` in a container that is no member of the cluster.
+
+        Ray's token is in a file: command lines are for everybody to see.
+        """
+        token = self.folder / "token"
+        token.write_text(self.settings["RAY_AUTH_TOKEN"])
+        token.chmod(0o644)  # the user in the container is another
+        volumes = ["-v", f"{token}:/run/token:ro", "-v", f"{spec}:/work/{spec.name}:ro"]
+        if out is not None:
+            out.mkdir(exist_ok=True)
+            out.chmod(0o777)
+            volumes += ["-v", f"{out}:/out"]
+            words = (*words, "--out", "/out", "--force")
+        return [
+            *("docker", "run", "--rm", "--network", "host", "--label", f"{GUEST}={self.name}"),
+            *("--env", "RAY_AUTH_TOKEN_PATH=/run/token", *volumes, WORKER),
+            *("study", verb, f"/work/{spec.name}", "--cluster", self.dashboard, *words),
+        ]
+
+    def guests(self) -> list[str]:
+        """Containers of guests that run."""
+        return run(["docker", "ps", "-q", "--filter", f"label={GUEST}={self.name}"])[1].split()
+
+    def end_guests(self) -> None:
+        """End what was started outside of the stack."""
+        for one in self.guests():
+            run(["docker", "kill", one])
+
+    def tracker(self) -> Any:
+        """A client of its MLflow server, as the account that only reads."""
+        from mlflow.tracking import MlflowClient
+
+        os.environ["MLFLOW_TRACKING_USERNAME"] = "reader"
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = self.settings["MLFLOW_READER_PASSWORD"]
+        return MlflowClient(self.mlflow)
+
     def client(
         self, *words: str, network: str = "host", environment: Mapping[str, str] | None = None, **more: float
     ) -> tuple[int, str]:
@@ -139,5 +204,6 @@ def stack(**settings: str) -> Iterator[Stack]:
         one.up("--build")
         yield one
     finally:
+        one.end_guests()
         one.down(volumes=True)
         shutil.rmtree(folder, ignore_errors=True)
