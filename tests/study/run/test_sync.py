@@ -95,8 +95,22 @@ def test_sync_without_a_tracker_or_a_home(
     assert synced["mlflow_trouble"]
 
 
+TERM, KILL = (signal.SIGTERM, False), (signal.SIGKILL, True)
+"""What stops a launch, and whether it trains without Ray."""
+
+
 @pytest.mark.timeout(1200)
-def test_a_stopped_launch_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param((TERM, KILL), id="SIGTERM"),
+        # Each start of Ray takes the gate half a minute.
+        pytest.param(((signal.SIGINT, False), TERM, KILL), id="all", marks=pytest.mark.long),
+    ],
+)
+def test_a_stopped_launch_goes_on(
+    stops: tuple[tuple[signal.Signals, bool], ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ctrl-C, SIGTERM as schedulers send it, and SIGKILL: what finished is kept, and the rest is trained.
 
     The first two end with exit code 3. Numbers are those of a launch that nothing disturbed.
@@ -105,7 +119,7 @@ def test_a_stopped_launch_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[
     text = TINY.replace("steps: 20", "steps: 100").replace("budget:", "workers: {tile: 2}\nbudget:")
     spec.write_text(text)
     words = ["launch", str(spec), "--home", str(home), "--json"]
-    for number, here in ((signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGKILL, True)):
+    for number, here in stops:
         before = stored(home)
         process = subprocess.Popen(
             [sys.executable, "-m", "study.cli", *words, *(["--here"] if here else [])],
