@@ -18,7 +18,7 @@ from tracking import mlflow_file
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-for name in ("STABILITY_STUDY_HOME", "RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+for name in ("STABILITY_STUDY_HOME", "STABILITY_STUDY_CLUSTER", "RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 # A shell's background jobs ignore SIGINT, and so would every command that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

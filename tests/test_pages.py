@@ -24,8 +24,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"`make ([a-z-]+)`")
 REPOSITORY_FILE = re.compile(rf"`((?:{'|'.join(ROOMS)})/[\w/.-]+)`")
-HELP_ONLY = ("study ui", "study twins")
-"""Commands of which the pages only get the help: one serves forever, one needs more seeds than here."""
+HELP_ONLY = re.compile(r"study (ui|twins)\b|study .* --cluster ")
+"""Commands of which the pages only get the help: they serve forever, need more seeds, or need a cluster."""
 
 
 def prose(page: Path) -> str:
@@ -71,7 +71,7 @@ def study(command: str) -> None:
     from study.cli import main
 
     print(f"$ {command}", flush=True)
-    sys.argv = shlex.split(command) + (["--help"] if command.startswith(HELP_ONLY) else [])
+    sys.argv = shlex.split(command) + (["--help"] if HELP_ONLY.match(command) else [])
     try:
         main()
     except SystemExit as ended:

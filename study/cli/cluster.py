@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from study.cli.options import AllowOption, ClusterOption, SpecArgument
-from study.cli.output import emit, out, say
+from study.cli.output import INCOMPLETE, WRONG_INPUT, emit, out, say, visible
 from study.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ELSEWHERE = ("home", "here", "address", "tracking_uri")
 """Options that say what the head of a cluster knows by itself."""
+NOT_FOUND = 127
+"""With which a shell ends that does not find a command."""
 
 
 def reached(address: str) -> Jobs:
@@ -68,8 +70,11 @@ def refuse_local(context: typer.Context, names: Iterable[str] = ELSEWHERE) -> No
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = f"--{name.replace('_', '-')}"
+            given = context.get_parameter_source("cluster")
+            named = " (named by STABILITY_STUDY_CLUSTER)" if given and given.name == "ENVIRONMENT" else ""
             raise UserError(
-                f"found {option} together with --cluster, whose head has its own; leave one of them out"
+                f"found {option} together with --cluster{named}, whose head has its own; "
+                "leave one of them out"
             )
 
 
@@ -90,23 +95,23 @@ def launch_there(
     try:
         ended = launch(jobs, bundle, teller(console), shower(console), until_decided=until_decided)
     except KeyboardInterrupt:
-        again = pasted("launch", spec, address)
+        again = pasted("launch", spec, address, allow)
+        more = " --until-decided" if until_decided else ""
         say(
             [
-                f"{bundle.study} goes on on {address}; follow it again with: {again}",
-                f"stop it with: {pasted('stop', spec, address)}",
+                # It may have been interrupted before it was launched.
+                f"what was launched on {address} goes on; follow it again with: {again}{more}",
+                f"stop it with: {pasted('stop', spec, address, allow)}",
             ],
             console,
         )
         raise
     code = exit_code(ended)
     if as_json:
-        import json
-
-        status = json.loads(ask(jobs, bundle, "status", "--json")[0].text)
+        status = document(ask(jobs, bundle, "status", "--json")[0].text)
         emit({"id": ended.id, "cluster": address, "exit_code": code, "status": status})
     else:
-        brought = f"{pasted('export', spec, address)} --out FOLDER"
+        brought = f"{pasted('export', spec, address, allow)} --out FOLDER"
         say([f"its files lie on the head; bring them here with: {brought}"], console)
     return code
 
@@ -115,24 +120,46 @@ def exit_code(ended: Job) -> int:
     """The exit code of a launch that ended, and 3 for one that was stopped.
 
     Raises:
-        PoolError: the cluster itself ended it.
+        PoolError: it did not end by itself, or never began.
     """
     from study.errors import PoolError
 
     if ended.stopped:
-        return 3
-    if ended.exit_code is None:
+        return INCOMPLETE
+    if ended.exit_code == NOT_FOUND:
         raise PoolError(
-            f"{ended.id} was ended by its cluster ({ended.message.strip()[:300]}); what finished is stored: "
-            "run the same command again"
+            f"{ended.id}: the head has no command `study`; install stability-study[cluster] there"
+        )
+    if ended.exit_code not in (0, 1, WRONG_INPUT, INCOMPLETE):
+        said = " ".join(ended.message.split())[:300]
+        raise PoolError(
+            f"{ended.id} was ended by its cluster ({said}); what finished is stored, so run the same command "
+            "again"
         )
     return ended.exit_code
 
 
-def status_there(address: str, spec: str, allow: list[str] | None, *, as_json: bool) -> int:
-    """Print the status of a study on a cluster; its exit code."""
+def document(text: str) -> dict[str, Any]:
+    """The JSON object that a verb printed on the head.
+
+    Raises:
+        PoolError: it is none.
+    """
     import json
 
+    from study.errors import PoolError
+
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise PoolError("the head's answer is no JSON; does it have another version of this package?")
+    return found
+
+
+def status_there(address: str, spec: str, allow: list[str] | None, *, as_json: bool) -> int:
+    """Print the status of a study on a cluster; its exit code."""
     bundle = bundled(spec, allow)
     jobs = reached(address)
     from study.cluster.remote import ask
@@ -140,9 +167,9 @@ def status_there(address: str, spec: str, allow: list[str] | None, *, as_json: b
     running = [job.id for job in jobs.running(bundle.study)]
     found, code = ask(jobs, bundle, "status", *(["--json"] if as_json else []))
     if as_json:
-        emit(json.loads(found.text) | {"launches": running})
+        emit(document(found.text) | {"launches": running})
     else:
-        say([found.text.rstrip(), f"launches that run: {', '.join(running) or 'none'}"])
+        say([visible(found.text.rstrip()), visible(f"launches that run: {', '.join(running) or 'none'}")])
     return code
 
 
@@ -191,9 +218,9 @@ def logs(
 
     job = last(jobs, bundle)
     if follow:
-        followed(jobs, job.id, teller(out), shower(out))
+        followed(jobs, job.id, teller(out), shower(out), job.begins)
     else:
-        shower(out)(jobs.text(job.id))
+        shower(out)(jobs.text(job.id)[job.begins :])
 
 
 def wanted(cluster: str | None, verb: str) -> str:
@@ -212,7 +239,7 @@ def wanted(cluster: str | None, verb: str) -> str:
 
 def teller(console: Console) -> Any:
     """Prints lines."""
-    return lambda text: say([text], console)
+    return lambda text: say([visible(text)], console)
 
 
 def shower(console: Console) -> Any:
@@ -221,17 +248,14 @@ def shower(console: Console) -> Any:
     def show(piece: str) -> None:
         from tracking import redacted
 
-        text = "".join(
-            c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in piece
-        )
-        console.file.write(redacted(text))
+        console.file.write(visible(redacted(piece)))
         console.file.flush()
 
     return show
 
 
-def pasted(verb: str, spec: str, address: str) -> str:
+def pasted(verb: str, spec: str, address: str, allow: Iterable[str] | None) -> str:
     """Another command about the same study on the same cluster."""
     from study.report.terminal.pasted import suggested
 
-    return suggested(verb, spec, "--cluster", address)
+    return suggested(verb, spec, "--cluster", address, allow=allow or ())

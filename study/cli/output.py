@@ -68,11 +68,13 @@ def emit(value: Any) -> None:
 
 def complain(error: Exception) -> None:
     """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
-    lines = []
-    for line in redacted(str(error)).split("\n"):
-        lines.append("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
-    text = escape("\n".join(lines))
+    text = escape(visible(redacted(str(error))))
     Console(stderr=True).print(f"[bold red]error[/] {text}", highlight=False, soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """A text in which all that a terminal would obey is shown as its code; lines and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def progress_console(*, as_json: bool) -> Console:

@@ -7,12 +7,15 @@ with its length and hash, and is written in letters that no log changes.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +25,10 @@ BEGIN = "stability-study answer"
 FILES = "--files"
 LINE = 3 * 1024
 """Bytes in a line; a multiple of 3 makes lines of base64 that can be joined."""
+MOST_BYTES = 2**30
+"""Of an answer without its compression, which both sides hold in memory."""
+ENDINGS = (".parquet", ".csv", ".json", ".md", ".png", ".svg", ".pdf", ".html")
+"""Of the files that a verb writes. A head that wants to do harm shall write no script, and no hidden file."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,15 @@ class Answer:
     files: dict[str, bytes]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the files into a folder."""
+        """Write the files into a folder, each whole or not at all."""
         written = []
         for name, content in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_bytes(content)
+            # A link that somebody made there is replaced, and not followed.
+            os.replace(partial, path)
             written.append(path)
         return written
 
@@ -63,9 +73,12 @@ def found_in(log: str) -> bytes:
     if not starts:
         last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
         raise PoolError(f"the head gave no answer: {last.strip()[:300]}")
-    count, digest = lines[starts[-1]].removeprefix(f"{BEGIN} ").split()
     begin = starts[-1] + 1
-    content = b"".join(base64.b64decode(line) for line in lines[begin : begin + int(count)])
+    try:
+        count, digest = lines[starts[-1]].removeprefix(f"{BEGIN} ").split()
+        content = b"".join(base64.b64decode(line) for line in lines[begin : begin + int(count)])
+    except ValueError:
+        content, digest = b"", ""
     if hashlib.sha256(content).hexdigest() != digest:
         raise PoolError("the head's answer did not arrive whole; ask again")
     return content
@@ -88,28 +101,43 @@ def unpacked(content: bytes) -> Answer:
     """What `packed` made.
 
     Raises:
-        PoolError: it is no such archive.
+        PoolError: it is no such archive, too large, or has a file that no verb writes.
     """
     text = ""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        # Before tarfile sees it: a few compressed bytes may stand for more than any memory.
+        plain = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
+        if len(plain) > MOST_BYTES:
+            raise PoolError(f"the head's answer has more than {MOST_BYTES:,} bytes; fetch it from its home")
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
             for member in archive:
                 # Links and devices of an archive are never made, because nothing is extracted to a path.
-                file = archive.extractfile(member) if member.isfile() else None
+                file = archive.extractfile(member) if member.isreg() and not member.issparse() else None
                 if file is None:
                     raise PoolError(f"the head's answer has {member.name!r}, which is no file")
-                data = file.read()
-                name = PurePosixPath(member.name)
                 if member.name == "text":
-                    text = data.decode()
-                elif name.parts[0] == "files" and ".." not in name.parts:
-                    files[str(name.relative_to("files"))] = data
+                    text = file.read().decode()
                 else:
-                    raise PoolError(f"the head's answer has {member.name!r}, which leads out of its folder")
-    except (tarfile.TarError, UnicodeDecodeError, EOFError) as error:
+                    files[_checked(member.name)] = file.read()
+    except (tarfile.TarError, OSError, zlib.error, UnicodeDecodeError, EOFError) as error:
         raise PoolError(f"the head's answer cannot be read ({error})") from None
     return Answer(text, files)
+
+
+def _checked(name: str) -> str:
+    """The path of a file of an answer, below the folder that it is written to.
+
+    Raises:
+        PoolError: it leads elsewhere, or no verb writes such a file.
+    """
+    top, *inside = PurePosixPath(name).parts or ("",)
+    # A name that begins with a full stop is hidden, or leads upwards.
+    if top != "files" or not inside or any(part.startswith(".") for part in inside):
+        raise PoolError(f"the head's answer has {name!r}, which leads out of its folder")
+    if not name.endswith(ENDINGS) or not name.isprintable():
+        raise PoolError(f"the head's answer has {name!r}, which no export has")
+    return "/".join(inside)
 
 
 def main(words: list[str]) -> int:

@@ -12,7 +12,6 @@ from study.errors import UserError
 from study.report.terminal.pasted import ASKED
 from study.spec.model import StudySpec
 from study.spec.read import shipped
-from study.spec.user_code import module_of
 from study.spec.user_modules import Module
 from study.spec.user_source import files_of, is_installed
 
@@ -31,9 +30,10 @@ class Bundle:
     Attributes:
         study: its name.
         source: the shipped name or the file that it was read from.
-        digest: of the study's meaning and the source of the user's modules: 64 hexadecimal digits.
+        digest: of the study's meaning and the user's own modules: 64 hexadecimal digits.
         files: content by path.
         packages: installed packages that the spec may name, which must be installed on the cluster too.
+        allow: packages that the user allowed here.
     """
 
     study: str
@@ -41,16 +41,12 @@ class Bundle:
     digest: str
     files: Mapping[str, bytes]
     packages: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """The id of its launch: the same study, the same id."""
         return f"study-{self.study}-{self.digest[:12]}"
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """The options with which a command on the head may read the spec."""
-        return tuple(word for package in self.packages for word in ("--allow", package))
 
     def command(self, *program: str, address: str, options: Iterable[str] = ()) -> str:
         """The shell command that does something with the study on the head.
@@ -59,8 +55,15 @@ class Bundle:
             program: the command up to the spec.
             address: of the cluster, as the user named it.
         """
-        asked = shlex.join([self.source, "--cluster", address])
-        return f"{ASKED}={shlex.quote(asked)} " + shlex.join([*program, SPEC, *self.allowed, *options])
+        asked = shlex.join([self.source, *_allowing(self.allow), "--cluster", address])
+        environment = (
+            f"{ASKED}={shlex.quote(asked)}",
+            # A head that was started from a user's shell may have it, and would ask itself for ever.
+            "STABILITY_STUDY_CLUSTER=",
+            # Not beside the copy of the spec, which Ray removes after the job.
+            'STABILITY_STUDY_HOME="${STABILITY_STUDY_HOME:-$HOME/stability-study-home}"',
+        )
+        return " ".join([*environment, shlex.join([*program, SPEC, *_allowing(self.packages), *options])])
 
     def write(self, folder: Path) -> None:
         """Write the files, for their owner alone."""
@@ -83,22 +86,32 @@ def bundle_of(source: str, spec: StudySpec, allow: Iterable[str]) -> Bundle:
     known = shipped()
     text = known[source].encode() if source in known else Path(source).read_bytes()
     files = {SPEC: text}
-    packages: list[str] = []
-    for method in spec.methods:
-        if not method.source:
-            continue
-        module = module_of(method)
+    allow, packages = tuple(allow), list[str]()
+    for reference in (*spec.own_code, *spec.claims):
+        try:
+            module = spec.code.find(reference)
+        except ValueError as error:
+            raise UserError(f"{source}: {error}") from None
         if is_installed(module.path):
-            packages += [one for one in allow if method.name.startswith((f"{one}.", f"{one}:"))]
+            packages += [one for one in allow if reference.startswith((f"{one}.", f"{one}:"))]
             continue
         for path, content in _sources(module).items():
             if files.setdefault(path, content) != content:
                 raise UserError(
-                    f"{method.name}: {module.root} and another folder both have "
+                    f"{reference}: {module.root} and another folder both have "
                     f"{path.removeprefix(FOLDER)[1:]}; wanted one file of that name; rename one"
                 )
-    digest = hashlib.sha256(f"{spec.name}\n{spec.remembered()}".encode()).hexdigest()
-    return Bundle(spec.name, source, digest, files, tuple(dict.fromkeys(packages)))
+    digest = hashlib.sha256(f"{spec.name}\n{spec.remembered()}".encode())
+    # The files too: what a spec remembers has no source of claims.
+    for path, content in sorted(files.items()):
+        if path != SPEC:
+            digest.update(f"\n{path}\n{len(content)}\n".encode() + content)
+    return Bundle(spec.name, source, digest.hexdigest(), files, tuple(dict.fromkeys(packages)), allow)
+
+
+def _allowing(packages: Iterable[str]) -> list[str]:
+    """The options with which a command may read a spec that names these packages."""
+    return [word for package in packages for word in ("--allow", package)]
 
 
 def _sources(module: Module) -> dict[str, bytes]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from study.cluster.address import cause, check_address, not_ray, token_words
 from study.errors import PoolError, UserError
 
 PATIENCE = 30.0
@@ -29,10 +30,28 @@ NOISY = (
     "ray._private.runtime_env.packaging",
 )
 """Loggers of Ray that tell of each upload and each connection."""
+OVERRULING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+"""Variables that Ray obeys even where it is given an address. They may name another cluster."""
+BEGINS = "begins"
+"""Key of a job's metadata."""
+SERVER_ERROR = 500
+"""From this status on it is the server that is not in order, and not the request."""
 
 
 class UnreachableError(PoolError):
-    """Nobody answers; what runs on the cluster may go on."""
+    """Nobody answers, or a head that is starting; what runs on the cluster may go on."""
+
+
+class RefusedError(PoolError):
+    """The cluster answered a request with an error."""
+
+    def __init__(self, address: str, text: str) -> None:
+        self.text = text
+        code, _, words = text.partition("status code ")[2].partition(": ")
+        self.status = int(code) if code.isdecimal() else 0
+        # The last line of a traceback says what is wrong. Ray puts a line with a full stop after it.
+        lines = [line.strip() for line in (words or text).splitlines() if line.strip(" .")]
+        super().__init__(f"{address} answered: {lines[-1][:300] if lines else f'status {self.status}'}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,12 @@ class Job:
         """Whether somebody stopped it."""
         return bool(self.status == JobStatus.STOPPED)
 
+    @property
+    def begins(self) -> int:
+        """Where in its log it begins: jobs of one id share a file, so that earlier ones come before it."""
+        noted = self.metadata.get(BEGINS, "")
+        return int(noted) if noted.isdecimal() else 0
+
 
 class _Client(JobSubmissionClient):  # type: ignore[misc]  # Ray is not typed
     """Ray's own client, which would wait for ever for a head that takes connections and does not answer."""
@@ -83,9 +108,16 @@ class Jobs:
         self.address = check_address(address)
         for noisy in NOISY:
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        self._client: Any = self._ask(lambda: _Client(self.address))
-        version = str(self._ask(lambda: self._client._server_ray_version))
-        if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        try:
+            with _not_overruled():
+                self._client: Any = self._ask(lambda: _Client(self.address))
+            version = str(self._client._server_ray_version)
+            found = tuple(map(int, version.split(".")[:2]))
+        except UserError:
+            raise
+        except (ValueError, TypeError, KeyError):
+            raise PoolError(not_ray(self.address)) from None
+        if found < OLDEST:
             raise PoolError(
                 f"{self.address} has Ray {version}; wanted at least {'.'.join(map(str, OLDEST))}; "
                 "upgrade the cluster"
@@ -101,24 +133,28 @@ class Jobs:
         }
         try:
             self._ask(lambda: self._client.submit_job(**given))
-        except _RefusedError as error:
-            if "already exists" in str(error) or "already been" in str(error):
+        except RefusedError as error:
+            if f"{id_} already exists" in error.text:
                 return False
-            raise
+            raise _starting(error) from None
         return True
 
     def find(self, id_: str) -> Job | None:
         """The job of that id; None where the cluster knows none."""
         try:
             return _job(self._ask(lambda: self._client.get_job_info(id_)))
-        except _RefusedError as error:
+        except RefusedError as error:
             if error.status == requests.codes.not_found:
                 return None
-            raise
+            raise _starting(error) from None
 
     def running(self, study: str) -> list[Job]:
         """The launches of a study that have not ended, whatever their spec."""
-        every = [_job(one) for one in self._ask(self._client.list_jobs) if one.submission_id]
+        try:
+            listed = self._ask(self._client.list_jobs)
+        except RefusedError as error:
+            raise _starting(error) from None
+        every = [_job(one) for one in listed if one.submission_id]
         return [job for job in every if job.metadata.get("study") == study and not job.ended]
 
     def text(self, id_: str) -> str:
@@ -137,7 +173,7 @@ class Jobs:
                 try:
                     piece = self._ask(lambda: runner.run(_next(pieces)))
                 # A silence, or a connection that broke: whoever asked looks how the job is, and comes back.
-                except (TimeoutError, _RefusedError):
+                except (TimeoutError, RefusedError):
                     return
                 if piece is None:
                     return
@@ -152,7 +188,7 @@ class Jobs:
     def forget(self, id_: str) -> None:
         """Remove what the cluster knows of a job that has ended, so that its id can be used again."""
         # Whoever was here at the same time may have done so.
-        with suppress(_RefusedError):
+        with suppress(RefusedError):
             self._ask(lambda: self._client.delete_job(id_))
 
     def _ask(self, question: Any) -> Any:
@@ -161,58 +197,40 @@ class Jobs:
         try:
             return question()
         except AuthenticationError as error:
-            raise UserError(_token_words(self.address, str(error))) from None
+            raise UserError(token_words(self.address, str(error))) from None
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):
-                raise UserError(_token_words(self.address, str(error.status))) from None
-            raise UnreachableError(f"{self.address}: {error.status} {error.message}") from None
+                raise UserError(token_words(self.address, str(error.status))) from None
+            raise RefusedError(self.address, f"status code {error.status}: {error.message}") from None
         except (requests.exceptions.RequestException, aiohttp.ClientError, ConnectionError) as error:
             # Before RuntimeError: some of these are both.
             if isinstance(error, (requests.exceptions.HTTPError, requests.exceptions.JSONDecodeError)):
-                raise PoolError(_not_ray(self.address)) from None
+                raise PoolError(not_ray(self.address)) from None
+            why = cause(error, PATIENCE)
             raise UnreachableError(
-                f"cannot reach a Ray cluster at {self.address} ({_why(error)}); start it, or name another "
-                "with --cluster; the address is that of its dashboard"
+                f"cannot reach a Ray cluster at {self.address} ({why}); start it, or name another with "
+                "--cluster; the address is that of its dashboard"
             ) from None
         except RuntimeError as error:
             text = str(error)
             if "Version check returned 404" in text:
-                raise PoolError(_not_ray(self.address)) from None
-            raise _RefusedError(self.address, text) from None
+                raise PoolError(not_ray(self.address)) from None
+            raise RefusedError(self.address, text) from None
 
 
-class _RefusedError(PoolError):
-    """The cluster answered a request with an error."""
-
-    def __init__(self, address: str, text: str) -> None:
-        code, _, words = text.partition("status code ")[2].partition(": ")
-        self.status = int(code) if code.isdecimal() else 0
-        lines = [line for line in (words or text).splitlines() if line.strip()]
-        super().__init__(f"{address} answered: {lines[-1].strip()[:300] if lines else text[:300]}")
-
-
-def check_address(address: str) -> str:
-    """The address of a dashboard without a trailing slash.
-
-    Raises:
-        UserError: it is none, or has a password in it.
-    """
+@contextmanager
+def _not_overruled() -> Iterator[None]:
+    """Let Ray take the address that it is given."""
+    kept = {name: os.environ.pop(name) for name in OVERRULING if name in os.environ}
     try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.username is not None or parts.password is not None:
-        raise UserError(
-            f"--cluster {parts.scheme}://***@{host}: found a name or password; a cluster is protected by "
-            "Ray's token; set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH"
-        )
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise UserError(
-            f"--cluster {address}: wanted the address of a Ray dashboard, such as http://HOST:8265"
-        )
-    _ = port
-    return address.rstrip("/")
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _starting(error: RefusedError) -> PoolError:
+    """A head answers before it has all that jobs need; then it is to be asked again."""
+    return UnreachableError(str(error)) if error.status >= SERVER_ERROR else error
 
 
 async def _next(pieces: AsyncIterator[str]) -> str | None:
@@ -232,29 +250,3 @@ def _job(found: JobDetails) -> Job:
         metadata=found.metadata or {},
         exit_code=found.driver_exit_code,
     )
-
-
-def _token_words(address: str, said: str) -> str:
-    do = "set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to a file that holds it"
-    wrong = "403" in said or "invalid" in said.lower()
-    found = "found another one" if wrong else "found none"
-    return f"{address} asks for the token of its Ray cluster: {found}; {do}"
-
-
-def _not_ray(address: str) -> str:
-    return (
-        f"{address}: what answers there has no jobs of Ray's; wanted the address of a dashboard, such as "
-        "http://HOST:8265, whose head has ray[default] installed"
-    )
-
-
-def _why(error: Exception) -> str:
-    """The cause in a few words, out of errors that wrap each other."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        inner = inner.__cause__ or inner.__context__
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"no answer in {PATIENCE:g} s"
-    return type(error).__name__

@@ -6,12 +6,12 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from study.cluster.answer import BEGIN, FILES, Answer, found_in, unpacked
 from study.cluster.bundle import Bundle
-from study.cluster.jobs import Job, Jobs, UnreachableError
+from study.cluster.jobs import BEGINS, Job, Jobs, RefusedError, UnreachableError
 from study.errors import PoolError, UserError
 
 Say = Callable[[str], None]
@@ -19,6 +19,10 @@ RETURN = 600.0
 """How long a cluster may be away before whoever follows a launch gives up [s]."""
 PAUSE = 2.0
 """Between two looks at a job [s]."""
+GONE = 3.0
+"""How long the process that ran a job outlives it [s]. A new job of that id would die with it."""
+CLEARED = 5.0
+"""How long a question that was interrupted may take to end [s]."""
 UNTIL_DECIDED = "until_decided"
 WRONG = 2
 ANSWERED = (0, 3)
@@ -39,19 +43,56 @@ def launch(jobs: Jobs, bundle: Bundle, say: Say, show: Say, *, until_decided: bo
         UserError: the id, or the study, is in use by another spec.
         PoolError: the cluster cannot be reached, or refuses.
     """
-    while True:
-        known = begin(jobs, bundle, say, until_decided=until_decided)
-        ended = follow(jobs, bundle.id, say, show, known)
-        if ended is not None:
-            return ended
+    shown = begin(jobs, bundle, say, until_decided=until_decided)
+    patience = _Patience(say)
+    while (ended := follow(jobs, bundle.id, say, show, shown)) is None:
         say(f"the head of {jobs.address} was started anew and knows nothing of this launch; launching again")
+        while True:
+            try:
+                shown = begin(jobs, bundle, say, until_decided=until_decided)
+                break
+            # It answers, and is not yet ready for jobs; or it stopped again.
+            except UnreachableError as error:
+                patience.wait(error)
+        patience.reset()
+    return ended
+
+
+class _Patience:
+    """Waits for a cluster that is away, and not for ever.
+
+    Args:
+        say: told once for each time that it is away.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._since: float | None = None
+
+    def wait(self, error: UnreachableError) -> None:
+        """Wait a moment.
+
+        Raises:
+            UnreachableError: it was away for too long.
+        """
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            self._say(f"lost the cluster; what it trains may go on; trying again for {RETURN / 60:g} minutes")
+        if now - self._since > RETURN:
+            raise UnreachableError(f"{error}; launch again to follow it") from None
+        time.sleep(PAUSE)
+
+    def reset(self) -> None:
+        """It is back."""
+        self._since = None
 
 
 def begin(jobs: Jobs, bundle: Bundle, say: Say, *, until_decided: bool) -> int:
     """Have a launch of this study run on the cluster: the one that runs, or a new one.
 
     Returns:
-        How many characters of its log are those of earlier launches: jobs of one id share a file.
+        Where in the log of its id it begins.
 
     Raises:
         UserError, PoolError: as `launch`.
@@ -70,26 +111,28 @@ def begin(jobs: Jobs, bundle: Bundle, say: Say, *, until_decided: bool) -> int:
             f"{bundle.id}: {jobs.address} has a job of that id which is of another spec; give this spec "
             "another name"
         )
-    earlier = 0
+    begins = 0
     if found is not None and found.ended:
-        earlier = len(jobs.text(bundle.id))
+        begins = len(_text(jobs, bundle.id, say))
+        time.sleep(GONE)
         jobs.forget(bundle.id)
         found = None
     if found is None:
+        metadata[BEGINS] = str(begins)
         with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch:
             bundle.write(Path(scratch))
             command = bundle.command("study", "launch", address=jobs.address, options=options)
             new = jobs.submit(bundle.id, command, Path(scratch), metadata)
         if new:
             say(f"launched {bundle.study} on {jobs.address} as {bundle.id}")
-            return earlier
+            return begins
         # Somebody launched the same in this moment.
         found = jobs.find(bundle.id)
     say(f"{bundle.study} is being launched on {jobs.address} as {bundle.id}; following it")
     if found is not None and found.metadata.get(UNTIL_DECIDED) != metadata[UNTIL_DECIDED]:
         how = "without" if until_decided else "with"
         say(f"that launch goes on {how} --until-decided; launch again when it has ended")
-    return 0
+    return found.begins if found is not None else 0
 
 
 def follow(jobs: Jobs, id_: str, say: Say, show: Say, shown: int = 0) -> Job | None:
@@ -101,31 +144,34 @@ def follow(jobs: Jobs, id_: str, say: Say, show: Say, shown: int = 0) -> Job | N
     Raises:
         PoolError: the cluster was away for too long.
     """
-    lost = 0.0
+    patience = _Patience(say)
     while True:
         try:
             for piece in jobs.follow(id_, skip=shown):
                 shown += len(piece)
                 show(piece)
             job = jobs.find(id_)
+            if job is None:
+                return None
+            if job.ended:
+                # Its last lines may have come after the connection ended.
+                if rest := _text(jobs, id_, say)[shown:]:
+                    show(rest)
+                return job
+            patience.reset()
         except UnreachableError as error:
-            now = time.monotonic()
-            if not lost:
-                lost = now
-                say(f"lost the cluster; what it trains goes on; trying again for {RETURN / 60:g} minutes")
-            if now - lost > RETURN:
-                raise UnreachableError(f"{error}; launch again to follow it") from None
-            time.sleep(PAUSE)
+            patience.wait(error)
             continue
-        lost = 0.0
-        if job is None:
-            return None
-        if job.ended:
-            # Its last lines may have come after the connection ended.
-            if len(rest := jobs.text(id_)) > shown:
-                show(rest[shown:])
-            return job
         time.sleep(PAUSE)
+
+
+def _text(jobs: Jobs, id_: str, say: Say) -> str:
+    """All that a job printed; nothing where the head cannot read it, as after a byte that is no UTF-8."""
+    try:
+        return jobs.text(id_)
+    except RefusedError as error:
+        say(f"what {id_} printed cannot be shown ({error})")
+        return ""
 
 
 def stop(jobs: Jobs, study: str, say: Say) -> bool:
@@ -180,7 +226,9 @@ def ask(jobs: Jobs, bundle: Bundle, verb: str, *options: str, files: bool = Fals
     with tempfile.TemporaryDirectory(prefix="stability-study-") as scratch, _forgotten(jobs, id_):
         bundle.write(Path(scratch))
         jobs.submit(id_, command, Path(scratch), {"question": verb})
-        job = follow(jobs, id_, _nothing, _nothing)
+        # Not followed: its log is the answer, which is read once, when it is whole.
+        while (job := jobs.find(id_)) is not None and not job.ended:
+            time.sleep(PAUSE / 4)
         if job is None:
             raise PoolError(f"{jobs.address} was started anew before it answered; ask again")
         log, code = jobs.text(id_), job.exit_code
@@ -196,12 +244,14 @@ def _forgotten(jobs: Jobs, id_: str) -> Iterator[None]:
     try:
         yield
     finally:
-        job = jobs.find(id_)
-        if job is not None and not job.ended:
-            jobs.stop(id_)
-        elif job is not None:
-            jobs.forget(id_)
-
-
-def _nothing(text: str) -> None:
-    """Show nothing."""
+        # A cluster that is lost meanwhile must not hide the answer, or what went wrong before.
+        with suppress(PoolError, UserError):
+            job = jobs.find(id_)
+            if job is not None and not job.ended:
+                jobs.stop(id_)
+                deadline = time.monotonic() + CLEARED
+                while job is not None and not job.ended and time.monotonic() < deadline:
+                    time.sleep(PAUSE / 4)
+                    job = jobs.find(id_)
+            if job is not None:
+                jobs.forget(id_)

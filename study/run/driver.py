@@ -233,7 +233,7 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
         return
     keep_token_private(make=False)
     say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
-    if use_found_token():
+    if use_found_token(address):
         say("using the token of your Ray clusters")
     # Not before the environment is set: Ray reads it when it is imported.
     from study.run.ray_cluster import connected

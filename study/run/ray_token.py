@@ -9,21 +9,29 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from study.run.token_question import asks_for_token
+
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 GIVEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where Ray looks before it looks at the file."""
 
 
-def use_found_token() -> bool:
+def use_found_token(address: str | None = None) -> bool:
     """Have Ray send this user's token, where there is one and the user has not said otherwise.
 
     For a cluster that is named by its address, Ray itself sends none and is refused, although every cluster
     that this user starts asks for it.
 
+    Args:
+        address: of a cluster that may ask for none. Its workers then have none to send, and a launch that
+            wants one from them trains nothing.
+
     Returns:
         Whether this was switched on here.
     """
     if os.environ.get("RAY_AUTH_MODE") or not (any(map(os.environ.get, GIVEN)) or own_token().exists()):
+        return False
+    if address is not None and asks_for_token(address) is False:
         return False
     os.environ["RAY_AUTH_MODE"] = "token"
     return True

@@ -12,7 +12,15 @@ from study.home import Home
 from study.launch_result import Launch
 from study.report.amounts import amount
 from study.report.durations import clock
-from study.report.terminal.pasted import FILE_MEANS, IN_FILE, beside, pasted_address, same_again, suggested
+from study.report.terminal.pasted import (
+    ASKED,
+    FILE_MEANS,
+    IN_FILE,
+    beside,
+    pasted_address,
+    same_again,
+    suggested,
+)
 from study.stored import Shown
 
 MOST_REASONS = 3
@@ -47,6 +55,9 @@ def closing_lines(
         )
         if IN_FILE in words:
             lines.append(FILE_MEANS)
+    if os.environ.get(ASKED):
+        # Whoever reads this is elsewhere, and brings the files with `study export`.
+        return [*lines, f"MLflow has {ended.mlflow_runs} of {ended.shown} cells"]
     browse = f"; to browse them: {suggested('ui', home=home)}" if ended.own_tracker else ""
     return [
         *lines,

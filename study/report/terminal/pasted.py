@@ -27,7 +27,7 @@ FILE_MEANS = (
 def same_again() -> str:
     """The command that this process was started with, every option included but for passwords."""
     if asked := os.environ.get(ASKED):
-        return f"study launch {asked}"
+        return f"study launch {asked}" + (" --until-decided" if "--until-decided" in sys.argv else "")
     words, before = [], ""
     for word in sys.argv[1:]:
         option, mark, value = word.partition("=")
