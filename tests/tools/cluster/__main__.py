@@ -37,13 +37,19 @@ def drilled(one: Stack, folder: Path, names: Sequence[str]) -> list[Row]:
         if name not in names:
             continue
         began = time.monotonic()
-        if name == drills.FULL:
-            row = drills.mlflow_full(one, folder, number)
-        else:
-            strike, again = drills.DRILLS[name]
-            row = drills.drill(one, folder, name, number, strike, again=again)
+        try:
+            if name == drills.FULL:
+                row = drills.mlflow_full(one, folder, number)
+            else:
+                strike, again = drills.DRILLS[name]
+                row = drills.drill(one, folder, name, number, strike, again=again)
+        except Exception as error:
+            # The others may still be seen.
+            row = Row(name, problems=[f"{type(error).__name__}: {error}"])
+            one.end_guests()
         rows.append(row)
-        console.print(f"{name}: {'good' if row.good else 'BROKEN'}, {time.monotonic() - began:.0f} s")
+        seconds = f"{time.monotonic() - began:.0f} s, {row.resumed} s to resume"
+        console.print(f"{name}: {'good' if row.good else 'BROKEN'}, {seconds}", highlight=False)
     return rows
 
 

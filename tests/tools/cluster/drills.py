@@ -116,7 +116,10 @@ def worker_drained(stack: Stack) -> str:
     )
     if code != 0:
         raise RuntimeError(said)
-    return "a worker's node was drained with 5 s to go"
+    # Ray ends on a machine that was drained, and its container stays.
+    time.sleep(30)
+    done("docker", "restart", stack.container("worker"))
+    return "a worker's node was drained with 5 s to go, and its container restarted 30 s later"
 
 
 def client_killed(stack: Stack) -> str:
@@ -135,6 +138,11 @@ def all_down(stack: Stack) -> str:
 
 
 FULL = "MLflow's volume full"
+SMALL = """
+volumes:
+  artifacts:
+    driver_opts: {type: tmpfs, device: tmpfs, o: "size=20m,uid=10001,mode=700"}
+"""
 DRILLS: dict[str, tuple[Strike, bool]] = {
     "worker killed": (worker_killed, False),
     "worker cut off": (worker_cut, False),
@@ -152,11 +160,11 @@ DRILLS: dict[str, tuple[Strike, bool]] = {
 def mlflow_full(stack: Stack, folder: Path, number: int) -> Row:
     """No room for artifacts: the study is whole, and its files come when there is room."""
     row = Row(FULL, repetitions=1)
-    volume = f"{stack.name}_artifacts"
     stack.down()
-    done("docker", "volume", "rm", volume)
-    small = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=20m,uid=10001,mode=700")
-    done("docker", "volume", "create", *small, volume)
+    done("docker", "volume", "rm", f"{stack.name}_artifacts")
+    small = folder / "small.yaml"
+    small.write_text(SMALL)
+    stack.more.append(small)
     stack.up()
     stack.healthy()
     code, said = stack.execute("mlflow", "sh", "-c", "head -c 1G /dev/zero > /var/lib/mlflow/filler")

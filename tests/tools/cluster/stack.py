@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ class Stack:
     folder: Path
     name: str
     settings: dict[str, str]
+    more: list[Path] = field(default_factory=list)
+    """Files that say something else than `docker/compose.yaml`."""
 
     @property
     def file(self) -> Path:
@@ -94,7 +96,8 @@ class Stack:
         self.file.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
 
     def compose(self, *words: str, seconds: float = 900) -> tuple[int, str]:
-        command = [*compose(), "-f", str(DOCKER / "compose.yaml"), "--env-file", str(self.file)]
+        files = [word for file in (DOCKER / "compose.yaml", *self.more) for word in ("-f", str(file))]
+        command = [*compose(), *files, "--env-file", str(self.file)]
         # What the shell has set would win over the file.
         clean = {name: value for name, value in os.environ.items() if name not in self.settings}
         return run([*command, *words], seconds, env=clean)
