@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,7 @@ transforms: [none, {factory: 'own:mine'}]
 claims: 'rules:more'
 lr: [1e-3]
 weight_decay: [1e-2]
-seeds: 2
+seeds: 1
 budget: {steps: 20, batch_size: 32, points: 2}
 workers: {tile: 2}
 """
@@ -72,6 +73,15 @@ def cells(file: Path) -> list[dict[str, str]]:
         for row in rows
     ]
     return sorted(kept, key=lambda row: row["key"])
+
+
+def holders(folder: Path, token: str) -> Iterator[Path]:
+    """The files in a folder that have the token in them."""
+    for path in folder.rglob("*"):
+        # Ray removes files of its own at any time.
+        with suppress(OSError):
+            if path.is_file() and token.encode() in path.read_bytes():
+                yield path
 
 
 def until(client: subprocess.Popen[str], words: str) -> str:
@@ -136,7 +146,7 @@ def test_a_study_there_is_the_study_here(real: Head, folder: Path) -> None:
     assert log.count("Running entrypoint") == 1
     assert "ü\nloud\\x1b[2J\n" in log
     answer = json.loads(launched)
-    assert (answer["exit_code"], answer["status"]["complete"], answer["status"]["cells"]) == (0, True, 4)
+    assert (answer["exit_code"], answer["status"]["complete"], answer["status"]["cells"]) == (0, True, 2)
 
     code, brought, errors = real.study("export", *there, "--out", "there", "--json", where=folder)
     assert code == 0, errors
@@ -150,14 +160,12 @@ def test_a_study_there_is_the_study_here(real: Head, folder: Path) -> None:
     shown = f"{said}{more}{stopped}{rest}{launched}{log}{brought}{errors}"
     assert real.token not in shown
     assert not any(real.token in line for line in lines)
-    kept = [*real.folder.rglob("*"), *folder.rglob("*")]
-    holders = [path for path in kept if path.is_file() and real.token.encode() in path.read_bytes()]
-    assert holders == []
+    assert [*holders(real.folder, real.token), *holders(folder, real.token)] == []
 
 
 def test_the_address_of_a_cluster_with_the_token_of_a_file(real: Head, folder: Path) -> None:
     """Only `~/.ray/auth_token` is there, as after any study on this machine: it is used, which is said."""
-    (folder / "one.yaml").write_text(SPEC.replace("there.v1", "one").replace("seeds: 2", "seeds: 1"))
+    (folder / "one.yaml").write_text(SPEC.replace("there.v1", "one").replace(", {factory: 'own:mine'}", ""))
     own = folder / "me" / ".ray" / "auth_token"
     own.parent.mkdir(parents=True)
     own.write_text(real.token)
@@ -168,5 +176,5 @@ def test_the_address_of_a_cluster_with_the_token_of_a_file(real: Head, folder: P
     said, errors = client.communicate(timeout=2 * PATIENCE)
     assert client.returncode == 0, f"{said}{errors}"
     assert "using the token of your Ray clusters" in said
-    assert "2 cells trained" in said
+    assert "1 cell trained" in said
     assert real.token not in f"{said}{errors}"
