@@ -131,7 +131,8 @@ class Training:
         with reached(self._address, self._console):
             from study.run.ray_pool import ray_pool
 
-            with ray_pool(self._plan.spec.workers, self.checkpoints, self.logs, self._address) as pool:
+            spec, say = self._plan.spec.workers, self._display.begin
+            with ray_pool(spec, self.checkpoints, self.logs, self._address, say) as pool:
                 yield pool
 
     @contextmanager

@@ -11,7 +11,7 @@ import pickle
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,20 @@ from study.run.tile_log import TileLogs
 from study.spec.workers import Workers
 from tracking import LedgerError
 
+log = logging.getLogger(__name__)
+JOINING = 300.0
+"""How long a cluster may be without any worker [s]."""
 LOOK_EVERY = 5.0
 """How often the driver makes sure that there is a cluster [s]."""
 
 
 @contextmanager
 def ray_pool(
-    workers: Workers, checkpoints: Checkpoints, logs: TileLogs, address: str | None = None
+    workers: Workers,
+    checkpoints: Checkpoints,
+    logs: TileLogs,
+    address: str | None = None,
+    say: Callable[[str], None] = log.info,
 ) -> Iterator[Pool]:
     """A pool of Ray workers.
 
@@ -46,15 +53,17 @@ def ray_pool(
         logs: in a folder that all workers see, the end of what a failed tile printed can be shown.
         address: a Ray cluster. None starts one on this machine, on the loopback interface, and ends it
             afterwards.
+        say: told what is waited for.
 
     Raises:
-        PoolError: there is no such cluster, or Ray does not start here.
+        PoolError: there is no such cluster, no worker joins it, or Ray does not start here.
         UserError: no machine can hold a worker.
     """
     # Tune logs a traceback for every lost worker. The tile's `Failure` says the same in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
     with connected(address):
+        wait_for_workers(say)
         gpus = workers.gpus_per_worker
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
@@ -76,6 +85,23 @@ def accelerator_of(machine: Mapping[str, float]) -> str:
 def machines() -> list[Mapping[str, float]]:
     """The resources of each machine of the cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def wait_for_workers(say: Callable[[str], None] = log.info) -> None:
+    """Wait while a cluster has no cpus at all: its head was started before its workers, or anew.
+
+    Raises:
+        PoolError: none joins.
+    """
+    deadline = time.monotonic() + JOINING
+    told = False
+    while not any(machine.get("CPU", 0) for machine in machines()):
+        if time.monotonic() > deadline:
+            raise PoolError(f"no worker joined the Ray cluster in {JOINING:g} s; start one, and launch again")
+        if not told:
+            say("waiting for a worker to join the cluster")
+            told = True
+        time.sleep(1)
 
 
 def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
@@ -105,6 +131,7 @@ class RayPool:
 
     @property
     def workers(self) -> Mapping[str, str]:
+        wait_for_workers()
         kinds = sorted({accelerator_of(one) for one in machines() if self._holds(one)})
         if not kinds:
             raise _stopped("no machine of the cluster is left")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import Tile
+from study.errors import PoolError
 from study.home import Home
 from study.plan.cells import Plan, make_plan
 from study.plan.job import Job
@@ -130,3 +131,22 @@ def closing_pool(checkpoints: Checkpoints, logs: object) -> object:
     from contextlib import nullcontext
 
     return nullcontext(TwoKinds(checkpoints, logs))  # type: ignore[arg-type]
+
+
+def test_a_cluster_without_workers_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that was started before its workers has no cpus; what is waited for is said once."""
+    found = [[{"memory": 1e9}], [{"memory": 1e9}], [{"memory": 1e9}, {"CPU": 2.0}]]
+    monkeypatch.setattr(ray_pool, "machines", lambda: found.pop(0))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    said: list[str] = []
+    ray_pool.wait_for_workers(said.append)
+    assert said == ["waiting for a worker to join the cluster"]
+    assert found == []
+
+
+def test_a_cluster_that_gets_no_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while it is said, and what to do."""
+    monkeypatch.setattr(ray_pool, "machines", lambda: [{"memory": 1e9}])
+    monkeypatch.setattr(ray_pool, "JOINING", -1.0)
+    with pytest.raises(PoolError, match=r"no worker joined the Ray cluster in .* start one"):
+        ray_pool.wait_for_workers()
