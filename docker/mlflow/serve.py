@@ -36,7 +36,7 @@ auth_cache_ttl_seconds = {CACHED}
 
 
 def environment(settings: Settings, folder: Path) -> dict[str, str]:
-    """What the server itself is told: of the secrets only the key that signs its forms."""
+    """The environment of the server: of the secrets it has only the key that signs forms."""
     told = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in SECRETS}
     return told | {
         "PYTHONPATH": str(Path(__file__).resolve().parent),  # where `readonly` is

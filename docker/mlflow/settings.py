@@ -1,4 +1,4 @@
-"""What the MLflow server is told by its environment, checked before anything starts."""
+"""Settings of the MLflow server, read from its environment and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server is told.
+    """Settings of the server.
 
     Attributes:
         database: an address without a password. passwords: a line of libpq's password file, or nothing.

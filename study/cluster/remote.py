@@ -16,7 +16,7 @@ from study.errors import PoolError, UserError
 
 Say = Callable[[str], None]
 RETURN = 600.0
-"""How long a cluster may be away before whoever follows a launch gives up [s]."""
+"""How long a cluster may be unreachable before whoever follows a launch gives up [s]."""
 PAUSE = 2.0
 """Between two looks at a job [s]."""
 GONE = 3.0
@@ -59,10 +59,10 @@ def launch(jobs: Jobs, bundle: Bundle, say: Say, show: Say, *, until_decided: bo
 
 
 class _Patience:
-    """Waits for a cluster that is away, and not for ever.
+    """Waits for a cluster that is unreachable, and not for ever.
 
     Args:
-        say: told once for each time that it is away.
+        say: called once for each time that it is unreachable.
     """
 
     def __init__(self, say: Say) -> None:
@@ -73,7 +73,7 @@ class _Patience:
         """Wait a moment.
 
         Raises:
-            UnreachableError: it was away for too long.
+            UnreachableError: it was unreachable for too long.
         """
         now = time.monotonic()
         if self._since is None:
@@ -142,7 +142,7 @@ def follow(jobs: Jobs, id_: str, say: Say, show: Say, shown: int = 0) -> Job | N
         shown: characters of its log that are known already.
 
     Raises:
-        PoolError: the cluster was away for too long.
+        PoolError: the cluster was unreachable for too long.
     """
     patience = _Patience(say)
     while True:

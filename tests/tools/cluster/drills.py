@@ -62,7 +62,7 @@ def drill(stack: Stack, folder: Path, name: str, number: int, strike: Strike, *,
 
 
 def safely(there: There) -> int:
-    """How many records the ledger had; waits while the head is away."""
+    """How many records the ledger had; waits while the head is unreachable."""
     for _ in range(240):
         try:
             return len(there.handed())

@@ -148,7 +148,7 @@ class Stack:
         token = self.folder / "token"
         token.write_text(self.settings["RAY_AUTH_TOKEN"])
         token.chmod(0o644)  # the user in the container is another
-        volumes = ["-v", f"{token}:/run/token:ro", "-v", f"{spec}:/work/{spec.name}:ro"]
+        volumes = ["-v", f"{token}:/run/token:ro", "-v", f"{spec}:/specs/{spec.name}:ro"]
         if out is not None:
             out.mkdir(exist_ok=True)
             out.chmod(0o777)
@@ -157,7 +157,7 @@ class Stack:
         return [
             *("docker", "run", "--rm", "--network", "host", "--label", f"{GUEST}={self.name}"),
             *("--env", "RAY_AUTH_TOKEN_PATH=/run/token", *volumes, WORKER),
-            *("study", verb, f"/work/{spec.name}", "--cluster", self.dashboard, *words),
+            *("study", verb, f"/specs/{spec.name}", "--cluster", self.dashboard, *words),
         ]
 
     def guests(self) -> list[str]:
