@@ -20,10 +20,11 @@ import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 
-from study.errors import PoolError, UserError
+from study.errors import PoolError
 from study.plan.job import Job
 from study.plan.widths import worker_of_ray
 from study.run.containment import contained
+from study.run.machines import TYPE, accelerator_of, check_room, holds
 from study.run.pool import ANY, Done, Failure, Pool, cause
 from study.run.ray_cluster import connected
 from study.run.tile import Checkpoints, measure_width, run_job
@@ -71,17 +72,6 @@ def ray_pool(
         yield RayPool(workers, checkpoints, logs, gpus, address or platform.node())
 
 
-TYPE = "accelerator_type:"
-"""How Ray's resource of a machine begins that names its accelerator."""
-
-
-def accelerator_of(machine: Mapping[str, float]) -> str:
-    """The accelerator of a machine, out of its resources."""
-    found = sorted(name.removeprefix(TYPE) for name in machine if name.startswith(TYPE))
-    # A machine with several kinds is a kind of its own.
-    return "+".join(found) or ANY
-
-
 def machines() -> list[Mapping[str, float]]:
     """The resources of each machine of the cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -104,22 +94,6 @@ def wait_for_workers(say: Callable[[str], None] = log.info) -> None:
         time.sleep(1)
 
 
-def check_room(workers: Workers, gpus: float, machines: Sequence[Mapping[str, float]]) -> None:
-    """Refuse workers that no machine can hold: Ray would wait for one for ever.
-
-    Raises:
-        UserError: found, wanted, do.
-    """
-    cpus = workers.cpus_per_worker
-    if any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= min(gpus, 1) for machine in machines):
-        return
-    largest = max((machine.get("CPU", 0) for machine in machines), default=0)
-    raise UserError(
-        f"workers: one worker takes {cpus} cpus and {gpus:g} gpus, but no machine has both "
-        f"(most cpus: {largest:g}); lower them"
-    )
-
-
 class RayPool:
     """Ray Tune: one trial is one tile, and workers are reused from tile to tile."""
 
@@ -132,16 +106,11 @@ class RayPool:
     @property
     def workers(self) -> Mapping[str, str]:
         wait_for_workers()
-        kinds = sorted({accelerator_of(one) for one in machines() if self._holds(one)})
+        kinds = sorted({accelerator_of(one) for one in machines() if holds(one, self._workers, self._gpus)})
         if not kinds:
             raise _stopped("no machine of the cluster is left")
         # A cluster of one kind keeps the widths that it remembers if another is added later.
         return {kind: f"{self._name}, {kind}" if len(kinds) > 1 else self._name for kind in kinds}
-
-    def _holds(self, machine: Mapping[str, float]) -> bool:
-        return machine.get("CPU", 0) >= self._workers.cpus_per_worker and machine.get("GPU", 0) >= min(
-            self._gpus, 1
-        )
 
     @property
     def _device(self) -> str:

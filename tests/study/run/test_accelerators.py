@@ -16,8 +16,9 @@ from study.plan.cells import Plan, make_plan
 from study.plan.job import Job
 from study.run import ray_pool
 from study.run.launch import fingerprints_of_data
+from study.run.machines import accelerator_of
 from study.run.pool import Done, Failure, LocalPool
-from study.run.ray_pool import TileTrainable, accelerator_of
+from study.run.ray_pool import TileTrainable
 from study.run.tile import Checkpoints, run_job
 from study.spec.read import parse_spec
 from tests.command import answer

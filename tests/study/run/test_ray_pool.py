@@ -12,8 +12,8 @@ from study.errors import UserError
 from study.plan.cells import make_plan
 from study.plan.job import Job
 from study.run.launch import fingerprints_of_data
+from study.run.machines import check_room
 from study.run.pool import Done, Failure, LocalPool
-from study.run.ray_pool import check_room
 from study.run.tile import commit, run_job
 from study.spec.read import parse_spec
 from study.spec.workers import Workers
