@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,47 +153,41 @@ def test_search_spaces_is_pure_python() -> None:
             assert {dotted.partition(".")[0] for dotted in imported(path)} <= allowed, name
 
 
-def processor_seconds() -> float:
-    """What the children of this process used so far [s]; a clock would also measure other tests."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def first_word(folder: Path, *arguments: str) -> float:
+    """Processor seconds that a command used when it began to answer on standard output, as it counts them."""
+    code = (
+        "import sys, time\n"
+        "def first(text, write=sys.stdout.write):\n"
+        "    sys.stdout.write = write\n"
+        "    print('seconds', time.process_time(), file=sys.stderr)\n"
+        "    return write(text)\n"
+        "sys.stdout.write = first\n"
+        "from study.cli.command import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ANSWERS[arguments] in done.stdout
+    return float(done.stderr.partition("seconds ")[2].split()[0])
 
 
-def test_help_answers_in_under_a_second(tmp_path: Path) -> None:
-    """`--help` imports nothing heavy: the best of three runs takes less than a second."""
-    best = float("inf")
-    for _ in range(3):
-        start = processor_seconds()
-        done = subprocess.run(
-            [sys.executable, "-m", "study.cli", "--help"],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-        )
-        best = min(best, processor_seconds() - start)
-        assert done.returncode == 0, done.stderr
-    assert best < 1.0
-    assert not any(tmp_path.iterdir())
+ANSWERS = {("--help",): "launch", ("plan", "quickstart"): "= 7,056 cells"}
 
 
-def test_plan_counts_in_under_a_second(tmp_path: Path) -> None:
-    """`plan` says how many cells there are at once, and the power, which takes scipy, after that."""
-    best = float("inf")
-    for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-m", "study.cli", "plan", "quickstart"],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-        ) as plan:
-            assert plan.stdout
-            assert "= 7,056 cells" in plan.stdout.readline()
-            used = psutil.Process(plan.pid).cpu_times()
-            best = min(best, used.user + used.system)
-            assert "Chance of a verdict" in plan.stdout.read()
-        assert plan.returncode == 0
-    assert best < 1.0
+@pytest.mark.parametrize("arguments", ANSWERS)
+def test_first_word_comes_in_under_a_second(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """`--help`, and the counts of `plan`, take less than a second of processor time.
+
+    At rest they take half of one. The best of several runs is asked, for what else runs on the same core
+    makes a run slower.
+    """
+    assert any(first_word(tmp_path, *arguments) < 1.0 for _ in range(6))
     assert not any(tmp_path.iterdir())
 
 

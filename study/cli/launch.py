@@ -10,7 +10,6 @@ from study.cli.cluster import launch_there, refuse_local
 from study.cli.options import AllowOption, ClusterOption, HomeOption, JsonOption, SpecArgument, TrackerOption
 from study.cli.output import emit, end, out, progress_console, say
 from study.home import DEFAULT_HOME, Home
-from study.spec.read import read_spec
 
 
 def launch(
@@ -50,6 +49,7 @@ def launch(
     from study.report.terminal.closing import closing_lines
     from study.report.terminal.pasted import FILE_MEANS, IN_FILE, same_again
     from study.run.launch import launch as run
+    from study.spec.read import read_spec
 
     try:
         ended = run(

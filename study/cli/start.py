@@ -11,7 +11,6 @@ from rich.markup import escape
 from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
 from study.cli.output import emit, out, say
 from study.home import DEFAULT_HOME, Home
-from study.spec.read import read_spec, shipped
 
 
 def specs(
@@ -22,7 +21,7 @@ def specs(
 ) -> None:
     """List the specs that ship with the package, or print one of them."""
     from study.report.terminal.pasted import suggested
-    from study.spec.read import parse_spec, shipped_text
+    from study.spec.read import parse_spec, shipped, shipped_text
 
     if name is not None:
         text = shipped_text(name)
@@ -79,6 +78,7 @@ def plan(
     from study.plan.preview import preview
     from study.report.plain.counts import preview_values
     from study.report.terminal.counts import preview_lines
+    from study.spec.read import read_spec
     from study.stored import next_look
 
     asked, place = read_spec(spec, allow=allow, runs=True), Home(home)
