@@ -43,7 +43,8 @@ class Head:
         """Start a command of `study` that knows a token, or none, and nothing else of the head."""
         variables = self.environment | ({"RAY_AUTH_TOKEN": token} if token else {}) | more
         return subprocess.Popen(
-            [sys.executable, "-m", "study.cli", *words],
+            # -P keeps the current folder off its path, as the installed command has it.
+            [sys.executable, "-P", "-m", "study.cli", *words],
             cwd=where,
             env=variables,
             stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ from tests.tools.cluster.stack import Stack, run
 from tests.tools.cluster.there import AwayError, There
 from tests.tools.faults.drills import Row, study
 
-STEPS = 1500
-"""Long enough that a tile takes several seconds."""
+STEPS = 2500
+"""Long enough that a tile takes several seconds, and that cells are left when the damage is done."""
 TILES, CELLS = 12, 144
 CUT = 60.0
 """How long a worker is cut off [s]."""
@@ -43,6 +43,7 @@ def drill(stack: Stack, folder: Path, name: str, number: int, strike: Strike, *,
     row.notes.append(f"first cells after {time.monotonic() - started:.0f} s")
     row.notes.append(strike(stack))
     before = safely(there)
+    row.check(before < CELLS, "the study was over before the damage was done")
     struck = time.monotonic()
     if again:
         code = there.end(client)
@@ -117,9 +118,9 @@ def worker_drained(stack: Stack) -> str:
     if code != 0:
         raise RuntimeError(said)
     # Ray ends on a machine that was drained, and its container stays.
-    time.sleep(30)
+    time.sleep(15)
     done("docker", "restart", stack.container("worker"))
-    return "a worker's node was drained with 5 s to go, and its container restarted 30 s later"
+    return "a worker's node was drained with 5 s to go, and its container restarted 15 s later"
 
 
 def client_killed(stack: Stack) -> str:
