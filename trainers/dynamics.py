@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import register_dataclass
 
 Tensors = dict[str, Tensor]
 
@@ -93,6 +95,9 @@ class Moment:
     memory: Tensors
 
 
+register_dataclass(Moment)
+
+
 def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
     """The statistics of a moment: for each of `NAMES` a tensor that begins with the cells."""
     grads, out, before = moment.grads, moment.out, moment.before
@@ -176,12 +181,16 @@ class Recorder:
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
     def add(self, step: int, index_C: Tensor, moment: Moment) -> None:
-        """Record a moment of the cells that are still in the tile, `index_C` being their places in it."""
-        whole: Tensors = {}
+        """Record a moment of cells that are still in the tile, `index_C` being their places in it."""
+        whole = next((found for at, found in self.moments if at == step), None)
+        if whole is None:
+            whole = {}
+            self.moments.append((step, whole))
+            self.moments.sort(key=itemgetter(0))
         for name, value in measured(self.layers, moment).items():
-            whole[name] = value.new_full((self.cells, *value.shape[1:]), torch.nan)
+            if name not in whole:
+                whole[name] = value.new_full((self.cells, *value.shape[1:]), torch.nan)
             whole[name][index_C] = value
-        self.moments.append((step, whole))
 
     def result(self) -> Dynamics | None:
         """All moments, or None when nothing was recorded."""

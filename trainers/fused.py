@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
-from torch.utils._pytree import tree_map
 
+from trainers.blocks import SECONDS, Blocks, Next, Whole, grouped
 from trainers.budget import Budget
 from trainers.checkpoint import Checkpoint
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
-from trainers.dynamics import Moment, Recorder
+from trainers.dynamics import Recorder
 from trainers.evaluation import evaluated, untrained_loss
-from trainers.feed import Feed, Micro
-from trainers.fusion import cell_by_cell, fills_processor, fusable, vectorised
-from trainers.models.dropout import PAIRED
-from trainers.optimizers.base import Optimizer, OptimizerState
-from trainers.precision import LossScale, Tensors, loss_function, scaled_in
-from trainers.progress import LAYOUT, Progress, TileState
+from trainers.feed import Feed
+from trainers.fusion import fills_processor, fusable
+from trainers.optimizers.base import Optimizer
+from trainers.progress import LAYOUT, Progress
+from trainers.replay import CannotReplayError
 from trainers.run import Run
 from trainers.spikes import spike_factors, spiked_steps
-from trainers.transforms.base import State, Transform
+from trainers.step import Step
+from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload
 
 
@@ -108,12 +106,16 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
     spike_T = spike_factors(budget, run.seed)
     place = {at: k for k, at in enumerate(budget.recorded_steps)}
 
+    coming = (Next(t, micro, budget.lr_factor(t), spike_T[t]) for t, micro in feed.steps(progress.step))
+    whole = Whole(step, recorder)
+    way: Whole | Blocks = Blocks(step, recorder) if step.repeatable else whole
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for t, micro in feed.steps(progress.step):
-            progress.tile, loss_C, moment = step(progress.tile, micro, budget.lr_factor(t), spike_T[t])
-            progress.note(loss_C)
-            if recorder.due(progress.step):
-                recorder.add(progress.step, progress.index_C, moment)
+        for group in grouped(coming, place, min(SECONDS, checkpoint.every) if checkpoint else SECONDS):
+            try:
+                way.advance(progress, group)
+            except CannotReplayError:
+                way = whole
+                way.advance(progress, group)
             if progress.step in place:
                 progress.drop_nonfinite()
                 # All cells have ended, and no step that is left would train anything.
@@ -157,126 +159,3 @@ def begin(run: Run, step: Step, feed: Feed, model: nn.Module) -> Progress:
     )
     progress.metric_KC[0] = evaluated(feed, model, tile.params, tile.buffers)
     return progress
-
-
-class Step:
-    """One optimizer step of every cell of a tile.
-
-    There is no Python per cell, except where a network is better looped over (`cell_by_cell`).
-    """
-
-    def __init__(self, run: Run, model: nn.Module, *, looped: bool) -> None:
-        loss = loss_function(run.workload, model, run.budget)
-        self._run, self._model = run, model
-        self._masked = any(isinstance(module, PAIRED) for module in model.modules())
-        self._scale = LossScale() if scaled_in(run.budget) else None
-        self._gradients = cell_by_cell(loss) if looped else vectorised(loss)
-        self._apply = vmap(self._applied)
-
-    def begin(self) -> TileState:
-        """The tile before the first step: C copies of the untrained network."""
-        run, dtype = self._run, self._run.budget.dtype
-        lr_C = run.lr_C.to(run.device, dtype)
-        constants_C = {name: value_C.to(run.device, dtype) for name, value_C in run.constants_C.items()}
-        params = copies(dict(self._model.named_parameters()), run.cells)
-        return TileState(
-            params=params,
-            buffers=copies(dict(self._model.named_buffers()), run.cells),
-            memory=vmap(lambda own, params: self._method(own).init(params))(constants_C, params),
-            optimizer=vmap(run.optimizer.init)(params),
-            scale=self._scale.init(lr_C) if self._scale else {},
-            lr_C=lr_C,
-            weight_decay_C=run.weight_decay_C.to(run.device, dtype),
-            constants_C=constants_C,
-            loss_scale_C=torch.full_like(lr_C, run.budget.loss_scale),
-        )
-
-    def __call__(
-        self, tile: TileState, micro: list[Micro], lr_factor: float, spike: float
-    ) -> tuple[TileState, Tensor, Moment]:
-        """The tile after a step, the mean loss of each cell, and what dynamics are measured from."""
-        grads, loss_C = self._accumulated(tile, micro)
-        share = spike / len(micro)
-        if share != 1.0:  # a product with 1 for every gradient of every step costs time, and changes nothing
-            grads = {name: g * share for name, g in grads.items()}
-        params, memory, optimizer, out = self._apply(
-            tile.params,
-            tile.memory,
-            tile.optimizer,
-            grads,
-            tile.constants_C,
-            tile.lr_C * lr_factor,
-            tile.weight_decay_C,
-        )
-        new = replace(tile, params=params, memory=memory, optimizer=optimizer)
-        if self._scale:
-            new = self._without_overflow(self._scale, tile, new, grads)
-        moment = Moment(before=tile.params, after=new.params, grads=grads, out=out, memory=new.memory)
-        return new, loss_C, moment
-
-    def _accumulated(self, tile: TileState, micro: list[Micro]) -> tuple[Tensors, Tensor]:
-        """Sums of gradients over micro-batches, and mean losses [C]."""
-        factor_C = tile.loss_scale_C
-        if self._scale:
-            factor_C = factor_C * tile.scale["scale"]
-        total: Tensors = {}
-        losses = []
-        for x, y, masks in micro:
-            if self._masked:
-                torch.manual_seed(masks)
-            grads, loss_C = self._gradients(tile.params, tile.buffers, factor_C, x, y)
-            total = {name: total[name] + g if total else g for name, g in grads.items()}
-            losses.append(loss_C)
-        if self._scale:
-            scale_C = tile.scale["scale"]
-            total = {name: g / over_cells(scale_C, g) for name, g in total.items()}
-        return total, torch.stack(losses).mean(0)
-
-    def _applied(
-        self,
-        params: Tensors,
-        memory: State,
-        state: OptimizerState,
-        grads: Tensors,
-        constants: Tensors,
-        lr: Tensor,
-        weight_decay: Tensor,
-    ) -> tuple[Tensors, State, OptimizerState, Tensors]:
-        """Transform and optimizer of one cell: new parameters, memory and state, and the gradients."""
-        method, optimizer = self._method(constants), self._run.optimizer
-        out, memory = method.update(grads, memory, params)
-        if method.signal is not None:
-            asked = method.signal(memory)
-            state = optimizer.restart(state, asked.restart, keep_count=asked.keep_count)
-            if asked.recount is not None:
-                state = optimizer.recount(state, asked.recount)
-            lr = lr * asked.lr_scale
-        params, state = optimizer.update(out, state, params, lr, weight_decay)
-        return params, memory, state, out
-
-    def _without_overflow(
-        self, scale: LossScale, old: TileState, new: TileState, grads: Tensors
-    ) -> TileState:
-        """Cells whose gradients are not finite stay as they were, and halve their loss scale."""
-        finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in grads.values()]).all(0)
-        params, memory, optimizer = tree_map(
-            lambda after, before: torch.where(over_cells(finite_C, after), after, before),
-            (new.params, new.memory, new.optimizer),
-            (old.params, old.memory, old.optimizer),
-        )
-        return replace(
-            new, params=params, memory=memory, optimizer=optimizer, scale=scale.update(old.scale, finite_C)
-        )
-
-    def _method(self, own: Tensors) -> Transform:
-        return self._run.transform.with_constants(**own) if own else self._run.transform
-
-
-def copies(tensors: Mapping[str, Tensor], cells: int) -> Tensors:
-    """Each tensor `cells` times; in memory of its own, because a step writes into buffers."""
-    return {name: t.detach().expand(cells, *t.shape).clone() for name, t in tensors.items()}
-
-
-def over_cells(value_C: Tensor, like: Tensor) -> Tensor:
-    """One value per cell, in a shape that broadcasts with a tensor whose first dimension is the cell."""
-    return value_C.view(-1, *[1] * (like.dim() - 1))

@@ -129,6 +129,8 @@ def fusable(model: nn.Module) -> nn.Module:
             module.__class__ = FoldedConv2d
         elif type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1)):
             module.__class__ = GlobalMean
+        elif type(module) is nn.Linear:
+            module.__class__ = UprightLinear
     return model
 
 
@@ -148,6 +150,20 @@ class GlobalMean(nn.AdaptiveAvgPool2d):
 
     def forward(self, input: Tensor) -> Tensor:  # the name that callers of the base class may use
         return input.mean((-2, -1), keepdim=True)
+
+
+class UprightLinear(nn.Linear):
+    """Linear whose products have the weight on the left, so that its gradient comes as the weight stands.
+
+    From `x @ weight.T` autograd makes the transpose of the weight's gradient, and every later operation would
+    go through memory in two orders.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() != 2:
+            return super().forward(input)
+        out = self.weight @ input.mT
+        return (out if self.bias is None else out + self.bias.unsqueeze(-1)).mT
 
 
 class FoldedConv2d(nn.Conv2d):

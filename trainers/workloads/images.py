@@ -7,10 +7,10 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from trainers.naming import check_range
 from trainers.workloads.base import Workload
+from trainers.workloads.cross_entropy import cross_entropy
 
 
 def digits(
@@ -48,7 +48,7 @@ def digits(
         train_y=y[~held_out],
         eval_x=x[held_out],
         eval_y=y[held_out],
-        loss=partial(functional.cross_entropy, label_smoothing=label_smoothing),
+        loss=partial(cross_entropy, label_smoothing=label_smoothing),
         score=is_right,
         metric_name="accuracy",
         higher_is_better=True,

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from trainers.naming import check_range, short
 from trainers.workloads.augmentation import Augmentation
 from trainers.workloads.base import Stored, Workload, derived_seed
+from trainers.workloads.cross_entropy import cross_entropy
 from trainers.workloads.images import is_right
 
 DATA = "STABILITY_STUDY_DATA"
@@ -107,7 +107,7 @@ def pixel_workload(
         train_y=train[1],
         eval_x=test[0],
         eval_y=test[1],
-        loss=partial(functional.cross_entropy, label_smoothing=label_smoothing),
+        loss=partial(cross_entropy, label_smoothing=label_smoothing),
         score=is_right,
         metric_name="accuracy",
         higher_is_better=True,

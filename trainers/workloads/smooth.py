@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from trainers.naming import check_range
 from trainers.workloads.base import Smooth, Workload, derived_seed
+from trainers.workloads.cross_entropy import cross_entropy
 from trainers.workloads.images import digits
 
 METRIC = "squared_gradient_norm"
@@ -200,7 +201,7 @@ def logistic(model: Callable[[tuple[int, ...], int], nn.Module], model_name: str
         train_y=y,
         eval_x=torch.cat([x, functional.one_hot(y, 10).double()], 1).unsqueeze(0),
         eval_y=torch.zeros(1, dtype=torch.int64),
-        loss=functional.cross_entropy,
+        loss=cross_entropy,
         score=output_itself,
         metric_name=METRIC,
         higher_is_better=False,

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from trainers.naming import check_range
 from trainers.workloads.base import Workload, derived_seed
+from trainers.workloads.cross_entropy import cross_entropy
 from trainers.workloads.images import is_right
 
 DISTANCE = 4.0
@@ -61,7 +61,7 @@ def synthetic(
         train_y=y[~held_out],
         eval_x=x[held_out],
         eval_y=y[held_out],
-        loss=functional.cross_entropy,
+        loss=cross_entropy,
         score=is_right,
         metric_name="accuracy",
         higher_is_better=True,

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from trainers.naming import check_range
 from trainers.workloads.base import Workload
+from trainers.workloads.cross_entropy import cross_entropy
 from trainers.workloads.images import is_right
 
 
@@ -76,7 +76,7 @@ def table_workload(
         train_y=train[1],
         eval_x=eval_x,
         eval_y=test[1],
-        loss=partial(functional.cross_entropy, label_smoothing=label_smoothing),
+        loss=partial(cross_entropy, label_smoothing=label_smoothing),
         score=is_right,
         metric_name="accuracy",
         higher_is_better=True,

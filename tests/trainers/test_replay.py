@@ -1,0 +1,182 @@
+"""Steps recorded and repeated on memory of their own give the bits of ordinary ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.trainers.making import ACTIVE, same, transform_of
+from trainers import (
+    OPTIMIZERS,
+    TRANSFORMS,
+    Budget,
+    Curves,
+    Workload,
+    blocks,
+    make_optimizer,
+    make_workload,
+    train_fused,
+)
+from trainers.blocks import Next, grouped, width_of
+from trainers.replay import CannotReplayError, Replay, Tape
+from trainers.step import Step
+
+LR_C = torch.logspace(-4, 4, 9)
+"""The last ones diverge, and leave the tile."""
+
+
+@cache
+def workload(model: str, **choices: Any) -> Workload:
+    return make_workload("digits", model, choices)
+
+
+def both_ways(
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    transform: str,
+    optimizer: str,
+    budget: Budget,
+    **choices: Any,
+) -> tuple[Curves, Curves]:
+    """The curves of blocks of at most four cells, and those of the whole tile."""
+    parts = (workload(model, **choices), transform_of(transform), make_optimizer(optimizer), budget)
+    cells = {"lr_C": LR_C, "weight_decay_C": torch.linspace(0, 1, len(LR_C)), "seed": 2}
+    monkeypatch.setattr(blocks, "WIDEST", 4)
+    repeated = train_fused(*parts, **cells)
+    begin = Step.__init__
+
+    def whole(self: Step, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        assert self.repeatable, "nothing was repeated, so that the comparison says nothing"
+        self.repeatable = False
+
+    monkeypatch.setattr(Step, "__init__", whole)
+    return repeated, train_fused(*parts, **cells)
+
+
+BUDGET = Budget(steps=12, batch_size=16, points=3, warmup=2, schedule="cosine")
+
+
+@pytest.mark.parametrize("transform", list(TRANSFORMS))
+def test_blocks_give_the_bits_of_the_whole_tile(transform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For every transform, while cells diverge and leave, spikes come and dynamics are recorded."""
+    budget = replace(BUDGET, dynamics=3, spike_steps=(5,), spike_size=20.0)
+    a, b = both_ways(monkeypatch, "mlp", transform, "adamw", budget)
+    assert same(a, b)
+    assert "diverged" in a.outcome_C
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_so_do_they_for_every_optimizer(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And in float64, where a state may begin as one tensor under two names."""
+    budget = replace(BUDGET, precision="float64")
+    assert same(*both_ways(monkeypatch, "mlp", "gradient_stabilizer", optimizer, budget))
+
+
+@pytest.mark.parametrize(
+    ("model", "choices", "changes"),
+    [
+        ("convnet", {}, {}),
+        ("vit", {}, {"steps": 4, "points": 1, "warmup": 0}),
+        ("mlp", {"dropout": 0.3}, {}),
+        ("mlp", {}, {"accumulation": 2}),
+        ("mlp", {}, {"precision": "float16"}),
+        ("mlp", {}, {"precision": "bfloat16"}),
+    ],
+)
+def test_so_do_they_for_other_networks(
+    model: str, choices: dict[str, Any], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With running statistics, attention, dropout masks, micro-batches and loss scales."""
+    budget = replace(BUDGET, **changes)
+    assert same(*both_ways(monkeypatch, model, "zclip", "adamw", budget, **choices))
+
+
+def replayed(function: Any, state: list[Tensor], given: list[Tensor]) -> Replay:
+    """The replay of `function(state, given) -> (state, kept)`."""
+    with Tape() as tape:
+        after, kept = function(state, given)
+    return Replay(tape, list(zip(state, after, strict=True)), given, kept)
+
+
+def test_the_state_goes_on_where_it_stands() -> None:
+    """Each run is one more step: state is replaced in its place, results are what the function would give."""
+
+    def decayed(state: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        mean, count = state
+        new = torch.lerp(mean, given[0].T @ given[0], 0.5)
+        return [new, count + 1], [new.sum(), (new / (count + 1)).relu()]
+
+    state, x = [torch.zeros(3, 3), torch.zeros(())], torch.randn(5, 3)
+    again = replayed(decayed, state, [x])
+    for _ in range(4):
+        x = torch.randn(5, 3)
+        state, kept = decayed(state, [x])
+        again.given[0].copy_(x)
+        again.run()
+        found = [*again.state, *again.kept]
+        assert all(torch.equal(a, b) for a, b in zip(found, [*state, *kept], strict=True))
+
+
+def test_values_that_are_swapped_are_refused() -> None:
+    """A state whose parts change places would be written over before it is read."""
+    with pytest.raises(CannotReplayError, match="becomes another"):
+        replayed(
+            lambda state, given: (state[::-1], [state[0] + given[0]]),
+            [torch.ones(2), torch.zeros(2)],
+            [torch.ones(2)],
+        )
+
+
+def test_numbers_that_are_asked_for_are_refused() -> None:
+    """What a function does with a number in Python cannot be repeated with another number."""
+
+    def asks(state: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        return [state[0] * float(given[0].sum())], []
+
+    with pytest.raises(CannotReplayError, match="number is asked for"):
+        replayed(asks, [torch.ones(2)], [torch.ones(2)])
+
+
+def test_a_step_that_cannot_be_repeated_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells get what they would get."""
+    parts = (workload("mlp"), transform_of("zclip"), make_optimizer("sgd"), BUDGET)
+    cells = {"lr_C": LR_C, "weight_decay_C": torch.zeros(len(LR_C)), "seed": 0}
+    wanted = train_fused(*parts, **cells)
+
+    def refuse(*_: Any) -> None:
+        raise CannotReplayError("no")
+
+    monkeypatch.setattr(blocks, "Recorded", refuse)
+    assert same(train_fused(*parts, **cells), wanted)
+
+
+def test_blocks_are_few_and_full() -> None:
+    """As few as can be, of a multiple of four cells each, with at most three places left over in each."""
+    for cells in range(1, 200):
+        width = width_of(cells)
+        count = -(-cells // width)
+        assert count == -(-cells // blocks.WIDEST)
+        assert width <= blocks.WIDEST
+        assert count * width - cells < blocks.MULTIPLE * count
+
+
+def test_groups_end_where_they_must() -> None:
+    """After the steps asked for, where batches would take too much memory, and where steps take long."""
+    every = [Next(t, [(torch.zeros(4), torch.zeros(4), 0)], 1.0, 1.0) for t in range(300)]
+    groups = list(grouped(every, {10, 11, 150}, 60.0))
+    assert [one.step for group in groups for one in group] == list(range(300))
+    assert [group[-1].step + 1 for group in groups] == [1, 3, 7, 10, 11, 43, 107, 150, 214, 278, 300]
+    assert all(len(group) == 1 for group in grouped(every, (), 0.0))
+    large = [Next(t, [(torch.zeros(blocks.BYTES // 8), torch.zeros(1), 0)], 1.0, 1.0) for t in range(6)]
+    assert [len(group) for group in grouped(large, (), 60.0)] == [1, 2, 2, 1]
+
+
+def test_active_constants_are_those_of_transforms() -> None:
+    """Transforms act within the few steps of these tests."""
+    assert set(ACTIVE) <= set(TRANSFORMS)

@@ -1,0 +1,44 @@
+"""An operation with its arguments in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from trainers.replay.tape import Place, numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """One operation with its arguments in their places.
+
+    Attributes:
+        result: places of a result that no memory was laid for; None if it is written into its memory.
+        over: such results that are not needed after this operation.
+    """
+
+    op: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    result: Any = None
+    over: Sequence[int] = ()
+
+    def ready(self, found: dict[int, Any]) -> Callable[[], object]:
+        """The operation, to be called. Where no memory was laid for a tensor, it is taken from `found`."""
+        if self.result is None and not self.over and not numbers((self.args, self.kwargs)):
+            return partial(self.op, *self.args, **self.kwargs)
+        return partial(self._taking, found)
+
+    def _taking(self, found: dict[int, Any]) -> None:
+        args, kwargs = tree_map_only(Place, lambda place: found[place.number], (self.args, self.kwargs))
+        result = self.op(*args, **kwargs)
+        if self.result is not None:
+            for place, value in zip(tree_leaves(self.result), tree_leaves(result), strict=True):
+                if isinstance(place, Place):
+                    found[place.number] = value
+        for number in self.over:
+            found.pop(number, None)
