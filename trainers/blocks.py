@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from trainers.dynamics import Moment, Recorder
 from trainers.feed import Micro
 from trainers.progress import Progress, TileState
-from trainers.replay import Replay, Tape
+from trainers.replay import CannotReplayError, Replay, Tape
 from trainers.step import Step
 
 WIDEST = 64
@@ -148,6 +148,9 @@ class Recorded:
         given = [rate_C, *(tensor for x, y, _ in one.micro for tensor in (x, y))]
         old, after = tree_leaves(tile), tree_leaves(new)
         self._replay = Replay(tape, list(zip(old, after, strict=True)), given, [loss_C])
+        if self._replay.draws and not step.masked:
+            # Without a seed for each step, blocks would draw one after another what cells draw together.
+            raise CannotReplayError("numbers are drawn that no seed decides")
         state = iter(self._replay.state)
         self.tile: TileState = tree_map(lambda _: next(state), tile)
         self._masked = step.masked

@@ -123,24 +123,97 @@ def test_the_state_goes_on_where_it_stands() -> None:
         assert all(torch.equal(a, b) for a, b in zip(found, [*state, *kept], strict=True))
 
 
-def test_values_that_are_swapped_are_refused() -> None:
-    """A state whose parts change places would be written over before it is read."""
-    with pytest.raises(CannotReplayError, match="becomes another"):
+ODD = {
+    "a part of another part": lambda a, b, x: [c := torch.outer(b, b) + a, c[0] * 1],
+    "a view of another part": lambda a, b, x: [c := torch.outer(b, b) + a, c[0]],
+    "a copy changed in place": lambda a, b, x: [a.clone().add_(b), b.clone().mul_(2)],
+    "read after it is replaced": lambda a, b, x: [(c := a * 0.5) + x.mean(), b + c[0] + a[1]],
+    "expanded": lambda a, b, x: [x.mean().expand(3, 3), b.cumsum(0)],
+    "a constant from outside": lambda a, b, x: [a @ OUTSIDE + x.std(), OUTSIDE[0]],
+    "several results": lambda a, b, x: [a + x.max(0).values, b + torch.sort(x.sum(0)).values],
+    "lists": lambda a, b, x: [torch.stack([b, b + 1, a[0]]), torch.cat([b[:1], x.sum(0)[1:]])],
+    "integers and masks": lambda a, b, x: [torch.where(a > b, a, b + x[0]), (b.long() + 1).float()],
+    "in place through a view": lambda a, b, x: [written(a, b, x), b * 0.5],
+    "nothing new": lambda a, b, x: [a, b + 1],
+}
+OUTSIDE = torch.eye(3) * 0.5
+
+
+def written(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+    new = a.clone()
+    new[1].copy_(b + x[0])
+    new.T[2].mul_(0.5)
+    return new
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_functions_are_repeated_or_refused(odd: str) -> None:
+    """Parts that share memory, are changed in place, or are made of each other."""
+
+    def function(state: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        after = ODD[odd](*state, *given)
+        return after, [after[0].sum() + after[1].sum()]
+
+    state, x = [torch.randn(3, 3), torch.randn(3)], torch.randn(5, 3)
+    again = replayed(function, [one.clone() for one in state], [x])
+    for own, value in zip(again.state, state, strict=True):
+        own.copy_(value)
+    for _ in range(4):
+        x = torch.randn(5, 3)
+        state, kept = function(state, [x])
+        again.given[0].copy_(x)
+        again.run()
+        found = [*again.state, *again.kept]
+        assert all(torch.equal(a, b) for a, b in zip(found, [*state, *kept], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda a, b, x: [a * 2, a[0]], "becomes another"),
+        (lambda a, b, x: [a.double(), b], "kind or shape"),
+        (lambda a, b, x: [a * float(x.sum()), b], "depends on its numbers"),
+        (lambda a, b, x: [a + 1 if torch.equal(a, x) else a, b + 1], "depends on its numbers"),
+        (lambda a, b, x: [a + x[x > 0].sum(), b], "depends on its numbers"),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused(function: Any, words: str) -> None:
+    """Parts that change places or kind, and what Python decides by a number."""
+    with pytest.raises(CannotReplayError, match=words):
         replayed(
-            lambda state, given: (state[::-1], [state[0] + given[0]]),
-            [torch.ones(2), torch.zeros(2)],
-            [torch.ones(2)],
+            lambda state, given: (function(*state, *given), []),
+            [torch.ones(3, 3), torch.ones(3)],
+            [torch.ones(3)],
         )
 
 
-def test_numbers_that_are_asked_for_are_refused() -> None:
-    """What a function does with a number in Python cannot be repeated with another number."""
+def test_parts_that_are_one_tensor() -> None:
+    """Two parts may become one value; they may not begin as one tensor."""
 
-    def asks(state: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        return [state[0] * float(given[0].sum())], []
+    def function(state: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        new = state[0] + 2 * state[1] + given[0]
+        return [new, new], []
 
-    with pytest.raises(CannotReplayError, match="number is asked for"):
-        replayed(asks, [torch.ones(2)], [torch.ones(2)])
+    again = replayed(function, [torch.ones(2), torch.zeros(2)], [torch.ones(2)])
+    for wanted in (2.0, 7.0, 22.0):
+        again.run()
+        assert all(torch.equal(part, torch.full((2,), wanted)) for part in again.state)
+    one = torch.ones(2)
+    with pytest.raises(CannotReplayError, match="one tensor"):
+        replayed(function, [one, one], [torch.ones(2)])
+
+
+def test_numbers_that_no_seed_decides_are_drawn_for_all_cells_together() -> None:
+    """A loss with noise gives cells of different blocks the same noise, as it does those of one tile."""
+    plain = workload("mlp")
+
+    def noisy(output: Tensor, target: Tensor) -> Tensor:
+        return plain.loss(output + torch.randn(()), target)
+
+    torch.manual_seed(0)
+    parts = (replace(plain, loss=noisy), transform_of("none"), make_optimizer("sgd"), BUDGET)
+    found = train_fused(*parts, lr_C=torch.full((70,), 1e-2), weight_decay_C=torch.zeros(70), seed=0)
+    assert torch.equal(found.loss_KC[:, 0], found.loss_KC[:, 69])
 
 
 def test_a_step_that_cannot_be_repeated_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,8 +76,7 @@ class Layout:
         """For each tensor the one whose memory it is a part of."""
         root = list(range(len(self._tape.tensors)))
         for call in self._tape.calls:
-            if call.op is aten._local_scalar_dense.default:
-                raise CannotReplayError("a number is asked for")
+            refuse(call)
             if is_view(call.op) or call.op._schema.is_mutable:
                 first = next(iter(numbers(call.args)))
                 for number in numbers(call.result):
@@ -93,9 +92,14 @@ class Layout:
                 last[self._root[number]] = at
         for number in (*kept, *(new for _, new in self._state)):
             last[self._root[number]] = len(calls)
+        if len({old for old, _ in self._state}) < len(self._state):
+            raise CannotReplayError("two parts of the state are one tensor")
         for old, new in self._state:
             if old != new and self._root[new] in self._varying and self._root[new] != old:
                 raise CannotReplayError("a part of the state becomes another one")
+            before, after = self._tape.tensors[old], self._tape.tensors[new]
+            if (before.dtype, before.shape) != (after.dtype, after.shape):
+                raise CannotReplayError("a part of the state changes its kind or shape")
         return last
 
     def bound(self) -> Iterator[Bound]:
@@ -229,3 +233,16 @@ class Layout:
             for one in inputs
             if self._root[one] == root
         )
+
+
+def refuse(call: Call) -> None:
+    """Refuse an operation whose result decides in Python, or by its shape, what comes after it.
+
+    Raises:
+        CannotReplayError: it is one.
+    """
+    tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+    if not tags.isdisjoint(call.op.tags) or any(
+        isinstance(leaf, (bool, int, float, complex)) for leaf in tree_leaves(call.result)
+    ):
+        raise CannotReplayError(f"what follows {call.op} depends on its numbers")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainers.replay.forms import draws
 from trainers.replay.layout import Layout
 from trainers.replay.tape import Tape
 
@@ -30,6 +31,7 @@ class Replay:
     Attributes:
         state, given, kept: the tensors that stand for them. Write into `state` and `given`, `run`, and read
             `state` and `kept`.
+        draws: whether numbers are drawn, other ones each time.
 
     Raises:
         CannotReplayError: the tape has an operation that cannot be repeated.
@@ -50,6 +52,7 @@ class Replay:
         self.given = [layout.value(tape.place(one)) for one in given]
         self.kept = [layout.value(tape.place(one)) for one in kept]
         self.memory = layout.memory.size
+        self.draws = any(draws(call.op) for call in tape.calls)
 
     def run(self) -> None:
         """Do it once more."""
