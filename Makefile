@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
 PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test long lint demo bench faults cluster frameworks calibration bench-edges
+.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-edges
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousan
 	$(BIN)/python -m trainers.bench --models mlp convnet
 	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
 	$(BIN)/python -m tests.tools.benchmarks.scale
+
+peers: $(VENV)/.installed-dev  ## the same cells trained by Ray Tune, Optuna, joblib, JAX and this project
+	$(BIN)/python -m $(PIP) -e '.[bench]'
+	$(BIN)/python -m tests.tools.benchmarks.peers
 
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about fifty minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/faults/check_drills.py

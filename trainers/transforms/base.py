@@ -50,7 +50,8 @@ class Transform:
 
     `init(params) -> state` and `update(grads, state, params) -> (grads, state)`. Both leave their inputs
     unchanged, keep dtypes, and never look at a value in Python (`torch.where`, no `.item()`), so that a
-    trainer can `torch.vmap` them over cells. `signal(state)`, if there is one, is asked after `update` and
+    trainer can `torch.vmap` them over cells, and record and repeat what they do: their Python need not run at
+    each step. `signal(state)`, if there is one, is asked after `update` and
     says what the optimizer shall do besides its step.
     """
 

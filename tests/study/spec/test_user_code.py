@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from study.claims import CLAIMS
@@ -118,6 +121,41 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     (folder / "my_workloads.py").write_text(OWN["my_workloads.py"].replace("sin(x)", "cos(x)"))
     assert study("launch", "own.yaml", "--home", str(home), "--here") == 2
     assert "give the changed spec another name" in capsys.readouterr().err
+
+
+@pytest.mark.long  # it starts Ray; the gate tries modules on the head of test_head.py
+def test_rays_workers_find_the_modules(folder: Path) -> None:
+    """Ray's workers find modules beside the spec, whose folder is on no path and is not the current one.
+
+    They find data by a relative path, which begins in the current folder. Files there that have the names of
+    installed packages or of Python's own modules are left alone.
+    """
+    for name in ("torch", "statistics", "pandas", "trainers", "study"):
+        (folder / f"{name}.py").write_text("raise RuntimeError('the wrong file')\n")
+    (folder / "specs").mkdir()
+    for name in MODULES:
+        (folder / name).rename(folder / "specs" / name)
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (80, 4, 4, 1), dtype=np.uint8), rng.integers(0, 2, 80)
+    np.savez(folder / "own.npz", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:])
+    both = '[{factory: "my_workloads:sine", noise: 0.2}, {name: arrays, file: own.npz, crop: 0}]'
+    (folder / "specs" / "own.yaml").write_text(
+        OWN["own.yaml"]
+        .replace("seeds: 3", "seeds: 1\nworkers: {tile: 20}")  # nothing to measure: seconds less
+        .replace('{factory: "my_workloads:sine", noise: 0.2}', both)
+    )
+    # -P keeps the current folder off the driver's path, as the installed command has it.
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "study.cli", "launch", "specs/own.yaml", "--json"],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout)
+    assert (ended["trained_now"], ended["failed"], ended["failures"]) == (40, 0, [])
 
 
 def test_keys_know_the_code(folder: Path) -> None:

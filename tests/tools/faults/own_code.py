@@ -77,10 +77,10 @@ transforms: [{transforms}]
 lr: [1e-3, 1e-2, 30]
 weight_decay: [1e-2, 10]
 seeds: 1
-budget: {{steps: 20, batch_size: 32, points: 2}}
+budget: {{steps: 20, batch_size: 32, points: 2, dynamics: 1}}
 workers: {{tile: 6, retries: 0}}
 """
-"""One tile of six cells for each transform."""
+"""One tile of six cells for each transform, whose Python runs at each step: dynamics are recorded."""
 
 
 def prepared(folder: Path, lines: int = 60) -> Path:

@@ -1,0 +1,219 @@
+"""The same cells trained by what a user would pick instead: `python -m tests.tools.benchmarks.peers`.
+
+Every tool is a command of its own, and its seconds count from its start to its end, imports and compiling
+included. A slow one trains a random sample. Its whole time is then that of a run of two cells, and the rest
+at the rate of the sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.pages import ROOT
+from tests.tools.benchmarks.peers.task import Task, written
+
+LIMIT = 1200
+"""Longest that a command may take [s]."""
+CALM = 1e-2
+"""Learning rates up to this one are compared: above, rounding alone decides what a cell gives."""
+APART = 1e-2
+"""Largest relative difference of a calm cell's final loss."""
+FEW = 2
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another tool.
+
+    Attributes:
+        module: its file here.
+        sample: how many cells it trains, or None for all.
+        needs: libraries without which it is left out.
+    """
+
+    title: str
+    module: str
+    sample: int | None
+    needs: tuple[str, ...] = ()
+
+
+PEERS = (
+    Peer("Ray Tune as documented", "tune_documented", 24),
+    Peer("Ray Tune, tuned", "tune_tuned", 80),
+    Peer("Optuna, a process per core", "optuna_loops", 60),
+    Peer("joblib over plain loops", "joblib_loops", 80),
+    Peer("JAX vmap and scan, a process per core", "jax_scan", None, ("jax",)),
+)
+OURS = {"this project": "", "this project, design: edges": "design: edges\n"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a tool took for all cells.
+
+    Attributes:
+        seconds: of each run.
+        scaled: from how many cells, if not from all.
+        apart: largest relative difference of the final loss of a calm cell to this project's.
+    """
+
+    title: str
+    seconds: tuple[float, ...]
+    scaled: int | None
+    apart: float | None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Seconds that a command takes.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    settings = {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with (folder / "said.txt").open("w+") as said:
+        started = time.monotonic()
+        code = subprocess.run(
+            command, stdout=said, stderr=said, cwd=folder, env={**os.environ, **settings}, timeout=LIMIT
+        ).returncode
+        seconds = time.monotonic() - started
+        said.seek(0)
+        if code != 0:
+            raise RuntimeError(f"{' '.join(command[:4])} ended with {code}: {said.read()[-1500:]}")
+    return seconds
+
+
+def ours(task: Task, folder: Path, more: str) -> tuple[float, dict[str, float]]:
+    """Seconds of a launch into a new home, and the final loss of each cell that it trained."""
+    folder.mkdir()
+    spec = folder / "peers.yaml"
+    spec.write_text(f"name: peers\n{task.text}{more}")
+    seconds = timed(
+        [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(folder / "home")], folder
+    )
+    places = {
+        (seed, f"{lr:.9g}", f"{weight_decay:.9g}"): str(number)
+        for number, (seed, lr, weight_decay) in enumerate(task.cells)
+    }
+    found = {}
+    with (folder / "home" / "exports" / "peers" / "cells.csv").open(newline="") as rows:
+        for row in csv.DictReader(rows):
+            where = int(row["seed"]), f"{float(row['lr']):.9g}", f"{float(row['weight_decay']):.9g}"
+            found[places[where]] = float(row["loss_final"] or "nan")
+    return seconds, found
+
+
+def theirs(peer: Peer, task: Task, folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds for all cells, and the final loss of each that was trained."""
+    folder.mkdir()
+
+    def run(name: str, cells: list[int]) -> tuple[float, dict[str, float]]:
+        place = folder / name
+        place.mkdir()
+        module = f"tests.tools.benchmarks.peers.{peer.module}"
+        command = [sys.executable, "-m", module, str(task.file), str(place / "out.json")]
+        seconds = timed([*command, *map(str, cells)], place)
+        return seconds, json.loads((place / "out.json").read_text())
+
+    if peer.sample is None:
+        return run("all", list(range(len(task.cells))))
+    start, _ = run("few", task.sample(FEW))
+    seconds, losses = run("sample", task.sample(peer.sample))
+    each = (seconds - start) / (peer.sample - FEW)
+    return start + (len(task.cells) - FEW) * each, losses
+
+
+def apart(task: Task, found: dict[str, float], wanted: dict[str, float]) -> float:
+    """Largest relative difference of a calm cell's final loss."""
+    worst = 0.0
+    for number, loss in found.items():
+        if task.cells[int(number)][1] <= CALM and number in wanted:
+            worst = max(worst, abs(loss - wanted[number]) / abs(wanted[number]))
+            if math.isnan(worst):
+                return math.inf
+    return worst
+
+
+def measure(folder: Path, seeds: int, repeats: int, console: Console) -> tuple[Task, list[Measured]]:
+    """Every tool, this project first: its losses are what the others are compared with."""
+    task = written(folder, seeds)
+    rows, wanted = [], dict[str, float]()
+    for title, more in OURS.items():
+        runs = [ours(task, folder / f"{title}{number}", more) for number in range(repeats)]
+        rows.append(Measured(title, tuple(seconds for seconds, _ in runs), None, None))
+        wanted = wanted or runs[0][1]
+        console.print(f"{title}: {rows[-1].median:.1f} s", highlight=False)
+    for peer in PEERS:
+        if missing := [name for name in peer.needs if find_spec(name) is None]:
+            console.print(f"{peer.title}: left out, {', '.join(missing)} is not installed", highlight=False)
+            continue
+        found = [theirs(peer, task, folder / f"{peer.module}{number}") for number in range(repeats)]
+        worst = max(apart(task, losses, wanted) for _, losses in found)
+        rows.append(Measured(peer.title, tuple(seconds for seconds, _ in found), peer.sample, worst))
+        console.print(f"{peer.title}: {rows[-1].median:.1f} s", highlight=False)
+    return task, rows
+
+
+def shown(task: Task, rows: list[Measured]) -> Table:
+    """The table; a ratio only where results agree."""
+    cells, mine = len(task.cells), rows[0].median
+    table = Table(title=f"{cells:,} cells", title_justify="left")
+    for name in ("tool", "seconds", "least–greatest", "cells/s", "this project is faster by", "results"):
+        table.add_column(name)
+    for row in rows:
+        agree = row.apart is None or row.apart <= APART
+        between = f"{min(row.seconds):.1f}–{max(row.seconds):.1f}"
+        how = "" if row.scaled is None else f" (from {row.scaled} cells)"
+        said = "" if row.apart is None else f"{'equal' if agree else 'DIFFERENT'} to {row.apart:.1e}"
+        ratio = f"{row.median / mine:.2f}" if agree else "–"
+        table.add_row(row.title + how, f"{row.median:.1f}", between, f"{cells / row.median:.2f}", ratio, said)
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=21, help="84 cells each")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    with tempfile.TemporaryDirectory(prefix="peers-") as place:
+        task, rows = measure(Path(place), asked.seeds, asked.repeats, console)
+    console.print(shown(task, rows))
+    if asked.json:
+        names = ("torch", "ray", "optuna", "mlflow", "joblib", "jax")
+        versions = {name: version(name) for name in names if find_spec(name) is not None}
+        about = {"cells": len(task.cells), "cores": os.cpu_count(), "machine": platform.processor()}
+        found = {**about, "versions": versions, "tools": [asdict(row) for row in rows]}
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0 if all(row.apart is None or row.apart <= APART for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The cells that every peer trains, as arrays that are read without this project.
+
+The digits MLP with AdamW and no transform, over the grid of `quickstart`. Initial weights and the examples of
+each batch are written out, so that every peer trains the same networks on the same examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from study.spec.read import parse_spec, shipped_text
+from trainers import make_workload
+from trainers.workloads.base import batches
+
+SPEC = "\n".join(
+    line
+    for line in shipped_text("quickstart").splitlines()
+    if not line.startswith(("name:", "description:", "transforms:", "  - ", "seeds:", "verdicts:"))
+)
+"""`quickstart` without its names, transforms, seeds and looks."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells in the order of seed, learning rate and weight decay.
+
+    Attributes:
+        file: the arrays; each cell's number is its place in `cells`.
+        cells: seed, learning rate and weight decay of each.
+        text: a spec with these cells, but for its name.
+    """
+
+    file: Path
+    cells: tuple[tuple[int, float, float], ...]
+    text: str
+
+    def sample(self, count: int) -> list[int]:
+        """Numbers of so many cells, drawn once: each peer of a size has the same."""
+        drawn = np.random.default_rng(0).permutation(len(self.cells))[:count]
+        return sorted(int(number) for number in drawn)
+
+
+def written(folder: Path, seeds: int) -> Task:
+    """Write the arrays of a task."""
+    text = f"{SPEC}\ntransforms: [none]\nseeds: {seeds}\n"
+    spec = parse_spec(f"name: peers\n{text}")
+    budget, workload = spec.budget, make_workload("digits", "mlp")
+    arrays = {
+        "train_x": workload.prepared(workload.train_x, torch.float32).flatten(1),
+        "train_y": workload.train_y,
+        "test_x": workload.prepared(workload.eval_x, torch.float32).flatten(1),
+        "test_y": workload.eval_y,
+    }
+    for seed in range(seeds):
+        taken = batches(len(workload.train_x), budget.batch_size, seed)
+        arrays[f"batches_{seed}"] = torch.stack(list(islice(taken, budget.steps)))
+        for name, value in workload.initial_model(seed).state_dict().items():
+            arrays[f"{name}_{seed}"] = value
+    cells = tuple(product(range(seeds), spec.lr, spec.weight_decay))
+    np.savez(folder / "task.npz", cells=np.array(cells), **{name: t.numpy() for name, t in arrays.items()})
+    return Task(folder / "task.npz", cells, text)
