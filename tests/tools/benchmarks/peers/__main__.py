@@ -31,7 +31,7 @@ from tests.tools.benchmarks.peers.task import Task, written
 
 LIMIT = 1200
 """Longest that a command may take [s]."""
-CALM = 1e-2
+CALM = 3.2e-3
 """Learning rates up to this one are compared: above, rounding alone decides what a cell gives."""
 APART = 1e-2
 """Largest relative difference of a calm cell's final loss."""
