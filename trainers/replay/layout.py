@@ -34,9 +34,6 @@ class Layout:
 
     Args:
         tape, state, given, kept: see `Replay`.
-
-    Attributes:
-        memory: what was laid for results.
     """
 
     def __init__(
@@ -46,7 +43,7 @@ class Layout:
         given: Sequence[Tensor],
         kept: Sequence[Tensor],
     ) -> None:
-        self.memory = Memory()
+        self._memory = Memory()
         self._tape = tape
         self._values: dict[int, Tensor] = {}
         self._state = [(tape.place(old).number, tape.place(new).number) for old, new in state]
@@ -116,7 +113,7 @@ class Layout:
             yield from self._one(at, call, [part for number in over for part in parts[number]])
             for number in over:
                 if number in self._own:
-                    self.memory.give(self._own.pop(number))
+                    self._memory.give(self._own.pop(number))
         for old, new in self._state:
             if new in self._fresh:
                 yield Bound(aten.copy_.default, (self._values[old], Place(new)), {}, over=(new,))
@@ -220,7 +217,7 @@ class Layout:
                 self._own[number] = self._own.pop(root)
                 self._values[number] = self._values[one]
                 return self._values[one]
-        self._own[number] = self._values[number] = self.memory.take(like)
+        self._own[number] = self._values[number] = self._memory.take(like)
         return self._own[number]
 
     def _whole(self, number: int, inputs: Sequence[int]) -> bool:

@@ -10,13 +10,8 @@ from torch import Tensor
 
 @dataclass
 class Memory:
-    """Blocks of memory that are handed out, given back, and handed out again.
+    """Blocks of memory that are handed out, given back, and handed out again."""
 
-    Attributes:
-        size: of all blocks together [bytes].
-    """
-
-    size: int = 0
     _free: list[torch.UntypedStorage] = field(default_factory=list)
 
     def take(self, like: Tensor) -> Tensor:
@@ -28,7 +23,6 @@ class Memory:
             self._free = [one for one in self._free if one is not block]
         else:
             block = torch.empty(need, dtype=torch.uint8, device=like.device).untyped_storage()
-            self.size += need
         empty = torch.empty(0, dtype=like.dtype, device=like.device)
         return empty.set_(block, 0, like.shape, like.stride())
 

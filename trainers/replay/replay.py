@@ -51,7 +51,6 @@ class Replay:
         self.state = [layout.value(tape.place(old)) for old, _ in state]
         self.given = [layout.value(tape.place(one)) for one in given]
         self.kept = [layout.value(tape.place(one)) for one in kept]
-        self.memory = layout.memory.size
         self.draws = any(draws(call.op) for call in tape.calls)
 
     def run(self) -> None:
