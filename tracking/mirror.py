@@ -131,6 +131,9 @@ class Mirror:
                     self._news.wait_for(lambda: self._closing, PATIENCE)
 
     def _write_all(self, ledger: Ledger) -> None:
+        # Opened for the first cell: loading a tracker's library takes seconds, in which workers start.
+        if not self._next() and self._giving_up:
+            return
         store = self._open_store()
         done, known = store.complete_runs(), ledger.runs(*self._whose)
         ledger.note_runs(

@@ -95,14 +95,14 @@ def bounded_on_spikes(evidence: Evidence, own: Landscape) -> Finding:
 
 def spiked(evidence: Evidence, own: Landscape) -> list[tuple[Evidence, Budget]]:
     """The settings that differ in the spikes' size alone and have spikes at every seed, and their budgets."""
-    # Importing the drawing of spikes loads torch, see `constants_of`.
-    from trainers.spikes import spiked_steps
-
     found = []
     for piece in along(evidence, "spike_size"):
         budget = piece.budget
-        if budget is None or budget.spike_size <= 1:
+        if budget is None or budget.spike_size <= 1 or not (budget.spike_steps or budget.spike_probability):
             continue
+        # Not before there are some: drawing spikes loads torch, see `constants_of`.
+        from trainers.spikes import spiked_steps
+
         if all(spiked_steps(budget, seed) for seed in own.seeds):
             found.append((piece, budget))
     return found

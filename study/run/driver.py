@@ -126,8 +126,6 @@ class Training:
 
     @contextmanager
     def _ray(self) -> Iterator[Pool]:
-        if self._address is None:
-            self._display.begin("starting Ray")
         with reached(self._address, self._console):
             from study.run.ray_pool import ray_pool
 
@@ -220,22 +218,21 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
     """Be connected to a Ray cluster, and say which: `auto` takes one that somebody else may have started.
 
     Args:
-        address: None leaves it to `ray_pool` to start one on this machine, and looks whether that can be.
+        address: None starts one on this machine, which ends with the block.
 
     Raises:
-        PoolError: there is no such cluster.
+        PoolError: there is no such cluster, or Ray does not start here.
         UserError: Ray cannot start here.
     """
     set_environment(alone=address is None)
+    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
     if address is None:
         check_temporary_folder()
         keep_token_private()
-        yield
-        return
-    keep_token_private(make=False)
-    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
-    if use_found_token(address):
-        say("using the token of your Ray clusters")
+    else:
+        keep_token_private(make=False)
+        if use_found_token(address):
+            say("using the token of your Ray clusters")
     # Not before the environment is set: Ray reads it when it is imported.
     from study.run.ray_cluster import connected
 

@@ -62,7 +62,7 @@ def launch(
     # What the study's own code prints goes to logs, and progress does not.
     with apart(console), ExitStack() as stack:
         # A home that leads out of itself and an address that is wrong are said before data is loaded, which
-        # may take minutes. A study that lacks nothing needs no cluster.
+        # may take minutes, and workers start meanwhile. A study that lacks nothing needs no cluster.
         stack.enter_context(home.writing(spec.name))
         if not here and not complete(spec, home):
             stack.enter_context(reached(address, console))

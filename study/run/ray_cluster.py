@@ -63,7 +63,8 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
     Where this process is connected already, it stays so.
 
     Args:
-        say: told in words which cluster it is and what named it, when this process was not connected yet.
+        say: told what is done, and which cluster it is and what named it, when this process was not connected
+            yet.
 
     Raises:
         PoolError: there is no such cluster, or Ray does not start here.
@@ -77,6 +78,8 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
         refuse_password((os.environ.get("RAY_ADDRESS") or AUTO) if address == AUTO else address)
         say(f"connecting to Ray at {address}")
         check_reachable(address)
+    else:
+        say("starting Ray")
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
     try:
         # Ray's core writes lines of its own to standard error, which no level of logging stops.
@@ -98,10 +101,27 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
         if printed.end:
             log.info("Ray said: %s", printed.end.decode(errors="replace").strip())
     try:
-        say(f"Ray cluster: {found_at(address)}")
+        (say if address else log.info)(f"Ray cluster: {found_at(address)}")
+        if not address:
+            load_ahead()
         yield
     finally:
         _disconnect()
+
+
+def load_ahead() -> None:
+    """Start the workers of this machine, and let them load what tiles need while this process loads data.
+
+    Nobody waits for them. Two workers that import torch and Tune at once need five to seven seconds each.
+    """
+    load = ray.remote(num_cpus=1)(_load)
+    for _ in range(int(ray.cluster_resources().get("CPU", 0))):
+        load.remote()
+
+
+def _load() -> None:
+    import torch  # noqa: F401
+    from ray import tune  # noqa: F401
 
 
 def _disconnect() -> None:

@@ -253,9 +253,9 @@ def test_through_ray(
     in_order(
         err,
         f"reading {tiny}",
+        "starting Ray",
         "loading digits/mlp",
         "tiny: 36 cells, 0 stored, 36 to train",
-        "starting Ray",
         "measuring how many cells of digits/mlp are best trained together",
         "training 36 cells in 6 tiles",
         "/36 cells done",

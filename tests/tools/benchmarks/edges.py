@@ -85,13 +85,18 @@ ALIKE, AREA = 0.99, 0.02
 
 @dataclass(frozen=True)
 class Comparison:
-    """A design beside its full grid: cells trained, share classified alike, ratio of areas, and the audit."""
+    """A design beside its full grid: cells trained, share classified alike, ratio of areas, and the audit.
+
+    Attributes:
+        frayed: see `beyond_one_run`.
+    """
 
     grid: int
     trained: int
     alike: float
     area: float
     grid_area: float
+    frayed: float
     search: Search
 
     def row(self) -> str:
@@ -103,6 +108,7 @@ class Comparison:
                 f"{self.grid / self.trained:.2f}",
                 f"{self.alike:.2%}",
                 difference(self.area, self.grid_area),
+                f"{self.frayed:.2%}",
                 f"{audit.away_wrong}/{audit.away}",
                 f"{audit.near_wrong}/{audit.near}",
                 str(len(audit.filled)),
@@ -140,8 +146,25 @@ def compare(
         len(search.design.known.told),
         float((inside_SWL == truth_SWL).mean()),
         *areas,
+        beyond_one_run(truth_SWL),
         search,
     )
+
+
+def beyond_one_run(truth_SWL: np.ndarray) -> float:
+    """Share of cells that lie off the best single run of columns of their row.
+
+    A design that knew that run of every row and trained nothing else would be wrong in just these cells.
+    They are islands and holes along the edge, which no neighbour tells.
+    """
+    wrong = 0
+    for row_L in truth_SWL.reshape(-1, truth_SWL.shape[-1]):
+        gain, best = 0, 0
+        for inside in row_L:
+            gain = max(gain + (1 if inside else -1), 0)
+            best = max(best, gain)
+        wrong += int(row_L.sum()) - best
+    return wrong / truth_SWL.size
 
 
 def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple[str, str, Comparison]]:
@@ -213,7 +236,8 @@ def one_thread() -> None:
 
 HEAD = (
     "grid | transform | reference | cells of the grid | cells of the design | factor | alike | area | "
-    "audit: disagreed away from edges | beside edges | rows filled in | rows fallen back | batches"
+    "off the best run of their row | audit: disagreed away from edges | beside edges | rows filled in | "
+    "rows fallen back | batches"
 )
 
 
@@ -234,6 +258,7 @@ def run(name: str, bench: Bench, folder: Path, processes: int) -> list[str]:
         factor = sum(one.grid for one in chosen) / sum(one.trained for one in chosen)
         alike = float(np.mean([one.alike for one in chosen]))
         area = sum(one.area for one in chosen) / max(sum(one.grid_area for one in chosen), 1e-12) - 1
+        frayed = float(np.mean([one.frayed for one in chosen]))
         met = [
             f"{label} {'met' if holds else 'NOT met'}"
             for label, holds in (
@@ -249,7 +274,8 @@ def run(name: str, bench: Bench, folder: Path, processes: int) -> list[str]:
         wanted = f"wanted >= {bench.factor:g}x, >= {ALIKE:.0%}, within {AREA:.0%}"
         rows.append(
             f"{name} ({shape}), {reference} reference: {factor:.2f}x fewer cells, {alike:.2%} alike, "
-            f"area {area:+.1%} ({wanted}: {', '.join(met)})"
+            f"area {area:+.1%}, {frayed:.2%} of cells off the best run of their row "
+            f"({wanted}: {', '.join(met)})"
         )
     return rows
 

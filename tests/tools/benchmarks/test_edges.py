@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.tools.benchmarks.edges import HEAD, Bench, difference, run
+from tests.tools.benchmarks.edges import HEAD, Bench, beyond_one_run, difference, run
 
 
 def test_a_tiny_grid_from_training_to_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,3 +27,10 @@ def test_differences_of_areas_in_words() -> None:
     assert difference(1.02, 1.0) == "+2.0%"
     assert difference(0.0, 0.0) == "none in both"
     assert difference(0.5, 0.0) == "0.5 instead of none"
+
+
+def test_cells_off_the_best_run_of_their_row() -> None:
+    """One island and one hole are two cells; whole rows and single runs have none."""
+    rows = ["0111100100", "0011011111", "0000000000", "1111111111"]
+    truth_SWL = np.array([[list(map(int, row)) for row in rows]], dtype=bool)
+    assert beyond_one_run(truth_SWL) == 2 / 40
