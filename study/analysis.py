@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +19,6 @@ from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
 from study.claims.verdicts import INCONCLUSIVE, Claim, answered
 from study.errors import UserError
-from study.file_names import tag_name
 from study.measures.catalogue import Case, cases
 from study.measures.edge_search import Search, searches, with_classes
 from study.measures.evidence import Evidence, gather
@@ -250,16 +248,6 @@ class Analysis:
         for one in self.specification:
             reason = f"{one.claim.reason} {one.warning}" if one.warning else one.claim.reason
             found.append(replace(one.claim, reason=reason))
-        return found
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """A tag per verdict: `claim.<id>`, or `claim.<id>.<setting>` where a claim has several verdicts."""
-        asked = Counter(claim.id for claim in self.judged)
-        found = {}
-        for claim in self.judged:
-            place = f".{tag_name(claim.setting)}" if asked[claim.id] > 1 else ""
-            found[f"claim.{claim.id}{place}"] = claim.verdict
         return found
 
     @cached_property

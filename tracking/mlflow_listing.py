@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracking.mlflow_file import MlflowFileError
+from tracking.mlflow_page import CELLS, VIEW
 from tracking.mlflow_runs import CELL_KEY, STUDY
 
 WAIT = 20.0
@@ -60,6 +61,24 @@ def parents(at: str) -> list[tuple[str, str, str]]:
         "WHERE r.lifecycle_stage = 'active'",
         (STUDY,),
     )
+
+
+def pages(at: str) -> list[tuple[str, str, bool]]:
+    """(study, its experiment's id, whether it has a view of its runs) of every study, the latest first.
+
+    Raises:
+        MlflowFileError: the database cannot be read.
+    """
+    found = _read(
+        at,
+        "SELECT e.name, e.experiment_id, MAX(view.key IS NOT NULL), MAX(r.start_time) FROM runs r "
+        "JOIN experiments e ON e.experiment_id = r.experiment_id AND e.lifecycle_stage = 'active' "
+        "JOIN tags kind ON kind.run_uuid = r.run_uuid AND kind.key = ? AND kind.value = 'parent' "
+        "LEFT JOIN experiment_tags view ON view.experiment_id = e.experiment_id AND view.key = ? "
+        "WHERE r.lifecycle_stage = 'active' GROUP BY e.experiment_id ORDER BY MAX(r.start_time) DESC",
+        (STUDY, f"{VIEW}{CELLS}"),
+    )
+    return [(name, str(experiment), bool(view)) for name, experiment, view, _ in found]
 
 
 def _read(at: str, query: str, values: tuple[str, ...]) -> list[Any]:

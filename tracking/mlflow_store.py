@@ -17,8 +17,11 @@ from tracking.mirror import ReplacedError
 from tracking.mlflow_addresses import relocate
 from tracking.mlflow_database import DatabaseRuns, write_ahead
 from tracking.mlflow_file import Replaced, make_whole, replace_if_damaged
+from tracking.mlflow_page import Page, Place
+from tracking.mlflow_parent import Parent
 from tracking.mlflow_runs import CELL_KEY, HOME, STUDY, ClientRuns, RunContent, Written
 from tracking.record import CellRecord, tracked_as
+from tracking.run_names import run_name
 
 MOST_POINTS = 200
 """Moments of recorded dynamics that a run shows; the ledger has them all."""
@@ -189,15 +192,24 @@ class MlflowStore:
         )
 
     def finish(
-        self, summary: Mapping[str, float], tags: Mapping[str, str], artifacts: Iterable[Path]
+        self,
+        summary: Mapping[str, float],
+        tags: Mapping[str, str],
+        artifacts: Iterable[Path],
+        page: Callable[[Place], Page] | None = None,
     ) -> None:
-        """Put the study's figures, tags and files on its parent run, and folders with all they hold."""
+        """Put the study's figures, tags and files on its parent run, and folders with all they hold.
+
+        Args:
+            page: makes what the study shows of itself. It is written last, so that no link leads to a file
+                that is not there.
+        """
         with self._watched():
-            for name, value in summary.items():
-                self._client.log_metric(self.parent_id, name, value)
-            for name, text in tags.items():
-                self._client.set_tag(self.parent_id, name, storable(text))
+            parent = Parent(self._client, self.experiment_id, self.parent_id)
+            parent.tell(summary, {name: storable(text) for name, text in tags.items()})
             self._put(artifacts)
+            if page is not None:
+                parent.describe(page)
             self._client.set_terminated(self.parent_id)
 
     def _put(self, artifacts: Iterable[Path]) -> None:
@@ -244,15 +256,6 @@ def storable(text: str) -> str:
         'found \\\\0'
     """
     return text.replace("\0", "\\0")
-
-
-def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
-    """What the run is called in the UI."""
-    condition = ""
-    for name, value in varied.items():
-        shown = f"{value:g}" if isinstance(value, int | float) else str(value)
-        condition += f" {name}={shown}"
-    return f"{record.transform} lr={record.lr:.3g} wd={record.weight_decay:.3g}{condition} seed={record.seed}"
 
 
 def quiet() -> None:

@@ -70,9 +70,14 @@ def ui(
         list[str] | None,
         typer.Option("--name", help="A name or address by which browsers may reach it; repeatable."),
     ] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the page of the latest study in a browser.")
+    ] = False,
 ) -> None:
-    """Serve the MLflow UI of a home until Ctrl-C."""
-    from study.run.mlflow_ui import answered, serve
+    """Serve the MLflow UI of a home until Ctrl-C, and say where each study's page is."""
+    from study.report.terminal.ui import starting_line, ui_lines
+    from study.run.mlflow_ui import address, addresses, answered, refuse_taken, serve
+    from tracking.mlflow_listing import pages
 
     place = Home(home)
     hosts = answered(host, name or [])
@@ -80,10 +85,20 @@ def ui(
         raise UserError(
             f"home {home}: there is no MLflow database yet; launch a study first, or name another with --home"
         )
+    refuse_taken(host, port)
     from study.run.sync import open_database
 
+    say([starting_line(home)])
     open_database(place, lambda told: say([told, "to write its runs: study sync"]))
-    say([f"MLflow UI of {home}: http://{host}:{port}  (after some seconds; Ctrl-C ends it)"])
+    studies, at = pages(f"{place.mlflow_database.resolve().as_uri()}?mode=ro"), address(host, port, hosts)
+    found = addresses(at, studies)
     # The server takes this process over. What is not flushed before would be lost.
     sys.stdout.flush()
-    serve(place, host, port, hosts)
+    serve(
+        place,
+        host,
+        port,
+        hosts,
+        ui_lines(home, at, found, plain=[name for name, _, view in studies if not view]),
+        opened=next(iter(found.values()), at) if open_ else "",
+    )

@@ -17,6 +17,8 @@ from study.home import Home
 from study.home_files import make_private, refuse_links
 from study.plan.cells import Plan, make_plan
 from study.report.amounts import amount
+from study.report.tracker_figures import summary, tags
+from study.report.tracker_page import page_of
 from study.run.drawing import Drawing
 from study.run.progress import EVERY
 from study.run.tracker import address_of
@@ -166,13 +168,13 @@ def conclude(
     if uri == home.mlflow_uri and drawing.shown():
         return None
     console.print("writing files to MLflow", highlight=False)
-    counts = {f"cells_{name}": float(count) for name, count in analysis.counts.items()}
     folder = home.exports(analysis.plan.spec.name)
     folders = dict.fromkeys(path.parent for path in drawing.files if path.parent != folder)
     files = [path for path in drawing.files if path.parent == folder]
     try:
         store = open_mlflow(uri, analysis.plan, home, console)
-        store.finish(counts, analysis.tags, [*folders, *files])
+        names = [path.relative_to(folder).as_posix() for path in drawing.files]
+        store.finish(summary(analysis), tags(analysis), [*folders, *files], page_of(analysis, names))
     except Exception as error:
         # Any fault of a tracker, its own or the network's.
         if isinstance(error, ReplacedError):
