@@ -25,7 +25,7 @@ ONE_FILE = {
     "optuna": {"study/measures/importance.py", "study/sampler.py"},
     "mlflow": {
         *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),
-        *("tracking/mlflow_database.py", "tracking/mlflow_file.py"),
+        *("tracking/mlflow_database.py", "tracking/mlflow_file.py", "tracking/mlflow_parent.py"),
     },
     "matplotlib": {"study/report/heatmaps.py", "study/report/style.py", "study/report/training_figures.py"},
     "sqlite3": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -65,18 +65,16 @@ class View:
 
     Attributes:
         name: shown to people.
-        columns: what is shown beside name and time, as `column` makes it.
+        columns: what is shown beside name and time, in this order, with widths [pixels]; `column` names one.
         order: the column that runs are sorted by. With any but the time no run is folded into its parent.
         search: which runs are shown, in MLflow's language.
-        widths: of columns [pixels].
     """
 
     name: str
-    columns: Sequence[str]
+    columns: Mapping[str, int]
     order: str
     ascending: bool = False
     search: str = ""
-    widths: Mapping[str, int] = field(default_factory=dict)
 
     def stored(self, made: int) -> str:
         """The tag's value, as the UI's own "Save as new view" writes it.
@@ -84,17 +82,23 @@ class View:
         Args:
             made: when [ms since 1970].
         """
+        # Name, status and time stay in front whatever is said here, and the duration is always shown, too.
+        widths = {NAME: 270, CREATED: 140, **self.columns, DURATION: 80}
         state = {
             "searchFilter": self.search,
             "orderByKey": self.order,
             "orderByAsc": self.ascending,
             "selectedColumns": list(self.columns),
-            "columnOrder": [],
-            "columnWidths": dict(self.widths),
+            "columnOrder": list(widths),
+            "columnWidths": widths,
         }
         return json.dumps(
             {"name": self.name, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
         )
+
+
+NAME, CREATED, DURATION = "tags.`mlflow.runName`", "runDateAndNestInfo", "duration"
+"""What the UI calls the columns that every view has."""
 
 
 def column(kind: str, name: str) -> str:

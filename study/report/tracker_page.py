@@ -38,9 +38,8 @@ def page_of(analysis: Analysis, files: Sequence[str]) -> Callable[[Place], Page]
 
 def note(analysis: Analysis, files: Sequence[str], place: Place) -> str:
     """The description in Markdown, with as many of its parts as it may have characters."""
-    head = [first(analysis), *links(analysis, files, place), *claims_table(analysis)]
     rest = [undecidable(analysis), best_rows(analysis), picture(files, place), spec_block(analysis.plan.spec)]
-    said = "\n".join(head)
+    said = "\n".join([*head(analysis, files, place), *claims_table(analysis)])
     # What does not fit is left out whole: half a table or half a spec would be read for all of it.
     for part in rest:
         if part and len(said) + len(part) + 2 <= LONGEST_NOTE:
@@ -48,29 +47,35 @@ def note(analysis: Analysis, files: Sequence[str], place: Place) -> str:
     return said
 
 
-def first(analysis: Analysis) -> str:
-    """What the study is, how many cells it has and how its claims came out."""
-    spec = analysis.plan.spec
-    counts = ", ".join(f"{count:,} {name}" for name, count in analysis.counts.items() if count)
-    said = f"{plain(spec.description)}. " if spec.description else ""
-    cells = amount(len(analysis.asked.cells), "cell")
-    return f"**{verdict_counts(analysis) or 'no verdicts'}** · {said}{cells}: {counts}."
-
-
-def links(analysis: Analysis, files: Sequence[str], place: Place) -> list[str]:
-    """Where everything else is."""
+def head(analysis: Analysis, files: Sequence[str], place: Place) -> list[str]:
+    """How the claims came out and where everything is: folded, a description shows its first line alone."""
     found = []
     if REPORT in files:
         found.append(f"[report]({place.artifact(REPORT)})")
-    maps = [name for name in files if name.startswith("heatmaps/") and name.endswith(".png")]
+    maps = heatmaps(files)
     found += [f"[{'heatmap' if len(maps) == 1 else 'heatmaps'}]({place.artifact(name)})" for name in maps[:1]]
     if "claims.md" in files:
         found.append(f"[verdicts in sentences]({place.artifact('claims.md')})")
-    found += [f"[{view.name}]({place.table(name)})" for name, view in views(analysis).items()]
-    said = ["", " · ".join(found)]
+    found.append(f"[figures and files]({place.own})")
+    said = [f"**{verdict_counts(analysis) or 'no verdicts'}** · {' · '.join(found)}", "", about(analysis)]
+    tables = [f"[{view.name}]({place.table(name)})" for name, view in views(analysis).items()]
+    said += ["", f"Tables of runs: {' · '.join(tables)}"]
     if not place.alone:
         said += ["", "Several homes have a study of this name here. This is the one that was written last."]
     return said
+
+
+def about(analysis: Analysis) -> str:
+    """What the study is, and how many cells it has."""
+    spec = analysis.plan.spec
+    counts = ", ".join(f"{count:,} {name}" for name, count in analysis.counts.items() if count)
+    said = f"{plain(spec.description)}. " if spec.description else ""
+    return f"{said}{amount(len(analysis.asked.cells), 'cell')}: {counts}."
+
+
+def heatmaps(files: Sequence[str]) -> list[str]:
+    """The pictures of landscapes among these files that a browser shows."""
+    return [name for name in files if name.startswith("heatmaps/") and name.endswith(".png")]
 
 
 def claims_table(analysis: Analysis) -> list[str]:
@@ -130,7 +135,7 @@ def method(landscape: Landscape) -> str:
 
 def picture(files: Sequence[str], place: Place) -> str:
     """The heatmap of the first setting."""
-    maps = [name for name in files if name.startswith("heatmaps/") and name.endswith(".png")]
+    maps = heatmaps(files)
     return f"![heatmap]({place.file(maps[0])})" if maps else ""
 
 

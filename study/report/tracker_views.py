@@ -8,7 +8,9 @@ from tracking.mlflow_page import CELLS, View, column
 
 ALL = "tags.stability_study = 'cell'"
 """The runs of cells, without the study's own, which has none of their columns."""
-WIDTHS = {"lr": 100, "weight_decay": 110, "seed": 70, "transform": 170}
+WIDTHS = {"workload": 130, "optimizer": 90, "transform": 160, "seed": 60}
+OTHER = 115
+"""Widths of columns [pixels]; lr and weight decay are shown with all their digits."""
 
 
 def views(analysis: Analysis) -> dict[str, View]:
@@ -17,24 +19,23 @@ def views(analysis: Analysis) -> dict[str, View]:
     # A study of several workloads may have several scores, each in a column of its own.
     higher = {one.metric_name: one.higher_is_better for one in analysis.landscapes}
     scores = [column("metrics", f"{name}_final") for name in higher]
-    outcome, reason = column("tags", "outcome"), column("tags", "reason")
-    columns = [column("params", name) for name in varied(spec)] + scores
-    widths = {column("params", name): width for name, width in WIDTHS.items()}
-    first = scores[0] if scores else column("params", "lr")
-    best_last = not next(iter(higher.values()), True)
+    columns = {column("params", name): WIDTHS.get(name, OTHER) for name in varied(spec)}
+    columns |= dict.fromkeys(scores, OTHER)
+    outcome, step = {column("tags", "outcome"): 90}, column("metrics", "diverged_step")
+    # Higher is better by far the most often, and so where nothing is stored yet.
+    order, ascending = (scores or [column("params", "lr")])[0], not next(iter(higher.values()), True)
     return {
-        CELLS: View("cells, best first", [*columns, outcome], first, best_last, ALL, widths),
+        CELLS: View("cells, best first", {**columns, **outcome}, order, ascending, ALL),
         "study-diverged": View(
             "diverged cells, earliest first",
-            [*columns, column("metrics", "diverged_step"), outcome, reason],
-            column("metrics", "diverged_step"),
+            {**columns, step: OTHER, **outcome, column("tags", "reason"): 170},
+            step,
             ascending=True,
             search=f"{ALL} and tags.outcome = 'diverged'",
-            widths=widths,
         ),
         "study-own": View(
-            "the study's own run: verdicts and files",
-            [column("attributes", "Description")],
+            "the study's own run",
+            {column("attributes", "Description"): 700},
             "attributes.start_time",
             search="tags.stability_study = 'parent'",
         ),

@@ -75,6 +75,8 @@ def command(home: Home, host: str, port: int, hosts: Sequence[str]) -> list[str]
     return [
         *(sys.executable, "-P", "-m", "mlflow", "server"),
         *("--backend-store-uri", home.mlflow_uri),
+        # The same is assumed where nothing is given, and said so.
+        *("--registry-store-uri", home.mlflow_uri),
         *("--default-artifact-root", home.mlflow_artifacts.resolve().as_uri()),
         *("--host", host),
         *("--port", str(port)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from tests.making import RECORD, records
 from tests.postgres import Postgres, postgres_server
 from tests.tools.faults.drills import served
+from tracking.mlflow_page import CELLS, NOTE, VIEW, Page, Place, View, column
 from tracking.mlflow_store import MlflowStore
 
 
@@ -152,6 +154,54 @@ class TestRunStores:
             3.0,
         )
         assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["page.md"]
+
+    def test_a_study_has_a_page(self, uri: str) -> None:
+        """Description and figures are on run and experiment, and the views on the experiment.
+
+        Telling the same again writes nothing. A verdict that is no longer given goes, and a figure that is
+        gone has the value NaN; what others noted there stays.
+        """
+        store, client = MlflowStore(uri, "page"), MlflowClient(uri)
+        views = {CELLS: View("cells", {column("params", "lr"): 100}, column("metrics", "accuracy_final"))}
+
+        def page(place: Place) -> Page:
+            assert (place.experiment, place.run, place.alone) == (store.experiment_id, store.parent_id, True)
+            return Page(
+                f"**1 supported** [report]({place.artifact('report.html')})", views, {"verdicts": "1"}
+            )
+
+        first = {"cells_finished": 3.0, "score/none": 0.5, "score/clip": 0.25}
+        store.finish(first, {"claim.a": "supported", "claim.b": "refuted"}, [], page)
+        client.log_metric(store.parent_id, "others", 1.0)
+        client.set_tag(store.parent_id, "claims_read_by", "somebody")
+        for _ in range(2):
+            store.finish({"cells_finished": 3.0, "score/none": 0.5}, {"claim.a": "supported"}, [], page)
+        run, experiment = client.get_run(store.parent_id), client.get_experiment(store.experiment_id)
+        note = f"#/experiments/{store.experiment_id}/runs/{store.parent_id}/artifacts/report.html"
+        assert note in run.data.tags[NOTE] == experiment.tags[NOTE]
+        assert json.loads(experiment.tags[f"{VIEW}{CELLS}"])["name"] == "cells"
+        assert experiment.tags["verdicts"] == "1"
+        kept = {name: text for name, text in run.data.tags.items() if name.startswith("claim")}
+        assert kept == {"claim.a": "supported", "claims_read_by": "somebody"}
+        assert run.data.metrics["others"] == 1.0
+        told = {name: client.get_metric_history(store.parent_id, name) for name in first}
+        values = {name: [str(point.value) for point in points] for name, points in told.items()}
+        assert values == {
+            "cells_finished": ["3.0"],
+            "score/none": ["0.5"],
+            "score/clip": ["0.25", "nan"],
+        }
+
+    def test_names_of_an_older_version_stay(self, uri: str) -> None:
+        """A run that was stored under a longer name is complete, and keeps it: a cell is known by its key."""
+        store, client = MlflowStore(uri, "named"), MlflowClient(uri)
+        ids = dict(store.write(records(2)))
+        assert client.get_run(str(ids["k0"])).info.run_name == "t s0 lr 1e-1 wd 0"
+        client.update_run(str(ids["k0"]), name="t lr=0.1 wd=0 seed=0")
+        again = MlflowStore(uri, "named")
+        assert again.complete_runs() == ids
+        again.finish({}, {}, [])
+        assert client.get_run(str(ids["k0"])).info.run_name == "t lr=0.1 wd=0 seed=0"
 
 
 def test_a_database_elsewhere_keeps_its_addresses(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_conditions_from_the_spec_to_the_tracker(tmp_path: Path, capsys: pytest.
         spiked["runs"][0]
     ]
     (shown,) = client.search_runs([experiment.experiment_id], search)
-    assert (shown.data.params["spike_size"], "spike_size=1e+08" in (shown.info.run_name or "")) == (
+    assert (shown.data.params["spike_size"], "spike_size 1e8" in (shown.info.run_name or "")) == (
         "100000000.0",
         True,
     )
