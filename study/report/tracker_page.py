@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from study.claims.specification import decided
 from study.measures.regions import LR, WEIGHT_DECAY
 from study.report.amounts import amount
 from study.report.claims_page import claimed, ended, shown_estimate
@@ -17,10 +19,15 @@ from tracking.mlflow_page import LONGEST_NOTE, Page, Place
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
+    from study.claims.verdicts import Claim
     from study.measures.landscape import Landscape
     from study.spec.model import StudySpec
 
 REPORT = "report.html"
+WIDE = 100
+"""Characters of a line of the spec: a wider one would widen the whole page."""
+MOST_WORDS, MOST_ROWS = 400, LONGEST_NOTE // 2
+"""Characters of a study's own description, and of its claims' table."""
 
 
 def page_of(analysis: Analysis, files: Sequence[str]) -> Callable[[Place], Page]:
@@ -38,17 +45,18 @@ def page_of(analysis: Analysis, files: Sequence[str]) -> Callable[[Place], Page]
 
 def note(analysis: Analysis, files: Sequence[str], place: Place) -> str:
     """The description in Markdown, with as many of its parts as it may have characters."""
-    rest = [undecidable(analysis), best_rows(analysis), picture(files, place), spec_block(analysis.plan.spec)]
-    said = "\n".join([*head(analysis, files, place), *claims_table(analysis)])
+    rest = [undecidable(analysis), best_rows(analysis), spec_block(analysis.plan.spec)]
+    # A picture would need all of its own width, and push what stands beside it out of the window.
+    said = "\n".join([first(analysis, files, place), *claims_table(analysis), *about(analysis, place)])
     # What does not fit is left out whole: half a table or half a spec would be read for all of it.
-    for part in rest:
-        if part and len(said) + len(part) + 2 <= LONGEST_NOTE:
+    for part in filter(None, rest):
+        if len(said) + len(part) + 2 <= LONGEST_NOTE:
             said += f"\n\n{part}"
     return said
 
 
-def head(analysis: Analysis, files: Sequence[str], place: Place) -> list[str]:
-    """How the claims came out and where everything is: folded, a description shows its first line alone."""
+def first(analysis: Analysis, files: Sequence[str], place: Place) -> str:
+    """How the claims came out, and where everything is: folded, a description shows its first line alone."""
     found = []
     if REPORT in files:
         found.append(f"[report]({place.artifact(REPORT)})")
@@ -57,20 +65,21 @@ def head(analysis: Analysis, files: Sequence[str], place: Place) -> list[str]:
     if "claims.md" in files:
         found.append(f"[verdicts in sentences]({place.artifact('claims.md')})")
     found.append(f"[figures and files]({place.own})")
-    said = [f"**{verdict_counts(analysis) or 'no verdicts'}** · {' · '.join(found)}", "", about(analysis)]
-    tables = [f"[{view.name}]({place.table(name)})" for name, view in views(analysis).items()]
-    said += ["", f"Tables of runs: {' · '.join(tables)}"]
-    if not place.alone:
-        said += ["", "Several homes have a study of this name here. This is the one that was written last."]
-    return said
+    # Without mark-up in front: the list of experiments shows the beginning of this line as it is written.
+    return f"{verdict_counts(analysis) or 'no verdicts'} · {' · '.join(found)}"
 
 
-def about(analysis: Analysis) -> str:
-    """What the study is, and how many cells it has."""
+def about(analysis: Analysis, place: Place) -> list[str]:
+    """What the study is, how many cells it has, and the views of their table."""
     spec = analysis.plan.spec
     counts = ", ".join(f"{count:,} {name}" for name, count in analysis.counts.items() if count)
-    said = f"{plain(spec.description)}. " if spec.description else ""
-    return f"{said}{amount(len(analysis.asked.cells), 'cell')}: {counts}."
+    said = f"{plain(spec.description[:MOST_WORDS])}. " if spec.description else ""
+    tables = [f"[{view.name}]({place.table(name)})" for name, view in views(analysis).items()]
+    lines = ["", f"{said}{amount(len(analysis.asked.cells), 'cell')}: {counts}.", ""]
+    lines.append(f"Tables of runs: {' · '.join(tables)}")
+    if not place.alone:
+        lines += ["", "Several homes have a study of this name here. This is the one that was written last."]
+    return lines
 
 
 def heatmaps(files: Sequence[str]) -> list[str]:
@@ -79,19 +88,36 @@ def heatmaps(files: Sequence[str]) -> list[str]:
 
 
 def claims_table(analysis: Analysis) -> list[str]:
-    """One row per claim that has a number."""
+    """One row per claim that has a number, those that are decided first."""
     measured = [claim for claim in analysis.claims if claim.estimate is not None]
     if not measured:
         return []
     several, planned = len(analysis.evidence) > 1, analysis.schedule.planned
     names = ["verdict", "claim", *(["setting"] if several else []), "estimate", "claimed", "n"]
-    rows = ["", line(names), line(["---"] * len(names))]
-    for one in measured:
-        verdict = f"**{one.verdict}**{ended(one, planned=planned)}"
-        setting = [one.setting] if several else []
-        number = f"{shown_estimate(one)}, {one.against}"
-        rows.append(line([verdict, f"`{one.id}`", *setting, number, claimed(one), str(one.n_seeds)]))
-    return rows
+    head = ["", line(names), line(["---"] * len(names))]
+    # Folded, a run's description shows the first row or two. Stable: within both kinds the order stays.
+    ordered = sorted(measured, key=lambda claim: not decided(claim))
+    kept: list[str] = []
+    for one in ordered:
+        said = row(one, several=several, planned=planned)
+        if len("\n".join([*kept, said])) <= MOST_ROWS:
+            kept.append(said)
+    left = len(ordered) - len(kept)
+    more = ["", f"{amount(left, 'more row')}: verdicts in sentences."] if left else []
+    return [*head, *kept, *more]
+
+
+def row(claim: Claim, *, several: bool, planned: bool) -> str:
+    """A claim's row of the table.
+
+    Args:
+        several: the study has several settings.
+        planned: it names its looks.
+    """
+    verdict = f"**{claim.verdict}**{ended(claim, planned=planned)}"
+    number = f"{shown_estimate(claim)}, {claim.against}"
+    setting = [claim.setting] if several else []
+    return line([verdict, f"`{claim.id}`", *setting, number, claimed(claim), str(claim.n_seeds)])
 
 
 def undecidable(analysis: Analysis) -> str:
@@ -103,8 +129,8 @@ def undecidable(analysis: Analysis) -> str:
             names += [name for name in (f"`{claim.id}`",) if name not in names]
     if not lacking:
         return ""
-    parts = [f"{', '.join(names)} ({plain(why)})" for why, names in lacking.items()]
-    return f"**{NOT_DECIDABLE}** by this study: {'; '.join(parts)}."
+    rows = [f"- {', '.join(names)}: {plain(why)}" for why, names in lacking.items()]
+    return "\n".join([f"**{NOT_DECIDABLE}** by this study, for want of", "", *rows])
 
 
 def best_rows(analysis: Analysis) -> str:
@@ -133,18 +159,23 @@ def method(landscape: Landscape) -> str:
     return landscape.transform
 
 
-def picture(files: Sequence[str], place: Place) -> str:
-    """The heatmap of the first setting."""
-    maps = heatmaps(files)
-    return f"![heatmap]({place.file(maps[0])})" if maps else ""
-
-
 def spec_block(spec: StudySpec) -> str:
-    """The spec without what is as by default; YAML, so that it can be launched again."""
+    """The spec without its description and what is as by default; YAML, so that it can be launched again."""
     content = spec.model_dump(mode="json", exclude_defaults=True)
     for kind in KINDS.values():
         content[kind.key] = [choice.written for choice in getattr(spec, kind.key)]
-    lines = [f"{key}: {strict_json(value)}" for key, value in content.items() if value != {}]
+    content.pop("description", None)
+    lines = []
+    for key, value in content.items():
+        if value not in ({}, ""):
+            # No value of these keys is a text with blanks, which a new line would make fewer.
+            lines += textwrap.wrap(
+                f"{key}: {strict_json(value)}",
+                WIDE,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
     return "\n".join(["```yaml", *lines, "```"])
 
 
@@ -161,4 +192,5 @@ def cell(text: str) -> str:
 def plain(text: str) -> str:
     """A text of the user's as it was written: no heading, link or picture of its own."""
     kept = " ".join(text.split()).rstrip(".")
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in kept)
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]#|!" else c for c in kept)
+    return escaped.replace("<", "&lt;")
