@@ -168,7 +168,7 @@ def spec_block(spec: StudySpec) -> str:
     lines = []
     for key, value in content.items():
         if value not in ({}, ""):
-            # No value of these keys is a text with blanks, which a new line would make fewer.
+            # Inside of a text YAML reads a new line as the blank that stood there.
             lines += textwrap.wrap(
                 f"{key}: {strict_json(value)}",
                 WIDE,

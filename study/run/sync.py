@@ -25,8 +25,9 @@ from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.spec.read import parse_stored
 from study.stored import Shown, analysed, damaged_lines
-from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, redacted
+from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, identity, redacted
 from tracking.mirror import MOST_WORDS
+from tracking.mlflow_page import table
 
 log = logging.getLogger(__name__)
 if TYPE_CHECKING:
@@ -182,6 +183,9 @@ def conclude(
         return f"{type(error).__name__}: {redacted(next(iter(str(error).splitlines()), ''))[:MOST_WORDS]}"
     if uri == home.mlflow_uri:
         drawing.note_shown(store.parent_id)
+    elif uri.startswith("http"):
+        page = f"{identity(uri).rstrip('/')}/{table(store.experiment_id)}"
+        console.print(f"in MLflow: {page}", highlight=False, soft_wrap=True, markup=False)
     return None
 
 

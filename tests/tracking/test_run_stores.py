@@ -192,6 +192,23 @@ class TestRunStores:
             "score/clip": ["0.25", "nan"],
         }
 
+    def test_the_filters_of_the_readme_are_understood(self, uri: str) -> None:
+        """Each finds the cells that it speaks of, and no others, in the language of every server."""
+        page = (Path(__file__).resolve().parents[2] / "tracking" / "README.md").read_text(encoding="utf-8")
+        block = page.partition("<!-- filters: begin -->")[2].partition("<!-- filters: end -->")[0]
+        filters = [line for line in block.splitlines() if line and not line.startswith("```")]
+        lost = replace(RECORD, key="lost", transform="autoscale", outcome="diverged", metric_final=None)
+        high = replace(RECORD, key="high", metric_final=0.95, weight_decay=0.1)
+        point = [replace(RECORD, key=f"p{seed}", lr=0.01, weight_decay=0.1, seed=seed) for seed in range(2)]
+        store = MlflowStore(uri, "filters")
+        others = [replace(high, key="low", metric_final=0.2), replace(point[0], key="wd", weight_decay=0.0)]
+        list(store.write([lost, high, *point, *others]))
+        found = []
+        for one in filters:
+            runs = MlflowClient(uri).search_runs([store.experiment_id], one)
+            found.append(sorted(run.data.tags["cell_key"] for run in runs))
+        assert found == [["lost"], ["high"], ["p0", "p1"]]
+
     def test_names_of_an_older_version_stay(self, uri: str) -> None:
         """A run that was stored under a longer name is complete, and keeps it: a cell is known by its key."""
         store, client = MlflowStore(uri, "named"), MlflowClient(uri)
