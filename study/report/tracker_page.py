@@ -45,14 +45,17 @@ def page_of(analysis: Analysis, files: Sequence[str]) -> Callable[[Place], Page]
 
 def note(analysis: Analysis, files: Sequence[str], place: Place) -> str:
     """The description in Markdown, with as many of its parts as it may have characters."""
-    rest = [undecidable(analysis), best_rows(analysis), spec_block(analysis.plan.spec)]
     # A picture would need all of its own width, and push what stands beside it out of the window.
     said = "\n".join([first(analysis, files, place), *claims_table(analysis), *about(analysis, place)])
-    # What does not fit is left out whole: half a table or half a spec would be read for all of it.
-    for part in filter(None, rest):
-        if len(said) + len(part) + 2 <= LONGEST_NOTE:
-            said += f"\n\n{part}"
-    return said
+    parts = [undecidable(analysis), best_rows(analysis), spec_block(analysis.plan.spec)]
+    left, kept = LONGEST_NOTE - len(said), set[str]()
+    # What does not fit is left out whole: half a table or half a spec would be read for all of it. The spec
+    # has the first place, and what each transform reached the last, because metrics and report have it too.
+    for part in (parts[2], parts[0], parts[1]):
+        if len(part) + 2 <= left:
+            left -= len(part) + 2
+            kept.add(part)
+    return "\n\n".join([said, *(part for part in parts if part and part in kept)])
 
 
 def first(analysis: Analysis, files: Sequence[str], place: Place) -> str:
