@@ -83,7 +83,7 @@ class View:
             made: when [ms since 1970].
         """
         # Name, status and time stay in front whatever is said here, and the duration is always shown, too.
-        widths = {NAME: 280, CREATED: 150, **self.columns, DURATION: 80}
+        widths = {NAME: 260, CREATED: 120, **self.columns, DURATION: 80}
         state = {
             "searchFilter": self.search,
             "orderByKey": self.order,

@@ -8,7 +8,7 @@ from tracking.mlflow_page import CELLS, View, column
 
 ALL = "tags.stability_study = 'cell'"
 """The runs of cells, without the study's own, which has none of their columns."""
-WIDTHS = {"workload": 130, "optimizer": 90, "transform": 160, "seed": 60}
+WIDTHS = {"workload": 130, "optimizer": 90, "transform": 150, "seed": 55}
 OTHER = 115
 """Widths of columns [pixels]; lr and weight decay are shown with all their digits."""
 

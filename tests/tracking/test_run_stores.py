@@ -192,6 +192,22 @@ class TestRunStores:
             "score/clip": ["0.25", "nan"],
         }
 
+    def test_a_page_knows_of_other_homes(self, uri: str) -> None:
+        """Where several homes have the study, its one description can say whose it is."""
+        one, other = MlflowStore(uri, "both", home="a"), MlflowStore(uri, "both", home="b")
+        places: list[Place] = []
+
+        def page(place: Place) -> Page:
+            places.append(place)
+            return Page(f"of {place.run}", {})
+
+        for store in (one, other):
+            store.finish({}, {}, [], page)
+        client = MlflowClient(uri)
+        assert [place.alone for place in places] == [False, False]
+        assert client.get_experiment(one.experiment_id).tags[NOTE] == f"of {other.parent_id}"
+        assert client.get_run(one.parent_id).data.tags[NOTE] == f"of {one.parent_id}"
+
     def test_the_filters_of_the_readme_are_understood(self, uri: str) -> None:
         """Each finds the cells that it speaks of, and no others, in the language of every server."""
         page = (Path(__file__).resolve().parents[2] / "tracking" / "README.md").read_text(encoding="utf-8")
