@@ -48,10 +48,6 @@ class Place:
         """The page that shows one of the run's files."""
         return f"#/experiments/{self.experiment}/runs/{self.run}/artifacts/{quote(path)}?{ML}"
 
-    def file(self, path: str) -> str:
-        """The file itself, for a picture."""
-        return f"get-artifact?path={quote(path, safe='')}&run_uuid={self.run}"
-
 
 def table(experiment: str, view: str = CELLS) -> str:
     """The table of an experiment's runs; without a view in that of whoever looks."""
