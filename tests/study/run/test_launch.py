@@ -61,7 +61,7 @@ def test_everything_is_stored_and_shown(
         ".svg",
         ".pdf",
     }
-    assert parent.data.tags["claim.stabilizer-widens-lr"] == "inconclusive"
+    assert parent.data.tags["claim.stabilizer-widens-lr"] == "not decidable"
     names = optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('tiny')}")
     assert sorted(names) == ["digits/mlp · adamw · none", "digits/mlp · adamw · unit_norm"]
 
