@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -113,15 +114,21 @@ def test_the_ui_runs_no_file_of_the_current_folder_or_the_home(tmp_path: Path) -
 
 
 def test_the_address_is_said_when_it_answers(tmp_path: Path) -> None:
-    """Not before, not by whoever listens there with another answer, and never once the server has died."""
-    port = free_port()
+    """Not before, not by whoever listens there with another answer, and never once the server has died.
+
+    What was to be opened is opened then.
+    """
+    port, opened, browser = free_port(), tmp_path / "opened", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {shlex.quote(str(opened))}\n')
+    browser.chmod(0o700)
     pids = [os.getpid(), ended_process()]
     heard = [tmp_path / "heard", tmp_path / "unheard"]
     for pid, file in zip(pids, heard, strict=True):
-        told = {"pid": pid, "host": "127.0.0.1", "port": port, "lines": ["here"], "open": ""}
+        told = {"pid": pid, "host": "127.0.0.1", "port": port, "lines": ["here"], "open": "http://page"}
         with file.open("wb") as out:
             begun = [sys.executable, "-I", "-S", ui_answers.__file__]
-            subprocess.run(begun, input=json.dumps(told).encode(), stdout=out, check=True)
+            environment = {**os.environ, "BROWSER": f"{browser} %s"}
+            subprocess.run(begun, input=json.dumps(told).encode(), stdout=out, check=True, env=environment)
     time.sleep(0.5)
     answers = iter([503, 200])
 
@@ -139,9 +146,10 @@ def test_the_address_is_said_when_it_answers(tmp_path: Path) -> None:
         assert heard[0].read_text() == ""
         server.handle_request()
         deadline = time.monotonic() + 30
-        while not heard[0].read_text() and time.monotonic() < deadline:
+        while not (opened.exists() and opened.read_text()) and time.monotonic() < deadline:
             time.sleep(0.05)
     assert [file.read_text() for file in heard] == ["here\n", ""]
+    assert opened.read_text() == "http://page\n"
 
 
 def ended_process() -> int:
