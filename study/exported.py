@@ -39,15 +39,15 @@ def fault(home: Home, ledger: Ledger, study: str, spec: str) -> str | None:
     Args:
         spec: as the ledger has it.
     """
-    found = list(exported(home, study))
-    names = {path.name for path in found}
+    folder, found = home.exports(study), list(exported(home, study))
+    names = {path.relative_to(folder).as_posix() for path in found}
     wrong = [name for name in EXPORTS if name not in names]
     wrong += [path.name for path in found if not _ends_well(path)]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         return f"{', '.join(wrong[:3])}{more} missing or cut short"
     try:
-        with (home.exports(study) / "cells.csv").open(encoding="utf-8", newline="") as file:
+        with (folder / "cells.csv").open(encoding="utf-8", newline="") as file:
             table = csv.DictReader(file)
             rows = {row.get("key", ""): row for row in table}
     except (ValueError, csv.Error):
@@ -71,7 +71,7 @@ def _ends_well(path: Path) -> bool:
             json.loads(content)
         except ValueError:
             return False
-    if path.suffix in (".csv", ".md") and not content.endswith(b"\n"):
+    if path.suffix in (".csv", ".md", ".tex") and not content.endswith(b"\n"):
         return False
     begin, end = ENDS.get(path.suffix, (b"", b""))
     return bool(content) and content.startswith(begin) and content.rstrip().endswith(end)

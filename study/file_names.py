@@ -11,7 +11,11 @@ LONGEST, KEPT = 180, 170
 File systems allow 255 with the ending.
 """
 
-EXPORTS = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+EXPORTS = (
+    *("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json"),
+    *("claims.tex", "measures.tex"),
+    *(f"schemas/{name}.schema.json" for name in ("cells", "claims", "provenance", "regions")),
+)
 """The files of an export, beside its pictures."""
 
 

@@ -13,10 +13,13 @@ from typing import Any
 from study.analysis import Analysis
 from study.errors import UserError
 from study.file_names import EXPORTS, file_name
+from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
 from study.report.heatmaps import draw, save
+from study.report.latex_tables import claims_latex, measures_latex
 from study.report.plain.claims import claims
 from study.report.plain.regions import regions
+from study.report.schema import FILES, FOLDER, schema_values, text_of
 from study.report.training_figures import draw_figures
 from study.spec.strict_json import strict_json
 
@@ -39,11 +42,17 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     behind = provenance(analysis)
     cells = analysis.cells
-    cells.to_parquet(partial(folder / "cells.parquet"), index=False)
+    write_cells(cells, partial(folder / "cells.parquet"), behind)
     cells.to_csv(partial(folder / "cells.csv"), index=False)
     write(folder / "regions.json", list(regions(analysis)))
     write(folder / "claims.json", claims(analysis))
     partial(folder / "claims.md").write_text(claims_page(analysis, behind), encoding="utf-8")
+    partial(folder / "claims.tex").write_text(claims_latex(analysis, behind), encoding="utf-8")
+    partial(folder / "measures.tex").write_text(measures_latex(analysis, behind), encoding="utf-8")
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for name in set(FILES.values()):
+        path = partial(folder / FOLDER / f"{name}.schema.json")
+        path.write_text(text_of(name), encoding="utf-8")
     # A constant of the spec may be infinite, where a result must not.
     partial(folder / "provenance.json").write_text(strict_json(behind, indent=1) + "\n", encoding="utf-8")
     # Renamed together, after all are written: a full disk leaves the files of the last export as they were.
@@ -102,6 +111,7 @@ def write(path: Path, content: object) -> None:
 def provenance(analysis: Analysis) -> dict[str, Any]:
     """What stands behind the numbers: spec, versions, devices, commits, seeds."""
     behind = Counter(record.provenance for record in analysis.stored.values())
+    metrics = {one.metric_name for one in analysis.landscapes if one.trained_SWL.any()}
     return {
         "spec": json.loads(analysis.plan.spec.canonical()),
         "own_code": analysis.plan.spec.own_code,
@@ -110,4 +120,5 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],
         "analysed_with": {name: version(name) for name in PACKAGES},
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "schema": schema_values(list(analysis.cells.columns), sorted(metrics)),
     }

@@ -84,7 +84,8 @@ def digest_of(analysis: Analysis) -> str | None:
 def _source() -> Iterator[bytes]:
     root = Path(__file__).resolve().parents[2]
     for room in ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
+        # Schema files are copied into every export.
+        for path in sorted((*(root / room).rglob("*.py"), *(root / room).rglob("*.schema.json"))):
             yield path.relative_to(root).as_posix().encode()
             yield path.read_bytes()
 
