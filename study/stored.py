@@ -11,7 +11,7 @@ from study.home import Home
 from study.plan.cells import Plan, counted, make_plan
 from study.plan.changes import not_asked, refuse_other_meaning
 from study.spec.model import StudySpec
-from study.spec.read import marks, noted_code, read_spec
+from study.spec.read import is_there, marks, noted_code, parse_stored, read_spec, shipped
 from tracking import FAILED, Ledger, LedgerError
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ def damaged_lines(damaged: Mapping[str, str]) -> list[str]:
 def spec_of(source: str, home: Home, allow: Iterable[str] | None = None) -> StudySpec:
     """The spec of that name or file, to read what is stored of it. Nothing of the user's runs.
 
+    The name may be that of a study in the home, whose spec of the last launch is meant. A shipped spec and a
+    file come before it.
+
     Constants that were launched with are not checked again, because their factories would load torch. Of code
     of the user's own the files are looked at. Where they are not here, the code of the last launch is meant.
 
@@ -88,13 +91,17 @@ def spec_of(source: str, home: Home, allow: Iterable[str] | None = None) -> Stud
     """
     launched: set[str] = set()
     remembered: dict[str, str] = {}
+    studies: dict[str, str] = {}
     # A damaged ledger is reported by whoever reads the cells. A mistake in the spec comes first.
     with suppress(LedgerError):
         if home.ledger.exists():
             with closing(Ledger(home.ledger, create=False)) as ledger:
-                for text in ledger.studies().values():
+                studies = ledger.studies()
+                for text in studies.values():
                     launched |= marks(text)
                     remembered |= noted_code(text)
+    if source in studies and source not in shipped() and not is_there(source):
+        return parse_stored(studies[source], source)
     return read_spec(source, launched, allow=allow, remembered=remembered)
 
 

@@ -17,6 +17,7 @@ ORDER = (
     *("errors", "file_names", "home_files", "home"),
     *("spec", "plan", "measures", "claims"),
     *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison"),
+    *("live_map", "watching"),
     *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""

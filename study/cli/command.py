@@ -17,6 +17,7 @@ from study.cli.output import INTERRUPTED, WRONG_INPUT, answering, complain, left
 from study.cli.start import new, plan, specs
 from study.cli.stored import analyse, status, table, twins
 from study.cli.verdicts import verdicts
+from study.cli.watch import watch
 from study.errors import PoolError, UserError
 from study.run.containment import EndedPythonError, contained
 from study.run.tile_log import lasting
@@ -108,7 +109,7 @@ def options(
 
 # In the order in which `study --help` lists them.
 for verb in (
-    *(specs, new, plan, launch, stop, logs, status, analyse, verdicts, twins),
+    *(specs, new, plan, launch, stop, logs, status, watch, analyse, verdicts, twins),
     *(export, sync, check, compare, table, figures, ui),
 ):
     app.command()(verb)

@@ -61,6 +61,15 @@ def shipped_text(name: str) -> str:
     return specs[name]
 
 
+def is_there(source: str) -> bool:
+    """Whether there is something at this path."""
+    try:
+        return Path(source).exists()
+    # A name that is longer than a path may be raises, and is no file.
+    except OSError:
+        return False
+
+
 def read_spec(
     source: str,
     launched: Collection[str] = (),
@@ -86,12 +95,7 @@ def read_spec(
     if source in specs:
         return parse_spec(specs[source], source, launched)
     path = Path(source)
-    try:
-        exists = path.exists()
-    # A name that is longer than a path may be raises, and is no file.
-    except OSError:
-        exists = False
-    if not exists:
+    if not is_there(source):
         known = f"shipped: {', '.join(specs)}{nearest(source, specs)}"
         raise UserError(f"{source}: neither a file nor a shipped spec; {known}")
     if not path.is_file():
