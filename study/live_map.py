@@ -9,7 +9,7 @@ import numpy as np
 
 from study.analysis import Analysis
 from study.measures.array_types import Floats
-from study.measures.landscape import DIVERGED, FAILED, FINISHED, INFERRED, STATES, Landscape
+from study.measures.landscape import DIVERGED, FAILED, FINISHED, INFERRED, ROUNDING, STATES, Landscape
 from study.plan.cells import Plan
 from study.spec.tolerances import Tolerances
 from tracking import CellRecord
@@ -112,7 +112,7 @@ def maps_of(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[Liv
     low = float(np.mean(start[np.isfinite(start)])) if np.isfinite(start).any() else np.nan
     best = float(np.max(signed[np.isfinite(signed)])) if np.isfinite(signed).any() else np.nan
     # Where nothing is better than an untrained network there is no way to go along, and nothing is trained.
-    way = best - low if best > low else np.inf
+    way = best - low if best > low + ROUNDING else np.inf
     found = []
     for one, mean_WL in zip(landscapes, means, strict=True):
         fraction_WL = (one.sign * mean_WL - low) / way

@@ -24,9 +24,15 @@ def short(value: object) -> str:
 
 def nearest(found: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing when no known name is near."""
+    close = closest(found, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def closest(found: str, known: Iterable[str]) -> str:
+    """The known name that is nearest; empty where none is near."""
     # The search takes time that grows with the square of the length.
     close = difflib.get_close_matches(found[:SHOWN], list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return close[0] if close else ""
 
 
 def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:

@@ -95,6 +95,9 @@ def compare(
         Path | None,
         typer.Option("--out", help="Folder for the difference map; default: in the study's exports."),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the differences that include 0, too; --json always has them.")
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     allow: AllowOption = None,
     as_json: JsonOption = False,
@@ -125,7 +128,7 @@ def compare(
         )
     else:
         for one in found:
-            out.print(comparison_table(one, confidence))
+            out.print(comparison_table(one, confidence, everything=everything))
         say(f"difference map: {path}" for path in pictures if path.suffix == ".png")
     end(complete=first.complete and second.complete)
 

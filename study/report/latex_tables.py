@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from study.analysis import Analysis
 
 RAGGED = r">{\raggedright\arraybackslash}"
-CLAIM_COLUMNS = rf"@{{}}{RAGGED}p{{0.24\linewidth}}{RAGGED}p{{0.29\linewidth}}lr{RAGGED}p{{0.17\linewidth}}@{{}}"
+LONG = rf"{RAGGED}p{{0.24\linewidth}}{RAGGED}p{{0.29\linewidth}}"
+CLAIM_COLUMNS = rf"@{{}}{LONG}lr{RAGGED}p{{0.17\linewidth}}@{{}}"
 MEASURE_COLUMNS = rf"@{{}}{RAGGED}p{{0.42\linewidth}}{RAGGED}p{{0.42\linewidth}}r@{{}}"
 ROW_END = r" \\"
 

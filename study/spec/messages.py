@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from study.spec.problem import FieldError, Location, Problem
-from trainers.naming import SHOWN, nearest, short
+from trainers.naming import SHOWN, closest, nearest, short
 
 MOST_LINES = 20
 """Errors that are shown; a list of thousands has one mistake, made thousands of times."""
@@ -39,9 +39,22 @@ def explain(error: ValidationError, keys: Sequence[str]) -> list[str]:
         keys: those that a spec may have at its top level.
     """
     lines: list[str] = []
+    meant = _meant(error.errors(), keys)
     for detail in error.errors():
+        # A misspelt key is one mistake: that the right one is missing follows from it.
+        if detail["type"] == "missing" and detail["loc"] in meant:
+            continue
         lines += [_line(detail, one) for one in _problems(detail, keys)]
     return _shortened(lines)
+
+
+def _meant(details: Sequence[ErrorDetails], keys: Sequence[str]) -> set[Location]:
+    """The keys that unknown ones most likely stand for."""
+    found = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden" and (near := closest(str(detail["loc"][-1]), keys)):
+            found.add((*detail["loc"][:-1], near))
+    return found
 
 
 def lines_of(problems: Sequence[Problem]) -> list[str]:

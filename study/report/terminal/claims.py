@@ -10,13 +10,13 @@ from study.claims.catalogue import CLAIMS
 from study.claims.specification import decided
 from study.report.claims_page import claimed, ended, shown_estimate
 from study.report.outlook import HEADING, taken
-from study.report.terminal.layout import titled
+from study.report.terminal.layout import block_row, titled
 
 COLOURS = {"supported": "green", "refuted": "red", "no difference": "cyan", "inconclusive": "yellow"}
 
 
 def claims_table(analysis: Analysis) -> Group:
-    """One row per measured claim: estimate, what the claim says, seeds, verdict.
+    """One row per measured claim, in blocks where there are several settings.
 
     Below, the verdicts that other thresholds change, what the undecided ones would take, and what the claims
     without a number need.
@@ -25,14 +25,18 @@ def claims_table(analysis: Analysis) -> Group:
     spec = analysis.plan.spec
     sure = f"{spec.region.confidence:.0%} for all together"
     table = titled(f"Claims of {spec.name} (the interval decides, {sure}; hardest comparison)")
-    for name in ("claim", *(("setting",) if several else ()), "estimate", "claimed", "seeds", "verdict"):
-        # Where there is little room only the long columns wrap, and ids and verdicts stay whole.
-        table.add_column(name, no_wrap=name not in ("estimate", "setting"))
-    for claim in analysis.claims:
-        if claim.estimate is not None:
+    measured = [claim for claim in analysis.claims if claim.estimate is not None]
+    # Where there is little room estimates wrap, and settings. Ids and verdicts stay whole.
+    longest = max((len(claim.id) for claim in measured), default=0)
+    table.add_column("claim", min_width=longest + 2 * several)
+    for name in ("estimate", "claimed", "seeds", "verdict"):
+        table.add_column(name, no_wrap=name != "estimate")
+    for setting in dict.fromkeys(claim.setting for claim in measured):
+        if several:
+            block_row(table, setting)
+        for claim in (one for one in measured if one.setting == setting):
             row = [
-                claim.id,
-                *([claim.setting] if several else []),
+                f"  {claim.id}" if several else claim.id,
                 f"{shown_estimate(claim)}, {claim.against}",
                 claimed(claim),
                 str(claim.n_seeds),

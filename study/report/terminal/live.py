@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 
 from study.live_map import SHOWN, LiveMap, Look
 from study.report.amounts import amount
+from study.report.terminal.room import GAP, LABELS, Room, room_for, several, wide
 
 GLYPHS = {
-    **{"competitive": "█", "trained": "▓", "untrained": "░"},
-    **{"diverged": "×", "failed": "!", "pending": "·", "inferred": "~"},
+    "competitive": "█",
+    "trained": "▓",
+    "untrained": "░",
+    "diverged": "×",
+    "failed": "!",
+    "pending": "·",
+    "inferred": "~",
 }
 """By what a place is. The classes read without colours: the edges of regions are where glyphs change."""
 ASCII = {**GLYPHS, "competitive": "#", "trained": "+", "untrained": "-", "diverged": "x", "pending": "."}
@@ -21,59 +27,8 @@ ASCII = {**GLYPHS, "competitive": "#", "trained": "+", "untrained": "-", "diverg
 RAMP = ((72, 60, 140), (59, 100, 150), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 """From the untrained score to the best: viridis, whose lightness rises, without its darkest fifth."""
 STYLES = {"failed": "bold reverse", "pending": "dim", "diverged": "bold", "inferred": "dim"}
-LABELS = 7
-"""Columns for the weight decays, left of a map."""
-LEAST_TITLE = 22
-"""Columns that a map's title needs, if the map itself is narrower."""
-GAP = 2
 EVERY = 6.0
 """Seconds until the next page of maps is shown."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """How much of the maps a terminal has room for.
-
-    Attributes:
-        cell: columns per cell; two make it about square.
-        rows, columns: of a map that are shown, the last weight decays and the first learning rates.
-        beside, below: how many maps.
-    """
-
-    cell: int
-    rows: int
-    columns: int
-    beside: int
-    below: int
-
-    @property
-    def maps(self) -> int:
-        return self.beside * self.below
-
-
-def room_for(look: Look, width: int, height: int | None) -> Room:
-    """The room of a terminal; without a height there is room for all."""
-    rows = max((len(one.landscape.weight_decay) for one in look.maps), default=1)
-    columns = max((len(one.landscape.lr) for one in look.maps), default=1)
-    cell = 2 if LABELS + 2 * columns <= width else 1
-    columns = max(1, min(columns, (width - LABELS) // cell))
-    beside = max(1, (width + GAP) // (wide(cell, columns) + GAP))
-    if height is None:
-        return Room(cell, rows, columns, beside, len(look.maps))
-    # Three lines of header, one of footer. A map has its title and lr, and a line between it and the next.
-    free, extra = height - 4, 2 + several(look)
-    rows = max(1, min(rows, free - extra))
-    return Room(cell, rows, columns, beside, max(1, (free + 1) // (rows + extra + 1)))
-
-
-def wide(cell: int, columns: int) -> int:
-    """Columns of the terminal that a map takes."""
-    return max(LABELS + cell * columns, LEAST_TITLE)
-
-
-def several(look: Look) -> bool:
-    """Whether the maps are of several settings."""
-    return len({one.landscape.setting for one in look.maps}) > 1
 
 
 def screen(look: Look, width: int, height: int | None, seconds: float = 0.0, *, ascii_only: bool) -> Text:
@@ -100,7 +55,11 @@ def screen(look: Look, width: int, height: int | None, seconds: float = 0.0, *, 
         lines.append(Text(left_out, style="italic"))
     for line in lines:
         line.truncate(width, overflow="ellipsis" if not ascii_only else "crop")
-    return Text("\n").join(lines)
+    text = Text("\n").join(lines)
+    if ascii_only:
+        # Of the same length, so that the colours stay where they are.
+        text.plain = text.plain.encode("ascii", "replace").decode()
+    return text
 
 
 def header(look: Look) -> list[Text]:
@@ -109,10 +68,10 @@ def header(look: Look) -> list[Text]:
     done = f"{look.stored:,} of {amount(look.cells, 'cell')}"
     if look.damaged:
         counts += f"; {amount(look.damaged, 'damaged record')} left out"
-    if look.process is not None:
-        who = f"launched by process {look.process}"
-    elif look.complete:
+    if look.ended:
         who = "complete"
+    elif look.process is not None:
+        who = f"launched by process {look.process}"
     else:
         who = "no launch runs on this machine" if look.stored else "waiting: nothing is stored yet"
     return [Text(f"{look.study}: {done}, {who}", style="bold"), Text(counts)]
@@ -135,7 +94,6 @@ def panel(one: LiveMap, room: Room, glyphs: dict[str, str], *, named: bool) -> l
     """One map: its title, a line per weight decay with the largest first, and the learning rates."""
     landscape, width = one.landscape, wide(room.cell, room.columns)
     count = f" {one.stored}/{one.cells}"
-    # Imported names of users may hold what a terminal would obey.
     name = printable(landscape.transform)
     lines = [Text(cropped(name, width - len(count)) + count, style="bold")]
     if named:
@@ -207,7 +165,11 @@ def printable(words: str) -> str:
 
 
 def cropped(words: str, width: int) -> str:
-    """Words in so many columns."""
-    text = Text(words)
-    text.truncate(max(width, 1), overflow="ellipsis")
-    return text.plain
+    """Words in so many columns; their end stays, where variants of a method differ."""
+    if cell_len(words) <= width:
+        return words
+    tail = max(0, width - 1) * 2 // 3
+    begin, end = words, ""
+    while cell_len(end) < tail and begin:
+        begin, end = begin[:-1], begin[-1] + end
+    return set_cell_size(begin, max(0, width - 1 - cell_len(end))) + "…" + end

@@ -9,6 +9,7 @@ from study.analysis import Analysis
 from study.measures.catalogue import Case, measured
 from study.measures.estimate import Missing, worded
 from study.measures.importance import SCORE
+from study.measures.landscape import DIVERGED
 from study.report.terminal.layout import block_row, titled
 
 SHOWN = (
@@ -36,7 +37,7 @@ def regions_table(analysis: Analysis) -> Group:
         "area",
         "competitive: lr width",
         "area",
-        "diverged",
+        "departed",
         "fANOVA lr | wd",
     ):
         table.add_column(name, overflow="fold", no_wrap=name == "transform")
@@ -55,7 +56,22 @@ def regions_table(analysis: Analysis) -> Group:
             *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
         ]
         table.add_row(*map(escape, row), fanova_shares(analysis, case))
-    return Group(table, *(f"–: {escape(reason)}" for reason in sorted(missing)))
+    lines = [f"–: {escape(reason)}" for reason in sorted(missing)]
+    return Group(table, departed_line(analysis), *lines)
+
+
+def departed_line(analysis: Analysis) -> str:
+    """What departed cells are, and how many of them diverged: training ends others, and their loss left."""
+    departed = sum(int(case.landscape.departed_SWL.sum()) for case in analysis.cases)
+    stopped = sum(
+        int((case.landscape.departed_SWL & (case.landscape.outcome_SWL == DIVERGED)).sum())
+        for case in analysis.cases
+    )
+    limit = analysis.plan.spec.region.departed
+    return (
+        f"departed: share of the cells whose final loss is not finite, or above {limit:g} times the "
+        f"untrained one; {stopped:,} of these {departed:,} diverged, the others were trained to the end."
+    )
 
 
 def fanova_shares(analysis: Analysis, case: Case) -> str:
