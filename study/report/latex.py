@@ -128,7 +128,7 @@ def number(value: float, digits: str = ".3g") -> str:
 
 
 def bounded(value: float, interval: tuple[float, float] | None, *, lower: bool, upper: bool) -> str:
-    """`$\\geq 4.2\\ [3.7,\\ 4.7]$`: a number with its interval, and the sign of a bound.
+    """`$\\geq 4.2$ $[3.7,\\ 4.7]$`: a number with its interval, and the sign of a bound.
 
     Args:
         lower: the truth may be larger. upper: it may be smaller. Of both together no sign can be made.
@@ -137,5 +137,6 @@ def bounded(value: float, interval: tuple[float, float] | None, *, lower: bool, 
         sign, before = "", "above or below "
     else:
         sign, before = r"\geq " * lower + r"\leq " * upper, ""
-    span = rf"\ [{number(interval[0])},\ {number(interval[1])}]" if interval else ""
-    return f"{before}${sign}{number(value)}{span}$"
+    # Two formulas, because a line may break between them.
+    span = rf" $[{number(interval[0])},\ {number(interval[1])}]$" if interval else ""
+    return f"{before}${sign}{number(value)}${span}"

@@ -34,7 +34,7 @@ def claims_latex(analysis: Analysis, behind: Mapping[str, Any]) -> str:
     # A study's ledger goes by claim; a paper shows a setting.
     for setting in dict.fromkeys(claim.setting for claim in rows):
         lines += [
-            rf"\begin{{tabular}}{{{CLAIM_COLUMNS}}}",
+            rf"\noindent\begin{{tabular}}{{{CLAIM_COLUMNS}}}",
             rf"\multicolumn{{5}}{{@{{}}p{{\linewidth}}@{{}}}}{{{escaped(setting)}}}{ROW_END}",
             r"\toprule",
             rf"claim & estimate [interval that decides] & claimed & $n$ & verdict{ROW_END}",
