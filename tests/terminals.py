@@ -79,7 +79,7 @@ class Terminal:
     def screens(self) -> list[list[str]]:
         """What was drawn in the alternate screen, each time anew, as lines without codes."""
         drawn = self.text.partition("\x1b[?1049h")[2].partition("\x1b[?1049l")[0]
-        return [plain(one).splitlines() for one in drawn.split(HOME)[1:]]
+        return [plain(one).splitlines() for one in drawn.split(HOME) if plain(one).strip()]
 
     @property
     def left(self) -> str:

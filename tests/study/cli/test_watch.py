@@ -35,9 +35,8 @@ def watched(spec: Path, home: Path, width: int, height: int, **env: str) -> Iter
 
 def fits(terminal: Terminal, width: int, height: int) -> bool:
     """Whether every screen fits into the terminal."""
-    drawn = [lines for lines in terminal.screens if lines]
-    assert drawn
-    return all(len(lines) <= height and max(map(len, lines)) <= width for lines in drawn)
+    assert terminal.screens
+    return all(len(lines) <= height and max(map(len, lines)) <= width for lines in terminal.screens)
 
 
 def test_a_map_fills_until_the_study_is_complete(spec: Path, tmp_path: Path) -> None:
