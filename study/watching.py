@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from study.home import Home
 from study.live_map import Look, look_of
@@ -16,6 +16,9 @@ from tracking import CellRecord, Ledger, LedgerError
 
 YOUNG = 60.0
 """Seconds after its last change in which a ledger may be one whose tables are still being made."""
+
+TRIES = 5
+"""Looks in a row at which a ledger that could be read may be unreadable: a writer may hold it for long."""
 
 
 @dataclass
@@ -32,13 +35,15 @@ class Watching:
     _known: dict[str, CellRecord] = field(default_factory=dict)
     _outcomes: dict[str, str] = field(default_factory=dict)
     _damaged: set[str] = field(default_factory=set)
-    _read_before: bool = False
+    _last: Look | None = None
+    _failures: int = 0
 
     def look(self, *, patient: bool = False) -> Look:
         """What is stored now.
 
         Args:
-            patient: take a ledger that a first launch is just making for one that is not there yet.
+            patient: take a ledger that a first launch is just making for one that is not there yet, and
+                give the last look again where it cannot be read for a moment.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -48,12 +53,16 @@ class Watching:
         process = launching(self.home, self.spec.name)
         try:
             plan = self._read()
-            self._read_before = True
         except LedgerError:
-            if not patient or self._read_before or not self._is_young():
+            self._failures += 1
+            being_made = not self._outcomes and self._is_young()
+            if not patient or not (being_made or (self._last and self._failures <= TRIES)):
                 raise
-            plan = self._plan = make_plan(self.spec, {})
-        return look_of(plan, self._known, process, len(self._damaged))
+            last = self._last or look_of(make_plan(self.spec, {}), {}, process, 0)
+            return replace(last, process=process)
+        self._failures = 0
+        self._last = look_of(plan, self._known, process, len(self._damaged))
+        return self._last
 
     def _is_young(self) -> bool:
         try:

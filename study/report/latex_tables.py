@@ -39,7 +39,7 @@ def claims_latex(analysis: Analysis, behind: Mapping[str, Any]) -> str:
             r"\toprule",
             rf"claim & estimate [interval that decides] & claimed & $n$ & verdict{ROW_END}",
             r"\midrule",
-            *(
+            "\n\\addlinespace\n".join(
                 claim_row(claim, planned=analysis.schedule.planned)
                 for claim in rows
                 if claim.setting == setting

@@ -18,7 +18,7 @@ from study.report.plain.watch import look_values
 from study.report.terminal.live import ASCII, EVERY, GLYPHS, screen
 from study.spec.model import StudySpec
 from study.spec.read import parse_spec, read_spec
-from study.watching import Watching, launching
+from study.watching import TRIES, Watching, launching
 from tests.command import answer, study
 from tests.fabricated import WIDE, fabricate, hill, record_of
 from tracking import FAILED, LedgerError
@@ -187,6 +187,41 @@ def test_a_damaged_ledger_is_one_sentence(
         Watching(read_spec(str(spec)), Home(home)).look(patient=True)
     os.utime(home / "ledger.sqlite")
     assert Watching(read_spec(str(spec)), Home(home)).look(patient=True).stored == 0
+
+
+def test_a_ledger_that_is_being_made_is_waited_for(spec: Path, tmp_path: Path) -> None:
+    """A watch that began before the home sees its ledger without tables for a while, and goes on."""
+    home = Home(tmp_path / "home")
+    watching = Watching(read_spec(str(spec)), home)
+    watching.look(patient=True)
+    home.root.mkdir()
+    with closing(sqlite3.connect(home.ledger)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        for _ in range(2 * TRIES):
+            assert watching.look(patient=True).stored == 0
+        with pytest.raises(LedgerError):
+            watching.look()
+    home.ledger.unlink()
+    fabricate(spec, home.root, hill)
+    assert watching.look(patient=True).complete
+
+
+def test_a_ledger_that_is_held_for_a_moment_ends_nothing(spec: Path, tmp_path: Path) -> None:
+    """Where the ledger cannot be read, the last look stands for a while; then that is an error."""
+    home = Home(tmp_path / "home")
+    fabricate(spec, home.root, hill, skip=lambda cell: cell.seed > 0)
+    watching = Watching(read_spec(str(spec)), home)
+    seen = watching.look(patient=True)
+    whole = home.ledger.read_bytes()
+    for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (home.root / name).unlink(missing_ok=True)
+    home.ledger.write_bytes(b"held" * 1000)
+    for _ in range(TRIES):
+        assert watching.look(patient=True) == seen
+    with pytest.raises(LedgerError):
+        watching.look(patient=True)
+    home.ledger.write_bytes(whole)
+    assert watching.look(patient=True).stored == seen.stored
 
 
 def test_an_unknown_study_and_a_missing_home(

@@ -81,7 +81,9 @@ def test_a_real_launch_is_followed_and_outlived(spec: Path, tmp_path: Path) -> N
     with watched(spec, home, 80, 24) as terminal:
         assert terminal.until(lambda text: "waiting" in text, 120)
         writer = launched()
-        assert terminal.until(lambda text: f"launched by process {writer.pid}" in plain(text), 200)
+        assert terminal.until(lambda text: f"launched by process {writer.pid}" in plain(text), 200), (
+            terminal.text[-1500:]
+        )
         writer.kill()
         writer.wait()
         seen = len(terminal.text)
