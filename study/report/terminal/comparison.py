@@ -58,8 +58,11 @@ def table_of(title: str, comparison: SideBySide, rows: Iterable[Compared], confi
     """One row per measure: the difference first, then its ratio, and both."""
     table = titled(title)
     columns = ("measure", f"{comparison.a} - {comparison.b}", "ratio", comparison.a, comparison.b)
+    rows = list(rows)
+    # Names of measures wrap before the numbers that the table is about.
+    widest = max(len(shown(one.difference, confidence)) for one in rows)
     for name in columns:
-        table.add_column(escape(name), overflow="fold")
+        table.add_column(escape(name), overflow="fold", min_width=widest if name == columns[1] else None)
     for one in rows:
         ratio = worded(one.ratio, confidence, exponential) if one.ratio else ""
         numbers = (shown(found, confidence) for found in (one.a, one.b))
