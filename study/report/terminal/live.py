@@ -74,7 +74,8 @@ def header(look: Look) -> list[Text]:
         who = f"launched by process {look.process}"
     else:
         who = "no launch runs on this machine" if look.stored else "waiting: nothing is stored yet"
-    return [Text(f"{look.study}: {done}, {who}", style="bold"), Text(counts)]
+    colours = "; colour: untrained to best so far"
+    return [Text(f"{look.study}: {done}, {who}", style="bold"), Text(counts + colours)]
 
 
 def legend(look: Look, glyphs: dict[str, str]) -> Text:
