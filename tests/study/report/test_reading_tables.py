@@ -21,8 +21,9 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_forests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fANOVA's forests cost more than all the rest, and no table here is about them."""
+    """fANOVA's forests and pictures cost more than all the rest, and no table here is about them."""
     monkeypatch.setattr("study.analysis.importances", lambda *_, **__: [])
+    monkeypatch.setattr("study.report.difference_map.save_difference", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
