@@ -19,6 +19,7 @@ ENDS = {
     ".png": (b"\x89PNG", b"IEND\xaeB`\x82"),
     ".pdf": (b"%PDF", b"%%EOF"),
     ".svg": (b"<?xml", b"</svg>"),
+    ".html": (b"<!doctype html>", b"</html>"),
 }
 """How files begin and end that were written to their end."""
 COLUMNS = ("key", "outcome", "metric_final")

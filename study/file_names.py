@@ -12,8 +12,8 @@ File systems allow 255 with the ending.
 """
 
 EXPORTS = (
-    *("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json"),
-    *("claims.tex", "measures.tex"),
+    *("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "report.html"),
+    *("provenance.json", "claims.tex", "measures.tex"),
     *(f"schemas/{name}.schema.json" for name in ("cells", "claims", "provenance", "regions")),
 )
 """The files of an export, beside its pictures."""

@@ -35,6 +35,7 @@ ONE_FILE = {
         *("tracking/mlflow_file.py", "tracking/mlflow_addresses.py", "tracking/mlflow_listing.py"),
     },
     "yaml": {"study/spec/yaml.py"},
+    "jinja2": {"study/report/page/report_page.py"},
     "sklearn": {"trainers/workloads/images.py"},
     "torchvision": {"trainers/vision.py"},
 }

@@ -1,4 +1,4 @@
-"""A study as files: cells, regions, claims, heatmaps, figures of the dynamics, provenance."""
+"""A study as files: cells, regions, claims, a page, heatmaps, figures of the dynamics, provenance."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
 from study.report.heatmaps import draw, save
 from study.report.latex_tables import claims_latex, measures_latex
+from study.report.page.report_page import report_page
 from study.report.plain.claims import claims
 from study.report.plain.regions import regions
 from study.report.schema import FILES, FOLDER, schema_values, text_of
@@ -44,7 +45,8 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     cells = analysis.cells
     write_cells(cells, partial(folder / "cells.parquet"), behind)
     cells.to_csv(partial(folder / "cells.csv"), index=False)
-    write(folder / "regions.json", list(regions(analysis)))
+    measured = list(regions(analysis))
+    write(folder / "regions.json", measured)
     write(folder / "claims.json", claims(analysis))
     partial(folder / "claims.md").write_text(claims_page(analysis, behind), encoding="utf-8")
     partial(folder / "claims.tex").write_text(claims_latex(analysis, behind), encoding="utf-8")
@@ -53,6 +55,8 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     for name in set(FILES.values()):
         path = partial(folder / FOLDER / f"{name}.schema.json")
         path.write_text(text_of(name), encoding="utf-8")
+    page = report_page(analysis, measured, behind)
+    partial(folder / "report.html").write_text(page, encoding="utf-8")
     # A constant of the spec may be infinite, where a result must not.
     partial(folder / "provenance.json").write_text(strict_json(behind, indent=1) + "\n", encoding="utf-8")
     # Renamed together, after all are written: a full disk leaves the files of the last export as they were.

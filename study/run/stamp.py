@@ -17,6 +17,11 @@ from study.analysis import Analysis
 from study.spec.user_source import ROOMS
 
 NAME = ".drawn.json"
+SUFFIXES = (".py", ".html", ".css", ".js", ".json")
+"""Of the source files that decide what is exported.
+
+The page has a template, a style and a script, and schemas are copied into every export.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,10 @@ def digest_of(analysis: Analysis) -> str | None:
 def _source() -> Iterator[bytes]:
     root = Path(__file__).resolve().parents[2]
     for room in ROOMS:
-        # Schema files are copied into every export.
-        for path in sorted((*(root / room).rglob("*.py"), *(root / room).rglob("*.schema.json"))):
-            yield path.relative_to(root).as_posix().encode()
-            yield path.read_bytes()
+        for path in sorted((root / room).rglob("*")):
+            if path.suffix in SUFFIXES:
+                yield path.relative_to(root).as_posix().encode()
+                yield path.read_bytes()
 
 
 def _versions() -> Iterator[bytes]:

@@ -22,7 +22,10 @@ from tests.command import answer, runs, stored, study
 from tests.conftest import TINY
 from tracking import Ledger
 
-FILES = ("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md", "provenance.json")
+FILES = (
+    *("cells.parquet", "cells.csv", "regions.json", "claims.json", "claims.md"),
+    *("report.html", "provenance.json"),
+)
 
 
 @pytest.fixture(scope="module")

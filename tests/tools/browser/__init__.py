@@ -1,0 +1,1 @@
+"""The pages of the project in a real browser: `make browser`."""
