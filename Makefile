@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
 PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-edges
+.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-edges browser
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -51,6 +51,9 @@ cluster: $(VENV)/.installed-dev  ## the containers of docker/ for real; skipped 
 frameworks: $(VENV)/.installed-dev  ## `attach` inside of Lightning, Accelerate and transformers: a minute or two
 	$(BIN)/python -m $(PIP) -e '.[frameworks]'
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/frameworks/check_*.py
+
+browser: $(VENV)/.installed-dev  ## `report.html` in a real browser; skipped where no Chromium is installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/tools/browser/check_*.py
 
 calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths, and verdicts err
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/check_plants.py

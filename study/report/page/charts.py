@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
 """Margins [px]."""
 WIDE, HIGH = 244.0, 120.0
 """Of the lines together [px]."""
-FEW = 4
+FEW = 5
 """Ticks of an axis, about."""
 DECADES = 2.0
 """An axis that spans more than these is logarithmic, if all of its numbers are positive."""
@@ -123,12 +123,12 @@ def runs(known: np.ndarray) -> list[slice]:
 
 
 def round_numbers(low: float, high: float) -> list[float]:
-    """About four round numbers between these."""
+    """About five round numbers between these."""
     raw = (high - low) / FEW
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
     first = math.ceil(low / step)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step) + 1)]
+    return [float(f"{k * step:.12g}") for k in range(first, math.floor(high / step) + 1)]
 
 
 def decades_in(scale: Scale) -> list[float]:

@@ -86,11 +86,11 @@ class Measures:
     reasons: list[tuple[str, str]]
 
 
-def measures(entries: Sequence[Mapping[str, Any]]) -> Measures:
+def measures(entries: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Measures:
     """The table of one setting.
 
     Args:
-        entries: of `regions.json`, one per transform.
+        entries: of `regions.json`, one per transform. names: what the page calls each of them.
     """
     rows, reasons = [], []
     for name in MEASURES:
@@ -100,7 +100,7 @@ def measures(entries: Sequence[Mapping[str, Any]]) -> Measures:
         missing = dict.fromkeys(one["reason"] for one in found if one["estimate"] is None)
         if missing:
             reasons.append((name, "; ".join(missing)))
-    return Measures([entry["transform"] for entry in entries], rows, reasons)
+    return Measures([names[entry["transform"]] for entry in entries], rows, reasons)
 
 
 def in_words(value: Mapping[str, Any]) -> str:

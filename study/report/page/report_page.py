@@ -24,9 +24,9 @@ from study.report.page.maps import Panel, geometry_of, panel
 from study.report.page.measured import Measures, Reached, measures, of_setting, reached
 from study.report.page.scale import ramp
 from study.report.page.slices import Slices, slices
-from study.report.page.verdicts import ledger
+from study.report.page.verdicts import verdicts
 from study.report.page.views import CODES, DIGITS, View, views
-from study.report.page.wording import number, span
+from study.report.page.wording import display_name, number, span
 from study.report.plain.published import published_values
 from study.spec.strict_json import strict_json
 
@@ -82,7 +82,7 @@ def report_page(analysis: Analysis, regions: Sequence[Mapping[str, Any]], behind
         confidence=f"{confidence:.0%}",
         counts=[amount(count, name) for name, count in counted(analysis).items()],
         outcomes=[f"{count:,} {name}" for name, count in analysis.counts.items() if count],
-        ledger=ledger(analysis),
+        claims=verdicts(analysis),
         sections=sections,
         several=len(sections) > 1,
         dynamics=dynamics(analysis),
@@ -120,7 +120,7 @@ def section(
         view,
         [panel(one, piece, view, k, here[k], printed) for k, one in enumerate(shown)],
         reached(piece, found, piece.tolerances.confidence),
-        measures(entries),
+        measures(entries, {one.transform: display_name(one) for one in shown}),
         slices(shown, here),
         any(one.borders for one in found),
     )

@@ -17,9 +17,9 @@ ANCHORS = (
     *("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c"),
     *("#28ae80", "#5ec962", "#addc30", "#fde725"),
 )
-CROWDED = 0.02
-"""Shortfall below which colours become linear again [share of the way from untrained to best]."""
-SHOWN_WAYS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 1.0)
+POWER = 0.5
+"""Of what is lacking to the best. Below it noise at the best would have colours; 1 is a linear scale."""
+SHOWN_WAYS = (0.0, 0.5, 0.75, 0.9, 0.97, 1.0)
 """Where a scale of shortfalls has ticks [the same share]."""
 
 Kind = Literal["shortfall", "linear", "log"]
@@ -31,8 +31,8 @@ class Scale:
 
     Attributes:
         start, end: the numbers of the darkest and the lightest colour; `end` may be the smaller one.
-        kind: `shortfall` gives half of the colours to the last tenth of the way to `end`, where methods
-            differ: the place goes by the logarithm of what is lacking.
+        kind: `shortfall` gives a third of the colours to the last tenth of the way to `end`, where methods
+            differ: the place goes by the square root of what is lacking.
     """
 
     start: float
@@ -49,7 +49,7 @@ class Scale:
             found = (values - self.start) / (self.end - self.start)
         way = np.clip(found, 0.0, 1.0)
         if self.kind == "shortfall":
-            way = 1 - np.log1p((1 - way) / CROWDED) / np.log1p(1 / CROWDED)
+            way = 1 - (1 - way) ** POWER
         return np.asarray(way)
 
     def levels(self, values: Floats) -> np.ndarray:

@@ -48,7 +48,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Verdicts:
     """All claims of a study.
 
     Attributes:
@@ -57,7 +57,7 @@ class Ledger:
         absent: how many claims are about transforms that the study lacks, and which these are.
     """
 
-    verdicts: list[Verdict]
+    listed: list[Verdict]
     counts: list[tuple[str, str, str]]
     unmeasured: list[tuple[str, list[tuple[str, str]]]]
     absent: tuple[int, list[str]]
@@ -65,10 +65,10 @@ class Ledger:
     @property
     def equal(self) -> bool:
         """Whether any picture shows what counts as no difference."""
-        return any(one.bar is not None and one.bar.equal is not None for one in self.verdicts)
+        return any(one.bar is not None and one.bar.equal is not None for one in self.listed)
 
 
-def ledger(analysis: Analysis) -> Ledger:
+def verdicts(analysis: Analysis) -> Verdicts:
     """Every claim of the study."""
     measured = [claim for claim in analysis.claims if claim.estimate is not None]
     # What is decided comes first, and of the rest what is about the width of a region: most ask for that.
@@ -84,7 +84,7 @@ def ledger(analysis: Analysis) -> Ledger:
                 needs.setdefault(claim.missing or claim.reason, {})[claim.id] = claim.claim
             else:
                 absent[claim.id] = method
-    return Ledger(
+    return Verdicts(
         [verdict(analysis, claim) for claim in ordered],
         [(STYLES[word], GLYPHS[word], f"{counts[word]} {word}") for word in GLYPHS if counts[word]],
         [(what, list(claims.items())) for what, claims in needs.items()],

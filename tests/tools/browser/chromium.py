@@ -16,6 +16,8 @@ import aiohttp
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # No sandbox: in containers there are no namespaces to build one from, and the pages are the tests' own.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+# A frame in a sandbox would else be a process of its own, which the devtools of its page do not see into.
+FRAMES = ("--disable-features=IsolateSandboxedIframes",)
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio")
 SECONDS = 60.0
 """How long anything may take; a machine that measures something else is slow."""
@@ -37,6 +39,7 @@ class Page:
     Attributes:
         requests: addresses that the page asked for, itself included.
         errors: what the console and uncaught exceptions said.
+        contexts: where expressions can be asked, by their number; the value is the frame.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -45,6 +48,7 @@ class Page:
         self._loaded = asyncio.Event()
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self.contexts: dict[int, str] = {}
         self._listener = asyncio.create_task(self._listen())
 
     async def call(self, method: str, **values: Any) -> dict[str, Any]:
@@ -68,6 +72,12 @@ class Page:
                 self._loaded.set()
             elif name == "Network.requestWillBeSent":
                 self.requests.append(about["request"]["url"])
+            elif name == "Runtime.executionContextCreated":
+                self.contexts[about["context"]["id"]] = about["context"]["auxData"]["frameId"]
+            elif name == "Runtime.executionContextDestroyed":
+                self.contexts.pop(about["executionContextId"], None)
+            elif name == "Runtime.executionContextsCleared":
+                self.contexts.clear()
             elif name == "Runtime.exceptionThrown":
                 self.errors.append(str(about["exceptionDetails"].get("exception", about)))
             elif name == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning"):
@@ -115,21 +125,33 @@ class Page:
         assert "errorText" not in answer, answer
         await asyncio.wait_for(self._loaded.wait(), SECONDS)
 
-    async def ask(self, expression: str) -> Any:
-        """The value of an expression in the page; promises are awaited."""
+    async def ask(self, expression: str, context: int | None = None) -> Any:
+        """The value of an expression in the page, or in a frame of it; promises are awaited."""
+        where = {} if context is None else {"contextId": context}
         answer = await self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, **where
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    async def wait_for(self, expression: str) -> None:
+    async def wait_for(self, expression: str, context: int | None = None) -> None:
         """Wait until an expression is true."""
         for _ in range(int(SECONDS * 10)):
-            if await self.ask(expression):
+            if await self.ask(expression, context):
                 return
             await asyncio.sleep(0.1)
         raise AssertionError(f"never true: {expression}")
+
+    async def frame_with(self, expression: str, known: set[int]) -> int:
+        """The context of a frame that is not among the known ones, once an expression is true in it."""
+        for _ in range(int(SECONDS * 10)):
+            for context in [one for one in self.contexts if one not in known]:
+                # The empty document that every frame begins with goes away at some time in between.
+                with contextlib.suppress(AssertionError):
+                    if await self.ask(expression, context):
+                        return context
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"true in no frame: {expression}")
 
     async def point(self, x: float, y: float, *, click: bool = False) -> None:
         """Move the mouse there, and click if asked to."""
@@ -178,7 +200,7 @@ async def chromium(folder: Path) -> AsyncIterator[Page]:
     profile = folder / "profile"
     profile.mkdir(parents=True)
     # Port 0 lets the browser choose one, and it writes which into a file.
-    command = [path, *FLAGS, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    command = [path, *FLAGS, *FRAMES, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = await _port(profile / "DevToolsActivePort", running)
