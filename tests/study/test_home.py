@@ -157,7 +157,7 @@ def test_what_is_not_whole_is_named(copied: tuple[Path, Path], capsys: pytest.Ca
     ]
 
 
-@pytest.mark.parametrize("name", ["cells.csv", "claims.md"])
+@pytest.mark.parametrize("name", ["cells.csv", "claims.md", "report.html"])
 def test_a_cut_text_is_cut_short(
     name: str, copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

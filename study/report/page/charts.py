@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def chart(lines: Sequence[Line], x_ticks: Sequence[tuple[float, str]] | None) ->
     return Chart(
         [drawn(one, x, y) for one in lines],
         [(round(float(x(np.array(value))), 1), words) for value, words in shown],
-        [(round(float(y(np.array(value))), 1), number(value)) for value in up],
+        [(round(float(y(np.array(value))), 1), words) for value, words in zip(up, names(up), strict=True)],
     )
 
 
@@ -129,6 +130,15 @@ def round_numbers(low: float, high: float) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
     first = math.ceil(low / step)
     return [float(f"{k * step:.12g}") for k in range(first, math.floor(high / step) + 1)]
+
+
+def names(values: Sequence[float]) -> list[str]:
+    """Ticks in words, with as many digits as tell neighbours apart."""
+    found = [number(value) for value in values]
+    if len(set(found)) == len(found):
+        return found
+    step = min(abs(b - a) for a, b in pairwise(values))
+    return [f"{value:.{max(1 - math.floor(math.log10(step)), 0)}f}".replace("-", "−") for value in values]
 
 
 def decades_in(scale: Scale) -> list[float]:

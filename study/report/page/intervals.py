@@ -66,6 +66,13 @@ class ClaimBar:
     claimed: tuple[float, float]
     equal: tuple[float, float] | None
 
+    @property
+    def label(self) -> tuple[float, str]:
+        """Where the words below the threshold stand, and which part of them stands there."""
+        if self.threshold < WIDTH / 3:
+            return 0.0, "start"
+        return (WIDTH, "end") if self.threshold > WIDTH * 2 / 3 else (self.threshold, "middle")
+
 
 def axis_of(values: Iterable[float], *, logarithmic: bool = False, around: Sequence[float] = ()) -> Axis:
     """A scale that holds these numbers, and a little more."""

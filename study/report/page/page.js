@@ -277,7 +277,7 @@
   }
 
   function rounds(low, high) {
-    const raw = (high - low) / 4 || 1;
+    const raw = (high - low) / 5 || 1;
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= raw * 0.999);
     const found = [];
@@ -315,7 +315,11 @@
       "aria-label": `${shown} over steps of ${picked.map((at, k) => `${LETTERS[k]}: ${called(at)}`).join("; ")}` });
     svg.append(make("path", { class: "frame", d: "M46 8V180H372" }));
     const ups = log ? powers(low, high) : rounds(low, high);
-    for (const value of ups) svg.append(make("text", { x: 41, y: y(value) + 4, "text-anchor": "end" }, number(value)));
+    const told = new Set(ups.map(number)).size === ups.length;
+    for (const value of ups) {
+      const words = told ? number(value) : value.toPrecision(6).replaceAll("-", "−");
+      svg.append(make("text", { x: 41, y: y(value) + 4, "text-anchor": "end" }, words));
+    }
     for (const step of rounds(0, last)) svg.append(make("text", { x: x(step), y: 195, "text-anchor": "middle" }, number(step)));
     svg.append(make("text", { x: 372, y: 208, "text-anchor": "end" }, "step →"));
     // Names at the ends of lines, moved apart where they would cover each other.

@@ -40,7 +40,8 @@ def test_sync_mends_what_mlflow_lacks(tiny: Path, tmp_path: Path, capsys: pytest
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
     (parent,) = client.search_runs([experiment.experiment_id], "tags.stability_study = 'parent'")
-    assert any(file.path == "claims.md" for file in client.list_artifacts(parent.info.run_id))
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"claims.md", "report.html"} <= artifacts
     first, second, third = client.search_runs(
         [experiment.experiment_id], "tags.stability_study = 'cell'", max_results=3
     )

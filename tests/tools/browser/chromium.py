@@ -16,8 +16,6 @@ import aiohttp
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # No sandbox: in containers there are no namespaces to build one from, and the pages are the tests' own.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
-# A frame in a sandbox would else be a process of its own, which the devtools of its page do not see into.
-FRAMES = ("--disable-features=IsolateSandboxedIframes",)
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio")
 SECONDS = 60.0
 """How long anything may take; a machine that measures something else is slow."""
@@ -39,7 +37,7 @@ class Page:
     Attributes:
         requests: addresses that the page asked for, itself included.
         errors: what the console and uncaught exceptions said.
-        contexts: where expressions can be asked, by their number; the value is the frame.
+        frames: sessions of frames that are processes of their own, as those in a sandbox are.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -48,14 +46,20 @@ class Page:
         self._loaded = asyncio.Event()
         self.requests: list[str] = []
         self.errors: list[str] = []
-        self.contexts: dict[int, str] = {}
+        self.frames: list[str] = []
+        self._enabling: list[asyncio.Task[None]] = []
         self._listener = asyncio.create_task(self._listen())
 
-    async def call(self, method: str, **values: Any) -> dict[str, Any]:
-        """A command of the devtools, and its answer."""
+    async def call(self, method: str, *, session: str = "", **values: Any) -> dict[str, Any]:
+        """A command of the devtools, and its answer.
+
+        Args:
+            session: of a frame that is a process of its own; the page itself if none is given.
+        """
         self._last += 1
         waiting = self._waiting[self._last] = asyncio.get_running_loop().create_future()
-        await self._socket.send_json({"id": self._last, "method": method, "params": values})
+        where = {"sessionId": session} if session else {}
+        await self._socket.send_json({"id": self._last, "method": method, "params": values, **where})
         answer = await asyncio.wait_for(waiting, SECONDS)
         assert "error" not in answer, f"{method}: {answer.get('error')}"
         found: dict[str, Any] = answer["result"]
@@ -72,12 +76,11 @@ class Page:
                 self._loaded.set()
             elif name == "Network.requestWillBeSent":
                 self.requests.append(about["request"]["url"])
-            elif name == "Runtime.executionContextCreated":
-                self.contexts[about["context"]["id"]] = about["context"]["auxData"]["frameId"]
-            elif name == "Runtime.executionContextDestroyed":
-                self.contexts.pop(about["executionContextId"], None)
-            elif name == "Runtime.executionContextsCleared":
-                self.contexts.clear()
+            elif name == "Target.attachedToTarget":
+                self.frames.append(about["sessionId"])
+                self._enabling.append(asyncio.create_task(self._enable(about["sessionId"])))
+            elif name == "Target.detachedFromTarget":
+                self.frames.remove(about["sessionId"])
             elif name == "Runtime.exceptionThrown":
                 self.errors.append(str(about["exceptionDetails"].get("exception", about)))
             elif name == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning"):
@@ -91,9 +94,13 @@ class Page:
             await self._listener
 
     async def start(self) -> Self:
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            await self.call(f"{domain}.enable")
+        await self._enable("")
+        await self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
         return self
+
+    async def _enable(self, session: str) -> None:
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            await self.call(f"{domain}.enable", session=session)
 
     async def offline(self) -> None:
         """Cut the network."""
@@ -125,31 +132,28 @@ class Page:
         assert "errorText" not in answer, answer
         await asyncio.wait_for(self._loaded.wait(), SECONDS)
 
-    async def ask(self, expression: str, context: int | None = None) -> Any:
+    async def ask(self, expression: str, session: str = "") -> Any:
         """The value of an expression in the page, or in a frame of it; promises are awaited."""
-        where = {} if context is None else {"contextId": context}
         answer = await self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, **where
+            "Runtime.evaluate", session=session, expression=expression, returnByValue=True, awaitPromise=True
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    async def wait_for(self, expression: str, context: int | None = None) -> None:
+    async def wait_for(self, expression: str, session: str = "") -> None:
         """Wait until an expression is true."""
         for _ in range(int(SECONDS * 10)):
-            if await self.ask(expression, context):
+            if await self.ask(expression, session):
                 return
             await asyncio.sleep(0.1)
         raise AssertionError(f"never true: {expression}")
 
-    async def frame_with(self, expression: str, known: set[int]) -> int:
-        """The context of a frame that is not among the known ones, once an expression is true in it."""
+    async def frame_with(self, expression: str) -> str:
+        """The session of a frame in which an expression comes true."""
         for _ in range(int(SECONDS * 10)):
-            for context in [one for one in self.contexts if one not in known]:
-                # The empty document that every frame begins with goes away at some time in between.
-                with contextlib.suppress(AssertionError):
-                    if await self.ask(expression, context):
-                        return context
+            for session in list(self.frames):
+                if await self.ask(expression, session):
+                    return session
             await asyncio.sleep(0.1)
         raise AssertionError(f"true in no frame: {expression}")
 
@@ -200,7 +204,7 @@ async def chromium(folder: Path) -> AsyncIterator[Page]:
     profile = folder / "profile"
     profile.mkdir(parents=True)
     # Port 0 lets the browser choose one, and it writes which into a file.
-    command = [path, *FLAGS, *FRAMES, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    command = [path, *FLAGS, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = await _port(profile / "DevToolsActivePort", running)

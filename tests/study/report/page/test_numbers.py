@@ -141,7 +141,7 @@ def claim(**changes: Any) -> Claim:
 
 
 def test_pictures_of_intervals_are_to_scale() -> None:
-    """Distances in an interval's picture are in the proportions of its numbers; those of ratios in logarithms."""
+    """Distances in an interval's picture are in proportion to its numbers, of ratios to their logarithms."""
     drawn = claim_bar(claim(), ratio=False)
     assert drawn is not None
     assert drawn.bar.ends is not None
@@ -218,7 +218,7 @@ SIZES = {
 
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes(name: str, tmp_path: Path) -> None:
-    """Under 1 MB for 2,000 cells, under 5 MB for 20,000; of 100,000 the page has maps, and says what it lacks."""
+    """Under 1 MB for 2,000 cells and under 5 MB for 20,000; of 100,000 cells there is still a page."""
     transforms, columns, rows, seeds, most = SIZES[name]
     methods = ["none", "unit_norm", "autoscale", "zscore", "centralization", "clip_norm", "zclip"]
     text = (

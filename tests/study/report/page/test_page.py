@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -34,7 +35,7 @@ def test_structure(page: str, parsed: Parsed) -> None:
     assert parsed.one("html").attributes["lang"] == "en"
     assert parsed.one("h1").text == "tiny"
     levels = [int(one.tag[1]) for one in parsed.all if re.fullmatch("h[1-6]", one.tag)]
-    assert all(next_ - level <= 1 for level, next_ in zip(levels, levels[1:], strict=False))
+    assert all(after - level <= 1 for level, after in itertools.pairwise(levels))
     ids = [one.attributes["id"] for one in parsed.all if "id" in one.attributes]
     assert len(ids) == len(set(ids))
     sections = [one.attributes["id"] for one in parsed.of("section")]
@@ -141,7 +142,7 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_degenerate_studies_have_a_page(name: str, tmp_path: Path) -> None:
-    """Small and wild studies have a page without a number that is none, and with a word where one is missing."""
+    """Small and wild studies have a page with words where a number is missing."""
     text, score, words = DEGENERATE[name]
     found = Parsed(page_of(analysis_of(tmp_path, text, score)))
     assert words in found.words

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from study.report.page.charts import Line, chart, round_numbers
+from study.report.page.charts import Line, chart, names, round_numbers
 from study.report.page.report_page import asset
 from study.report.page.scale import LEVELS, Scale, channels, ramp
 
@@ -26,7 +26,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_colours_grow_lighter() -> None:
-    """Every colour is lighter than the one before, so that grey prints and any colour vision keep the order."""
+    """Every colour is lighter than the one before, so that grey prints keep the order."""
     found = [luminance(colour) for colour in ramp()]
     assert len(found) == LEVELS
     assert all(a < b for a, b in itertools.pairwise(found))
@@ -95,3 +95,10 @@ def test_round_numbers() -> None:
         assert 3 <= len(found) <= 6
         assert min(found) >= low - 1e-12
         assert max(found) <= high + 1e-9 * abs(high)
+
+
+def test_ticks_can_be_told_apart() -> None:
+    """Neighbouring ticks never have the same words."""
+    assert names([0.9, 0.95]) == ["0.9", "0.95"]
+    assert names([0.9012, 0.9014, 0.9016]) == ["0.90120", "0.90140", "0.90160"]
+    assert names([-0.5, 0.0]) == ["−0.5", "0"]
