@@ -104,7 +104,9 @@ def drawn(line: Line, x: Callable[[Floats], Floats], y: Callable[[Floats], Float
     """The paths of a line; a gap in its numbers is a gap in the path."""
     at, mean, low, high = x(line.x_J), y(line.mean_J), y(line.low_J), y(line.high_J)
     known = np.isfinite(mean)
-    path, band, dots = [], [], []
+    path: list[str] = []
+    band: list[str] = []
+    dots: list[str] = []
     for piece in runs(known):
         points = [f"{a:.1f} {b:.1f}" for a, b in zip(at[piece], mean[piece], strict=True)]
         # A line of one point has no length, and would not be seen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,38 @@ from tracking import CellRecord
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
 
+RICH = """
+name: rich
+workload: {name: cifar100, label_smoothing: 0.1}
+model: resnet20
+optimizer: [adamw, sgd]
+transforms: [none, autoscale]
+lr: [1e-3, 1e-2, 1]
+weight_decay: [5e-5, 1e-2]
+seeds: 3
+budget: {steps: 100, batch_size: 32, dynamics: 20}
+"""
+"""Two settings, recorded dynamics, and data that a paper printed numbers of."""
+FALLING = json.dumps(
+    {
+        "step": [1, 21, 41],
+        "grad_std": [0.5, 0.25, 0.125],
+        "scale": [0.5, 0.5, 0.5],
+        "update_ratio": [1e-3, 1e-3, 1e-3],
+        "layer_std": {"a": [0.5, 0.25, 0.125]},
+        "gain": {"a": [1.0, 1.0, 1.0]},
+    }
+)
+"""What every cell of it recorded."""
+
+
 def analysis_of(
-    folder: Path, text: str, score: Score, *, skip: Callable[[Cell], bool] = lambda cell: False
+    folder: Path,
+    text: str,
+    score: Score,
+    *,
+    skip: Callable[[Cell], bool] = lambda cell: False,
+    dynamics: str = "{}",
 ) -> Analysis:
     """What is concluded from made-up cells of a spec."""
     path = folder / "study.yaml"
@@ -32,7 +62,9 @@ def analysis_of(
     prints = {setting.name: "made up" for setting in settings(spec)}
     plan = make_plan(spec, prints)
     stored: dict[str, CellRecord] = {
-        cell.key: record_of(cell, score(cell)) for cell in plan.cells if not skip(cell)
+        cell.key: replace(record_of(cell, score(cell)), dynamics=dynamics)
+        for cell in plan.cells
+        if not skip(cell)
     }
     runs = {key: f"{k:032x}" for k, key in enumerate(stored, 1)}
     return Analysis(plan, stored, runs)

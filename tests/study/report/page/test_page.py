@@ -14,7 +14,7 @@ import pytest
 
 from study.report.page.report_page import for_script
 from tests.fabricated import WIDE, hill
-from tests.study.report.page.studies import Parsed, analysis_of, bare_page_of, page_of
+from tests.study.report.page.studies import FALLING, RICH, Parsed, analysis_of, bare_page_of, page_of
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,23 @@ def test_degenerate_studies_have_a_page(name: str, tmp_path: Path) -> None:
     for picture in found.all:
         for value in picture.attributes.values():
             assert not re.search(r"\bnan\b|\binf\b", value or "")
+
+
+def test_settings_dynamics_and_published_numbers(tmp_path: Path) -> None:
+    """Each setting has maps, recorded dynamics have lines with a table, and a paper's numbers stand beside."""
+    found = Parsed(bare_page_of(analysis_of(tmp_path, RICH, hill, dynamics=FALLING)))
+    settings = found.of("div", "setting")
+    assert len(settings) == 2
+    for place in settings:
+        assert len([one for one in found.of("figure", "map") if place in one.inside]) == 2
+    links = [one.attributes["href"] for one in found.of("a")]
+    assert {"#dynamics", "#published"} <= set(links)
+    assert "standard deviation of the gradient" in found.words
+    assert any(one.text.startswith(("step ", "epoch ")) for one in found.of("th"))
+    assert "0.125" in found.words
+    # The paper's number of this network and method, and that a study of another recipe says nothing about it.
+    assert "0.6134" in found.words
+    assert "not comparable" in found.words
 
 
 def test_a_study_of_nothing_has_a_page(tmp_path: Path) -> None:
