@@ -19,6 +19,8 @@ WIDE, HIGH = 244.0, 120.0
 """Of the lines together [px]."""
 FEW = 5
 """Ticks of an axis, about."""
+ROUNDING = 1e-9
+"""Numbers that differ by less than this share of them are equal."""
 DECADES = 2.0
 """An axis that spans more than these is logarithmic, if all of its numbers are positive."""
 
@@ -96,7 +98,9 @@ def scale_of(values: Floats) -> Scale:
     low, high = float(values.min()), float(values.max())
     if low > 0 and math.log10(high / low) > DECADES:
         return Scale(low / 1.2, high * 1.2, "log")
-    room = 0.06 * (high - low) or max(abs(low), 1.0) * 0.1
+    # Means of equal numbers differ by rounding, which is no range to draw.
+    flat = high - low <= ROUNDING * max(abs(low), abs(high))
+    room = max(abs(low), 1.0) * 0.1 if flat else 0.06 * (high - low)
     return Scale(low - room, high + room)
 
 
@@ -140,7 +144,9 @@ def names(values: Sequence[float]) -> list[str]:
     if len(set(found)) == len(found):
         return found
     step = min(abs(b - a) for a, b in pairwise(values))
-    return [f"{value:.{max(1 - math.floor(math.log10(step)), 0)}f}".replace("-", "−") for value in values]
+    # The step is a round number, but for rounding.
+    decimals = max(-math.floor(math.log10(step) + 1e-9), 0)
+    return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
 
 
 def decades_in(scale: Scale) -> list[float]:

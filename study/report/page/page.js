@@ -277,6 +277,7 @@
   }
 
   function rounds(low, high) {
+    if (!(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high)))) return [low];
     const raw = (high - low) / 5 || 1;
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= raw * 0.999);
@@ -316,8 +317,9 @@
     svg.append(make("path", { class: "frame", d: "M46 8V180H372" }));
     const ups = log ? powers(low, high) : rounds(low, high);
     const told = new Set(ups.map(number)).size === ups.length;
+    const decimals = ups.length > 1 ? Math.max(-Math.floor(Math.log10(ups[1] - ups[0]) + 1e-9), 0) : 0;
     for (const value of ups) {
-      const words = told ? number(value) : value.toPrecision(6).replaceAll("-", "−");
+      const words = told ? number(value) : value.toFixed(decimals).replaceAll("-", "−");
       svg.append(make("text", { x: 41, y: y(value) + 4, "text-anchor": "end" }, words));
     }
     for (const step of rounds(0, last)) svg.append(make("text", { x: x(step), y: 195, "text-anchor": "middle" }, number(step)));

@@ -214,9 +214,11 @@ SIZES = {
     "20,000 cells": (4, 50, 25, 4, 5_000_000),
     "100,000 cells": (2, 200, 125, 2, 16_000_000),
 }
+# Making so many records takes most of ten seconds.
+LONG = {"100,000 cells": pytest.mark.long}
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG.get(name, ())) for name in SIZES])
 def test_sizes(name: str, tmp_path: Path) -> None:
     """Under 1 MB for 2,000 cells and under 5 MB for 20,000; of 100,000 cells there is still a page."""
     transforms, columns, rows, seeds, most = SIZES[name]
