@@ -153,7 +153,7 @@ def test_degenerate_studies_have_a_page(name: str, tmp_path: Path) -> None:
 
 
 def test_settings_dynamics_and_published_numbers(tmp_path: Path) -> None:
-    """Each setting has maps, recorded dynamics have lines with a table, and a paper's numbers stand beside."""
+    """Each setting has maps, dynamics have lines with a table, and a paper's numbers stand beside."""
     found = Parsed(bare_page_of(analysis_of(tmp_path, RICH, hill, dynamics=FALLING)))
     settings = found.of("div", "setting")
     assert len(settings) == 2
