@@ -13,9 +13,9 @@ from study.measures.array_types import Floats
 from study.report.page.scale import Scale
 from study.report.page.wording import number
 
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 10.0, 8.0, 34.0
 """Margins [px]."""
-WIDE, HIGH = 244.0, 120.0
+WIDE, HIGH = 236.0, 120.0
 """Of the lines together [px]."""
 FEW = 5
 """Ticks of an axis, about."""
@@ -145,7 +145,7 @@ def names(values: Sequence[float]) -> list[str]:
         return found
     step = min(abs(b - a) for a, b in pairwise(values))
     # The step is a round number, but for rounding.
-    decimals = max(-math.floor(math.log10(step) + 1e-9), 0)
+    decimals = max(-math.floor(math.log10(step) + 1e-6), 0)
     return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
 
 

@@ -317,7 +317,7 @@
     svg.append(make("path", { class: "frame", d: "M46 8V180H372" }));
     const ups = log ? powers(low, high) : rounds(low, high);
     const told = new Set(ups.map(number)).size === ups.length;
-    const decimals = ups.length > 1 ? Math.max(-Math.floor(Math.log10(ups[1] - ups[0]) + 1e-9), 0) : 0;
+    const decimals = ups.length > 1 ? Math.max(-Math.floor(Math.log10(ups[1] - ups[0]) + 1e-6), 0) : 0;
     for (const value of ups) {
       const words = told ? number(value) : value.toFixed(decimals).replaceAll("-", "−");
       svg.append(make("text", { x: 41, y: y(value) + 4, "text-anchor": "end" }, words));

@@ -109,4 +109,5 @@ def test_ticks_can_be_told_apart() -> None:
     """Neighbouring ticks never have the same words."""
     assert names([0.9, 0.95]) == ["0.9", "0.95"]
     assert names([0.9012, 0.9014, 0.9016]) == ["0.9012", "0.9014", "0.9016"]
+    assert names([0.9010, 0.9015 - 1e-12, 0.9020, 0.9025]) == ["0.9010", "0.9015", "0.9020", "0.9025"]
     assert names([-0.5, 0.0]) == ["−0.5", "0"]
