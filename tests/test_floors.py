@@ -16,7 +16,7 @@ GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
     *("errors", "file_names", "home_files", "home"),
     *("spec", "plan", "measures", "claims"),
-    *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison"),
+    *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison", "zoomed"),
     *("live_map", "watching"),
     *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
@@ -28,7 +28,10 @@ ONE_FILE = {
         *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),
         *("tracking/mlflow_database.py", "tracking/mlflow_file.py", "tracking/mlflow_parent.py"),
     },
-    "matplotlib": {"study/report/heatmaps.py", "study/report/style.py", "study/report/training_figures.py"},
+    "matplotlib": {
+        *("study/report/heatmaps.py", "study/report/style.py", "study/report/training_figures.py"),
+        "study/report/zoom_picture.py",
+    },
     "sqlite3": {
         *("tracking/ledger_file.py", "tracking/ledger_schema.py", "tracking/ledger_errors.py"),
         *("tracking/ledger_runs.py",),

@@ -212,18 +212,19 @@ class MlflowStore:
                 parent.describe(page)
             self._client.set_terminated(self.parent_id)
 
-    def _put(self, artifacts: Iterable[Path]) -> None:
-        """Put files on the parent run."""
+    def _put(self, artifacts: Iterable[Path], run_id: str | None = None) -> None:
+        """Put files on a run; None stands for the parent run."""
+        run_id = run_id or self.parent_id
         if self._file:
             from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
             # MLflow's client remembers where a run's files are by its id alone, for all databases of a
             # process. After a home was copied, it would write the copy's files into the original.
-            place = get_artifact_repository(self._client.get_run(self.parent_id).info.artifact_uri)
+            place = get_artifact_repository(self._client.get_run(run_id).info.artifact_uri)
             one, many = place.log_artifact, place.log_artifacts
         else:
-            one = partial(self._client.log_artifact, self.parent_id)
-            many = partial(self._client.log_artifacts, self.parent_id)
+            one = partial(self._client.log_artifact, run_id)
+            many = partial(self._client.log_artifacts, run_id)
         for path in artifacts:
             if path.is_dir():
                 many(str(path), path.name)

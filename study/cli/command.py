@@ -18,6 +18,7 @@ from study.cli.start import new, plan, specs
 from study.cli.stored import analyse, status, table, twins
 from study.cli.verdicts import verdicts
 from study.cli.watch import watch
+from study.cli.zoom import zoom
 from study.errors import PoolError, UserError
 from study.run.containment import EndedPythonError, contained
 from study.run.tile_log import lasting
@@ -110,6 +111,6 @@ def options(
 # In the order in which `study --help` lists them.
 for verb in (
     *(specs, new, plan, launch, stop, logs, status, watch, analyse, verdicts, twins),
-    *(export, sync, check, compare, table, figures, ui),
+    *(export, sync, check, compare, table, figures, zoom, ui),
 ):
     app.command()(verb)

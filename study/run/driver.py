@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,14 +22,14 @@ from study.plan.job import Job
 from study.plan.widths import known_width
 from study.run.in_flight import InFlight
 from study.run.pool import ANY, Failure, Pool, in_this_process
-from study.run.progress import Display
+from study.run.progress import Display, Showing
 from study.run.ray_environment import check_temporary_folder, set_environment
 from study.run.ray_token import keep_token_private, use_found_token
 from study.run.records import failed_records
 from study.run.rounds import Rounds
 from study.run.tile import Checkpoints
 from study.run.tile_log import TileLogs
-from tracking import EVIDENCE, CellRecord, Ledger, Mirror
+from tracking import EVIDENCE, CellRecord, Ledger
 
 log = logging.getLogger(__name__)
 FALLBACK = 8
@@ -47,6 +47,7 @@ class Training:
         address: an existing Ray cluster; None starts one on this machine.
         wanted: the cells that the next look at the verdicts needs and that are not stored.
         until_decided: train look after look, until every claim is decided, futile or at the cap.
+        rounds: what is trained together, in this order; None takes what the spec's design and looks ask for.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Training:
         plan: Plan,
         home: Home,
         ledger: Ledger,
-        mirror: Mirror,
+        mirror: Showing,
         display: Display,
         *,
         console: Console,
@@ -62,6 +63,7 @@ class Training:
         address: str | None = None,
         wanted: Callable[[], Collection[str]] = tuple,
         until_decided: bool = False,
+        rounds: Iterable[Plan] | None = None,
     ) -> None:
         self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
         self._console, self._here, self._address = console, here, address
@@ -71,7 +73,7 @@ class Training:
         self.logs = TileLogs(home.logs(plan.spec.name).resolve())
         self.failures: list[Failure] = []
         self._in_flight = InFlight(home, ledger, plan.spec.name)
-        self._rounds = Rounds(plan, ledger.get, wanted, until_decided)
+        self._rounds = Rounds(plan, ledger.get, wanted, until_decided) if rounds is None else rounds
 
     def run(self) -> None:
         """Train every round until nothing is missing, or what is missing failed.

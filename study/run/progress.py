@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from study.report.amounts import amount
 from study.report.durations import clock
-from tracking import DIVERGED, EVIDENCE, CellRecord, Mirror
+from tracking import DIVERGED, EVIDENCE, CellRecord
 
 EVERY = 5.0
 """Seconds between two plain lines."""
+
+
+class Showing(Protocol):
+    """What shows stored cells, as far as training knows it: a `tracking.Mirror`, or nothing."""
+
+    trouble: str | None
+
+    @property
+    def waiting(self) -> int: ...
+
+    def add(self, keys: Iterable[str]) -> None: ...
 
 
 class Display:
@@ -24,7 +36,7 @@ class Display:
         stored: outcomes of the cells that are stored already, by key.
     """
 
-    def __init__(self, console: Console, stored: Mapping[str, str], mirror: Mirror) -> None:
+    def __init__(self, console: Console, stored: Mapping[str, str], mirror: Showing) -> None:
         self._console, self._mirror = console, mirror
         self.total = self.done = sum(outcome in EVIDENCE for outcome in stored.values())
         self.diverged = sum(outcome == DIVERGED for outcome in stored.values())
