@@ -12,7 +12,7 @@ import numpy as np
 
 from study.measures.edge_dimension import Dimension, by_boxes, by_pairs
 from study.measures.estimate import Missing
-from study.measures.fine_map import FineMap, stretched
+from study.measures.fine_map import DIVERGED, FINISHED, FineMap, stretched
 from study.plan.cells import Plan
 from study.plan.window import Window
 
@@ -73,7 +73,9 @@ class Zoomed:
         import pandas as pd
 
         found = self.map
-        shade = np.where(found.diverged_WL, *(stretched(found.size_WL, found.state_WL == k) for k in (2, 1)))
+        shade = np.where(
+            found.diverged_WL, *(stretched(found.size_WL, found.state_WL == k) for k in (DIVERGED, FINISHED))
+        )
         steps = pd.array(found.diverged_step_WL.ravel(), dtype="Float64").astype("Int64")
         return pd.DataFrame(
             {

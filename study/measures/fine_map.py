@@ -10,7 +10,7 @@ import numpy as np
 from study.measures.array_types import Flags, Floats
 from tracking import EVIDENCE, CellRecord
 
-PENDING, TRAINED, DIVERGED = 0, 1, 2
+PENDING, FINISHED, DIVERGED = 0, 1, 2
 """How a cell of a map ended; a failed one is pending."""
 
 
@@ -20,9 +20,9 @@ class FineMap:
     It keeps numbers alone: records of 65,536 cells would take several hundred megabytes.
 
     Attributes:
-        state_WL: `PENDING`, `TRAINED` or `DIVERGED`.
-        size_WL: how large the losses are. Of a trained cell the mean over its recorded points of loss divided
-            by the untrained loss. Of a diverged one the mean of the inverse, to which points after its end
+        state_WL: `PENDING`, `FINISHED` or `DIVERGED`.
+        size_WL: how large the losses are. Of a finished cell the mean of its recorded losses, divided by the
+            untrained loss. Of a diverged one the mean of the inverse, to which points after its end
             add nothing: it is small where a cell diverged early. NaN where nothing is known.
         behind: how many cells each provenance stands behind.
     """
@@ -47,7 +47,7 @@ class FineMap:
             if place is None or record.outcome not in EVIDENCE:
                 continue
             at = divmod(place, self.points)
-            self.state_WL[at] = DIVERGED if record.diverged else TRAINED
+            self.state_WL[at] = DIVERGED if record.diverged else FINISHED
             self.size_WL[at] = size_of(record)
             self.loss_initial = _number(record.loss_initial)
             self.loss_WL[at] = _number(record.loss_final)
@@ -73,7 +73,7 @@ class FineMap:
     @property
     def counts(self) -> dict[str, int]:
         """How many cells ended how."""
-        names = {"trained": TRAINED, "diverged": DIVERGED, "pending": PENDING}
+        names = {"finished": FINISHED, "diverged": DIVERGED, "pending": PENDING}
         return {name: int((self.state_WL == state).sum()) for name, state in names.items()}
 
 

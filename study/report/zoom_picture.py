@@ -1,4 +1,4 @@
-"""The picture of a fine map: trained cells dark, diverged cells light, each by the rank of its losses."""
+"""The picture of a fine map: finished cells dark, diverged cells light, each by the rank of its losses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from study.measures.edge_dimension import Dimension
 from study.measures.estimate import Missing
-from study.measures.fine_map import DIVERGED, PENDING, TRAINED, FineMap, filled, stretched
+from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled, stretched
 from study.plan.window import FIRST, Window
 from study.report.export import partial
 from study.report.heatmaps import take_literally
@@ -26,11 +26,11 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 300
 SIDE = 1280
 """Side of the map [pixels]: a whole number of them for every cell."""
-TRAINED_COLOURS = ("#3b78b8", "#265a94", "#123a6b", "#050f24")
+FINISHED_COLOURS = ("#3b78b8", "#265a94", "#123a6b", "#050f24")
 DIVERGED_COLOURS = ("#dd8a33", "#eeb25e", "#f8dc9e", "#fffbe8")
 """From far off the edge to the edge. Blue and orange differ for all kinds of colour blindness.
 
-In grey every diverged cell (lightness 65 to 98) is lighter than every trained one (4 to 49). At the edge,
+In grey every diverged cell (lightness 65 to 98) is lighter than every finished one (4 to 49). At the edge,
 where they meet, the two are nearly black and nearly white.
 """
 PENDING_COLOUR = "#868686"
@@ -79,8 +79,8 @@ def colours(found: FineMap) -> np.ndarray:
     state = filled(found.state_WL, known, coarsest)
     shown = np.empty((*state.shape, 3))
     shown[:] = to_rgb(PENDING_COLOUR)
-    # The losses of trained cells grow towards the edge, and so do the inverse ones of diverged cells.
-    for kind, names in ((TRAINED, TRAINED_COLOURS), (DIVERGED, DIVERGED_COLOURS)):
+    # The losses of finished cells grow towards the edge, and so do the inverse ones of diverged cells.
+    for kind, names in ((FINISHED, FINISHED_COLOURS), (DIVERGED, DIVERGED_COLOURS)):
         rank = filled(stretched(found.size_WL, found.state_WL == kind), known, coarsest)
         scale = LinearSegmentedColormap.from_list("", names)
         shown[state == kind] = scale(rank[state == kind])[:, :3]
@@ -96,7 +96,7 @@ def heading(said: Titled) -> str:
 def below(found: FineMap, said: Titled) -> str:
     """How far the map is, and the dimension of its edge."""
     n, counts = found.points, found.counts
-    line = f"{n} × {n} cells: {counts['trained']:,} trained, {counts['diverged']:,} diverged"
+    line = f"{n} × {n} cells: {counts['finished']:,} finished, {counts['diverged']:,} diverged"
     if counts["pending"]:
         return f"{line}, {counts['pending']:,} to come (they show the next known cell)"
     if isinstance(said.boxes, Dimension):
@@ -144,7 +144,7 @@ def _key(figure: Figure, left: float, width: float, height: float) -> None:
 
     for k, (name, names, ends) in enumerate(
         (
-            ("trained", TRAINED_COLOURS, ("smallest losses", "largest")),
+            ("finished", FINISHED_COLOURS, ("smallest losses", "largest")),
             ("diverged", DIVERGED_COLOURS[::-1], ("latest", "earliest")),
         )
     ):
