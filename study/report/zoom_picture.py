@@ -63,7 +63,7 @@ def draw(found: FineMap, said: Titled) -> Figure:
     )
     _label(panel.xaxis, window.lr, found.points, "learning rate")
     _label(panel.yaxis, window.weight_decay, found.points, "weight decay")
-    above = {"transform": panel.transAxes, "va": "bottom", "linespacing": 1.3}
+    above: dict[str, Any] = {"transform": panel.transAxes, "va": "bottom", "linespacing": 1.3}
     panel.text(0, 1.085, heading(said), fontsize=8.5, **above)
     panel.text(0, 1.015, below(found, said), fontsize=7, **above)
     _key(figure, left / width, side / width, height)
@@ -156,8 +156,8 @@ def _key(figure: Figure, left: float, width: float, height: float) -> None:
         bar.set_title(f"{name}, by rank", fontsize=7, pad=2)
         bar.tick_params(length=0, pad=2)
         labels = bar.get_xticklabels()
-        labels[0].set_ha("left")
-        labels[1].set_ha("right")
+        labels[0].set_horizontalalignment("left")
+        labels[1].set_horizontalalignment("right")
 
 
 def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = FORMATS) -> list[Path]:
