@@ -60,6 +60,7 @@ calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.calibration --draws 1000 --jobs 2
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.verdicts --studies 1000 --jobs 2
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.sequential --studies 2000 --jobs 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.tools.edge_sets 128 100
 	mkdir -p out
 	sed -e 's/^seeds: .*/seeds: 12/' -e '/^verdicts:/d' study/specs/quickstart.yaml > out/twins.yaml
 	$(BIN)/study launch out/twins.yaml --home out/twins

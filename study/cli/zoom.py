@@ -43,10 +43,18 @@ def zoom(
     asked = read_spec(spec, allow=allow, runs=True)
     window = window_of(asked, transform, lr, weight_decay, points, seed, setting)
     from study.report.plain.zooms import zoom_values
+    from study.report.terminal.pasted import same_again
     from study.report.terminal.zooms import zoom_lines
     from study.run.zoom import zoom as run
 
-    found = run(asked, window, Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
+    try:
+        found = run(
+            asked, window, Home(home), console, here=here, address=address, tracking_uri=tracking_uri
+        )
+    except KeyboardInterrupt:
+        # While data are loaded or pictures are drawn; in training it is no error.
+        say([f"stopped; what finished is kept. Go on with: {same_again()}"], console)
+        raise
     if as_json:
         emit(zoom_values(found) | {"files": list(map(str, found.files))})
     else:

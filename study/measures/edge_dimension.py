@@ -83,8 +83,8 @@ def by_boxes(diverged_WL: Flags, confidence: float = 0.95) -> Dimension | Missin
 def by_pairs(diverged_WL: Flags, confidence: float = 0.95) -> Dimension | Missing:
     """2 - a, where the share of pairs of cells that ended differently grows like their distance to the a.
 
-    It is the dimension of the same edge, and less biased at the sizes that a picture has: it asks of points
-    alone, and no box has to be seen to be met.
+    It is a second look at the same edge, of points alone. Of very rough edges its interval covers too little:
+    of random ones of dimension 1.7 in 71 of 100 pictures of 128 cells, where that of boxes covers 98.
 
     Reference: McDonald, Grebogi, Ott and Yorke, "Fractal basin boundaries", Physica D 17 (1985), equation 1.
     """
