@@ -48,9 +48,7 @@ def zoom(
     from study.run.zoom import zoom as run
 
     try:
-        found = run(
-            asked, window, Home(home), console, here=here, address=address, tracking_uri=tracking_uri
-        )
+        found = run(asked, window, Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
     except KeyboardInterrupt:
         # While data are loaded or pictures are drawn; in training it is no error.
         say([f"stopped; what finished is kept. Go on with: {same_again()}"], console)

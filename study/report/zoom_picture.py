@@ -15,6 +15,7 @@ from study.measures.edge_dimension import Dimension
 from study.measures.estimate import Missing
 from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled, stretched
 from study.plan.window import FIRST, Window
+from study.report.amounts import amount
 from study.report.export import partial
 from study.report.heatmaps import take_literally
 from study.report.style import style
@@ -90,7 +91,8 @@ def colours(found: FineMap) -> np.ndarray:
 def heading(said: Titled) -> str:
     """What was trained."""
     window = said.window
-    return f"{said.study}: {window.transform.label}, {window.where}, seed {window.seed}"
+    steps = amount(window.setting.condition.budget.steps, "step")
+    return f"{said.study}: {window.transform.label}, {window.where}, {steps}, seed {window.seed}"
 
 
 def below(found: FineMap, said: Titled) -> str:
