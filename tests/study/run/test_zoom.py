@@ -108,10 +108,10 @@ def test_a_zoom_is_drawn_measured_and_kept_apart(
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
-    code, said = answer(capsys, "zoom", str(tiny), *WINDOW, "--points", "32", "--home", str(home), "--here")
+    code, said = answer(capsys, "zoom", str(tiny), *WINDOW, "--points", "16", "--home", str(home), "--here")
     assert isinstance(said, dict)
     assert code == 0, said
-    assert len(trained) == len(set(trained)) == 1024
+    assert len(trained) == len(set(trained)) == 256
     assert [Path(file).suffix for file in said["files"]] == [
         ".png",
         ".svg",
@@ -126,7 +126,7 @@ def test_a_zoom_is_drawn_measured_and_kept_apart(
     assert json.loads(pictures(home, "json")[0].read_text())["cells"]["diverged"] == sum(wanted)
     assert said["dimension"]["boxes"] == {
         "value": None,
-        "reason": "needs 128 points along each axis, found 32",
+        "reason": "needs 128 points along each axis, found 16",
     }
     assert not list(Home(home).exports("tiny").glob("zooms/.*"))
     # In a study's own counts there is nothing.
@@ -142,8 +142,8 @@ def test_a_zoom_is_drawn_measured_and_kept_apart(
     assert shown.data.metrics["cells_diverged"] == sum(wanted)
     assert len(client.list_artifacts(shown.info.run_id)) == 6
     # A second time nothing is trained, and the run is the same.
-    assert zoom(tiny, home, 32) == 0
-    assert len(trained) == 1024
+    assert zoom(tiny, home, 16) == 0
+    assert len(trained) == 256
     assert len(client.search_runs([experiment.experiment_id])) == 2
 
 
