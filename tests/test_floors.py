@@ -29,7 +29,9 @@ ONE_FILE = {
         *("tracking/mlflow_database.py", "tracking/mlflow_file.py", "tracking/mlflow_parent.py"),
     },
     "matplotlib": {
-        *("study/report/heatmaps.py", "study/report/style.py", "study/report/training_figures.py"),
+        "study/report/pictures/heatmaps.py",
+        "study/report/pictures/style.py",
+        "study/report/pictures/training_figures.py",
         "study/report/zoom_picture.py",
     },
     "sqlite3": {

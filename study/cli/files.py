@@ -104,7 +104,7 @@ def compare(
 ) -> None:
     """Print the paired differences of every measure between two transforms, and draw the difference map."""
     from study.comparison import compare as compared
-    from study.report.difference_map import save_difference
+    from study.report.pictures.difference_map import save_difference
     from study.report.plain.comparisons import comparison_values
     from study.report.terminal.comparison import comparison_table
 
@@ -151,7 +151,7 @@ def figures(
     as_json: JsonOption = False,
 ) -> None:
     """Draw what cells recorded in training: gradient deviations, scale factors, scores; seeds as bands."""
-    from study.report.training_figures import draw_figures
+    from study.report.pictures.training_figures import draw_figures
 
     analysis = stored_analysis(spec, home, allow)
     with (

@@ -15,13 +15,13 @@ from study.errors import UserError
 from study.file_names import EXPORTS, file_name
 from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
-from study.report.heatmaps import draw, save
 from study.report.latex_tables import claims_latex, measures_latex
 from study.report.page.report_page import report_page
+from study.report.pictures.heatmaps import draw, save
+from study.report.pictures.training_figures import draw_figures
 from study.report.plain.claims import claims
 from study.report.plain.regions import regions
 from study.report.schema import FILES, FOLDER, schema_values, text_of
-from study.report.training_figures import draw_figures
 from study.spec.strict_json import strict_json
 
 PACKAGES = (

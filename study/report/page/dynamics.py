@@ -10,7 +10,7 @@ import numpy as np
 from study.analysis import Analysis
 from study.report.page.charts import Chart, Line, chart
 from study.report.page.wording import display_name, number
-from study.report.training_curves import Track, tracks
+from study.report.pictures.training_curves import Track, tracks
 
 QUANTITIES: Mapping[str, str] = {
     "grad_norm": "norm of the gradient",

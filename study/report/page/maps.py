@@ -11,10 +11,10 @@ from study.best import Best
 from study.measures.array_types import Flags
 from study.measures.evidence import Evidence
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, STATES, Landscape
-from study.report.geometry import blocks, borders, bottoms, tick_places
 from study.report.page.views import CODES, NOTHING, View
 from study.report.page.wording import display_name, number, place, tick, worded
-from study.report.shades import class_of, partly_diverged
+from study.report.pictures.geometry import blocks, borders, bottoms, tick_places
+from study.report.pictures.shades import class_of, partly_diverged
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 6.0, 36.0
 """Margins of a map [px at its full size]."""

@@ -10,11 +10,11 @@ import numpy as np
 from study.best import Best
 from study.measures.array_types import Floats
 from study.measures.landscape import FINISHED, Landscape
-from study.report.geometry import tick_places
 from study.report.page.charts import Chart, Line, chart
 from study.report.page.wording import display_name, number, place, tick
-from study.report.shades import mean_metric
-from study.report.training_curves import lowest
+from study.report.pictures.geometry import tick_places
+from study.report.pictures.shades import mean_metric
+from study.report.pictures.training_curves import lowest
 
 
 @dataclass(frozen=True)

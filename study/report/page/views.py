@@ -10,7 +10,7 @@ import numpy as np
 from study.measures.array_types import Floats
 from study.measures.landscape import DIVERGED, FINISHED, Landscape, column
 from study.report.page.scale import Scale
-from study.report.shades import limits, mean_metric, special
+from study.report.pictures.shades import limits, mean_metric, special
 
 CODES = {"diverged": "D", "failed": "F", "pending": "P", "inferred inside": "I", "inferred outside": "O"}
 """Letters of the cells that have a pattern instead of a colour."""

@@ -6,7 +6,7 @@ import math
 
 from study.measures.estimate import Estimate, Missing, bound_of
 from study.measures.landscape import Landscape
-from study.report.geometry import whole_decade
+from study.report.pictures.geometry import whole_decade
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -125,8 +125,8 @@ def test_weight_decay_zero_is_drawn_apart() -> None:
     """The row of weight decay 0 has a distance from the others, and a border of its own."""
     from matplotlib.figure import Figure
 
-    from study.report.geometry import APART, bottoms
-    from study.report.heatmaps import outline
+    from study.report.pictures.geometry import APART, bottoms
+    from study.report.pictures.heatmaps import outline
     from tests.planting import planted
 
     base = planted(-3.1, -0.9)

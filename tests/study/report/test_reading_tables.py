@@ -23,7 +23,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def _no_forests(monkeypatch: pytest.MonkeyPatch) -> None:
     """fANOVA's forests and pictures cost more than all the rest, and no table here is about them."""
     monkeypatch.setattr("study.analysis.importances", lambda *_, **__: [])
-    monkeypatch.setattr("study.report.difference_map.save_difference", lambda *_: [])
+    monkeypatch.setattr("study.report.pictures.difference_map.save_difference", lambda *_: [])
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def test_whatever_files_are_made_from_makes_them_new(
 def test_every_file_of_this_package_counts() -> None:
     """A change of what measures, judges or draws is seen, wherever it stands."""
     names = [name.decode() for name in list(stamp._source())[::2]]
-    wanted = {"study/measures/regions.py", "study/claims/spikes.py", "study/report/heatmaps.py"}
+    wanted = {"study/measures/regions.py", "study/claims/spikes.py", "study/report/pictures/heatmaps.py"}
     assert wanted | {"trainers/__init__.py", "tracking/record.py", "study/report/page/page.js"} <= set(names)
 
 

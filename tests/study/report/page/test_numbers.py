@@ -17,7 +17,7 @@ from study.measures.estimate import Estimate
 from study.report.page.cells import CURVE_BYTES, GAP, digits, quantised
 from study.report.page.intervals import MARGIN, WIDTH, Axis, claim_bar
 from study.report.page.wording import number, place, tick, worded
-from study.report.shades import mean_metric
+from study.report.pictures.shades import mean_metric
 from tests.fabricated import WIDE, hill
 from tests.study.report.page.studies import Parsed, analysis_of, bare_page_of, page_of
 

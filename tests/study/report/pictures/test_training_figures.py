@@ -21,8 +21,8 @@ from study.file_names import file_name, tag_name
 from study.home import Home
 from study.plan.cells import make_plan, settings
 from study.report.export import export
-from study.report.training_curves import tracks
-from study.report.training_figures import FIGURES, draw_figures
+from study.report.pictures.training_curves import tracks
+from study.report.pictures.training_figures import FIGURES, draw_figures
 from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study

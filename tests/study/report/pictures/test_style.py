@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from study.report.style import style
+from study.report.pictures.style import style
 from tests.fabricated import fabricate, hill
 
 SETTINGS = """
@@ -29,9 +29,9 @@ import hashlib, sys
 from pathlib import Path
 from study.comparison import compare
 from study.home import Home
-from study.report.difference_map import save_difference
+from study.report.pictures.difference_map import save_difference
 from study.report.export import heatmaps
-from study.report.training_figures import draw_figures
+from study.report.pictures.training_figures import draw_figures
 from study.spec.read import read_spec
 from study.stored import read
 

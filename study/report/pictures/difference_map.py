@@ -11,8 +11,8 @@ from study.comparison import SideBySide
 from study.file_names import file_name
 from study.measures.array_types import Flags, Floats
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, Landscape
-from study.report.geometry import bottoms, panel_size
-from study.report.heatmaps import (
+from study.report.pictures.geometry import bottoms, panel_size
+from study.report.pictures.heatmaps import (
     COLOURS,
     canvas,
     label_axes,
@@ -24,11 +24,11 @@ from study.report.heatmaps import (
     scale,
     some_diverged,
 )
-from study.report.shades import class_of, limits, partly_diverged
-from study.report.style import style
+from study.report.pictures.shades import class_of, limits, partly_diverged
+from study.report.pictures.style import style
 
 if TYPE_CHECKING:
-    from study.report.heatmaps import Axes, Figure
+    from study.report.pictures.heatmaps import Axes, Figure
 
 ONLY = {"a": "#15803d", "b": "#22d3ee"}
 """Colours of cells that diverged with one of the two alone."""

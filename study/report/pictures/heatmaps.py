@@ -15,9 +15,9 @@ from study.measures.estimate import worded
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 from study.measures.regions import Region
-from study.report.geometry import blocks, borders, bottoms, panel_size, tick_label, tick_places
-from study.report.shades import limits, mean_metric, partly_diverged, special
-from study.report.style import style
+from study.report.pictures.geometry import blocks, borders, bottoms, panel_size, tick_label, tick_places
+from study.report.pictures.shades import limits, mean_metric, partly_diverged, special
+from study.report.pictures.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes

@@ -16,14 +16,14 @@ from study.file_names import file_name
 from study.measures.array_types import Floats
 from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
-from study.report.difference_map import say
-from study.report.heatmaps import canvas, save, wrapped
-from study.report.style import style
-from study.report.training_curves import Band, Track, tracks
+from study.report.pictures.difference_map import say
+from study.report.pictures.heatmaps import canvas, save, wrapped
+from study.report.pictures.style import style
+from study.report.pictures.training_curves import Band, Track, tracks
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
-    from study.report.heatmaps import Axes, Figure
+    from study.report.pictures.heatmaps import Axes, Figure
 
 COLUMNS = 3
 """Most panels side by side."""
