@@ -57,6 +57,14 @@ class SideBySide:
     measures: tuple[Compared, ...]
     studies: tuple[str, str]
 
+    @property
+    def titles(self) -> tuple[str, str]:
+        """What people read in the place of a and b: the labels that the specs give."""
+        # As for a and b, the study stands before the name only where two are compared.
+        alone = self.a == self.landscapes[0].transform
+        one, other = (landscape.title for landscape in self.landscapes)
+        return (one, other) if alone else (f"{self.studies[0]}: {one}", f"{self.studies[1]}: {other}")
+
 
 def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySide]:
     """Every setting that both studies have, compared.
@@ -95,16 +103,19 @@ def label_in(analysis: Analysis, name: str) -> str:
     """The label of a study's transform.
 
     Args:
-        name: the label, or the method's name alone where the study has one variant of it.
+        name: the label, its own or the spec's, or the method's name alone where the study has one variant.
 
     Raises:
         UserError: there is no such transform, or there are several variants.
     """
     labels = {case.landscape.transform: case.landscape.method for case in analysis.cases}
+    titles = {case.landscape.title: case.landscape.transform for case in analysis.cases}
     variants = [label for label, method in labels.items() if method == name]
     # The label first: a method without constants is its own label, beside variants that have some.
     if name in labels:
         return name
+    if name in titles:
+        return titles[name]
     if len(variants) == 1:
         return variants[0]
     study = analysis.plan.spec.name

@@ -97,10 +97,11 @@ def regions(evidence: Sequence[Evidence]) -> DataFrame:
             }
             for name in SIZES:
                 row |= ends(name, getattr(found, name), piece.tolerances.confidence)
+            row["label"] = piece.landscapes[transform].title
             row["censored"] = ", ".join(f"{border.end} {border.axis}" for border in found.censored)
             rows.append(row)
     return pd.DataFrame(
-        rows, columns=[*WHERE, *(name for size in SIZES for name in columns_of(size)), "censored"]
+        rows, columns=[*WHERE, *(name for size in SIZES for name in columns_of(size)), "censored", "label"]
     )
 
 
@@ -128,6 +129,7 @@ def best(reached: Sequence[Best], confidence: float) -> DataFrame:
                 "weight_decay": math.nan if one.weight_decay is None else one.weight_decay,
                 "metric": landscape.metric_name,
                 **ends("score", one.score, confidence),
+                "label": landscape.title,
             }
         )
     return pd.DataFrame(rows)

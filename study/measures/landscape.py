@@ -52,6 +52,7 @@ class Landscape:
             competitive region against the transform's own best, -1 nothing yet. None where the whole grid is
             trained.
         departed: limit of a departed loss, as a share of the untrained one.
+        label: what the spec calls the transform; empty where it gives no label.
     """
 
     workload: str
@@ -75,6 +76,12 @@ class Landscape:
     record_SWL: Records | None = None
     class_SWL: NDArray[np.int64] | None = None
     departed: float = Tolerances.departed
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read of the transform: its label, else its technical name with constants."""
+        return self.label or self.transform
 
     @property
     def setting(self) -> tuple[str, str, str]:
@@ -215,6 +222,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
     groups: dict[tuple[str, Choice], list[int]] = {}
     for index, cell in enumerate(plan.cells):
         groups.setdefault((cell.setting, Choice(cell.transform, cell.constants)), []).append(index)
+    titles = {(one.name, one.constants): one.title for one in spec.transforms if one.given}
     result = []
     for (key, transform), members in groups.items():
         setting = plan.settings[key]
@@ -250,6 +258,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 origin=setting,
                 record_SWL=objects(records).reshape(shape),
                 departed=spec.region.departed,
+                label=titles.get((transform.name, transform.constants), ""),
             )
         )
     return result

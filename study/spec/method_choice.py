@@ -12,6 +12,9 @@ They are in no label and no key, so that whoever is asked for one goes on with t
 without it.
 """
 
+LABEL = "label"
+"""The key of a transform in a spec that says what people read in its place."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -22,17 +25,27 @@ class Choice:
         source: hash of the factory's source; empty for the trainers' own.
         folder: where the module of the factory lies: beside a spec, or (empty) on Python's path. None where
             its code must not run. It says nothing of what the method is, and is in no key.
+        given: the label that the spec gives it; empty without one. It is in no key either.
+        shown: what people read where the spec gives a label. Variants that share one have their constants
+            behind it.
     """
 
     name: str
     constants: tuple[tuple[str, Any], ...] = ()
     source: str = ""
     folder: str | None = field(default=None, compare=False)
+    given: str = field(default="", compare=False)
+    shown: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
-        """What tables and pictures call it: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
+        """Its technical name, which evidence goes by: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
         return label(self.name, self.telling)
+
+    @property
+    def title(self) -> str:
+        """What tables and pictures call it: its label from the spec, else the technical name."""
+        return self.shown or self.given or self.label
 
     @property
     def telling(self) -> tuple[tuple[str, Any], ...]:
@@ -42,9 +55,10 @@ class Choice:
     @property
     def written(self) -> str | dict[str, Any]:
         """As a spec has it."""
-        if not self.constants and not self.source:
+        if not self.constants and not self.source and not self.given:
             return self.name
-        return {"factory" if self.source else "name": self.name, **dict(self.constants)}
+        found = {"factory" if self.source else "name": self.name, **dict(self.constants)}
+        return found | {LABEL: self.given} if self.given else found
 
     def keywords(self) -> dict[str, Any]:
         return dict(self.constants)

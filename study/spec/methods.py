@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import product
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ValidationInfo
 
 from study.spec.build import CHECKS
 from study.spec.method_choice import Choice
+from study.spec.method_label import label_of, titled, twice, without_label
 from study.spec.names import KINDS, known
 from study.spec.problem import FieldError, Problem, problems_at, wrong
 from study.spec.user_code import load_factory
@@ -62,7 +63,11 @@ def parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def mark(kind: str, item: Any) -> str:
-    """One written form of a method and its constants, exact in types: 1, 1.0 and true differ."""
+    """One written form of a method and its constants, exact in types: 1, 1.0 and true differ.
+
+    A label is no part of it: with another one, what was launched needs no other check.
+    """
+    item = without_label(kind, item)
     return f"{kind} {json.dumps(item, sort_keys=True, default=repr)}"
 
 
@@ -151,16 +156,19 @@ def choices_of(kind: str) -> BeforeValidator:
         problems: list[Problem] = []
         for k, item in enumerate(items):
             try:
-                found += [_choice(kind, one, code, launched) for one in variants(kind, item, code, launched)]
+                given, plain = label_of(kind, item), without_label(kind, item)
+                made = [_choice(kind, one, code, launched) for one in variants(kind, plain, code, launched)]
+                found += [replace(one, given=given) for one in made]
             except (ValueError, TypeError) as error:
                 problems += problems_at((k,) if isinstance(value, list) else (), error)
         told = {(one.name, one.telling): one.label for one in found}
         for choice, times in Counter((one.name, one.telling) for one in found).items():
             if times > 1:
                 problems.append(Problem(f"{kind} {told[choice]!r} appears twice; give each once"))
+        problems += twice(kind, found)
         if problems:
             raise FieldError(problems)
-        return tuple(found)
+        return titled(found)
 
     return BeforeValidator(read)
 

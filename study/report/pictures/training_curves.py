@@ -82,7 +82,7 @@ class Track:
             notes.append(f"{there} of {len(outcome_S)} seeds")
         if diverged:
             notes.append(f"{diverged} of {there} diverged")
-        return self.landscape.transform + (f" ({', '.join(notes)})" if notes else "")
+        return self.landscape.title + (f" ({', '.join(notes)})" if notes else "")
 
     @property
     def record_S11(self) -> Records | None:

@@ -30,6 +30,7 @@ def best_values(analysis: Analysis) -> list[dict[str, Any]]:
                 "weight_decay": one.weight_decay,
                 "borders": [f"{border.end} {border.axis}" for border in one.borders],
                 "score": estimate_or_reason(one.score, unit, confidence),
+                "label": landscape.title,
             }
         )
     return found

@@ -83,6 +83,7 @@ def of_transform(analysis: Analysis, case: Case, search: Search | None) -> dict[
         "regions": found,
         "importances": importances(analysis, piece, landscape, SCORE),
         "importances_of_difference": importances(analysis, piece, landscape, DIFFERENCE),
+        "label": landscape.title,
     }
 
 

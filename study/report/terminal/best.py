@@ -39,7 +39,7 @@ def best_table(analysis: Analysis) -> Group:
 def add_row(table: Table, one: Best, confidence: float) -> None:
     """One transform."""
     row = (
-        f"  {one.case.landscape.transform}",
+        f"  {one.case.landscape.title}",
         shown(one.trained, confidence, ".2f"),
         shown(one.competitive, confidence, ".2f"),
         at(one, LR, one.lr),

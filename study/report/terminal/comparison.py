@@ -25,7 +25,7 @@ def comparison_table(comparison: SideBySide, confidence: float, *, everything: b
         (one for one in known if clear(one, confidence)), key=lambda one: -clearness(one, confidence)
     )
     open_ = [one for one in known if not clear(one, confidence)]
-    pair = f"{comparison.setting}: {comparison.a} and {comparison.b}"
+    pair = f"{comparison.setting}: {comparison.titles[0]} and {comparison.titles[1]}"
     title = escape(f"{pair}, {comparison.pairing} ({confidence:.0%} intervals)")
     blocks: list[Table | str] = []
     if apart:
@@ -57,7 +57,8 @@ def comparison_table(comparison: SideBySide, confidence: float, *, everything: b
 def table_of(title: str, comparison: SideBySide, rows: Iterable[Compared], confidence: float) -> Table:
     """One row per measure: the difference first, then its ratio, and both."""
     table = titled(title)
-    columns = ("measure", f"{comparison.a} - {comparison.b}", "ratio", comparison.a, comparison.b)
+    a, b = comparison.titles
+    columns = ("measure", f"{a} - {b}", "ratio", a, b)
     rows = list(rows)
     # Names of measures wrap before the numbers that the table is about.
     widest = max(len(shown(one.difference, confidence)) for one in rows)

@@ -30,8 +30,8 @@ def importances_table(analysis: Analysis) -> Group:
         table.add_column(name, overflow="fold")
     several = len(analysis.evidence) > 1
     for piece in analysis.evidence:
-        for transform in piece.landscapes:
-            label = f"{piece.name} {transform}" if several else transform
+        for transform, landscape in piece.landscapes.items():
+            label = f"{piece.name} {landscape.title}" if several else landscape.title
             for of in DIVERGED_ENTER:
                 found = by_evaluator(analysis, piece, transform, of)
                 # The baseline has no difference to itself.

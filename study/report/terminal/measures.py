@@ -27,7 +27,7 @@ def measures_table(analysis: Analysis) -> Group:
         for case, answer in found:
             shown = answer.reason if isinstance(answer, Missing) else worded(answer, confidence)
             setting = [case.evidence.name] if several else []
-            table.add_row("  ", *map(escape, (*setting, case.landscape.transform, shown)))
+            table.add_row("  ", *map(escape, (*setting, case.landscape.title, shown)))
         # More than one where workloads differ in their metric.
         units = dict.fromkeys(unit_of(case, name) for case, _ in found)
         blocks += [escape(f"{name} [{' or '.join(units)}]"), table, ""]

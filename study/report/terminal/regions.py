@@ -51,7 +51,7 @@ def regions_table(analysis: Analysis) -> Group:
             block = case.evidence
             block_row(table, block.name)
         row = [
-            f"  {case.landscape.transform}" if block else case.landscape.transform,
+            f"  {case.landscape.title}" if block else case.landscape.title,
             str(len(case.landscape.seeds)),
             *("–" if isinstance(one, Missing) else worded(one, confidence, digits=".2f") for one in answers),
         ]

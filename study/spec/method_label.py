@@ -1,0 +1,79 @@
+"""What a spec calls a transform where people read: checked, and told apart from the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from study.spec.method_choice import LABEL, Choice, label
+from study.spec.problem import Problem, wrong
+from trainers.naming import short
+
+LONGEST = 40
+"""Characters of a label. A longer one does not fit above a panel of a picture."""
+LABELLED = ("transform",)
+"""Kinds of methods that take a label. Of others tables show the setting, whose name is in keys."""
+
+
+def without_label(kind: str, item: Any) -> Any:
+    """A method as it is written without its label."""
+    if not _has_label(kind, item):
+        return item
+    rest = {key: value for key, value in item.items() if key != LABEL}
+    # A bare name, and a mapping of nothing but a name, are the same method.
+    return rest["name"] if set(rest) == {"name"} else rest
+
+
+def label_of(kind: str, item: Any) -> str:
+    """The label of a written method; empty without one.
+
+    Raises:
+        ValueError: it is no short text of one line.
+    """
+    if not _has_label(kind, item):
+        return ""
+    given = item[LABEL]
+    wanted = f"wanted a text of 1 to {LONGEST} characters in one line, such as Gradient Stabilizer"
+    if not isinstance(given, str):
+        raise wrong(f"found {short(given)}; {wanted}", LABEL, shows_value=True)
+    if not given.strip() or given != given.strip():
+        raise wrong(f"found {short(given)}, empty or with space around it; {wanted}", LABEL, shows_value=True)
+    if len(given) > LONGEST:
+        raise wrong(f"found {len(given)} characters; {wanted}", LABEL, shows_value=True)
+    if not given.isprintable():
+        raise wrong(
+            f"found {short(given)}, of which a part cannot be printed; {wanted}", LABEL, shows_value=True
+        )
+    return given
+
+
+def _has_label(kind: str, item: Any) -> bool:
+    return kind in LABELLED and isinstance(item, Mapping) and LABEL in item
+
+
+def titled(found: Sequence[Choice]) -> tuple[Choice, ...]:
+    """The same choices. Variants of one method that share a label have their constants behind it."""
+    shared = Counter(one.given for one in found if one.given)
+    return tuple(
+        replace(one, shown=label(one.given, one.telling)) if shared[one.given] > 1 else one for one in found
+    )
+
+
+def twice(kind: str, found: Sequence[Choice]) -> Iterator[Problem]:
+    """What would be shown under one name, although it is different."""
+    for given in dict.fromkeys(one.given for one in found if one.given):
+        methods = {one.name for one in found if one.given == given}
+        if len(methods) > 1:
+            yield Problem(
+                f"{LABEL} {short(given)} appears at {' and '.join(sorted(methods))}; give each its own"
+            )
+    titles = titled(found)
+    technical = {one.label: one for one in found}
+    for one in titles:
+        other = technical.get(one.title)
+        if one.given and other is not None and other.label != one.label:
+            yield Problem(
+                f"{LABEL} {short(one.title)} is the name of another {kind}; give a label of its own"
+            )
