@@ -21,6 +21,8 @@ ORDER = (
     *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
+DRAWING = ("cells", "heatmaps", "key", "plots", "saving", "style", "training_figures", "difference_map")
+"""Files of `study/report/pictures` that draw. The others hold the numbers behind pictures."""
 ONE_FILE = {
     "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py", "study/cluster/jobs.py"},
     "optuna": {"study/measures/importance.py", "study/sampler.py"},
@@ -29,9 +31,7 @@ ONE_FILE = {
         *("tracking/mlflow_database.py", "tracking/mlflow_file.py", "tracking/mlflow_parent.py"),
     },
     "matplotlib": {
-        "study/report/pictures/heatmaps.py",
-        "study/report/pictures/style.py",
-        "study/report/pictures/training_figures.py",
+        *(f"study/report/pictures/{name}.py" for name in DRAWING),
         "study/report/zoom_picture.py",
     },
     "sqlite3": {

@@ -18,6 +18,13 @@ from study.home import DEFAULT_HOME, Home
 from study.report.amounts import amount
 from study.report.terminal.pasted import nothing_stored
 from study.report.terminal.working import working
+from trainers.naming import nearest
+
+PANELS = (
+    *("dynamics", "score", "loss", "outcomes", "steps", "difference"),
+    *("forest", "slices", "tuning", "importances"),
+)
+"""What `study figures` draws; `study.report.pictures.on_demand` says how."""
 
 
 @contextmanager
@@ -138,27 +145,43 @@ def figures(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to; default: in the study's exports.")
     ] = None,
+    panel: Annotated[
+        list[str] | None,
+        typer.Option("--panel", help=f"What is drawn: {', '.join(PANELS)}; repeatable. Default: dynamics."),
+    ] = None,
     lr: Annotated[
         float | None,
         typer.Option(
             "--lr",
-            help="Of the cells that are drawn; default: a published setting, or each transform's best.",
+            help="Of the cells or slices that are drawn; default: a published setting, or the best.",
         ),
     ] = None,
     weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Likewise.")] = None,
+    width: Annotated[
+        str, typer.Option("--width", help="one or two: as wide as one column of a paper, or as both.")
+    ] = "two",
+    title: Annotated[
+        bool, typer.Option("--title/--no-title", help="Whether a picture says above what it is of.")
+    ] = True,
+    look: Annotated[
+        str, typer.Option("--style", metavar="STYLE", help="A matplotlib style: its name, or a file.")
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
     allow: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw what cells recorded in training: gradient deviations, scale factors, scores; seeds as bands."""
-    from study.report.pictures.training_figures import draw_figures
+    """Draw what is asked for: what cells recorded in training, heatmaps, slices, tuning curves, measures."""
+    chosen = panels_of(panel, width)
+    from study.report.pictures.on_demand import draw_panels
+    from study.report.pictures.style import Look, settings_of
 
+    settings_of(look)
     analysis = stored_analysis(spec, home, allow)
     with (
         writing_pictures(folder, home, analysis.plan.spec.name, "figures") as place,
         working(f"drawing what {amount(len(analysis.stored), 'cell')} recorded"),
     ):
-        written, missing = draw_figures(analysis, place, lr, weight_decay)
+        written, missing = draw_panels(analysis, place, chosen, Look(width, title, look), lr, weight_decay)
     if as_json:
         emit({"figures": list(map(str, written)), "missing": missing})
     else:
@@ -166,3 +189,18 @@ def figures(
         lines += [f"{name}: not drawn: it {why}" for name, why in missing.items()]
         say(lines)
     end(complete=analysis.complete)
+
+
+def panels_of(panel: list[str] | None, width: str) -> list[str]:
+    """The panels that are asked for, each once.
+
+    Raises:
+        UserError: there is no such panel or width.
+    """
+    chosen = list(dict.fromkeys(panel or ["dynamics"]))
+    for one in chosen:
+        if one not in PANELS:
+            raise UserError(f"--panel {one}: unknown; known: {', '.join(PANELS)}{nearest(one, PANELS)}")
+    if width not in ("one", "two"):
+        raise UserError(f"--width {width}: unknown; wanted one or two")
+    return chosen

@@ -46,11 +46,28 @@ def smallest_lr(region: Region, rows_SW: Flags) -> Estimate | None:
     return _edge(region, region.along_lr.first, rows_SW, last=False)
 
 
+def edges_by_row(region: Region, *, last: bool) -> tuple[Estimate | None, ...]:
+    """The same of every weight decay alone: `largest_lr`, or `smallest_lr` where it is not the last edge."""
+    inside_SWL, side = region.inside_SWL, region.along_lr.last if last else region.along_lr.first
+    if not len(inside_SWL):
+        return (None,) * inside_SWL.shape[1]
+    found = _around_optimum(region, last=last)
+    filled_W: Flags = np.asarray(inside_SWL.any(axis=2).all(axis=0))
+    return tuple(
+        _estimate(region, side, only_row(region, w), *found, last=last) if filled else None
+        for w, filled in enumerate(filled_W)
+    )
+
+
 def _edge(region: Region, side: Side, rows_SW: Flags, *, last: bool) -> Estimate | None:
-    inside_SWL = region.inside_SWL
-    if not len(inside_SWL) or not _usable(region, rows_SW):
+    if not len(region.inside_SWL) or not _usable(region, rows_SW):
         return None
-    place_SW, out_SW = _around_optimum(region, last=last)
+    return _estimate(region, side, rows_SW, *_around_optimum(region, last=last), last=last)
+
+
+def _estimate(
+    region: Region, side: Side, rows_SW: Flags, place_SW: Floats, out_SW: Flags, *, last: bool
+) -> Estimate:
     at = np.log10(region.landscape.lr)
     place_SW = np.where(out_SW, at[-1 if last else 0], place_SW)
     cut = bool((out_SW & rows_SW).any(axis=1).mean() >= MAJORITY)

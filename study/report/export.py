@@ -12,12 +12,13 @@ from typing import Any
 
 from study.analysis import Analysis
 from study.errors import UserError
-from study.file_names import EXPORTS, file_name
+from study.file_names import EXPORTS
 from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
 from study.report.latex_tables import claims_latex, measures_latex
 from study.report.page.report_page import report_page
-from study.report.pictures.heatmaps import draw, save
+from study.report.pictures.heatmaps import draw_heatmaps
+from study.report.pictures.on_demand import EXPORTED, draw_panels
 from study.report.pictures.training_figures import draw_figures
 from study.report.plain.claims import claims
 from study.report.plain.regions import regions
@@ -62,7 +63,9 @@ def export(analysis: Analysis, folder: Path) -> list[Path]:
     # Renamed together, after all are written: a full disk leaves the files of the last export as they were.
     for name in EXPORTS:
         os.replace(partial(folder / name), folder / name)
-    pictures = heatmaps(analysis, folder / "heatmaps")
+    pictures = draw_heatmaps(analysis, folder / "heatmaps")[0]
+    if analysis.stored:
+        pictures += draw_panels(analysis, folder / "figures", EXPORTED)[0]
     # Of a study without dynamics only the scores could be drawn: `study figures` does so when asked.
     if analysis.stored and any(piece.budget and piece.budget.dynamics for piece in analysis.evidence):
         pictures += draw_figures(analysis, folder / "figures")[0]
@@ -88,18 +91,6 @@ def refuse_other_study(folder: Path, study: str) -> None:
             f"--out {folder}: holds {of}, which that of {study!r} would replace; choose another folder, "
             "or give --force"
         )
-
-
-def heatmaps(analysis: Analysis, folder: Path) -> list[Path]:
-    """One picture per workload, optimizer and condition."""
-    written = []
-    for piece in analysis.evidence:
-        # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
-        shown = [landscape for landscape in analysis.pictured if landscape.setting == piece.key]
-        title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
-        name = "-".join(part for part in (*piece.key, shown[0].metric_name) if part)
-        written += save(draw(shown, piece, title), folder, file_name(name))
-    return written
 
 
 def partial(path: Path) -> Path:

@@ -11,53 +11,47 @@ from study.comparison import SideBySide
 from study.file_names import file_name
 from study.measures.array_types import Flags, Floats
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, Landscape
-from study.report.pictures.geometry import bottoms, panel_size
-from study.report.pictures.heatmaps import (
-    COLOURS,
-    canvas,
-    label_axes,
-    mesh,
-    paint,
-    patch,
-    plain,
-    save,
-    scale,
-    some_diverged,
-)
-from study.report.pictures.shades import class_of, limits, partly_diverged
+from study.report.pictures.cells import dots, frame, handle, label_axes, mesh, plain, shades
+from study.report.pictures.saving import canvas, save, wrapped
+from study.report.pictures.shades import class_of, mean_metric, partly_diverged, scale_of, special
 from study.report.pictures.style import style
 
 if TYPE_CHECKING:
-    from study.report.pictures.heatmaps import Axes, Figure
+    from study.report.pictures.saving import Axes, Figure
 
-ONLY = {"a": "#15803d", "b": "#22d3ee"}
-"""Colours of cells that diverged with one of the two alone."""
+CLASSES = {"both": "diverged", "a": "diverged with the first alone", "b": "diverged with the second alone"}
+"""What cells are shown as that diverged with both, or with one of the two alone."""
+LETTERS = 42
+"""In a line above a panel."""
 
 
 @style()
 def draw_difference(comparison: SideBySide) -> Figure:
     """Three panels: the mean metric of a, of b, and the mean over seeds of a - b where both finished."""
     one, other = comparison.landscapes
-    width, height = panel_size(one)
-    figure = canvas(3 * width + 2.6, height + 2.1)
+    names = comparison.titles
+    figure = canvas(6.75, 2.9)
     panels = figure.subplots(1, 3)
-    norm = scale(*limits([one, other]))
+    scale = scale_of([one, other])
     image: Any = None
-    sides = zip(panels[:2], comparison.landscapes, (comparison.a, comparison.b), strict=True)
-    for panel, landscape, name in sides:
+    for panel, landscape, name in zip(panels[:2], comparison.landscapes, names, strict=True):
         if landscape.seeds:
-            image = paint(panel, landscape, norm)
+            image = shades(panel, landscape, scale.shade(mean_metric(landscape)), "viridis")
+            for kind, place_WL in special(landscape).items():
+                plain(panel, landscape, place_WL, kind)
+            dots(panel, landscape, partly_diverged(landscape), "o")
             label_axes(panel, landscape, bottom=True, left=panel is panels[0])
+            frame(panel, landscape)
         else:
             say(panel, "no seed is complete in both")
-        panel.set_title(name, fontsize=8.5)
+        panel.set_title(wrapped(name, LETTERS))
     if image is not None:
-        bar = figure.colorbar(image, ax=list(panels[:2]), fraction=0.04, pad=0.01)
+        bar = figure.colorbar(image, ax=list(panels[:2]), orientation="horizontal", fraction=0.06, pad=0.02)
+        bar.set_ticks([shade for shade, _ in scale.ticks], labels=[word for _, word in scale.ticks])
         seeds = len(one.seeds)
-        bar.set_label(f"{one.metric_name}, mean over {seeds} seed{'s' * (seeds != 1)}", fontsize=8)
-        bar.ax.tick_params(labelsize=7.5)
+        bar.set_label(f"{one.metric_name}, mean over {seeds} seed{'s' * (seeds != 1)}; finer toward the best")
     paint_difference(figure, panels[2], comparison)
-    figure.suptitle(f"{comparison.setting}: {comparison.a} and {comparison.b}", fontsize=10)
+    figure.suptitle(wrapped(f"{comparison.setting}: {names[0]} and {names[1]}", 3 * LETTERS))
     legend(figure, comparison)
     return figure
 
@@ -88,7 +82,7 @@ def classes(one: Landscape, other: Landscape) -> dict[str, Flags]:
 def paint_difference(figure: Figure, panel: Axes, comparison: SideBySide) -> None:
     """Colour a - b around 0, and the cells where only one of the two has a number."""
     one, other = comparison.landscapes
-    panel.set_title(f"{comparison.a} - {comparison.b}", fontsize=8.5)
+    panel.set_title(wrapped(f"{comparison.titles[0]} - {comparison.titles[1]}", LETTERS))
     if not one.seeds:
         return say(panel, "no seed is complete in both")
     if (one.lr, one.weight_decay) != (other.lr, other.weight_decay):
@@ -104,24 +98,24 @@ def paint_difference(figure: Figure, panel: Axes, comparison: SideBySide) -> Non
         np.ma.masked_invalid(value_WL),
         # Reversed for losses, so one colour always means that a is better.
         cmap="PuOr_r" if one.higher_is_better else "PuOr",
-        norm=scale(-reach, reach),
+        vmin=-reach,
+        vmax=reach,
     )
     found = classes(one, other)
-    for name, colour in (("both", COLOURS["diverged"]), *ONLY.items()):
-        plain(panel, one, found[name], colour)
+    for name, place_WL in found.items():
+        plain(panel, one, place_WL, CLASSES[name])
     named_WL = np.logical_or.reduce(list(found.values()))
-    plain(panel, one, ~np.isfinite(value_WL) & ~named_WL, COLOURS["pending"])
+    plain(panel, one, ~np.isfinite(value_WL) & ~named_WL, "no pair of seeds")
     label_axes(panel, one, bottom=True, left=False)
-    panel.set_ylim(0, bottoms(one)[-1] + 1)
-    bar = figure.colorbar(image, ax=panel, fraction=0.05, pad=0.02)
-    bar.set_label(f"difference of {one.metric_name}", fontsize=8)
-    bar.ax.tick_params(labelsize=7.5)
+    frame(panel, one)
+    bar = figure.colorbar(image, ax=panel, orientation="horizontal", fraction=0.06, pad=0.02)
+    bar.set_label(f"difference of {one.metric_name}")
 
 
 def say(panel: Axes, words: str) -> None:
     """Write words where there is nothing to draw."""
     panel.set_axis_off()
-    panel.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, transform=panel.transAxes)
+    panel.text(0.5, 0.5, words, ha="center", va="center", transform=panel.transAxes)
 
 
 def legend(figure: Figure, comparison: SideBySide) -> None:
@@ -132,16 +126,19 @@ def legend(figure: Figure, comparison: SideBySide) -> None:
     drawn = [landscape for landscape in comparison.landscapes if landscape.seeds]
     handles = []
     if any((class_of(landscape) == DIVERGED).any() for landscape in drawn):
-        handles.append(patch(COLOURS["diverged"], "diverged"))
+        handles.append(handle("diverged", "ground"))
     if any(partly_diverged(landscape).any() for landscape in drawn):
-        handles.append(some_diverged())
-    for key, name in (("a", comparison.a), ("b", comparison.b)):
+        handles.append(handle("some seeds diverged", "o"))
+    for key, name in zip(("a", "b"), comparison.titles, strict=True):
         if key in found and found[key].any():
-            handles.append(patch(ONLY[key], f"diverged with {name} alone"))
+            handles.append(handle(CLASSES[key], "ground", f"diverged with {wrapped(name, LETTERS)} alone"))
+    if (
+        comparable
+        and (~np.isfinite(difference_of(one, other)) & ~np.logical_or.reduce([*found.values()])).any()
+    ):
+        handles.append(handle("no pair of seeds", "ground"))
     if handles:
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False
-        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
 def save_difference(comparison: SideBySide, folder: Path) -> list[Path]:

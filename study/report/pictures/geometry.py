@@ -41,26 +41,41 @@ def blocks(landscape: Landscape) -> list[slice]:
 
 
 def borders(inside_WL: Flags) -> Iterator[list[tuple[int, int]]]:
-    """Sides of a region's cells that have the outside beyond them, as pairs of (x, y)."""
+    """The lines between a region's cells and the outside, each as its two ends (x, y)."""
     # A rim of outside cells, so that the grid's own border needs no cases of its own.
     padded = np.pad(inside_WL, 1)
-    for w, c in np.argwhere(inside_WL):
-        y, x = int(w), int(c)
-        if not padded[y, x + 1]:
-            yield [(x, y), (x + 1, y)]
-        if not padded[y + 2, x + 1]:
-            yield [(x, y + 1), (x + 1, y + 1)]
-        if not padded[y + 1, x]:
-            yield [(x, y), (x, y + 1)]
-        if not padded[y + 1, x + 2]:
-            yield [(x + 1, y), (x + 1, y + 1)]
+    for y, first, last in runs(padded[1:, 1:-1] != padded[:-1, 1:-1]):
+        yield [(first, y), (last, y)]
+    for x, first, last in runs((padded[1:-1, 1:] != padded[1:-1, :-1]).T):
+        yield [(x, first), (x, last)]
 
 
-def tick_places(values: Sequence[float]) -> list[int]:
+def runs(chosen: Flags) -> list[tuple[int, int, int]]:
+    """Neighbours in a row that are chosen, as (row, first, behind the last)."""
+    step = np.diff(np.pad(chosen, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    row, first = np.nonzero(step == 1)
+    _, last = np.nonzero(step == -1)
+    return list(zip(row.tolist(), first.tolist(), last.tolist(), strict=True))
+
+
+def at_column(lr: Sequence[float], place: float) -> float:
+    """Where a learning rate stands on an axis of equal cells [cells].
+
+    Args:
+        place: its log10. Beyond the outermost cells' middles it goes on as between the last two.
+    """
+    at = np.log10(lr)
+    if len(at) < 2:
+        return 0.5
+    k = int(np.clip(np.searchsorted(at, place) - 1, 0, len(at) - 2))
+    return float(np.clip(k + (place - at[k]) / (at[k + 1] - at[k]) + 0.5, 0.0, len(at)))
+
+
+def tick_places(values: Sequence[float], most: int = MOST_TICKS) -> list[int]:
     """Which values get a tick: whole decades and 0, or any where there are none, evenly thinned."""
     whole = [k for k, value in enumerate(values) if value == 0 or whole_decade(value)]
     places = whole or list(range(len(values)))
-    return places[:: math.ceil(len(places) / MOST_TICKS)]
+    return places[:: math.ceil(len(places) / most)]
 
 
 def whole_decade(value: float) -> bool:

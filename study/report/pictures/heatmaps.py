@@ -2,259 +2,142 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from study.measures.array_types import Flags
-from study.measures.estimate import worded
-from study.measures.evidence import Evidence
-from study.measures.landscape import Landscape
-from study.measures.regions import Region
-from study.report.pictures.geometry import blocks, borders, bottoms, panel_size, tick_label, tick_places
-from study.report.pictures.shades import limits, mean_metric, partly_diverged, special
-from study.report.pictures.style import style
+from study.analysis import Analysis
+from study.file_names import file_name
+from study.measures.estimate import Missing
+from study.report.pictures.cells import (
+    BEST,
+    DOT,
+    PUBLISHED,
+    STAR,
+    bands,
+    dots,
+    frame,
+    label_axes,
+    mark,
+    outline,
+    plain,
+    say,
+    shades,
+)
+from study.report.pictures.geometry import bottoms
+from study.report.pictures.key import draw_key, entries
+from study.report.pictures.layout import LINE, columns_for, name_width, page_of, title_width
+from study.report.pictures.panels import Heatmap, Panel, edge_table, heatmap, table_of
+from study.report.pictures.saving import canvas, save, save_table, wrapped
+from study.report.pictures.style import ORDINARY, Look, style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes as Axes
-    from matplotlib.figure import Figure as Figure
-
-FORMATS = ("png", "svg", "pdf")
-LINE = 0.17
-"""Height of a line of a title [inches]."""
-COLUMNS = 4
-"""Most panels side by side."""
-COLOURS = {
-    "diverged": "#7f1d1d",
-    "failed": "#d946ef",
-    "pending": "#d4d4d4",
-    "inferred inside": "#f5d0a9",
-    "inferred outside": "#f4f4f5",
-}
-DOT: dict[str, Any] = {
-    "marker": "o",
-    "linestyle": "none",
-    "markersize": 4,
-    "color": COLOURS["diverged"],
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.7,
-}
-"""Marks a cell of which some seeds diverged."""
-OUTLINES = {"trained": "white", "competitive": "black"}
-"""Colour of each kind of region's border. A thin rim of the other colour makes it visible on every ground."""
-MOST_CELLS_AS_PATHS = 2000
-"""Larger grids become an image inside of svg and pdf, where each cell would else be a path of its own."""
-
-
-@style()
-def draw(landscapes: Sequence[Landscape], evidence: Evidence, title: str) -> Figure:
-    """The mean metric over seeds of every cell, with the outlines of trained and competitive regions."""
-    columns = min(len(landscapes), COLUMNS)
-    rows = math.ceil(len(landscapes) / columns)
-    width, height = panel_size(landscapes[0])
-    names = [wrapped(landscape.transform, int(width * 14)) for landscape in landscapes]
-    lines = max(name.count("\n") for name in names)
-    figure = canvas(max(columns * width + 1.6, 6.5), rows * (height + 0.62 + LINE * lines) + 1.15)
-    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    norm = scale(*limits(landscapes))
-    image: Any = None
-    for k, (panel, landscape) in enumerate(zip(axes, landscapes, strict=False)):
-        image = paint(panel, landscape, norm)
-        for kind in OUTLINES:
-            found = evidence.regions.get((landscape.transform, kind, "own"))
-            if found is not None:
-                outline(panel, landscape, found.inside_WL, kind)
-        panel.set_title(f"{names[k]}\n{caption(evidence, landscape)}", fontsize=8.5)
-        label_axes(panel, landscape, bottom=k + columns >= len(landscapes), left=k % columns == 0)
-    for panel in axes[len(landscapes) :]:
-        panel.remove()
-    bar = figure.colorbar(image, ax=axes[: len(landscapes)].tolist(), fraction=0.025, pad=0.01)
-    seeds = len(landscapes[0].seeds)
-    bar.set_label(
-        f"{landscapes[0].metric_name}, mean over {seeds} seed{'s' * (seeds > 1)}",
-        fontsize=8.5,
-    )
-    bar.ax.tick_params(labelsize=8)
-    title = wrapped(title, int(figure.get_figwidth() * 11))
-    figure.suptitle(title, fontsize=10.5)
-    figure.set_figheight(figure.get_figheight() + LINE * title.count("\n"))
-    add_legend(figure, landscapes)
-    return figure
-
-
-def canvas(width: float, height: float) -> Figure:
-    """An empty figure [inches] that needs no screen."""
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    # Not pyplot, which keeps every figure in a global list until somebody closes it.
-    return Figure(figsize=(width, height), layout="constrained")
+COLUMNS = {"one": 2, "two": 4}
+"""Most panels side by side, by the width of the page."""
 
 
-def wrapped(words: str, width: int) -> str:
-    """Words in lines of so many characters."""
-    return textwrap.fill(words, width)
-
-
-def scale(low: float, high: float) -> Any:
-    """Values to colours, linearly."""
-    from matplotlib.colors import Normalize
-
-    return Normalize(low, high)
-
-
-def patch(colour: str, label: str) -> Any:
-    """A coloured square of a legend."""
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour, label=label)
-
-
-def some_diverged() -> Any:
-    """The legend's entry for a dot."""
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], label="some seeds diverged", **DOT)
-
-
-def paint(panel: Axes, landscape: Landscape, norm: Any) -> Any:
-    """Colour the cells. A dot marks those of which some seeds, but less than half, diverged."""
-    image = mesh(
-        panel,
-        landscape,
-        np.ma.masked_invalid(mean_metric(landscape)),
-        cmap="viridis" if landscape.higher_is_better else "viridis_r",
-        norm=norm,
-    )
-    for name, place_WL in special(landscape).items():
-        plain(panel, landscape, place_WL, COLOURS[name])
-    w, c = np.nonzero(partly_diverged(landscape))
-    panel.plot(c + 0.5, bottoms(landscape)[w] + 0.5, **DOT)
-    return image
-
-
-def mesh(panel: Axes, landscape: Landscape, value_WL: Any, **style: Any) -> Any:
-    """Colour every cell by its value."""
-    image: Any = None
-    for rows in blocks(landscape):
-        edges = np.arange(rows.stop - rows.start + 1) + bottoms(landscape)[rows.start]
-        image = panel.pcolormesh(
-            np.arange(len(landscape.lr) + 1),
-            edges,
-            value_WL[rows],
-            rasterized=value_WL.size > MOST_CELLS_AS_PATHS,
-            **style,
+def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
+    """A page of panels with its key."""
+    with style(look=look):
+        first = shown.panels[0].landscape
+        columns = columns_for(len(shown.panels), COLUMNS[look.width])
+        letters = name_width(look.inches, columns)
+        heads = [wrapped(one.landscape.title, letters) for one in shown.panels]
+        captions = [wrapped(one.caption, int(letters * 1.12)) for one in shown.panels]
+        title = wrapped(shown.title, title_width(look.inches)) if look.title else ""
+        names = entries(shown)
+        page = page_of(
+            len(shown.panels),
+            (float(bottoms(first)[-1] + 1), float(len(first.lr))),
+            look.inches,
+            most=COLUMNS[look.width],
+            head=max(map(lines_of, heads)) + max(map(lines_of, captions)),
+            title=title.count("\n") + 1 if title else 0,
+            entries=len(names),
+            longest=max(map(len, names), default=0),
         )
-    return image
+        figure = canvas(page.width, page.height, layout=None)
+        image: Any = None
+        for k, (panel, box, (bottom, left)) in enumerate(
+            zip(shown.panels, page.panels, page.outer, strict=True)
+        ):
+            x, y, width, height = box
+            axes = figure.add_axes(
+                (x / page.width, y / page.height, width / page.width, height / page.height)
+            )
+            image = paint(axes, panel, "PuOr" if shown.diverging else "viridis")
+            # Two texts at fixed heights: lines of one text move with the letters that hang below them.
+            above(axes, captions[k], 2.0, "normal")
+            above(axes, heads[k], 2.0 + LINE * 72 * max(map(lines_of, captions)), "bold")
+            label_axes(axes, panel.landscape, bottom=bottom, left=left, inches=width)
+        draw_key(figure, page, shown, image)
+        if title:
+            figure.text(0.5, 1 - 0.04 / page.height, title, ha="center", va="top", fontsize="large")
+        return figure
 
 
-def plain(panel: Axes, landscape: Landscape, chosen_WL: Flags, colour: str) -> None:
-    """Colour the chosen cells in one colour."""
-    from matplotlib.colors import ListedColormap
-
-    if chosen_WL.any():
-        ground_WL = np.ma.masked_where(~chosen_WL, np.zeros(chosen_WL.shape))
-        mesh(panel, landscape, ground_WL, cmap=ListedColormap([colour]))
+def lines_of(words: str) -> int:
+    """How many lines words take."""
+    return words.count("\n") + 1
 
 
-def outline(panel: Axes, landscape: Landscape, inside_WL: Flags, kind: str) -> None:
-    """Draw the border of a region along its cells. A row of weight decay 0 has a border of its own."""
-    from matplotlib.collections import LineCollection
-
-    lines = []
-    for rows in blocks(landscape):
-        bottom = bottoms(landscape)[rows.start]
-        for line in borders(inside_WL[rows]):
-            lines.append([(x, y + bottom) for x, y in line])
-    panel.add_collection(
-        LineCollection(
-            lines, colors=OUTLINES[kind], linewidths=1.7, capstyle="projecting", path_effects=rim(kind)
-        ),
-        autolim=False,
+def above(axes: Axes, words: str, lift: float, weight: str) -> None:
+    """Words above a panel, so many points higher than its border."""
+    axes.annotate(
+        words,
+        (0.5, 1),
+        (0, lift),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if "\n" in words else "baseline",
+        weight=weight,
+        linespacing=1.0,
     )
 
 
-def rim(kind: str) -> list[Any]:
-    """A thin line of the other colour around a border."""
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=2.6, foreground=OUTLINES["competitive" if kind == "trained" else "trained"])]
-
-
-def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The lr width of the trained region, or of the competitive one after an edge-seeking design."""
-    kind = "competitive" if evidence.partial else "trained"
-    found: Region | None = evidence.regions.get((landscape.transform, kind, "own"))
-    if found is None:
-        return "no complete seed yet"
-    if len(landscape.lr) < 2:
-        return "one learning rate: no width"
-    return f"{kind}: {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades of lr"
-
-
-def label_axes(panel: Axes, landscape: Landscape, *, bottom: bool, left: bool) -> None:
-    """Ticks at whole decades, written as powers of ten; only the outer panels of a page have labels."""
-    columns = np.arange(len(landscape.lr))
-    for axis, values, starts, name, outer in (
-        (panel.xaxis, landscape.lr, columns, "lr", bottom),
-        (panel.yaxis, landscape.weight_decay, bottoms(landscape), "weight decay", left),
-    ):
-        places = tick_places(values)
-        labels = [tick_label(values[k]) if outer else "" for k in places]
-        axis.set_ticks([starts[k] + 0.5 for k in places], labels, fontsize=7.5)
-        axis.set_tick_params(length=2)
-        if outer:
-            axis.set_label_text(name, fontsize=8.5)
+def paint(axes: Axes, panel: Panel, colours: str) -> Any:
+    """One panel: colours first, then classes, edges and marks."""
+    landscape = panel.landscape
+    image = shades(axes, landscape, panel.shade_WL, colours)
+    for name, place_WL in panel.classes.items():
+        plain(axes, landscape, place_WL, name)
+    dots(axes, landscape, panel.dots, DOT)
+    dots(axes, landscape, panel.stars, STAR)
+    bands(axes, landscape, [edge for edge in panel.edges if edge.kind == panel.named])
+    for kind, inside_WL in panel.outlines.items():
+        outline(axes, landscape, inside_WL, kind)
+    if panel.published is not None:
+        axes.plot(*[[value] for value in panel.published], **mark(PUBLISHED))
+    if panel.best is not None:
+        row, column = panel.best
+        axes.plot([column + 0.5], [bottoms(landscape)[row] + 0.5], **mark(BEST))
+    if panel.outlines or panel.empty:
+        say(axes, [f"no {kind} region" for kind in panel.empty])
+    frame(axes, landscape)
+    return image
 
 
-def add_legend(figure: Figure, landscapes: Sequence[Landscape]) -> None:
-    """What the special colours and lines mean; only those that occur."""
-    from matplotlib.lines import Line2D
+def draw_heatmaps(
+    analysis: Analysis, folder: Path, name: str = "score", look: Look = ORDINARY
+) -> tuple[list[Path], dict[str, str]]:
+    """A heatmap per setting in every format with its numbers beside it, and in words why some are missing.
 
-    handles: list[Any] = [
-        patch(colour, name)
-        for name, colour in COLOURS.items()
-        if any(special(landscape)[name].any() for landscape in landscapes)
-    ]
-    if any(partly_diverged(landscape).any() for landscape in landscapes):
-        handles.append(some_diverged())
-    if any(landscape.complete_S.any() for landscape in landscapes):
-        for kind, colour in OUTLINES.items():
-            label = f"{kind} region (own best)"
-            handles.append(Line2D([], [], color=colour, linewidth=1.7, path_effects=rim(kind), label=label))
-    if handles:
-        columns = min(len(handles), int(figure.get_figwidth() / 1.75))
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
-
-
-def take_literally(figure: Figure) -> None:
-    """Show dollars in names and titles as they are: a spec's words may hold some, and are no formulas."""
-    from matplotlib.text import Text
-
-    # The exponents of a logarithmic axis are formulas, which matplotlib writes itself.
-    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
-    numbers = {id(label) for axis in axes for label in axis.get_ticklabels(which="both")}
-    for text in figure.findobj(Text):
-        if isinstance(text, Text) and id(text) not in numbers:
-            text.set_parse_math(False)
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure in every format. Pictures carry no date, so equal studies give equal files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    undated: dict[str, dict[str, None] | None] = {
-        "png": None,
-        "svg": {"Date": None},
-        "pdf": {"CreationDate": None},
-    }
-    written = []
-    with style(name):
-        take_literally(figure)
-        for kind in FORMATS:
-            path = folder / f"{name}.{kind}"
-            figure.savefig(path, dpi=150, metadata=undated[kind])
-            written.append(path)
-    return written
+    Args:
+        name: a kind of heatmap, of `study.report.pictures.panels.QUANTITIES`.
+    """
+    written: list[Path] = []
+    missing: dict[str, str] = {}
+    for piece in analysis.evidence:
+        found = heatmap(analysis, piece, name)
+        if isinstance(found, Missing):
+            missing[f"{name} of {piece.name}"] = found.reason
+            continue
+        metric = found.panels[0].landscape.metric_name
+        file = file_name("-".join(part for part in (*piece.key, metric if name == "score" else name) if part))
+        written += save(draw(found, look), folder, file, look)
+        written += save_table(table_of(found), folder, file)
+        written += save_table(edge_table(found), folder, file_name(f"{file}-edges"))
+    return written, missing

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from study.measures.array_types import Flags
+from study.measures.array_types import Flags, Floats
 from study.measures.landscape import DIVERGED, FAILED, FINISHED, INFERRED, PENDING, Landscape
+
+POWER = 0.5
+"""Of the distance to the best. Below it noise at the best would have colours; 1 is a linear scale."""
+TICKS = 5
+"""Numbers beside a colour bar."""
 
 
 def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
@@ -28,8 +35,13 @@ def limits(landscapes: Sequence[Landscape]) -> tuple[float, float]:
 
 def mean_metric(landscape: Landscape) -> np.ndarray:
     """Mean over the seeds that finished, NaN where none did or at least half diverged, shape [W, L]."""
+    return mean_of(landscape, landscape.metric_SWL)
+
+
+def mean_of(landscape: Landscape, value_SWL: Floats) -> Floats:
+    """The same of another number of each cell."""
     finished = landscape.outcome_SWL == FINISHED
-    total = np.where(finished, np.nan_to_num(landscape.metric_SWL), 0.0).sum(axis=0)
+    total = np.where(finished, np.nan_to_num(value_SWL), 0.0).sum(axis=0)
     mean = np.full(total.shape, np.nan)
     usable = finished.any(axis=0) & (class_of(landscape) == FINISHED)
     mean[usable] = total[usable] / finished.sum(axis=0)[usable]
@@ -72,3 +84,55 @@ def special(landscape: Landscape) -> dict[str, Flags]:
         "inferred inside": (shown == INFERRED) & inside,
         "inferred outside": (shown == INFERRED) & ~inside,
     }
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values to shades from 0 to 1, finer toward the best.
+
+        shade = 1 - (|best - value| / |best - start|) ^ POWER
+
+    Where methods differ, their scores lie near the best, and a linear scale would give them one colour. The
+    square root makes the step from 90 to 98 % as large as that from 60 to 80 %. What is worse than the start
+    has its shade, so that a few bad cells take no colours from the others.
+
+    Attributes:
+        start: the untrained value.
+        best: the best one of all panels.
+    """
+
+    start: float
+    best: float
+
+    def shade(self, value: Floats) -> Floats:
+        share = np.clip((self.best - np.asarray(value, dtype=float)) / (self.best - self.start), 0.0, 1.0)
+        return np.asarray(1 - share**POWER)
+
+    def value(self, shade: Floats) -> Floats:
+        share = np.clip(1 - np.asarray(shade, dtype=float), 0.0, 1.0) ** (1 / POWER)
+        return np.asarray(self.best - share * (self.best - self.start))
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Shades that the bar names, with the values, rounded to what can be told apart there."""
+        found: dict[str, float] = {}
+        at = self.value(np.linspace(0, 1, TICKS))
+        for k, value in enumerate(at):
+            near = min(abs(value - other) for j, other in enumerate(at) if j != k)
+            digits = max(0, 1 - math.floor(math.log10(near))) if near > 0 else 3
+            rounded = round(float(value), digits)
+            found.setdefault(f"{rounded:.{digits}f}" if abs(rounded) < 1e5 else f"{rounded:.2g}", rounded)
+        return [(float(self.shade(np.array(value))), word) for word, value in found.items()]
+
+
+def scale_of(landscapes: Sequence[Landscape]) -> Scale:
+    """One scale for the metric of all panels."""
+    low, high = limits(landscapes)
+    return Scale(low, high) if landscapes[0].higher_is_better else Scale(high, low)
+
+
+def no_better(landscape: Landscape, value_WL: Floats, start: float, *, higher: bool) -> Flags:
+    """Cells that were trained and are no better than the untrained network, shape [W, L]."""
+    known_WL = np.isfinite(value_WL)
+    gain_WL = (1 if higher else -1) * (np.where(known_WL, value_WL, start) - start)
+    return np.asarray(known_WL & (gain_WL <= 0))

@@ -17,24 +17,26 @@ from study.measures.array_types import Floats
 from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
 from study.report.pictures.difference_map import say
-from study.report.pictures.heatmaps import canvas, save, wrapped
-from study.report.pictures.style import style
+from study.report.pictures.layout import title_width
+from study.report.pictures.saving import canvas, save, wrapped
+from study.report.pictures.style import ORDINARY, Look, page_width, style
 from study.report.pictures.training_curves import Band, Track, tracks
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
-    from study.report.pictures.heatmaps import Axes, Figure
+    from study.report.pictures.layout import title_width
+from study.report.pictures.saving import Axes, Figure
 
-COLUMNS = 3
-"""Most panels side by side."""
+PANEL = 2.0
+"""Least width of a panel [inches]."""
 NAMED_LAYERS = 8
 """Up to so many layers are named. More have colours in order, from the first to the last."""
 UNRECORDED = Missing("needs recorded dynamics (budget: dynamics)")
 UNTRAINED = Missing("needs trained cells")
 UNFINISHED = Missing("needs finite numbers: the cells ended before one was recorded")
-TITLE = 40
+TITLE = 36
 """Characters in a line above a panel."""
-LINE = 0.17
+LINE = 0.125
 """Height of a legend's row [inches]."""
 FEW = 12
 """Up to so many moments are marked on the line."""
@@ -56,11 +58,18 @@ def layer_std(group: Sequence[Track]) -> Figure | Missing:
         group, len(found), "standard deviation of each weight's gradient, before the transform", alike=True
     )
     for k, (panel, (label, lines)) in enumerate(zip(axes, found.items(), strict=False)):
-        panel.set_title(wrapped(label, TITLE), fontsize=8.5)
+        panel.set_title(wrapped(label, TITLE))
         if not visible(lines):
             say(panel, "nothing was recorded here")
             continue
-        paint(panel, lines, looks, group[0].unit, "gradient deviation" if k % COLUMNS == 0 else "", log=True)
+        paint(
+            panel,
+            lines,
+            looks,
+            group[0].unit,
+            "gradient deviation" if k % columns_for(len(found)) == 0 else "",
+            log=True,
+        )
     if len(layers) <= NAMED_LAYERS:
         legend(figure, looks)
     else:
@@ -117,9 +126,12 @@ FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
 """How each figure is drawn from the tracks of one network. Where something lacks, the answer is what."""
 
 
-@style()
 def draw_figures(
-    analysis: Analysis, folder: Path, lr: float | None = None, weight_decay: float | None = None
+    analysis: Analysis,
+    folder: Path,
+    lr: float | None = None,
+    weight_decay: float | None = None,
+    look: Look = ORDINARY,
 ) -> tuple[list[Path], dict[str, str]]:
     """Every figure of every network as files, and in words why some are missing.
 
@@ -132,11 +144,14 @@ def draw_figures(
     for group in tracks(analysis, lr, weight_decay):
         setting = "-".join(part for part in group[0].landscape.setting if part)
         for name, draw in FIGURES.items():
-            found = draw(group)
+            with style(look=look):
+                found = draw(group)
             if isinstance(found, Missing):
                 missing[f"{name} of {setting}"] = found.reason
-            else:
-                written += save(found, folder, file_name(f"{name}-{setting}"))
+                continue
+            if not look.title:
+                found.suptitle("")
+            written += save(found, folder, file_name(f"{name}-{setting}"), look)
     return written, missing
 
 
@@ -152,6 +167,11 @@ def lacking(group: Sequence[Track]) -> Missing:
     return UNRECORDED
 
 
+def columns_for(panels: int) -> int:
+    """How many panels stand side by side."""
+    return min(panels, max(1, int(page_width() / PANEL)))
+
+
 def page(
     group: Sequence[Track], panels: int, title: str, *, alike: bool = False
 ) -> tuple[Figure, list[Axes]]:
@@ -161,9 +181,9 @@ def page(
         panels: how many.
         alike: they show one quantity, so they share its axis.
     """
-    columns = min(panels, COLUMNS)
+    columns = columns_for(panels)
     rows = math.ceil(panels / columns)
-    figure = canvas(max(columns * 3.6 + 0.4, 6.0), rows * 2.6 + 1.5)
+    figure = canvas(page_width(), rows * 1.65 + 0.95)
     axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False, sharey=alike)).ravel())
     for panel in axes[panels:]:
         panel.remove()
@@ -176,8 +196,8 @@ def page(
     setting = " · ".join(part for part in group[0].landscape.setting if part)
     lines = (setting, title, f"{where}; {bands}")
     # Each on its own: wrapping all as one text would join the lines.
-    title = "\n".join(wrapped(line, int(figure.get_figwidth() * 12)) for line in lines)
-    figure.suptitle(title, fontsize=9)
+    title = "\n".join(wrapped(line, title_width(figure.get_figwidth())) for line in lines)
+    figure.suptitle(title)
     figure.set_figheight(figure.get_figheight() + LINE * max(title.count("\n") - 2, 0))
     return figure, axes[:panels]
 
@@ -228,7 +248,7 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
         panel.plot(
             band.at_J,
             mean_J,
-            linewidth=1.2,
+            linewidth=1.0,
             # A series of one moment would be an invisible line.
             marker="o" if len(band.at_J) <= FEW else "",
             markersize=2.5,
@@ -237,9 +257,8 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
     if log:
         panel.set_yscale("log")
-    panel.set_xlabel(unit, fontsize=8.5)
-    panel.set_ylabel(quantity, fontsize=8.5)
-    panel.tick_params(which="both", labelsize=7.5)
+    panel.set_xlabel(unit)
+    panel.set_ylabel(quantity)
     panel.grid(alpha=0.25, linewidth=0.5)
 
 
@@ -269,10 +288,10 @@ def legend(figure: Figure, looks: Looks) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **one) for name, one in looks.items()]
-    columns = max(1, min(4, int(figure.get_figwidth() * 13) // (max(map(len, looks)) + 6)))
+    columns = max(1, min(4, int(figure.get_figwidth() * 19) // (max(map(len, looks)) + 8)))
     # The layout takes a legend's height from the panels: a long one makes the figure taller instead.
     figure.set_figheight(figure.get_figheight() + LINE * max(math.ceil(len(looks) / columns) - 2, 0))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
@@ -286,6 +305,5 @@ def depth(figure: Figure, axes: Sequence[Axes], layers: Sequence[str]) -> None:
         fraction=0.03,
         pad=0.01,
     )
-    bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")), fontsize=8)
+    bar.set_label("\n".join(("layer, from", layers[0], f"to {layers[-1]}")))
     bar.set_ticks(sorted({round(1 + k * (len(layers) - 1) / NAMED_LAYERS) for k in range(NAMED_LAYERS + 1)}))
-    bar.ax.tick_params(labelsize=7.5)

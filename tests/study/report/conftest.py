@@ -15,7 +15,7 @@ from study.spec.model import StudySpec
 @pytest.fixture(autouse=True)
 def _png_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other formats are the same figure, drawn again. The tests of launches look at all three."""
-    monkeypatch.setattr("study.report.pictures.heatmaps.FORMATS", ("png",))
+    monkeypatch.setattr("study.report.pictures.saving.FORMATS", ("png",))
 
 
 @pytest.fixture

@@ -1,0 +1,447 @@
+"""What the panels of a heatmap show: values, classes, edges and marks of every transform. Numbers only.
+
+Add a kind of heatmap by adding a row of `QUANTITIES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from study.analysis import Analysis
+from study.measures.array_types import Flags, Floats
+from study.measures.estimate import Estimate, Missing, worded
+from study.measures.evidence import KINDS, Evidence
+from study.measures.landscape import DIVERGED, FINISHED, Landscape
+from study.measures.lr_limits import edges_by_row
+from study.papers.agreement import tables_of
+from study.papers.recipes import images_of
+from study.papers.tables import Recipe
+from study.report.pictures.difference_map import difference_of
+from study.report.pictures.geometry import at_column, bottoms
+from study.report.pictures.shades import (
+    Scale,
+    class_of,
+    mean_metric,
+    mean_of,
+    no_better,
+    partly_diverged,
+    scale_of,
+    special,
+)
+
+MOST_BANDS = 40
+"""Rows of a grid up to which the intervals of edges are drawn. In more they would cover the cells."""
+NO_BETTER = "no better than untrained"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a region ends along lr in one row, mean over seeds.
+
+    Attributes:
+        end: `low` or `high`.
+        place: log10 of the lr; None where the region is empty at some seed.
+        beyond: the region runs out of the grid, so that the edge lies further out.
+    """
+
+    kind: str
+    row: int
+    end: str
+    place: float | None
+    interval: tuple[float, float] | None
+    n_seeds: int
+    beyond: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One transform.
+
+    Attributes:
+        value_WL: what the cells are coloured by; NaN where a class is shown instead.
+        shade_WL: the same from 0 to 1.
+        classes: cells that are shown as what they are, by name.
+        dots: cells of which some seeds diverged.
+        stars: cells whose interval excludes 0.
+        outlines: the region of each kind.
+        empty: kinds of regions without a cell.
+        best: row and column of the best mean over seeds; None where nothing has learned.
+        published: the paper's setting, from the lower left corner [cells]; None where it is not in the grid.
+        caption: the width of a region, in words.
+        named: the kind of that region. Only the intervals of its edges are drawn, as those of two kinds would
+            cover the cells; the table has both.
+    """
+
+    landscape: Landscape
+    value_WL: Floats
+    shade_WL: Floats
+    classes: dict[str, Flags]
+    dots: Flags
+    stars: Flags
+    outlines: dict[str, Flags]
+    edges: tuple[Edge, ...]
+    empty: tuple[str, ...]
+    best: tuple[int, int] | None
+    published: tuple[float, float] | None
+    caption: str
+    named: str = "trained"
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A page of panels under one colour scale.
+
+    Attributes:
+        name: a key of `QUANTITIES`.
+        title: the study, the setting, and what was trained.
+        words: what the colours say, and how they are scaled.
+        ticks: shades with the values that they stand for.
+        diverging: the scale has 0 in its middle.
+        below: some cells lie below the scale, and have its lowest colour.
+    """
+
+    name: str
+    title: str
+    words: str
+    ticks: tuple[tuple[float, str], ...]
+    panels: tuple[Panel, ...]
+    confidence: float
+    diverging: bool = False
+    below: bool = False
+
+
+def heatmap(analysis: Analysis, piece: Evidence, name: str = "score") -> Heatmap | Missing:
+    """What a heatmap of one setting shows, or why it shows nothing."""
+    # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
+    shown = [landscape for landscape in analysis.pictured if landscape.setting == piece.key]
+    title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
+    best = {
+        one.case.landscape.transform: (one.weight_decay, one.lr)
+        for one in analysis.reached
+        if one.case.evidence is piece and one.lr is not None and one.weight_decay is not None
+    }
+    origin = shown[0].origin
+    images = images_of(origin.workload) if origin else ""
+    recipes = [table.recipe for table in tables_of(analysis) if table.recipe.images == images]
+    return page(shown, piece, title, name, best, recipes[0] if recipes else None)
+
+
+def page(
+    landscapes: Sequence[Landscape],
+    piece: Evidence,
+    title: str,
+    name: str = "score",
+    best: Mapping[str, tuple[float, float]] | None = None,
+    recipe: Recipe | None = None,
+) -> Heatmap | Missing:
+    """The same of landscapes that are given.
+
+    Args:
+        best: weight decay and lr of the best cell, by transform.
+    """
+    found = QUANTITIES[name](landscapes, piece)
+    if isinstance(found, Missing):
+        return found
+    drawn, values, shade, ticks, words = found
+    panels = []
+    for landscape, value_WL in zip(drawn, values, strict=True):
+        made = _panel(landscape, piece, value_WL, np.asarray(shade(value_WL)), name)
+        at = (best or {}).get(landscape.transform)
+        if at is not None:
+            made = replace(made, best=(landscape.weight_decay.index(at[0]), landscape.lr.index(at[1])))
+        panels.append(replace(made, published=place_of(recipe, landscape) if recipe else None))
+    below = any(NO_BETTER in panel.classes and panel.classes[NO_BETTER].any() for panel in panels)
+    return Heatmap(
+        name,
+        title,
+        words,
+        tuple(ticks),
+        tuple(panels),
+        piece.tolerances.confidence,
+        name == "difference",
+        below,
+    )
+
+
+Answer = tuple[
+    Sequence[Landscape], list[Floats], Callable[[Floats], Floats], Sequence[tuple[float, str]], str
+]
+"""The landscapes that have a panel, their values, how those become shades, ticks, and words."""
+
+
+def seeds_of(landscapes: Sequence[Landscape]) -> str:
+    """`mean over 3 seeds`."""
+    count = len(landscapes[0].seeds)
+    return f"mean over {count} seeds" if count != 1 else "one seed"
+
+
+def score(landscapes: Sequence[Landscape], piece: Evidence) -> Answer:
+    """The mean metric."""
+    scale = scale_of(landscapes)
+    words = f"{landscapes[0].metric_name}, {seeds_of(landscapes)}, colours finer toward the best (√)"
+    return landscapes, [mean_metric(one) for one in landscapes], scale.shade, scale.ticks, words
+
+
+def loss(landscapes: Sequence[Landscape], piece: Evidence) -> Answer | Missing:
+    """The mean final loss, from the untrained network's to the least."""
+    values = [mean_of(one, one.loss_SWL) for one in landscapes]
+    start_S = np.concatenate([one.loss_initial_S for one in landscapes])
+    known = [value[np.isfinite(value)] for value in values]
+    ends = np.concatenate(known)
+    if not len(ends) or not np.isfinite(start_S).any():
+        return Missing("needs a cell that ended with a finite loss")
+    start, least = float(start_S[np.isfinite(start_S)].mean()), float(ends.min())
+    scale = Scale(start, least) if least < start else Scale(start + 0.5, start - 0.5)
+    words = f"final loss, {seeds_of(landscapes)}, colours finer toward the least (√)"
+    return landscapes, values, scale.shade, scale.ticks, words
+
+
+def outcomes(landscapes: Sequence[Landscape], piece: Evidence) -> Answer:
+    """The share of the trained seeds that finished."""
+    values = []
+    for one in landscapes:
+        trained_WL = one.trained_SWL.sum(axis=0)
+        share_WL = (one.outcome_SWL == FINISHED).sum(axis=0) / np.maximum(trained_WL, 1)
+        values.append(np.where(trained_WL > 0, share_WL, np.nan))
+    ticks = [(k / 4, f"{k / 4:.0%}") for k in range(5)]
+    words = f"share of {len(landscapes[0].seeds)} seeds that finished; the others diverged"
+    return landscapes, values, lambda value: value, ticks, words
+
+
+def steps(landscapes: Sequence[Landscape], piece: Evidence) -> Answer | Missing:
+    """The step at which seeds diverged, mean over those that did."""
+    values, most = [], 1.0
+    for one in landscapes:
+        step_SWL = diverged_steps(one)
+        count_WL = np.isfinite(step_SWL).sum(axis=0)
+        total_WL = np.where(np.isfinite(step_SWL), step_SWL, 0.0).sum(axis=0)
+        value_WL = np.where(count_WL > 0, total_WL / np.maximum(count_WL, 1), np.nan)
+        values.append(value_WL)
+        most = max(most, float(np.max(value_WL, initial=1.0, where=np.isfinite(value_WL))))
+    if not any(np.isfinite(value).any() for value in values):
+        return Missing("needs a cell that diverged, with the step")
+    reach = math.log10(most) or 1.0
+    whole = range(math.ceil(reach) if most > 10 else 1)
+    ticks = [(k / reach, f"{10**k:,}") for k in whole if k <= reach]
+    ticks += [(1.0, f"{most:,.0f}")] if not ticks or 1 - ticks[-1][0] > 0.12 else []
+    words = "step at which seeds diverged, mean over those that did (logarithmic)"
+
+    def shade(value_WL: Floats) -> Floats:
+        return np.asarray(np.log10(np.maximum(value_WL, 1.0)) / reach)
+
+    return landscapes, values, shade, ticks, words
+
+
+def diverged_steps(landscape: Landscape) -> Floats:
+    """The step at which each cell diverged; NaN where it did not, or the step is not known."""
+    found = np.full(landscape.outcome_SWL.shape, np.nan)
+    if landscape.record_SWL is None:
+        return found
+    for at in np.argwhere(landscape.outcome_SWL == DIVERGED):
+        record = landscape.record_SWL[tuple(at)]
+        if record is not None and record.diverged_step is not None:
+            found[tuple(at)] = record.diverged_step
+    return found
+
+
+def difference(landscapes: Sequence[Landscape], piece: Evidence) -> Answer | Missing:
+    """The mean difference of the metric to the baseline's, paired by seed."""
+    base = baseline(landscapes)
+    others = [one for one in landscapes if one is not base]
+    if not others:
+        return Missing("needs at least two transforms")
+    values = [difference_of(one, base) for one in others]
+    known = np.concatenate([np.abs(value[np.isfinite(value)]) for value in values])
+    reach = float(known.max()) if len(known) and known.max() > 0 else 1.0
+    sign = base.sign
+
+    def shade(value_WL: Floats) -> Floats:
+        # As on the scale of scores, small differences are told apart. 0 stays in the middle.
+        value_WL = sign * np.asarray(value_WL) / reach
+        return np.asarray(0.5 + 0.5 * np.sign(value_WL) * np.abs(value_WL) ** 0.5)
+
+    ticks = [
+        (float(shade(np.array(part * reach))), f"{part * reach:+.2g}" if part else "0")
+        for part in (-1, -0.25, 0, 0.25, 1)
+    ]
+    words = f"{base.metric_name} less that of {base.title}, {seeds_of(landscapes)}; light: no difference"
+    return others, values, shade, sorted(ticks), words
+
+
+def baseline(landscapes: Sequence[Landscape]) -> Landscape:
+    """The transform `none`, or the first one."""
+    return next((one for one in landscapes if one.method == "none"), landscapes[0])
+
+
+def certain(one: Landscape, base: Landscape, confidence: float) -> Flags:
+    """Cells of which the interval of the difference excludes 0, shape [W, L].
+
+    Only those that finished with both at all seeds. Each has an interval of its own.
+    """
+    both_WL = ((one.outcome_SWL == FINISHED) & (base.outcome_SWL == FINISHED)).all(axis=0)
+    found = np.zeros(both_WL.shape, dtype=bool)
+    resolution = max(one.resolution, base.resolution)
+    for at in map(tuple, np.argwhere(both_WL)):
+        gain_S = one.metric_SWL[:, *at] - base.metric_SWL[:, *at]
+        interval = Estimate(tuple(gain_S.tolist()), resolution=resolution).interval(confidence)
+        found[at] = interval is not None and (interval[0] > 0 or interval[1] < 0)
+    return found
+
+
+QUANTITIES: dict[str, Callable[[Sequence[Landscape], Evidence], Answer | Missing]] = {
+    "score": score,
+    "loss": loss,
+    "outcomes": outcomes,
+    "steps": steps,
+    "difference": difference,
+}
+
+
+def _panel(landscape: Landscape, piece: Evidence, value_WL: Floats, shade_WL: Floats, name: str) -> Panel:
+    classes = special(landscape)
+    untrained_WL = no_better(
+        landscape, mean_metric(landscape), _start(landscape), higher=landscape.higher_is_better
+    )
+    if name in ("score", "loss"):
+        classes |= {NO_BETTER: untrained_WL}
+    dots = (
+        partly_diverged(landscape) if name in ("score", "loss", "difference") else np.zeros_like(untrained_WL)
+    )
+    stars = np.zeros_like(untrained_WL)
+    if name in ("outcomes", "steps"):
+        # Where a share or a step is known it is shown, and says more than the class.
+        classes = {key: place & ~np.isfinite(value_WL) for key, place in classes.items()}
+    if name == "steps":
+        classes |= {"no seed diverged": ~np.isfinite(value_WL) & (class_of(landscape) == FINISHED)}
+    if name == "difference":
+        base = baseline(list(piece.landscapes.values()))
+        mine = piece.landscapes[landscape.transform]
+        stars = certain(mine, base, piece.tolerances.confidence) & np.isfinite(value_WL)
+        classes |= {
+            "no pair of seeds": ~np.isfinite(value_WL) & ~np.logical_or.reduce(list(classes.values()))
+        }
+    regions = {
+        kind: found
+        for kind in KINDS
+        if (found := piece.regions.get((landscape.transform, kind, "own"))) is not None
+    }
+    edges: list[Edge] = []
+    if name == "score" and len(landscape.weight_decay) <= MOST_BANDS and len(landscape.lr) > 1:
+        for kind, found in regions.items():
+            edges += edges_of(found, kind, piece.tolerances.confidence)
+    return Panel(
+        landscape,
+        value_WL,
+        shade_WL,
+        classes,
+        dots,
+        stars,
+        {} if name in ("difference", "steps") else {kind: found.inside_WL for kind, found in regions.items()},
+        tuple(edges),
+        tuple(kind for kind, found in regions.items() if not found.inside_WL.any()),
+        None,
+        None,
+        caption(piece, landscape),
+        named(piece),
+    )
+
+
+def _start(landscape: Landscape) -> float:
+    known_S = landscape.untrained_S[np.isfinite(landscape.untrained_S)]
+    return float(known_S.mean()) if len(known_S) else math.nan
+
+
+def edges_of(region: Any, kind: str, confidence: float) -> Iterator[Edge]:
+    """Both ends of a region in every row."""
+    for end, last in (("low", False), ("high", True)):
+        for row, found in enumerate(edges_by_row(region, last=last)):
+            if found is None:
+                yield Edge(kind, row, end, None, None, 0, beyond=False)
+            else:
+                beyond = found.lower_bound or found.upper_bound
+                yield Edge(kind, row, end, found.mean, found.interval(confidence), found.n, beyond)
+
+
+def caption(evidence: Evidence, landscape: Landscape) -> str:
+    """The lr width of the trained region, or of the competitive one after an edge-seeking design."""
+    kind = named(evidence)
+    found = evidence.regions.get((landscape.transform, kind, "own"))
+    if found is None:
+        return "no complete seed yet"
+    if not found.inside_WL.any():
+        return f"no {kind} region"
+    if len(landscape.lr) < 2:
+        return "one lr: no width"
+    return f"{kind} {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades"
+
+
+def named(evidence: Evidence) -> str:
+    """The kind of region that captions name; of an edge-seeking design only one is known."""
+    return "competitive" if evidence.partial else "trained"
+
+
+def place_of(recipe: Recipe, landscape: Landscape) -> tuple[float, float] | None:
+    """Where a paper's setting stands in a panel, if it lies within its axes [cells]."""
+    lr, decays = landscape.lr, landscape.weight_decay
+    if not (lr[0] <= recipe.lr <= lr[-1]) or not (decays[0] <= recipe.weight_decay <= decays[-1]):
+        return None
+    if recipe.weight_decay in decays:
+        row = bottoms(landscape)[decays.index(recipe.weight_decay)] + 0.5
+    else:
+        positive = [value for value in decays if value > 0]
+        if recipe.weight_decay < positive[0]:
+            return None
+        offset = bottoms(landscape)[len(decays) - len(positive)]
+        row = at_column(positive, math.log10(recipe.weight_decay)) + offset
+    return at_column(lr, math.log10(recipe.lr)), float(row)
+
+
+def table_of(shown: Heatmap) -> list[dict[str, Any]]:
+    """The numbers behind a heatmap, one row per cell."""
+    rows: list[dict[str, Any]] = []
+    for panel in shown.panels:
+        one = panel.landscape
+        finished_WL = (one.outcome_SWL == FINISHED).sum(axis=0)
+        diverged_WL = (one.outcome_SWL == DIVERGED).sum(axis=0)
+        for w, weight_decay in enumerate(one.weight_decay):
+            for c, lr in enumerate(one.lr):
+                names = [name for name, place in panel.classes.items() if place[w, c]]
+                row: dict[str, Any] = {"transform": one.transform, "lr": lr, "weight_decay": weight_decay}
+                row |= {shown.name: float(panel.value_WL[w, c]), "shown_as": "; ".join(names) or "value"}
+                row |= {"finished": int(finished_WL[w, c]), "diverged": int(diverged_WL[w, c])}
+                row |= {"seeds": len(one.seeds)}
+                row |= {f"{kind}_region": bool(place[w, c]) for kind, place in panel.outlines.items()}
+                if shown.diverging:
+                    row["excludes_0"] = bool(panel.stars[w, c])
+                row |= {"best": panel.best == (w, c), "label": one.title}
+                rows.append(row)
+    return rows
+
+
+def edge_table(shown: Heatmap) -> list[dict[str, Any]]:
+    """The edges behind a heatmap with their intervals, as lr; one row per transform, kind, row and end."""
+    rows: list[dict[str, Any]] = []
+    for panel in shown.panels:
+        for edge in panel.edges:
+            low, high = edge.interval or (math.nan, math.nan)
+            rows.append(
+                {
+                    "transform": panel.landscape.transform,
+                    "kind": edge.kind,
+                    "weight_decay": panel.landscape.weight_decay[edge.row],
+                    "end": edge.end,
+                    "lr": math.nan if edge.place is None else 10**edge.place,
+                    "lr_low": 10**low,
+                    "lr_high": 10**high,
+                    "confidence": shown.confidence,
+                    "seeds": edge.n_seeds,
+                    "beyond_the_grid": edge.beyond,
+                    "label": panel.landscape.title,
+                }
+            )
+    return rows
