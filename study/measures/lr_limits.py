@@ -49,8 +49,9 @@ def smallest_lr(region: Region, rows_SW: Flags) -> Estimate | None:
 def edges_by_row(region: Region, *, last: bool) -> tuple[Estimate | None, ...]:
     """The same of every weight decay alone: `largest_lr`, or `smallest_lr` where it is not the last edge."""
     inside_SWL, side = region.inside_SWL, region.along_lr.last if last else region.along_lr.first
+    none: tuple[Estimate | None, ...] = (None,) * len(region.landscape.weight_decay)
     if not len(inside_SWL):
-        return (None,) * inside_SWL.shape[1]
+        return none
     found = _around_optimum(region, last=last)
     filled_W: Flags = np.asarray(inside_SWL.any(axis=2).all(axis=0))
     return tuple(

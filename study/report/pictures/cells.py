@@ -49,8 +49,8 @@ GROUNDS = {
 """Classes of cells that are shown as what they are."""
 OUTLINES = {"trained": "white", "competitive": "black"}
 """Colour of each kind of region's border. A thin rim of the other colour makes it visible on every ground."""
-LANE = 0.22
-"""Height of the interval of an edge, in the middle of its row [cells]. A higher one would cover the cells."""
+LANE, LANE_INCHES = 0.22, 0.035
+"""Greatest height of the interval of an edge [cells, inches]. A higher one would cover the cells."""
 MOST_CELLS_AS_PATHS = 2000
 """Larger grids become an image inside of svg and pdf, where each cell would else be a path of its own."""
 TICK = 0.29
@@ -170,18 +170,24 @@ def outline(panel: Axes, landscape: Landscape, inside_WL: Flags, kind: str) -> N
         panel.add_collection(LineCollection(lines, capstyle="projecting", **border(kind)), autolim=False)
 
 
-def bands(panel: Axes, landscape: Landscape, edges: Iterable[Edge]) -> None:
-    """The interval of each edge as a narrow band in its row, and the mean as a line across it."""
+def bands(panel: Axes, landscape: Landscape, edges: Iterable[Edge], inches: float) -> None:
+    """The interval of each edge as a narrow band in its row, and the mean as a line across it.
+
+    Args:
+        inches: height of the panel.
+    """
     from matplotlib.patches import Rectangle
 
+    lane = min(LANE, LANE_INCHES * float(bottoms(landscape)[-1] + 1) / inches)
     for edge in edges:
-        if edge.interval is None or edge.place is None:
+        # A region that runs out of the grid has no edge here: the border, which it touches, says so.
+        if edge.interval is None or edge.place is None or edge.beyond:
             continue
-        bottom = float(bottoms(landscape)[edge.row]) + (1 - LANE) / 2
+        bottom = float(bottoms(landscape)[edge.row]) + (1 - lane) / 2
         low, high = (at_column(landscape.lr, place) for place in edge.interval)
-        panel.add_patch(Rectangle((low, bottom), high - low, LANE, **band(edge.kind)))
+        panel.add_patch(Rectangle((low, bottom), high - low, lane, **band(edge.kind)))
         middle = at_column(landscape.lr, edge.place)
-        panel.plot([middle, middle], [bottom, bottom + LANE], **band_mean(edge.kind))
+        panel.plot([middle, middle], [bottom, bottom + lane], **band_mean(edge.kind))
 
 
 def band(kind: str) -> dict[str, Any]:
@@ -245,10 +251,10 @@ def say(panel: Axes, words: Sequence[str]) -> None:
     if words:
         panel.text(
             0.5,
-            0.5,
+            0.03,
             "\n".join(words),
             ha="center",
-            va="center",
+            va="bottom",
             transform=panel.transAxes,
             color="black",
             path_effects=[withStroke(linewidth=2.5, foreground="white")],

@@ -85,9 +85,12 @@ def whole_decade(value: float) -> bool:
 
 
 def tick_label(value: float) -> str:
-    """`0`, a power of ten, or two digits."""
+    """`0`, a power of ten, or up to two digits before one; numbers between 0.1 and 100 as they are."""
     if value == 0:
         return "0"
     if whole_decade(value):
         return f"$10^{{{round(math.log10(value))}}}$"
-    return f"{value:.2g}"
+    if 0.1 <= value < 100:
+        return f"{value:.2g}"
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"${digits.removesuffix('.0')}{{\\times}}10^{{{int(power)}}}$"

@@ -57,6 +57,7 @@ def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
             title=title.count("\n") + 1 if title else 0,
             entries=len(names),
             longest=max(map(len, names), default=0),
+            words=len(shown.words),
         )
         figure = canvas(page.width, page.height, layout=None)
         image: Any = None
@@ -67,7 +68,7 @@ def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
             axes = figure.add_axes(
                 (x / page.width, y / page.height, width / page.width, height / page.height)
             )
-            image = paint(axes, panel, "PuOr" if shown.diverging else "viridis")
+            image = paint(axes, panel, "PuOr" if shown.diverging else "viridis", height)
             # Two texts at fixed heights: lines of one text move with the letters that hang below them.
             above(axes, captions[k], 2.0, "normal")
             above(axes, heads[k], 2.0 + LINE * 72 * max(map(lines_of, captions)), "bold")
@@ -98,15 +99,19 @@ def above(axes: Axes, words: str, lift: float, weight: str) -> None:
     )
 
 
-def paint(axes: Axes, panel: Panel, colours: str) -> Any:
-    """One panel: colours first, then classes, edges and marks."""
+def paint(axes: Axes, panel: Panel, colours: str, inches: float) -> Any:
+    """One panel: colours first, then classes, edges and marks.
+
+    Args:
+        inches: its height.
+    """
     landscape = panel.landscape
     image = shades(axes, landscape, panel.shade_WL, colours)
     for name, place_WL in panel.classes.items():
         plain(axes, landscape, place_WL, name)
     dots(axes, landscape, panel.dots, DOT)
     dots(axes, landscape, panel.stars, STAR)
-    bands(axes, landscape, [edge for edge in panel.edges if edge.kind == panel.named])
+    bands(axes, landscape, [edge for edge in panel.edges if edge.kind == panel.named], inches)
     for kind, inside_WL in panel.outlines.items():
         outline(axes, landscape, inside_WL, kind)
     if panel.published is not None:

@@ -25,7 +25,7 @@ def entries(shown: Heatmap) -> dict[str, Any]:
         if any(kind in panel.outlines and panel.outlines[kind].any() for panel in shown.panels):
             found[f"{kind} region"] = ("border", kind)
         if any(
-            edge.interval and edge.kind == kind == panel.named
+            edge.interval and not edge.beyond and edge.kind == kind == panel.named
             for panel in shown.panels
             for edge in panel.edges
         ):

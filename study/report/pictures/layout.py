@@ -9,12 +9,14 @@ LINE = 0.125
 """Height of a line of text [inches]."""
 LETTER = 0.052
 """Mean width of a letter [inches]."""
-LEFT, RIGHT, GAP = 0.47, 0.06, 0.1
+LEFT, RIGHT, GAP = 0.5, 0.06, 0.15
 """Room for the labels of the left axis, beside the last panel, and between panels [inches]."""
 TICKS, AXIS = 0.15, 0.14
 """Room below a panel for its numbers, and for the name of its axis [inches]."""
-BAR, BAR_FOOT = 0.72, 0.17
-"""Height of a colour bar with its numbers and three lines of words, and of the numbers [inches]."""
+BAR, BAR_FOOT = 0.32, 0.17
+"""Height of a colour bar with its numbers, and of the numbers [inches]. Words above it come on top."""
+PART = 0.56
+"""Of the page's width, that a bar takes which stands below all panels."""
 ENTRY, MARK = 0.135, 0.38
 """Height of an entry of the legend, and the width of its mark [inches]."""
 FLATTEST, TALLEST = 0.6, 1.15
@@ -54,9 +56,9 @@ def columns_for(count: int, most: int) -> int:
     """
     if count == 1:
         return 2 if most > 2 else 1
-    fitting = range(2 if count <= 2 * most else most - 1, most + 1)
+    fitting = range(2 if count <= 2 * most else most - 1, min(most, count + 1) + 1)
     preferred = {1: 0, 0: 1, 2: 2, 3: 3}
-    return min(fitting, key=lambda c: (preferred[-count % c], -c if count > c else c))
+    return min(fitting, key=lambda c: (preferred[-count % c], -c))
 
 
 def name_width(width: float, columns: int) -> int:
@@ -69,6 +71,12 @@ def title_width(width: float) -> int:
     return int((width - 0.2) / (LETTER * 1.15))
 
 
+def words_lines(letters: int, inches: float) -> int:
+    """How many lines words above a bar take; narrow ones break badly, so one more than they need."""
+    needed = math.ceil(letters * LETTER / inches)
+    return needed + (needed > 1)
+
+
 def page_of(
     count: int,
     shape: tuple[float, float],
@@ -79,6 +87,7 @@ def page_of(
     title: int,
     entries: int,
     longest: int,
+    words: int = 40,
 ) -> Page:
     """The page of so many panels.
 
@@ -87,7 +96,7 @@ def page_of(
         width: of the page [inches].
         most: panels side by side.
         head: lines above each panel. title: lines above all.
-        entries: of the legend. longest: letters of the longest one.
+        entries: of the legend. longest: letters of the longest one. words: letters above the bar.
     """
     columns = columns_for(count, most)
     rows, free = math.ceil(count / columns), -count % columns
@@ -100,8 +109,9 @@ def page_of(
     # The free places of the last row, down to the edge of the page.
     slot_wide = free * (wide + GAP) - GAP - 0.25 if free else width - 0.3
     across = max(1, min(int((slot_wide + 0.2) / entry), entries))
+    bar_high = BAR + LINE * words_lines(words, slot_wide if free else PART * width)
     spare = 0.0 if rows > 1 else foot
-    lacks = BAR + math.ceil(entries / across) * ENTRY - pitch - spare
+    lacks = bar_high + math.ceil(entries / across) * ENTRY - pitch - spare
     fits = free > 0 and lacks <= TALLEST * wide - high
     if fits:
         # Taller panels make room for the key beside them.
@@ -111,7 +121,7 @@ def page_of(
     lines = math.ceil(entries / across) if entries else 0
     below = 0.0 if fits else lines * ENTRY + 0.03
     if not free:
-        below += BAR
+        below += bar_high
     height = top + rows * pitch + foot + below
     panels, outer = [], []
     for k in range(count):
@@ -124,9 +134,11 @@ def page_of(
         # Below the numbers of the panel above.
         slot_top = height - top - (rows - 1) * pitch - (foot if rows > 1 else 0.0)
         room = slot_top - below
-        bar = (left, slot_top - BAR, slot_wide, BAR)
-        legend = (left - 0.06, below, slot_wide + 0.2, room - BAR) if fits else (0.1, 0.0, width - 0.2, below)
+        bar = (left, slot_top - bar_high, slot_wide, bar_high)
+        legend = (
+            (left - 0.06, below, slot_wide + 0.2, room - bar_high) if fits else (0.1, 0.0, width - 0.2, below)
+        )
     else:
-        bar = (0.22 * width, below - BAR, 0.56 * width, BAR)
-        legend = (0.1, 0.0, width - 0.2, below - BAR)
+        bar = ((1 - PART) / 2 * width, below - bar_high, PART * width, bar_high)
+        legend = (0.1, 0.0, width - 0.2, below - bar_high)
     return Page(width, height, columns, tuple(panels), bar, legend, across, tuple(outer))

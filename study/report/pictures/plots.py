@@ -91,13 +91,14 @@ def draw_charts(shown: Charts, look: Look = ORDINARY) -> Figure:
         side = max(len(part) for name in names for part in name.split("\n")) * LETTER + 0.14
         lines = sum(name.count("\n") + 1 for name in names)
         high = max(PLOT, lines * LINE + 0.05)
-        wide = (look.inches - (0.5 + side) * most) / most
+        margin = max(len(word) for _, word in shown.scale.ticks) * LETTER + 0.22
+        wide = (look.inches - (margin + side) * most) / most
         top, pitch = title_height(shown.title, look), high + 0.56
         height = top + floors * pitch + 0.14
         figure = canvas(look.inches, height, layout=None)
         for k, chart in enumerate(shown.charts):
             floor, place = divmod(k, most)
-            left = 0.44 + place * (wide + side + 0.5)
+            left = margin + place * (wide + side + margin)
             bottom = height - top - floor * pitch - high - 0.17
             box = (left / look.inches, bottom / height, wide / look.inches, high / height)
             axes = figure.add_axes(box)

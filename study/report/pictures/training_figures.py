@@ -24,8 +24,7 @@ from study.report.pictures.training_curves import Band, Track, tracks
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
-    from study.report.pictures.layout import title_width
-from study.report.pictures.saving import Axes, Figure
+    from study.report.pictures.saving import Axes, Figure
 
 PANEL = 2.0
 """Least width of a panel [inches]."""
