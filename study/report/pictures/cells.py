@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from study.report.pictures.panels import Edge
 
 
+Box = tuple[float, float, float, float]
+"""Left, low, right and high [cells]."""
+
+
 class Ground(NamedTuple):
     """How cells of a class look: a colour, and a hatch that tells it in a grey print."""
 
@@ -112,28 +116,19 @@ def shades(panel: Axes, landscape: Landscape, shade_WL: Floats, colours: str) ->
 
 def plain(panel: Axes, landscape: Landscape, chosen_WL: Flags, name: str) -> None:
     """Show the chosen cells as a class."""
-    # One path for all of them, with a side for neighbours together: hatches run on from cell to cell.
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
     if not chosen_WL.any():
         return
     bottom = bottoms(landscape)
-    corners: list[tuple[float, float]] = []
-    for row, first, last in runs(chosen_WL):
-        low = float(bottom[row])
-        corners += [(first, low), (last, low), (last, low + 1), (first, low + 1), (first, low)]
-    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * (len(corners) // 5)
     ground = GROUNDS[name]
-    panel.add_patch(
-        PathPatch(
-            Path(corners, codes),
-            facecolor=ground.colour,
-            edgecolor=ground.lines,
-            hatch=ground.hatch or None,
-            linewidth=0,
-            rasterized=chosen_WL.size > MOST_CELLS_AS_PATHS,
-        )
+    # One path for all of them, with a side for neighbours together: hatches run on from cell to cell.
+    together(
+        panel,
+        [(first, float(bottom[row]), last, float(bottom[row]) + 1) for row, first, last in runs(chosen_WL)],
+        facecolor=ground.colour,
+        edgecolor=ground.lines,
+        hatch=ground.hatch or None,
+        linewidth=0,
+        rasterized=chosen_WL.size > MOST_CELLS_AS_PATHS,
     )
 
 
@@ -176,18 +171,32 @@ def bands(panel: Axes, landscape: Landscape, edges: Iterable[Edge], inches: floa
     Args:
         inches: height of the panel.
     """
-    from matplotlib.patches import Rectangle
-
     lane = min(LANE, LANE_INCHES * float(bottoms(landscape)[-1] + 1) / inches)
+    boxes: dict[str, list[Box]] = {}
+    middles: dict[str, list[Box]] = {}
     for edge in edges:
         # A region that runs out of the grid has no edge here: the border, which it touches, says so.
         if edge.interval is None or edge.place is None or edge.beyond:
             continue
         bottom = float(bottoms(landscape)[edge.row]) + (1 - lane) / 2
-        low, high = (at_column(landscape.lr, place) for place in edge.interval)
-        panel.add_patch(Rectangle((low, bottom), high - low, lane, **band(edge.kind)))
-        middle = at_column(landscape.lr, edge.place)
-        panel.plot([middle, middle], [bottom, bottom + lane], **band_mean(edge.kind))
+        low, high, middle = (at_column(landscape.lr, place) for place in (*edge.interval, edge.place))
+        boxes.setdefault(edge.kind, []).append((low, bottom, high, bottom + lane))
+        middles.setdefault(edge.kind, []).append((middle, bottom, middle, bottom + lane))
+    for kind, found in boxes.items():
+        together(panel, found, **band(kind))
+        together(panel, middles[kind], **band_mean(kind))
+
+
+def together(panel: Axes, boxes: Sequence[Box], **style: Any) -> None:
+    """Rectangles as one path: a file of a thousand small paths is large, and slow to draw."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    corners: list[tuple[float, float]] = []
+    for left, low, right, high in boxes:
+        corners += [(left, low), (right, low), (right, high), (left, high), (left, low)]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
+    panel.add_patch(PathPatch(Path(corners, codes), **style))
 
 
 def band(kind: str) -> dict[str, Any]:
@@ -198,7 +207,8 @@ def band(kind: str) -> dict[str, Any]:
 
 def band_mean(kind: str) -> dict[str, Any]:
     """How the mean of an edge looks."""
-    return {"color": OUTLINES["competitive" if kind == "trained" else "trained"], "linewidth": 0.7}
+    colour = OUTLINES["competitive" if kind == "trained" else "trained"]
+    return {"facecolor": "none", "edgecolor": colour, "linewidth": 0.7}
 
 
 def handle(name: str, kind: Any, words: str = "") -> Any:

@@ -23,7 +23,7 @@ from study.report.pictures.cells import (
     say,
     shades,
 )
-from study.report.pictures.geometry import bottoms
+from study.report.pictures.geometry import bottoms, tick_label
 from study.report.pictures.key import draw_key, entries
 from study.report.pictures.layout import LINE, columns_for, name_width, page_of, title_width
 from study.report.pictures.panels import Heatmap, Panel, edge_table, heatmap, table_of
@@ -44,7 +44,7 @@ def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
         first = shown.panels[0].landscape
         columns = columns_for(len(shown.panels), COLUMNS[look.width])
         letters = name_width(look.inches, columns)
-        heads = [wrapped(one.landscape.title, letters) for one in shown.panels]
+        heads = [wrapped(one.landscape.title, int(letters * 0.9)) for one in shown.panels]
         captions = [wrapped(one.caption, int(letters * 1.12)) for one in shown.panels]
         title = wrapped(shown.title, title_width(look.inches)) if look.title else ""
         names = entries(shown)
@@ -58,6 +58,7 @@ def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
             entries=len(names),
             longest=max(map(len, names), default=0),
             words=len(shown.words),
+            products=any("times" in tick_label(value) for value in first.weight_decay),
         )
         figure = canvas(page.width, page.height, layout=None)
         image: Any = None

@@ -9,8 +9,8 @@ LINE = 0.125
 """Height of a line of text [inches]."""
 LETTER = 0.052
 """Mean width of a letter [inches]."""
-LEFT, RIGHT, GAP = 0.5, 0.06, 0.15
-"""Room for the labels of the left axis, beside the last panel, and between panels [inches]."""
+LEFT, WIDER, RIGHT, GAP = 0.5, 0.13, 0.06, 0.15
+"""Room for the left axis, more of it for products; beside the last panel; between panels [inches]."""
 TICKS, AXIS = 0.15, 0.14
 """Room below a panel for its numbers, and for the name of its axis [inches]."""
 BAR, BAR_FOOT = 0.32, 0.17
@@ -88,6 +88,7 @@ def page_of(
     entries: int,
     longest: int,
     words: int = 40,
+    products: bool = False,
 ) -> Page:
     """The page of so many panels.
 
@@ -97,10 +98,12 @@ def page_of(
         most: panels side by side.
         head: lines above each panel. title: lines above all.
         entries: of the legend. longest: letters of the longest one. words: letters above the bar.
+        products: numbers of the left axis are like 5 x 10^-3, and need more room.
     """
     columns = columns_for(count, most)
+    start = LEFT + WIDER * products
     rows, free = math.ceil(count / columns), -count % columns
-    wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns
+    wide = (width - start - RIGHT - GAP * (columns - 1)) / columns
     high = wide * min(max(shape[0] / shape[1], FLATTEST), TALLEST)
     pitch = head * LINE + 0.04 + high + 0.07
     top = title * LINE * 1.15 + (0.05 if title else 0.02)
@@ -127,10 +130,10 @@ def page_of(
     for k in range(count):
         row, column = divmod(k, columns)
         bottom = height - top - row * pitch - (head * LINE + 0.04) - high
-        panels.append((LEFT + column * (wide + GAP), bottom, wide, high))
+        panels.append((start + column * (wide + GAP), bottom, wide, high))
         outer.append((k + columns >= count, column == 0))
     if free:
-        left = LEFT + (columns - free) * (wide + GAP) + 0.12
+        left = start + (columns - free) * (wide + GAP) + 0.12
         # Below the numbers of the panel above.
         slot_top = height - top - (rows - 1) * pitch - (foot if rows > 1 else 0.0)
         room = slot_top - below

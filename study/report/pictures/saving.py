@@ -61,7 +61,9 @@ def save(figure: Figure, folder: Path, name: str, look: Look = ORDINARY) -> list
         take_literally(figure)
         for kind in FORMATS:
             path = folder / f"{name}.{kind}"
-            figure.savefig(path, dpi=DPI, metadata=undated[kind])
+            # Harder pressing takes twice as long, for a twentieth of the size.
+            pressed: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
+            figure.savefig(path, dpi=DPI, metadata=undated[kind], **pressed)
             written.append(path)
     return written
 

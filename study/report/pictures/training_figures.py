@@ -250,7 +250,7 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
             linewidth=1.0,
             # A series of one moment would be an invisible line.
             marker="o" if len(band.at_J) <= FEW else "",
-            markersize=2.5,
+            markersize=1.8,
             **looks[name],
         )
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
