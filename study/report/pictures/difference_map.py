@@ -9,11 +9,18 @@ import numpy as np
 
 from study.comparison import SideBySide
 from study.file_names import file_name
-from study.measures.array_types import Flags, Floats
-from study.measures.landscape import DIVERGED, FINISHED, INFERRED, Landscape
+from study.measures.array_types import Flags
+from study.measures.landscape import DIVERGED, INFERRED, Landscape
 from study.report.pictures.cells import dots, frame, handle, label_axes, mesh, plain, shades
 from study.report.pictures.saving import canvas, save, wrapped
-from study.report.pictures.shades import class_of, mean_metric, partly_diverged, scale_of, special
+from study.report.pictures.shades import (
+    class_of,
+    difference_of,
+    mean_metric,
+    partly_diverged,
+    scale_of,
+    special,
+)
 from study.report.pictures.style import style
 
 if TYPE_CHECKING:
@@ -54,18 +61,6 @@ def draw_difference(comparison: SideBySide) -> Figure:
     figure.suptitle(wrapped(f"{comparison.setting}: {names[0]} and {names[1]}", 3 * LETTERS))
     legend(figure, comparison)
     return figure
-
-
-def difference_of(one: Landscape, other: Landscape) -> Floats:
-    """Mean over seeds of the metric's difference, shape [W, L]; NaN where one is not shown as finished."""
-    both_SWL = (one.outcome_SWL == FINISHED) & (other.outcome_SWL == FINISHED)
-    count = both_SWL.sum(axis=0)
-    gain_SWL = np.nan_to_num(one.metric_SWL) - np.nan_to_num(other.metric_SWL)
-    total = np.where(both_SWL, gain_SWL, 0.0).sum(axis=0)
-    mean = np.divide(total, count, out=np.zeros(total.shape), where=count > 0)
-    # A cell of which most seeds diverged has no colour on either side, so a difference would explain nothing.
-    shown = (count > 0) & (class_of(one) == FINISHED) & (class_of(other) == FINISHED)
-    return np.asarray(np.where(shown, mean, np.nan))
 
 
 def classes(one: Landscape, other: Landscape) -> dict[str, Flags]:

@@ -21,11 +21,11 @@ from study.measures.lr_limits import edges_by_row
 from study.papers.agreement import tables_of
 from study.papers.recipes import images_of
 from study.papers.tables import Recipe
-from study.report.pictures.difference_map import difference_of
 from study.report.pictures.geometry import at_column, bottoms
 from study.report.pictures.shades import (
     Scale,
     class_of,
+    difference_of,
     mean_metric,
     mean_of,
     no_better,

@@ -32,8 +32,8 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
 
 
 def wrapped(words: str, width: int) -> str:
-    """Words in lines of so many characters."""
-    return textwrap.fill(words, width)
+    """Words in lines of so many characters, at most six: longer ones would leave no page for the picture."""
+    return textwrap.fill(words, width, max_lines=6, placeholder=" …")
 
 
 def take_literally(figure: Figure) -> None:

@@ -136,3 +136,15 @@ def no_better(landscape: Landscape, value_WL: Floats, start: float, *, higher: b
     known_WL = np.isfinite(value_WL)
     gain_WL = (1 if higher else -1) * (np.where(known_WL, value_WL, start) - start)
     return np.asarray(known_WL & (gain_WL <= 0))
+
+
+def difference_of(one: Landscape, other: Landscape) -> Floats:
+    """Mean over seeds of the metric's difference, shape [W, L]; NaN where one is not shown as finished."""
+    both_SWL = (one.outcome_SWL == FINISHED) & (other.outcome_SWL == FINISHED)
+    count = both_SWL.sum(axis=0)
+    gain_SWL = np.nan_to_num(one.metric_SWL) - np.nan_to_num(other.metric_SWL)
+    total = np.where(both_SWL, gain_SWL, 0.0).sum(axis=0)
+    mean = np.divide(total, count, out=np.zeros(total.shape), where=count > 0)
+    # A cell of which most seeds diverged has no colour on either side, so a difference would explain nothing.
+    shown = (count > 0) & (class_of(one) == FINISHED) & (class_of(other) == FINISHED)
+    return np.asarray(np.where(shown, mean, np.nan))

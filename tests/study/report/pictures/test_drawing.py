@@ -181,7 +181,10 @@ def test_wild_studies_are_drawn(name: str, width: str, tmp_path: Path) -> None:
     figure = draw(heatmap_of(*WILD[name]()), look)
     (picture,) = save(figure, tmp_path, "x", look)
     assert inked(picture)
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    # Drawn at its own resolution, after the file's: otherwise places of both are mixed.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
     box = figure.bbox
     words = [text for axes in figure.axes for text in axes.texts]
     for text in [*words, *figure.texts, *(t for one in figure.legends for t in one.get_texts())]:

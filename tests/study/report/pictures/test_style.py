@@ -30,14 +30,16 @@ from pathlib import Path
 from study.comparison import compare
 from study.home import Home
 from study.report.pictures.difference_map import save_difference
-from study.report.export import heatmaps
+from study.report.pictures.heatmaps import draw_heatmaps
+from study.report.pictures.plots import draw_plot
 from study.report.pictures.training_figures import draw_figures
 from study.spec.read import read_spec
 from study.stored import read
 
 analysis, out = read(read_spec(sys.argv[1]), Home(Path(sys.argv[2]))), Path(sys.argv[3])
 (found,) = compare(analysis, "none", analysis, "unit_norm")
-written = heatmaps(analysis, out) + save_difference(found, out) + draw_figures(analysis, out)[0]
+written = draw_heatmaps(analysis, out)[0] + draw_plot(analysis, out, "forest")[0]
+written += save_difference(found, out) + draw_figures(analysis, out)[0]
 for path in written:
     print(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 """
@@ -55,7 +57,7 @@ def test_a_users_settings_change_no_picture(tiny: Path, tmp_path: Path) -> None:
         environment = {**os.environ, "MATPLOTLIBRC": str(file)}
         done = subprocess.run(words, env=environment, check=True, capture_output=True, text=True, timeout=120)
         found.append(done.stdout.splitlines())
-    assert len(found[0]) == 9
+    assert len(found[0]) == 15
     assert found[0] == found[1]
 
 
@@ -66,7 +68,7 @@ def test_a_users_own_pictures_stay_theirs() -> None:
     with rc_context({"font.size": 20.0, "svg.fonttype": "path"}):
         backend = rcParams._get("backend")
         with style("salt"):
-            assert (rcParams["font.size"], rcParams["svg.fonttype"]) == (10.0, "none")
+            assert (rcParams["font.size"], rcParams["svg.fonttype"]) == (7.0, "none")
             assert rcParams["svg.hashsalt"] == "salt"
             assert rcParams._get("backend") is backend
         assert (rcParams["font.size"], rcParams["svg.fonttype"]) == (20.0, "path")

@@ -283,27 +283,31 @@ def test_networks_with_long_names_have_figures_each(tmp_path: Path) -> None:
     long = f"workload: {{name: arrays, file: {place}/cifar.npz, label_smoothing: [0.1, 0.2]}}"
     spec, home = store(TEXT.replace("workload: digits", long), tmp_path)
     written = export(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
-    for folder, count in (("figures", 2 * len(FIGURES)), ("heatmaps", 2)):
+    for folder, count in (("figures", 2 * (len(FIGURES) + 4)), ("heatmaps", 6)):
         names = [path.name for path in written if path.parent.name == folder]
         assert len(set(names)) == len(names) == count
         assert len(list((tmp_path / "out" / folder).iterdir())) == count
         assert max(map(len, names)) <= 184
 
 
+DRAWN = {"forest", "slices"}
+"""Plots of every export."""
+
+
 def test_exports_have_figures_where_dynamics_were_recorded(tmp_path: Path) -> None:
     """A study that records dynamics exports its figures beside its heatmaps; another does not."""
     spec, home = store(TEXT, tmp_path)
     written = export(read(read_spec(spec), Home(Path(home))), tmp_path / "out")
-    assert {path.name.split("-digits")[0] for path in written if path.parent.name == "figures"} == set(
-        FIGURES
-    )
+    assert kinds(written) == {*FIGURES, *DRAWN}
     plain = tmp_path / "plain"
     plain.mkdir()
     spec, home = store(TEXT.replace(", dynamics: 20", ""), plain, dynamics=lambda cell: {})
-    assert not any(
-        path.parent.name == "figures"
-        for path in export(read(read_spec(spec), Home(Path(home))), plain / "out")
-    )
+    assert kinds(export(read(read_spec(spec), Home(Path(home))), plain / "out")) == DRAWN
+
+
+def kinds(written: list[Path]) -> set[str]:
+    """What the figures of an export are of."""
+    return {path.name.split("-digits")[0] for path in written if path.parent.name == "figures"}
 
 
 def test_a_place_off_the_grid_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
