@@ -12,7 +12,8 @@ from study.comparison import compare
 from study.home import Home
 from study.measures.estimate import Estimate
 from study.measures.landscape import DIVERGED
-from study.report.pictures.difference_map import classes, difference_of, map_name
+from study.report.pictures.difference_map import classes, map_name
+from study.report.pictures.shades import difference_of
 from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
