@@ -62,7 +62,7 @@ def test_regions_hold_the_exported_numbers(launched: tuple[Path, Launch], analys
     assert list(analysis.regions.columns) == [
         *("workload", "optimizer", "condition", "transform", "kind", "reference", "n_seeds"),
         *("area", "area_low", "area_high", "lr_width", "lr_width_low", "lr_width_high"),
-        *("wd_width", "wd_width_low", "wd_width_high", "censored"),
+        *("wd_width", "wd_width_low", "wd_width_high", "censored", "label"),
     ]
     exported = json.loads((launched[1].exports / "regions.json").read_text())
     (entry,) = (one for one in exported if one["transform"] == "unit_norm")
