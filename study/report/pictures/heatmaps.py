@@ -132,7 +132,7 @@ def draw_heatmaps(
     """A heatmap per setting in every format with its numbers beside it, and in words why some are missing.
 
     Args:
-        name: a kind of heatmap, of `study.report.pictures.panels.QUANTITIES`.
+        name: a kind of heatmap, of `study.report.pictures.quantities.QUANTITIES`.
     """
     written: list[Path] = []
     missing: dict[str, str] = {}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from study.analysis import Analysis
 from study.report.pictures.heatmaps import draw_heatmaps
-from study.report.pictures.panels import QUANTITIES
 from study.report.pictures.plots import draw_plot
+from study.report.pictures.quantities import QUANTITIES
 from study.report.pictures.style import ORDINARY, Look
 from study.report.pictures.training_figures import draw_figures
 

@@ -13,7 +13,8 @@ from study.measures.lr_limits import edges_by_row, largest_lr, only_row, smalles
 from study.papers.tables import Recipe
 from study.report.pictures.cells import GROUNDS
 from study.report.pictures.geometry import at_column, borders, runs
-from study.report.pictures.panels import NO_BETTER, QUANTITIES, Heatmap, edge_table, page, table_of
+from study.report.pictures.panels import NO_BETTER, Heatmap, edge_table, page, table_of
+from study.report.pictures.quantities import QUANTITIES
 from study.report.pictures.shades import Scale, scale_of
 from tests.planting import evidence, planted
 
