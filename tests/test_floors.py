@@ -21,7 +21,17 @@ ORDER = (
     *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""
-DRAWING = ("cells", "heatmaps", "key", "plots", "saving", "style", "training_figures", "difference_map")
+DRAWING = (
+    "cells",
+    "heatmaps",
+    "key",
+    "plots",
+    "saving",
+    "style",
+    "training_figures",
+    "difference_map",
+    "zoom_picture",
+)
 """Files of `study/report/pictures` that draw. The others hold the numbers behind pictures."""
 ONE_FILE = {
     "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py", "study/cluster/jobs.py"},
@@ -32,7 +42,6 @@ ONE_FILE = {
     },
     "matplotlib": {
         *(f"study/report/pictures/{name}.py" for name in DRAWING),
-        "study/report/zoom_picture.py",
     },
     "sqlite3": {
         *("tracking/ledger_file.py", "tracking/ledger_schema.py", "tracking/ledger_errors.py"),

@@ -11,7 +11,6 @@ from study.measures.catalogue import MEASURES, Case, measured, unit_of
 from study.measures.estimate import Missing
 from study.report.claims_page import ended
 from study.report.latex import PACKAGES, bounded, comment, escaped, foreign, number
-from study.report.method_label import method_label
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -117,7 +116,7 @@ def of_setting(cases: list[Case]) -> list[str]:
 
 def measure_row(case: Case, name: str) -> str:
     """One transform: its number, or why it has none."""
-    label, answer = escaped(method_label(case.landscape)), measured(case, name)
+    label, answer = escaped(case.landscape.title), measured(case, name)
     if isinstance(answer, Missing):
         return rf"{label} & {escaped(answer.reason)} & --{ROW_END}"
     interval = answer.interval(case.evidence.tolerances.confidence)

@@ -20,7 +20,6 @@ from tracking.mlflow_page import LONGEST_NOTE, Page, Place
 if TYPE_CHECKING:
     from study.analysis import Analysis
     from study.claims.verdicts import Claim
-    from study.measures.landscape import Landscape
     from study.spec.model import StudySpec
 
 REPORT = "report.html"
@@ -146,7 +145,7 @@ def best_rows(analysis: Analysis) -> str:
     for one in analysis.reached:
         setting = [one.case.evidence.name] if several else []
         found = [
-            method(one.case.landscape),
+            one.case.landscape.title,
             shown(one.trained, confidence, ".2f"),
             shown(one.competitive, confidence, ".2f"),
             at(one, LR, one.lr),
@@ -155,11 +154,6 @@ def best_rows(analysis: Analysis) -> str:
         ]
         rows.append(line([*setting, *found]))
     return "\n".join(rows)
-
-
-def method(landscape: Landscape) -> str:
-    """What a transform is called here."""
-    return landscape.transform
 
 
 def spec_block(spec: StudySpec) -> str:

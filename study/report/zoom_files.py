@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from study.report.export import partial, write
+from study.report.pictures.zoom_picture import FORMATS, Titled, draw, save
 from study.report.plain.zooms import zoom_values
-from study.report.zoom_picture import FORMATS, Titled, draw, save
 from study.zoomed import Zoomed
 
 

@@ -13,7 +13,7 @@ from study.measures.dynamics import curve
 from study.measures.landscape import STATES, Landscape, column
 from study.report.page.maps import Geometry
 from study.report.page.views import View, step_SWL
-from study.report.page.wording import display_name, number, place
+from study.report.page.wording import number, place
 
 CURVE_BYTES = 1_800_000
 """Of all curves of a page together, before they become text."""
@@ -66,7 +66,7 @@ def setting_values(
 def panel_values(landscape: Landscape, runs: Mapping[str, str], points: int) -> dict[str, Any]:
     """One transform: what each of its cells recorded, seed by seed, then row by row."""
     found: dict[str, Any] = {
-        "name": display_name(landscape),
+        "name": landscape.title,
         "outcome": "".join(map(str, landscape.outcome_SWL.ravel().tolist())),
         "untrained": digits(landscape.untrained_S),
         "loss": digits(landscape.loss_SWL),

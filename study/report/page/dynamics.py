@@ -9,7 +9,7 @@ import numpy as np
 
 from study.analysis import Analysis
 from study.report.page.charts import Chart, Line, chart
-from study.report.page.wording import display_name, number
+from study.report.page.wording import number
 from study.report.pictures.training_curves import Track, tracks
 
 QUANTITIES: Mapping[str, str] = {
@@ -51,7 +51,7 @@ def dynamics(analysis: Analysis) -> list[Dynamics]:
     found = []
     for group in tracks(analysis):
         name = " · ".join(part for part in group[0].landscape.setting if part)
-        cells = [f"{display_name(one.landscape)}: {one.place}" for one in group]
+        cells = [f"{one.landscape.title}: {one.place}" for one in group]
         for quantity, words in QUANTITIES.items():
             lines = [line for one in group if (line := line_of(one, quantity)) is not None]
             drawn = chart(lines, None)
@@ -66,7 +66,7 @@ def line_of(track: Track, quantity: str) -> Line | None:
     band = track.recorded(quantity)
     if band is None or not band.known:
         return None
-    return Line(display_name(track.landscape), np.array(band.at_J), band.mean_J, band.low_J, band.high_J)
+    return Line(track.landscape.title, np.array(band.at_J), band.mean_J, band.low_J, band.high_J)
 
 
 def tabulated(lines: Sequence[Line]) -> tuple[list[str], list[tuple[str, list[str]]]]:

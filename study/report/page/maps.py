@@ -12,7 +12,7 @@ from study.measures.array_types import Flags
 from study.measures.evidence import Evidence
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, STATES, Landscape
 from study.report.page.views import CODES, NOTHING, View
-from study.report.page.wording import display_name, number, place, tick, worded
+from study.report.page.wording import number, place, tick, worded
 from study.report.pictures.geometry import blocks, borders, bottoms, tick_places
 from study.report.pictures.shades import class_of, partly_diverged
 
@@ -125,7 +125,7 @@ def panel(
         for w, c in np.argwhere(partly_diverged(landscape) & (view.name == "score")).tolist()
     )
     return Panel(
-        name=display_name(landscape),
+        name=landscape.title,
         landscape=landscape,
         geometry=at,
         fills=list(paths(letters, at, set(letters) - patterns - {NOTHING}, in_px=False)),

@@ -12,7 +12,7 @@ from study.measures.estimate import Estimate, Missing, bound_of
 from study.measures.evidence import Evidence
 from study.measures.regions import LR, WEIGHT_DECAY
 from study.report.page.intervals import Bar, shared_bars
-from study.report.page.wording import display_name, number, place, span, worded
+from study.report.page.wording import number, place, span, worded
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def reached(evidence: Evidence, found: Sequence[Best], confidence: float) -> lis
     ]
     return [
         Reached(
-            display_name(one.case.landscape),
+            one.case.landscape.title,
             (worded(one.trained, confidence), columns[0][k]),
             (worded(one.competitive, confidence), columns[1][k]),
             (worded(scored(one), confidence), columns[2][k]),

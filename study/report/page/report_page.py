@@ -26,7 +26,7 @@ from study.report.page.scale import ramp
 from study.report.page.slices import Slices, slices
 from study.report.page.verdicts import verdicts
 from study.report.page.views import CODES, DIGITS, View, views
-from study.report.page.wording import display_name, number, span
+from study.report.page.wording import number, span
 from study.report.plain.published import published_values
 from study.spec.strict_json import strict_json
 
@@ -120,7 +120,7 @@ def section(
         view,
         [panel(one, piece, view, k, here[k], printed) for k, one in enumerate(shown)],
         reached(piece, found, piece.tolerances.confidence),
-        measures(entries, {one.transform: display_name(one) for one in shown}),
+        measures(entries, {one.transform: one.title for one in shown}),
         slices(shown, here),
         any(one.borders for one in found),
     )

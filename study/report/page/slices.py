@@ -11,7 +11,7 @@ from study.best import Best
 from study.measures.array_types import Floats
 from study.measures.landscape import FINISHED, Landscape
 from study.report.page.charts import Chart, Line, chart
-from study.report.page.wording import display_name, number, place, tick
+from study.report.page.wording import number, place, tick
 from study.report.pictures.geometry import tick_places
 from study.report.pictures.shades import mean_metric
 from study.report.pictures.training_curves import lowest
@@ -69,7 +69,7 @@ def slice_of(landscapes: Sequence[Landscape], axis: str, others: Sequence[int]) 
         mean_WL = np.asarray(mean_metric(landscape))
         mean_J = mean_WL[other] if along_lr else mean_WL[:, other]
         shown = np.where(np.isfinite(mean_J), seen, np.nan)
-        lines.append(Line(display_name(landscape), at_J, mean_J, lowest(shown), -lowest(-shown)))
+        lines.append(Line(landscape.title, at_J, mean_J, lowest(shown), -lowest(-shown)))
     ticks = [(float(at_J[k]), tick(values[k])) for k in tick_places(values)]
     drawn = chart(lines, ticks)
     if drawn is None:

@@ -5,15 +5,9 @@ from __future__ import annotations
 import math
 
 from study.measures.estimate import Estimate, Missing, bound_of
-from study.measures.landscape import Landscape
 from study.report.pictures.geometry import whole_decade
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def display_name(landscape: Landscape) -> str:
-    """What the page calls a transform."""
-    return landscape.transform
 
 
 def number(value: float | None) -> str:

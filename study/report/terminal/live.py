@@ -95,7 +95,7 @@ def panel(one: LiveMap, room: Room, glyphs: dict[str, str], *, named: bool) -> l
     """One map: its title, a line per weight decay with the largest first, and the learning rates."""
     landscape, width = one.landscape, wide(room.cell, room.columns)
     count = f" {one.stored}/{one.cells}"
-    name = printable(landscape.transform)
+    name = printable(landscape.title)
     lines = [Text(cropped(name, width - len(count)) + count, style="bold")]
     if named:
         place = " · ".join(part for part in landscape.setting if part)

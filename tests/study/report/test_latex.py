@@ -12,6 +12,7 @@ import pytest
 from study import stored
 from study.analysis import Analysis
 from study.home import Home
+from study.measures.landscape import Landscape
 from study.report.export import provenance
 from study.report.latex import PACKAGES, bounded, escaped, foreign, number
 from study.report.latex_tables import claims_latex, measures_latex
@@ -72,9 +73,7 @@ def analysis(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
 @pytest.fixture
 def nasty(analysis: Analysis, monkeypatch: pytest.MonkeyPatch) -> Analysis:
     """The same, with methods of nasty names."""
-    monkeypatch.setattr(
-        "study.report.latex_tables.method_label", lambda landscape: f"{landscape.transform} {NASTY}"
-    )
+    monkeypatch.setattr(Landscape, "title", property(lambda own: f"{own.transform} {NASTY}"))
     return analysis
 
 

@@ -17,11 +17,11 @@ from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled
 from study.plan.window import FIRST, Window
 from study.report.amounts import amount
 from study.report.export import partial
-from study.report.pictures.heatmaps import take_literally
+from study.report.pictures.saving import take_literally
 from study.report.pictures.style import style
 
 if TYPE_CHECKING:
-    from study.report.pictures.heatmaps import Figure
+    from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 300

@@ -9,7 +9,7 @@ import pytest
 
 from study.measures.fine_map import DIVERGED, FINISHED, FineMap
 from study.plan.window import window_of
-from study.report.zoom_picture import Titled, colours, draw, round_values, save
+from study.report.pictures.zoom_picture import Titled, colours, draw, round_values, save
 from study.spec.read import read_spec
 from tests.study.report.pictures import inked
 
