@@ -168,6 +168,17 @@ class Home:
         with self.lock(study), self.writing(study):
             yield
 
+    def refuse_busy(self, study: str) -> None:
+        """Refuse a study that another process launches now, before anything slow begins. Makes nothing.
+
+        Raises:
+            UserError: as `lock`.
+        """
+        # Whoever holds it has made the file.
+        if (self.root / "locks" / f"{study}.lock").exists():
+            with self.lock(study):
+                pass
+
     @contextmanager
     def lock(self, study: str) -> Iterator[None]:
         """Be the only process that launches this study.

@@ -1,4 +1,7 @@
-"""Looks at a study while another process trains it. Nothing is written, and nothing is locked."""
+"""Looks at a study while another process trains it. Nothing of it is written, and no launch is locked out.
+
+SQLite itself may leave two empty files beside a ledger that nobody has open.
+"""
 
 from __future__ import annotations
 

@@ -52,6 +52,8 @@ class RunStore(Protocol):
 class Mirror:
     """A thread that shows stored cells in a tracker, each once, and notes in the ledger which ones it showed.
 
+    It opens the tracker for the first cell, or at the end.
+
     It promises:
 
     - Nothing is shown that is not durable. The mirror gets keys and reads the records from the ledger, so a
@@ -112,6 +114,9 @@ class Mirror:
 
     def _work(self) -> None:
         replaced = 0
+        # Opened for the first cell: loading a tracker's library takes seconds, in which workers start.
+        if not self._next() and self._giving_up:
+            return
         while True:
             last, before = self._closing, (self._written, len(self._refused))
             try:
@@ -131,9 +136,6 @@ class Mirror:
                     self._news.wait_for(lambda: self._closing, PATIENCE)
 
     def _write_all(self, ledger: Ledger) -> None:
-        # Opened for the first cell: loading a tracker's library takes seconds, in which workers start.
-        if not self._next() and self._giving_up:
-            return
         store = self._open_store()
         done, known = store.complete_runs(), ledger.runs(*self._whose)
         ledger.note_runs(

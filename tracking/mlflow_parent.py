@@ -37,15 +37,12 @@ class Parent:
         that is empty now) goes: a tag is deleted. A metric cannot be, so that its last value becomes NaN.
 
         Args:
-            summary: by name. Of `width/none` the part before the slash says which others belong to it.
+            summary: by name. Whatever the run has with a slash in its name (`width/none`) came from here.
         """
         from mlflow.entities import Metric, RunTag
 
         data = self._client.get_run(self._run).data
-        heads = {name.partition("/")[0] for name in summary if "/" in name}
-        gone = [
-            name for name in data.metrics if name not in summary and name.partition("/")[0] in heads - {name}
-        ]
+        gone = [name for name in data.metrics if "/" in name and name not in summary]
         now = round(1000 * time.time())
         wanted = {**summary, **dict.fromkeys(gone, math.nan)}
         metrics = [

@@ -68,12 +68,13 @@ def follow(watching: Watching, look: Look) -> tuple[Look, bool]:
     try:
         # The alternate screen: what stood in the terminal before is there again afterwards.
         with Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+            began = started
             while not look.ended:
-                began = time.monotonic()
                 width, height = out.size
-                text = screen(look, width, height, began - started, ascii_only=ascii_only(out))
+                text = screen(look, width, height, time.monotonic() - started, ascii_only=ascii_only(out))
                 live.update(text, refresh=True)
                 time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+                began = time.monotonic()
                 look = watching.look(patient=True)
     except KeyboardInterrupt:
         return look, True

@@ -27,7 +27,7 @@ LINE = 3 * 1024
 """Bytes in a line; a multiple of 3 makes lines of base64 that can be joined."""
 MOST_BYTES = 2**30
 """Of an answer without its compression, which both sides hold in memory."""
-ENDINGS = (".parquet", ".csv", ".json", ".md", ".png", ".svg", ".pdf", ".html")
+ENDINGS = (".parquet", ".csv", ".json", ".md", ".tex", ".png", ".svg", ".pdf", ".html")
 """Of the files that a verb writes. A head that wants to do harm shall write no script, and no hidden file."""
 
 

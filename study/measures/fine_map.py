@@ -47,6 +47,8 @@ class FineMap:
             if place is None or record.outcome not in EVIDENCE:
                 continue
             at = divmod(place, self.points)
+            if self.state_WL[at] != PENDING:
+                continue
             self.state_WL[at] = DIVERGED if record.diverged else FINISHED
             self.size_WL[at] = size_of(record)
             self.loss_initial = _number(record.loss_initial)

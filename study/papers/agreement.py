@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from study.measures.estimate import Estimate
 from study.papers.recipes import differences, images_of
-from study.papers.tables import TABLES, Published, PublishedTable
+from study.papers.tables import TABLES, Published, PublishedTable, Recipe
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -67,6 +67,28 @@ def tables_of(analysis: Analysis) -> list[PublishedTable]:
     """The published tables of data that the study trains on."""
     images = {images_of(workload) for workload in analysis.plan.spec.workload}
     return [table for table in TABLES if table.recipe.images in images]
+
+
+def recipe_of(analysis: Analysis, landscape: Landscape) -> Recipe | None:
+    """The recipe of the published table that is about the data of a landscape."""
+    if landscape.origin is None:
+        return None
+    images = images_of(landscape.origin.workload)
+    return next((one.recipe for one in tables_of(analysis) if one.recipe.images == images), None)
+
+
+def printed_cell(analysis: Analysis, landscape: Landscape) -> tuple[int, int] | None:
+    """Column and row of a paper's setting in a landscape; None where its grid has no such cell."""
+    recipe = recipe_of(analysis, landscape)
+    if recipe is None:
+        return None
+    column, row = _index(landscape.lr, recipe.lr), _index(landscape.weight_decay, recipe.weight_decay)
+    return None if column is None or row is None else (column, row)
+
+
+def _index(axis: Sequence[float], value: float) -> int | None:
+    # Axes are computed in decades, and hold what papers print only up to rounding.
+    return next((k for k, one in enumerate(axis) if math.isclose(one, value, rel_tol=1e-6)), None)
 
 
 def rows(analysis: Analysis, table: PublishedTable) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from search_spaces import digest
 from study.errors import UserError
@@ -46,8 +46,10 @@ class Window:
         """What its files are called."""
         ends = [f"{value:.4g}" for value in (*self.lr, *self.weight_decay)]
         words = f"{self.transform.label}-lr-{'-'.join(ends[:2])}-wd-{'-'.join(ends[2:])}"
-        # Labels may be long, and numbers that differ late look the same.
-        apart = digest([self.where, self.transform.identity(), *self.lr, *self.weight_decay])[:6]
+        # Labels may be long, and numbers that differ late look the same. Another budget is another picture.
+        budget = asdict(self.setting.condition.budget)
+        meaning = [self.where, budget, self.transform.identity(), *self.lr, *self.weight_decay]
+        apart = digest(meaning)[:6]
         return f"{file_name(words)[:100]}-{self.points}-seed-{self.seed}-{apart}"
 
     @property
@@ -123,6 +125,8 @@ def _check_ends(option: str, ends: tuple[float, float]) -> None:
         raise UserError(f"{said}: wanted two finite numbers")
     if low <= 0:
         raise UserError(f"{said}: the axis is logarithmic; wanted a low end above 0")
+    if not math.isfinite(high / low):
+        raise UserError(f"{said}: the ends are too far apart; wanted at most 308 decades between them")
     if low >= high:
         raise UserError(f"{said}: wanted the low end first, and a high end above it")
 

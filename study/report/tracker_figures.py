@@ -55,7 +55,8 @@ def summary(analysis: Analysis) -> dict[str, float]:
         for what, measured in (
             ("trained_lr_width", one.trained),
             ("competitive_lr_width", one.competitive),
-            ("score", one.score),
+            # Where no cell is better than the untrained network there is no best score.
+            *([("score", one.score)] if one.lr is not None else []),
         ):
             found |= _estimate(what, name, measured, confidence)
     for claim, name in _named(analysis):

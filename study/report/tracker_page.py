@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -117,8 +118,8 @@ def row(claim: Claim, *, several: bool, planned: bool) -> str:
         planned: it names its looks.
     """
     verdict = f"**{claim.verdict}**{ended(claim, planned=planned)}"
-    number = f"{shown_estimate(claim)}, {claim.against}"
-    setting = [claim.setting] if several else []
+    number = f"{shown_estimate(claim)}, {plain(claim.against)}"
+    setting = [plain(claim.setting)] if several else []
     return line([verdict, f"`{claim.id}`", *setting, number, claimed(claim), str(claim.n_seeds)])
 
 
@@ -143,9 +144,9 @@ def best_rows(analysis: Analysis) -> str:
     names = [*(["setting"] if several else []), *names, score]
     rows = [line(names), line(["---"] * len(names))]
     for one in analysis.reached:
-        setting = [one.case.evidence.name] if several else []
+        setting = [plain(one.case.evidence.name)] if several else []
         found = [
-            one.case.landscape.title,
+            plain(one.case.landscape.title),
             shown(one.trained, confidence, ".2f"),
             shown(one.competitive, confidence, ".2f"),
             at(one, LR, one.lr),
@@ -183,7 +184,7 @@ def line(parts: Sequence[str]) -> str:
 
 def cell(text: str) -> str:
     """A text that stays in its cell of a table, and is no mark-up of HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split())).replace("<", "&lt;")
 
 
 def plain(text: str) -> str:

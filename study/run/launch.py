@@ -64,8 +64,9 @@ def launch(
         # A home that leads out of itself and an address that is wrong are said before data is loaded, which
         # may take minutes, and workers start meanwhile. A study that lacks nothing needs no cluster.
         stack.enter_context(home.writing(spec.name))
+        home.refuse_busy(spec.name)
         if not here and not complete(spec, home):
-            stack.enter_context(reached(address, console))
+            stack.enter_context(reached(address, console, spec.workers))
         return _launch(
             spec,
             home,
@@ -169,7 +170,8 @@ def loaded(spec: StudySpec) -> tuple[dict[str, str], Captured]:
         UserError: something cannot be made or trained; the end of what was printed follows the reason.
     """
     try:
-        with captured() as printed:
+        # Ray, where it runs already, answers SIGTERM by ending Python, which would look like the user's code.
+        with stopped_like_ctrl_c(), captured() as printed:
             prints = fingerprints_of_data(spec)
     except UserError as error:
         words = (str(error), last_lines(printed.end))

@@ -26,6 +26,7 @@ from study.errors import PoolError, UserError
 from study.run.ray_environment import temporary_folder
 from study.run.tile_log import captured
 from study.spec.user_source import INSTALLED
+from study.spec.workers import Workers
 
 AUTO = "auto"
 PATIENCE = 30.0
@@ -57,12 +58,15 @@ class SafePath(JobConfig):  # type: ignore[misc]  # Ray is not typed
 
 
 @contextmanager
-def connected(address: str | None, say: Callable[[str], None] = log.info) -> Iterator[None]:
+def connected(
+    address: str | None, say: Callable[[str], None] = log.info, workers: Workers | None = None
+) -> Iterator[None]:
     """A connection to a cluster, or to one that is started on this machine and ends with the block.
 
     Where this process is connected already, it stays so.
 
     Args:
+        workers: of a cluster that is started here; they load their libraries at once.
         say: told what is done, and which cluster it is and what named it, when this process was not connected
             yet.
 
@@ -102,20 +106,24 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
             log.info("Ray said: %s", printed.end.decode(errors="replace").strip())
     try:
         (say if address else log.info)(f"Ray cluster: {found_at(address)}")
-        if not address:
-            load_ahead()
+        if not address and workers is not None:
+            load_ahead(workers)
         yield
     finally:
         _disconnect()
 
 
-def load_ahead() -> None:
+def load_ahead(workers: Workers) -> None:
     """Start the workers of this machine, and let them load what tiles need while this process loads data.
 
     Nobody waits for them. Two workers that import torch and Tune at once need five to seven seconds each.
     """
-    load = ray.remote(num_cpus=1)(_load)
-    for _ in range(int(ray.cluster_resources().get("CPU", 0))):
+    there = ray.cluster_resources()
+    count = int(there.get("CPU", 0) // workers.cpus_per_worker)
+    if gpus := there.get("GPU", 0):
+        count = min(count, int(gpus // (workers.gpus_per_worker or 1)))
+    load = ray.remote(num_cpus=workers.cpus_per_worker)(_load)
+    for _ in range(count):
         load.remote()
 
 

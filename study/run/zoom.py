@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -26,7 +26,7 @@ from study.run.tile_log import apart
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.zoomed import Zoomed
-from tracking import EVIDENCE, CellRecord, Ledger, redacted
+from tracking import EVIDENCE, CellRecord, Ledger, LedgerError, redacted
 from tracking.mirror import MOST_WORDS
 from tracking.mlflow_zoom import show_zoom
 
@@ -74,13 +74,14 @@ def zoom(
     own, uri = zooms_of(home), address_of(tracking_uri, home)
     with apart(console), ExitStack() as stack:
         refuse_links(home.root, (own.root,))
+        own.refuse_busy(spec.name)
         console.print(f"loading {window.setting.name}", highlight=False)
         prints, printed = loaded(spec)
         plan = zoom_plan(spec, window, prints)
         _refuse_other_meaning(spec, prints, home)
         # A zoom that lacks nothing needs no cluster, and without one nothing is made.
         if not here and len(_stored(plan, own)) < len(plan.cells):
-            stack.enter_context(reached(address, console))
+            stack.enter_context(reached(address, console, spec.workers))
         home.prepare()
         own.prepare()
         stack.enter_context(home.writing(spec.name))
@@ -100,7 +101,13 @@ def zoom(
             files = [progress_picture(found, folder)] if found.map.known else []
             return dataclasses.replace(found, files=tuple(files), seconds=time.monotonic() - started)
         console.print("drawing and writing files", highlight=False)
-        found = dataclasses.replace(found, files=tuple(zoom_files(found, folder)))
+        try:
+            found = dataclasses.replace(found, files=tuple(zoom_files(found, folder)))
+        except OSError as error:
+            raise LedgerError(
+                f"{folder} cannot be written ({error.strerror or error}); every cell is stored: "
+                "make room, and run the same command again"
+            ) from error
         trouble = _shown(found, spec, home, uri, console, prints)
         return dataclasses.replace(found, trouble=trouble, seconds=time.monotonic() - started)
 
@@ -174,7 +181,9 @@ class Painter:
     def paint(self) -> None:
         """Draw."""
         began = time.monotonic()
-        self._draw()
+        # A picture on the way must not end the training. The ledger says it when there is no room.
+        with suppress(OSError):
+            self._draw()
         ended = time.monotonic()
         self._next = ended + max(EVERY, SHARE * (ended - began))
 
@@ -208,6 +217,11 @@ class ZoomDisplay(Display):
         super().add(records)
         self._map.add(records)
         self._painter.maybe()
+
+    def found(self, records: list[CellRecord]) -> None:
+        """Put in what another zoom of the home has trained."""
+        super().found(records)
+        self._map.add(records)
 
 
 def _refuse_other_meaning(spec: StudySpec, prints: dict[str, str], home: Home) -> None:

@@ -71,6 +71,10 @@ def twice(kind: str, found: Sequence[Choice]) -> Iterator[Problem]:
             )
     titles = titled(found)
     technical = {one.label: one for one in found}
+    for title in dict.fromkeys(one.title for one in titles):
+        # One label at two methods is said above.
+        if len({one.given for one in titles if one.title == title}) > 1:
+            yield Problem(f"{LABEL}: {short(title)} would be shown for two {kind}s; give each its own")
     for one in titles:
         other = technical.get(one.title)
         if one.given and other is not None and other.label != one.label:

@@ -133,7 +133,7 @@ def test_what_is_not_whole_is_named(copied: tuple[Path, Path], capsys: pytest.Ca
     next(Home(home).mlflow_artifacts.rglob("*.png")).unlink()
     harm(
         Home(home).mlflow_database,
-        "UPDATE runs SET status = 'RUNNING' WHERE name LIKE 'none lr=0.001%seed=0'",
+        "UPDATE runs SET status = 'RUNNING' WHERE name LIKE '%none s0 lr 1e-3 %'",
     )
     code, found = answer(capsys, "check", "--home", str(home))
     assert isinstance(found, dict)
@@ -181,7 +181,7 @@ def left_open(home: Path, elsewhere: Path) -> Path:
     ):
         for connection, statement in (
             (ledger, "UPDATE studies SET launched_at = launched_at + 1"),
-            (mlflow, "UPDATE runs SET status = 'RUNNING' WHERE name LIKE 'none lr=0.001%seed=0'"),
+            (mlflow, "UPDATE runs SET status = 'RUNNING' WHERE name LIKE '%none s0 lr 1e-3 %'"),
         ):
             connection.execute(statement)
             connection.commit()

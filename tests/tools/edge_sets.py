@@ -77,6 +77,40 @@ def level_set(dimension: float) -> Set:
     return drawn
 
 
+def stripes(points: int, random: np.random.Generator) -> np.ndarray:
+    """Straight bands of equal width, at any angle: their edge is a set of lines."""
+    y, x = np.mgrid[0:points, 0:points] / points
+    angle = random.uniform(0, 2 * np.pi)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    return np.sin(2 * np.pi * (random.uniform(4, 9) * along + random.uniform())) > 0
+
+
+def discs(points: int, random: np.random.Generator) -> np.ndarray:
+    """Three to thirty small discs."""
+    y, x = np.mgrid[0:points, 0:points] / points
+    found = np.zeros((points, points), dtype=bool)
+    for _ in range(random.integers(3, 31)):
+        (a, b), radius = random.uniform(0, 1, 2), random.uniform(0.01, 0.08)
+        found |= (x - a) ** 2 + (y - b) ** 2 < radius**2
+    return found
+
+
+def graph(dimension: float) -> Set:
+    """What lies below the graph of fractional Brownian motion: rough along one axis alone."""
+
+    def drawn(points: int, random: np.random.Generator) -> np.ndarray:
+        many = 64 * points
+        frequency = np.fft.rfftfreq(2 * many)
+        frequency[0] = np.inf
+        noise = np.fft.rfft(random.standard_normal(2 * many))
+        path = np.fft.irfft(noise * frequency ** -(2 - dimension + 0.5))[:many]
+        height = (path - path.min()) / np.ptp(path)
+        y = np.arange(points) / points
+        return y[:, None] < 0.1 + 0.8 * height[:: many // points][None, :]
+
+    return drawn
+
+
 def noise(points: int, random: np.random.Generator) -> np.ndarray:
     """Cells that ended by chance: an edge everywhere."""
     return random.random((points, points)) < random.uniform(0.3, 0.7)
@@ -90,6 +124,10 @@ SETS: dict[str, tuple[Set, float]] = {
     "level set 1.5": (level_set(1.5), 1.5),
     "level set 1.7": (level_set(1.7), 1.7),
     "noise": (noise, 2.0),
+    "stripes": (stripes, 1.0),
+    "discs": (discs, 1.0),
+    "graph 1.2": (graph(1.2), 1.2),
+    "graph 1.5": (graph(1.5), 1.5),
 }
 
 

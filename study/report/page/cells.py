@@ -1,4 +1,4 @@
-"""The numbers of every cell, as the page's script reads them: compact, and the same as in `cells.csv`."""
+"""The numbers of every cell, as the page's script reads them: those of `cells.csv`, in six digits."""
 
 from __future__ import annotations
 
@@ -68,12 +68,13 @@ def panel_values(landscape: Landscape, runs: Mapping[str, str], points: int) -> 
     found: dict[str, Any] = {
         "name": landscape.title,
         "outcome": "".join(map(str, landscape.outcome_SWL.ravel().tolist())),
-        "untrained": digits(landscape.untrained_S),
         "loss": digits(landscape.loss_SWL),
         "metric": digits(landscape.metric_SWL),
     }
     if landscape.record_SWL is not None:
         records = list(landscape.record_SWL.ravel())
+        # Those of diverged cells too, which no landscape has.
+        found["metric"] = digits(column(records, "metric_final"))
         found["best"] = digits(column(records, "metric_best"))
         found["seconds"] = digits(column(records, "seconds"), 3)
         found["step"] = digits(step_SWL(landscape))

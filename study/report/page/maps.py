@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from study.measures.landscape import DIVERGED, FINISHED, INFERRED, STATES, Lands
 from study.report.page.views import CODES, NOTHING, View
 from study.report.page.wording import number, place, tick, worded
 from study.report.pictures.geometry import blocks, borders, bottoms, tick_places
+from study.report.pictures.panels import named
 from study.report.pictures.shades import class_of, partly_diverged
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 6.0, 36.0
@@ -101,13 +102,13 @@ def panel(
     view: View,
     index: int,
     best: Best | None,
-    printed: Sequence[int],
+    printed: tuple[int, int] | None,
 ) -> Panel:
     """The map of one landscape.
 
     Args:
         index: of the landscape within the view.
-        printed: column and row of a published setting; empty where the grid has none.
+        printed: column and row of a paper's setting; None where the grid has none.
     """
     at = geometry_of(landscape)
     letters = view.letters[index]
@@ -189,14 +190,14 @@ def outline(landscape: Landscape, inside_WL: Flags) -> str:
 
 def caption(evidence: Evidence, landscape: Landscape) -> str:
     """The width of the region that is drawn, in words."""
-    kind = "competitive" if evidence.partial else "trained"
+    kind = named(evidence)
     found = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
         return "no complete seed yet"
-    if len(landscape.lr) < 2:
-        return "one learning rate: no width"
     if not found.inside_SWL.any():
         return f"no {kind} region"
+    if len(landscape.lr) < 2:
+        return "one learning rate: no width"
     return f"{kind} {worded(found.lr_width, evidence.tolerances.confidence)} decades"
 
 

@@ -22,6 +22,7 @@
 
   function number(value) {
     if (value === null || value === undefined) return "–";
+    if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replaceAll("-", "−");
     let text = Number(value).toPrecision(3);
     if (text.includes("e")) text = Number(text).toExponential().replace("e+", "e");
     else if (text.includes(".")) text = text.replace(/\.?0+$/, "");

@@ -15,7 +15,7 @@ from study.analysis import Analysis
 from study.best import Best
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
-from study.papers.agreement import tables_of
+from study.papers.agreement import printed_cell, tables_of
 from study.report.amounts import amount
 from study.report.claims_page import trained_by
 from study.report.page.cells import STATE_WORDS, points_of, setting_values
@@ -64,12 +64,12 @@ def report_page(analysis: Analysis, regions: Sequence[Mapping[str, Any]], behind
     """
     spec, confidence = analysis.plan.spec, analysis.plan.spec.region.confidence
     points = points_of(analysis.pictured)
-    printed = printed_cell(analysis)
     sections, values = [], []
     for piece in analysis.evidence:
         shown = [one for one in analysis.pictured if one.setting == piece.key]
         seen = views(shown)
         bests = bests_of(analysis, piece)
+        printed = printed_cell(analysis, shown[0])
         sections.append(section(piece, shown, seen[0], bests, of_setting(regions, piece.key), printed))
         at = geometry_of(shown[0])
         values.append(setting_values(piece.name, shown, at, seen, analysis.runs, points))
@@ -109,7 +109,7 @@ def section(
     view: View,
     bests: Mapping[str, Best],
     entries: Sequence[Mapping[str, Any]],
-    printed: Sequence[int],
+    printed: tuple[int, int] | None,
 ) -> Section:
     """One setting."""
     here = [bests.get(one.transform) for one in shown]
@@ -121,7 +121,7 @@ def section(
         [panel(one, piece, view, k, here[k], printed) for k, one in enumerate(shown)],
         reached(piece, found, piece.tolerances.confidence),
         measures(entries, {one.transform: one.title for one in shown}),
-        slices(shown, here),
+        slices(piece, bests),
         any(one.borders for one in found),
     )
 
@@ -129,16 +129,6 @@ def section(
 def bests_of(analysis: Analysis, piece: Evidence) -> dict[str, Best]:
     """What each transform of a setting reached, by its label."""
     return {one.case.landscape.transform: one for one in analysis.reached if one.case.evidence is piece}
-
-
-def printed_cell(analysis: Analysis) -> tuple[int, ...]:
-    """Column and row of the setting of a published table; empty where the grid does not have it."""
-    spec = analysis.plan.spec
-    for table in tables_of(analysis):
-        recipe = table.recipe
-        if recipe.lr in spec.lr and recipe.weight_decay in spec.weight_decay:
-            return spec.lr.index(recipe.lr), spec.weight_decay.index(recipe.weight_decay)
-    return ()
 
 
 def counted(analysis: Analysis) -> dict[str, int]:

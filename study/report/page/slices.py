@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from study.best import Best
 from study.measures.array_types import Floats
-from study.measures.landscape import FINISHED, Landscape
+from study.measures.evidence import Evidence
+from study.measures.landscape import Landscape
 from study.report.page.charts import Chart, Line, chart
 from study.report.page.wording import number, place, tick
 from study.report.pictures.geometry import tick_places
-from study.report.pictures.shades import mean_metric
-from study.report.pictures.training_curves import lowest
+from study.report.pictures.slices import along_decay, along_lr
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,18 @@ class Slices:
     table: list[tuple[str, list[str]]]
 
 
-def slices(landscapes: Sequence[Landscape], bests: Sequence[Best | None]) -> list[Slices]:
-    """Along lr, and along weight decay, as far as the axes have two values or more."""
-    cells = [cell_of(one, best) for one, best in zip(landscapes, bests, strict=True)]
+def slices(piece: Evidence, bests: Mapping[str, Best]) -> list[Slices]:
+    """Along lr, and along weight decay, as far as the axes have two values or more.
+
+    Of complete seeds. A lost seed counts as untrained, as in the figure of slices.
+
+    Args:
+        bests: by transform.
+    """
+    landscapes = list(piece.landscapes.values())
+    if not piece.n_seeds or piece.partial:
+        return []
+    cells = [cell_of(one, bests.get(one.transform)) for one in landscapes]
     found = [
         slice_of(landscapes, "lr", [row for row, _ in cells]),
         slice_of(landscapes, "weight decay", [column for _, column in cells]),
@@ -57,25 +66,21 @@ def slice_of(landscapes: Sequence[Landscape], axis: str, others: Sequence[int]) 
     Args:
         others: index of each transform's value of the other axis.
     """
-    first, along_lr = landscapes[0], axis == "lr"
-    values = first.lr if along_lr else first.weight_decay
+    first, over_lr = landscapes[0], axis == "lr"
+    values = first.lr if over_lr else first.weight_decay
     if len(values) < 2:
         return None
     at_J = positions(values)
     lines = []
     for landscape, other in zip(landscapes, others, strict=True):
-        where = (slice(None), other) if along_lr else (slice(None), slice(None), other)
-        seen = np.where(landscape.outcome_SWL == FINISHED, landscape.metric_SWL, np.nan)[where]
-        mean_WL = np.asarray(mean_metric(landscape))
-        mean_J = mean_WL[other] if along_lr else mean_WL[:, other]
-        shown = np.where(np.isfinite(mean_J), seen, np.nan)
-        lines.append(Line(landscape.title, at_J, mean_J, lowest(shown), -lowest(-shown)))
+        read = along_lr(landscape, other) if over_lr else along_decay(landscape, other)
+        lines.append(Line(landscape.title, at_J, read.mean_J, read.low_J, read.high_J))
     ticks = [(float(at_J[k]), tick(values[k])) for k in tick_places(values)]
     drawn = chart(lines, ticks)
     if drawn is None:
         return None
-    beside = first.weight_decay if along_lr else first.lr
-    name = "weight decay" if along_lr else "lr"
+    beside = first.weight_decay if over_lr else first.lr
+    name = "weight decay" if over_lr else "lr"
     return Slices(
         axis,
         first.metric_name,

@@ -18,12 +18,6 @@ WHOLE = 1e-6
 """How far the logarithm of a value may lie from a whole number, to count as a power of ten [decades]."""
 
 
-def panel_size(landscape: Landscape) -> tuple[float, float]:
-    """Width and height of a panel [inches], so that cells are about square without becoming tiny or huge."""
-    cell = min(0.19, 3.4 / len(landscape.lr))
-    return max(2.7, cell * len(landscape.lr)), min(3.4, max(0.95, cell * len(landscape.weight_decay)))
-
-
 def bottoms(landscape: Landscape) -> np.ndarray:
     """Lower end of each row, shape [W].
 

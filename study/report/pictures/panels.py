@@ -15,8 +15,7 @@ from study.measures.estimate import Missing, worded
 from study.measures.evidence import KINDS, Evidence
 from study.measures.landscape import DIVERGED, FINISHED, Landscape
 from study.measures.lr_limits import edges_by_row
-from study.papers.agreement import tables_of
-from study.papers.recipes import images_of
+from study.papers.agreement import recipe_of
 from study.papers.tables import Recipe
 from study.report.pictures.geometry import at_column, bottoms
 from study.report.pictures.quantities import QUANTITIES, baseline, certain
@@ -119,10 +118,7 @@ def heatmap(analysis: Analysis, piece: Evidence, name: str = "score") -> Heatmap
         for one in analysis.reached
         if one.case.evidence is piece and one.lr is not None and one.weight_decay is not None
     }
-    origin = shown[0].origin
-    images = images_of(origin.workload) if origin else ""
-    recipes = [table.recipe for table in tables_of(analysis) if table.recipe.images == images]
-    return page(shown, piece, title, name, best, recipes[0] if recipes else None)
+    return page(shown, piece, title, name, best, recipe_of(analysis, shown[0]))
 
 
 def page(
@@ -164,9 +160,11 @@ def page(
 
 def _panel(landscape: Landscape, piece: Evidence, value_WL: Floats, shade_WL: Floats, name: str) -> Panel:
     classes = special(landscape)
-    untrained_WL = no_better(
-        landscape, mean_metric(landscape), _start(landscape), higher=landscape.higher_is_better
-    )
+    if name == "loss":
+        untrained_WL = no_better(landscape, value_WL, _start(landscape.loss_initial_S), higher=False)
+    else:
+        start, higher = _start(landscape.untrained_S), landscape.higher_is_better
+        untrained_WL = no_better(landscape, mean_metric(landscape), start, higher=higher)
     if name in ("score", "loss"):
         classes |= {NO_BETTER: untrained_WL}
     dots = (
@@ -211,8 +209,9 @@ def _panel(landscape: Landscape, piece: Evidence, value_WL: Floats, shade_WL: Fl
     )
 
 
-def _start(landscape: Landscape) -> float:
-    known_S = landscape.untrained_S[np.isfinite(landscape.untrained_S)]
+def _start(value_S: Floats) -> float:
+    """The mean over seeds of an untrained network's number."""
+    known_S = value_S[np.isfinite(value_S)]
     return float(known_S.mean()) if len(known_S) else math.nan
 
 
@@ -233,7 +232,7 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
     found = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
         return "no complete seed yet"
-    if not found.inside_WL.any():
+    if not found.inside_SWL.any():
         return f"no {kind} region"
     if len(landscape.lr) < 2:
         return "one lr: no width"

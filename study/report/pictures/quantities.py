@@ -57,7 +57,7 @@ def outcomes(landscapes: Sequence[Landscape], piece: Evidence) -> Answer:
         share_WL = (one.outcome_SWL == FINISHED).sum(axis=0) / np.maximum(trained_WL, 1)
         values.append(np.where(trained_WL > 0, share_WL, np.nan))
     ticks = [(k / 4, f"{k / 4:.0%}") for k in range(5)]
-    words = f"share of {len(landscapes[0].seeds)} seeds that finished; the others diverged"
+    words = f"share of trained seeds that finished, of {len(landscapes[0].seeds)}; the others diverged"
     return landscapes, values, lambda value: value, ticks, words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
+NUMBER = re.compile(r"\$(\\mathdefault\{)?([\d.]+\\times ?)?-?[\d.]+(\^\{-?\d+\})?\}?\$")
+"""A number of an axis that is written as a formula: `$10^{-3}$`, or as matplotlib writes it."""
 DPI = 300
 """Of what is no vector [dots per inch]; what printers of journals ask for."""
 
@@ -40,9 +43,11 @@ def take_literally(figure: Figure) -> None:
     """Show dollars in names and titles as they are: a spec's words may hold some, and are no formulas."""
     from matplotlib.text import Text
 
-    # The exponents of a logarithmic axis are formulas, which matplotlib writes itself.
+    # The exponents of a logarithmic axis are formulas, which matplotlib writes itself. But names may stand at
+    # an axis, too, and a label that has no words yet gets a number when it is drawn.
     axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
-    numbers = {id(label) for axis in axes for label in axis.get_ticklabels(which="both")}
+    labels = [label for axis in axes for label in axis.get_ticklabels(which="both")]
+    numbers = {id(one) for one in labels if not one.get_text() or NUMBER.fullmatch(one.get_text())}
     for text in figure.findobj(Text):
         if isinstance(text, Text) and id(text) not in numbers:
             text.set_parse_math(False)

@@ -40,11 +40,11 @@ def mean_metric(landscape: Landscape) -> np.ndarray:
 
 def mean_of(landscape: Landscape, value_SWL: Floats) -> Floats:
     """The same of another number of each cell."""
-    finished = landscape.outcome_SWL == FINISHED
-    total = np.where(finished, np.nan_to_num(value_SWL), 0.0).sum(axis=0)
+    counted = (landscape.outcome_SWL == FINISHED) & np.isfinite(value_SWL)
+    total = np.where(counted, value_SWL, 0.0).sum(axis=0)
     mean = np.full(total.shape, np.nan)
-    usable = finished.any(axis=0) & (class_of(landscape) == FINISHED)
-    mean[usable] = total[usable] / finished.sum(axis=0)[usable]
+    usable = counted.any(axis=0) & (class_of(landscape) == FINISHED)
+    mean[usable] = total[usable] / counted.sum(axis=0)[usable]
     return mean
 
 

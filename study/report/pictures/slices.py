@@ -15,8 +15,9 @@ from study.measures.estimate import Missing
 from study.measures.evidence import Evidence
 from study.measures.landscape import DIVERGED, Landscape
 from study.measures.tuning import tuning_curve
+from study.papers.agreement import printed_cell
 from study.report.pictures.shades import Scale, scale_of
-from study.report.pictures.training_curves import chosen_cell
+from study.report.pictures.training_curves import position
 
 MOST_CELLS = 100
 """Cells up to which a tuning curve goes."""
@@ -112,7 +113,8 @@ def slices(
         landscapes[0].metric_name,
         scale_with(landscapes, charts),
         tuple(charts),
-        f"means of {piece.n_seeds} seeds, bands from least to greatest; ×: half of them or more diverged",
+        f"means of {piece.n_seeds} seeds, bands from least to greatest; lost seeds count as untrained; "
+        "×: half of them or more diverged",
     )
 
 
@@ -120,10 +122,14 @@ def common_cell(
     analysis: Analysis, landscapes: Sequence[Landscape], lr: float | None, weight_decay: float | None
 ) -> tuple[int, int, str]:
     """Column and row of the cell that all transforms are read at, and why that one."""
-    column, row, why = chosen_cell(analysis, lr, weight_decay)
+    spec = analysis.plan.spec
+    column, row = position("lr", lr, spec.lr), position("weight-decay", weight_decay, spec.weight_decay)
+    printed = printed_cell(analysis, landscapes[0])
+    if column is None and row is None and printed is not None:
+        return *printed, "the paper's"
     mean_WL = np.mean([one.score_SWL.mean(axis=0) for one in landscapes], axis=0)
     if column is not None and row is not None:
-        return column, row, "the paper's" if why == "the published setting" else "as asked for"
+        return column, row, "as asked for"
     allowed_WL = np.zeros(mean_WL.shape, dtype=bool)
     allowed_WL[slice(None) if row is None else row, slice(None) if column is None else column] = True
     best = int(np.where(allowed_WL, mean_WL, -np.inf).argmax())

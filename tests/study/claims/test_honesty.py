@@ -252,4 +252,5 @@ def test_numbers_of_an_export_are_finite(tmp_path: Path, capsys: pytest.CaptureF
         assert "NaN" not in text
         assert "Infinity" not in text
         json.loads(text)
-    assert len(list((folder / "heatmaps").iterdir())) == 3
+    kinds = [path.suffix for path in (folder / "heatmaps").iterdir()]
+    assert sorted(kinds) == [".csv", ".csv", ".pdf", ".png", ".svg"]

@@ -10,10 +10,12 @@ from study.measures.estimate import Missing
 from tests.tools.edge_sets import SETS
 
 
-@pytest.mark.parametrize("measure", [by_boxes, by_pairs])
-@pytest.mark.parametrize("name", ["line", "Koch", "noise"])
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [("line", by_boxes), ("line", by_pairs), ("Koch", by_boxes), ("Koch", by_pairs), ("noise", by_pairs)],
+)
 def test_known_edges(name: str, measure: object) -> None:
-    """A line has 1, a Koch curve 1.26, chance 2: within the interval, which is narrower than 0.3."""
+    """A line has 1, a Koch curve 1.26, chance 2 by pairs: within the interval, which is narrower than 0.3."""
     draw, truth = SETS[name]
     assert callable(measure)
     found = measure(draw(128, np.random.default_rng(1)))
@@ -35,6 +37,21 @@ def test_a_picture_tells_the_same_from_every_side(measure: object) -> None:
 
 SPECK = np.zeros((128, 128), bool)
 SPECK[64, 64] = True
+
+
+@pytest.mark.parametrize("name", ["noise", "stripes"])
+def test_boxes_give_no_number_of_a_dense_edge(name: str) -> None:
+    """Where nearly every box meets the edge their slope is that of the picture, 2."""
+    found = by_boxes(SETS[name][0](128, np.random.default_rng(1)))
+    assert isinstance(found, Missing)
+    assert found.reason.startswith("the edge is too dense")
+
+
+def test_pairs_give_no_number_of_a_speck() -> None:
+    """One cell parts four pairs, whose share tells nothing of an edge."""
+    found = by_pairs(SPECK)
+    assert isinstance(found, Missing)
+    assert found.reason == "needs 64 pairs of cells that end differently, found 4"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_every_claim_is_told_with_its_number_or_as_not_decidable(analysis: Analy
     assert measured
     assert lacking
     for claim in measured:
-        row = f"| **{claim.verdict}** | `{claim.id}` | {shown_estimate(claim)}, {claim.against} |"
+        row = f"| **{claim.verdict}** | `{claim.id}` | {shown_estimate(claim)}, {plain(claim.against)} |"
         assert row in said
         assert found[f"claim.{claim.id}"] == claim.verdict
         assert found[f"claim.{claim.id}.number"].startswith(shown_estimate(claim))

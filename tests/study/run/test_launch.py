@@ -63,6 +63,7 @@ def test_everything_is_stored_and_shown(
         ".png",
         ".svg",
         ".pdf",
+        ".csv",
     }
     assert parent.data.tags["claim.stabilizer-widens-lr"] == "not decidable"
     names = optuna.get_all_study_names(f"sqlite:///{Home(home).optuna('tiny')}")
