@@ -14,7 +14,7 @@ from study.measures.landscape import DIVERGED, FINISHED, INFERRED, STATES, Lands
 from study.report.page.views import CODES, NOTHING, View
 from study.report.page.wording import number, place, tick, worded
 from study.report.pictures.geometry import blocks, borders, bottoms, tick_places
-from study.report.pictures.panels import named
+from study.report.pictures.panels import caption
 from study.report.pictures.shades import class_of, partly_diverged
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 6.0, 36.0
@@ -140,7 +140,7 @@ def panel(
             (at.y(at.top_W[k] + 0.5), tick(landscape.weight_decay[k]))
             for k in tick_places(landscape.weight_decay)
         ],
-        caption=caption(evidence, landscape),
+        caption=caption(evidence, landscape, worded, one="one learning rate"),
         columns=[place(value) for value in landscape.lr],
         table=table(landscape, view, index),
     )
@@ -186,19 +186,6 @@ def outline(landscape: Landscape, inside_WL: Flags) -> str:
             upper = tall - float(bottom_W[rows.start])
             parts.append(f"M{x} {upper - y:g}L{to_x} {upper - to_y:g}")
     return "".join(parts)
-
-
-def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The width of the region that is drawn, in words."""
-    kind = named(evidence)
-    found = evidence.regions.get((landscape.transform, kind, "own"))
-    if found is None:
-        return "no complete seed yet"
-    if not found.inside_SWL.any():
-        return f"no {kind} region"
-    if len(landscape.lr) < 2:
-        return "one learning rate: no width"
-    return f"{kind} {worded(found.lr_width, evidence.tolerances.confidence)} decades"
 
 
 def table(landscape: Landscape, view: View, index: int) -> list[tuple[str, list[str]]]:

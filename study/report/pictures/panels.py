@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from study.analysis import Analysis
 from study.measures.array_types import Flags, Floats
-from study.measures.estimate import Missing, worded
+from study.measures.estimate import Estimate, Missing, worded
 from study.measures.evidence import KINDS, Evidence
 from study.measures.landscape import DIVERGED, FINISHED, Landscape
 from study.measures.lr_limits import edges_by_row
@@ -204,7 +204,7 @@ def _panel(landscape: Landscape, piece: Evidence, value_WL: Floats, shade_WL: Fl
         tuple(kind for kind, found in regions.items() if not found.inside_WL.any()),
         None,
         None,
-        caption(piece, landscape),
+        caption(piece, landscape, in_tenths),
         named(piece),
     )
 
@@ -226,8 +226,18 @@ def edges_of(region: Any, kind: str, confidence: float) -> Iterator[Edge]:
                 yield Edge(kind, row, end, found.mean, found.interval(confidence), found.n, beyond)
 
 
-def caption(evidence: Evidence, landscape: Landscape) -> str:
-    """The lr width of the trained region, or of the competitive one after an edge-seeking design."""
+def caption(
+    evidence: Evidence,
+    landscape: Landscape,
+    say: Callable[[Estimate | Missing, float], str],
+    one: str = "one lr",
+) -> str:
+    """The lr width of the trained region, or of the competitive one after an edge-seeking design.
+
+    Args:
+        say: writes a number with its interval of so much confidence.
+        one: what is said of a single learning rate.
+    """
     kind = named(evidence)
     found = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
@@ -235,8 +245,13 @@ def caption(evidence: Evidence, landscape: Landscape) -> str:
     if not found.inside_SWL.any():
         return f"no {kind} region"
     if len(landscape.lr) < 2:
-        return "one lr: no width"
-    return f"{kind} {worded(found.lr_width, evidence.tolerances.confidence, digits='.1f')} decades"
+        return f"{one}: no width"
+    return f"{kind} {say(found.lr_width, evidence.tolerances.confidence)} decades"
+
+
+def in_tenths(found: Estimate | Missing, confidence: float) -> str:
+    """A number as there is room for above a panel."""
+    return found.reason if isinstance(found, Missing) else worded(found, confidence, digits=".1f")
 
 
 def named(evidence: Evidence) -> str:
