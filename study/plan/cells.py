@@ -16,6 +16,7 @@ from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
 from study.spec.strict_json import strict_json
 from tracking import OUTCOMES
+from trainers.budget import Budget
 
 REFERENCE_SECONDS = {"mlp": 1.3e-6, "convnet": 9e-6}
 """Seconds per example and cell in a fused run on one core of a two-core machine, per model.
@@ -24,6 +25,9 @@ They serve a first estimate alone; as soon as cells are stored, their own times 
 """
 
 NEVER_LAUNCHED = "never launched"
+
+ADDED: frozenset[str] = frozenset()
+"""Keys of `Budget` that came after the first stored cells."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,14 @@ def settings(spec: StudySpec) -> list[Setting]:
     ]
 
 
+def budget_identity(budget: Budget) -> dict[str, Any]:
+    """What of a budget stands in the keys of cells: all, but for later keys that have their default."""
+    # A key that is added to `Budget` joins `ADDED`, so that cells stored before it keep their keys.
+    default = {field.name: field.default for field in dataclasses.fields(budget)}
+    content = dataclasses.asdict(budget)
+    return {key: value for key, value in content.items() if key not in ADDED or value != default[key]}
+
+
 def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     """The plan of a spec.
 
@@ -138,7 +150,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     for setting in settings(spec):
         parts = {name: getattr(setting, name).identity() for name in ("workload", "model", "optimizer")}
         content: dict[str, Any] = parts | {
-            "budget": dataclasses.asdict(setting.condition.budget),
+            "budget": budget_identity(setting.condition.budget),
             "fingerprint": fingerprints.get(setting.name, NEVER_LAUNCHED),
         }
         for source in dict.fromkeys(transform.source for transform in spec.transforms):
