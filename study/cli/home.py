@@ -76,6 +76,7 @@ def ui(
 ) -> None:
     """Serve the MLflow UI of a home until Ctrl-C, and say where each study's page is."""
     from study.report.terminal.ui import starting_line, ui_lines
+    from study.run import live_pages
     from study.run.mlflow_ui import address, addresses, answered, refuse_taken, serve
     from tracking.mlflow_listing import pages
 
@@ -92,6 +93,7 @@ def ui(
     open_database(place, lambda told: say([told, "to write its runs: study sync"]))
     studies, at = pages(f"{place.mlflow_database.resolve().as_uri()}?mode=ro"), address(host, port, hosts)
     found = addresses(at, studies)
+    live = address(host, live_pages.start(place, host, port + 1, hosts), hosts)
     # The server takes this process over. What is not flushed before would be lost.
     sys.stdout.flush()
     serve(
@@ -99,6 +101,6 @@ def ui(
         host,
         port,
         hosts,
-        ui_lines(home, at, found, plain=[name for name, _, view in studies if not view]),
+        ui_lines(home, at, found, live, plain=[name for name, _, view in studies if not view]),
         opened=next(iter(found.values()), at) if open_ else "",
     )

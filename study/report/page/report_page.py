@@ -56,11 +56,18 @@ class Section:
         return [(letter, kind) for kind, letter in CODES.items() if letter in seen]
 
 
-def report_page(analysis: Analysis, regions: Sequence[Mapping[str, Any]], behind: Mapping[str, Any]) -> str:
+def report_page(
+    analysis: Analysis,
+    regions: Sequence[Mapping[str, Any]],
+    behind: Mapping[str, Any],
+    *,
+    reloads: int = 0,
+) -> str:
     """The page as HTML.
 
     Args:
         regions: what `regions.json` holds. behind: what `provenance.json` holds.
+        reloads: after how many seconds a server has the page reloaded, which it then says; 0 for never [s].
     """
     spec, confidence = analysis.plan.spec, analysis.plan.spec.region.confidence
     points = points_of(analysis.pictured)
@@ -76,6 +83,7 @@ def report_page(analysis: Analysis, regions: Sequence[Mapping[str, Any]], behind
     style, script = (asset(name) for name in ("page.css", "page.js"))
     page = template().render(
         spec=spec,
+        reloads=reloads,
         style=style,
         script=script,
         policy=policy(style, script),

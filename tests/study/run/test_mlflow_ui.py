@@ -53,6 +53,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def moved_home(tmp_path: Path) -> tuple[Home, str]:
     """A home with one study in MLflow, which was moved since; and the study's own run."""
     origin = Home(tmp_path / "origin")
@@ -102,15 +107,23 @@ def test_the_ui_runs_no_file_of_the_current_folder_or_the_home(tmp_path: Path) -
         assert answer_of(port, f"/get-artifact?path=report.html&run_uuid={run}") == b"<p>a report</p>"
         # MLflow names the hosts that it answers to, and that cannot be told off.
         said = [one for one in heard.read_text().splitlines() if "Security middleware" not in one]
+        live = said[-1].rsplit(" ", 1)[1]
         assert said == [
             "starting the MLflow UI of home",
             f"MLflow UI of home: http://127.0.0.1:{port}  (Ctrl-C ends it)",
             f"  tiny  {page}",
+            f"reports that follow a launch: {live}",
         ]
+        assert answer_of(int(live.rsplit(":", 1)[1]), "/").startswith(b"<!doctype html>")
     finally:
         process.terminate()
         process.wait(timeout=60)
     assert not mark.exists()
+    deadline = time.monotonic() + 30
+    while not is_free(int(live.rsplit(":", 1)[1])) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # The pages end with the server.
+    assert is_free(int(live.rsplit(":", 1)[1]))
 
 
 def test_the_address_is_said_when_it_answers(tmp_path: Path) -> None:
@@ -178,7 +191,8 @@ def test_addresses_are_those_that_browsers_can_use() -> None:
     found = addresses("http://a.test", [("new", "1", True), ("old", "2", False)])
     assert found["old"] == "http://a.test/#/experiments/2/runs?workflowType=machine_learning"
     assert found["new"].endswith("&viewStateShareKey=study-cells")
-    lines = ui_lines(Path("home"), "http://a.test", found, plain=["old"])
+    lines = ui_lines(Path("home"), "http://a.test", found, "http://a.test:81", plain=["old"])
+    assert lines[3] == "reports that follow a launch: http://a.test:81"
     assert lines[2].split() == ["old", found["old"]]
     assert "to give old a table of its own" in lines[-1].replace("their own", "its own")
     assert "sync" in lines[-1]
