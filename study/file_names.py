@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 LONGEST, KEPT = 180, 170
 """Bytes of a name that stays as it is, and those that are kept of a longer one.
@@ -17,6 +18,11 @@ EXPORTS = (
     *(f"schemas/{name}.schema.json" for name in ("cells", "claims", "provenance", "regions")),
 )
 """The files of an export, beside its pictures."""
+
+
+def partial(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def file_name(words: str) -> str:

@@ -35,12 +35,15 @@ def show_zoom(
     found = client.search_runs([experiment], f"tags.{ZOOM} = '{name}'")
     same = [run for run in found if run.data.tags.get(HOME) == home]
     if same:
-        run_id = str(same[0].info.run_id)
+        run_id, known = str(same[0].info.run_id), same[0].data.params
     else:
         tags = {STUDY: "zoom", ZOOM: name, "mlflow.parentRunId": store.parent_id}
         tags |= {HOME: home} if home else {}
         run_id = str(client.create_run(experiment, run_name=f"zoom {name}", tags=tags).info.run_id)
-        for key, value in params.items():
+        known = {}
+    for key, value in params.items():
+        # A crash may have left a run without them.
+        if key not in known:
             client.log_param(run_id, key, storable(str(value)))
     for key, number in metrics.items():
         client.log_metric(run_id, key, number)

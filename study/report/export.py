@@ -12,7 +12,7 @@ from typing import Any
 
 from study.analysis import Analysis
 from study.errors import UserError
-from study.file_names import EXPORTS
+from study.file_names import EXPORTS, partial
 from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
 from study.report.latex_tables import claims_latex, measures_latex
@@ -91,11 +91,6 @@ def refuse_other_study(folder: Path, study: str) -> None:
             f"--out {folder}: holds {of}, which that of {study!r} would replace; choose another folder, "
             "or give --force"
         )
-
-
-def partial(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
-    return path.with_name(f".{path.name}.partial")
 
 
 def write(path: Path, content: object) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from study.report.export import partial, write
-from study.report.pictures.zoom_picture import FORMATS, Titled, draw, save
+from study.file_names import partial
+from study.report.export import write
+from study.report.pictures.saving import FORMATS, save
+from study.report.pictures.zoom_picture import Titled, draw
 from study.report.plain.zooms import zoom_values
 from study.zoomed import Zoomed
 
@@ -14,7 +16,7 @@ from study.zoomed import Zoomed
 def progress_picture(found: Zoomed, folder: Path) -> Path:
     """The picture as far as it is known, in place of the last one."""
     titled = Titled(found.study, found.window)
-    (path,) = save(draw(found.map, titled), folder, found.window.name, FORMATS[:1])
+    (path,) = save(draw(found.map, titled), folder, found.window.name, kinds=FORMATS[:1])
     return path
 
 

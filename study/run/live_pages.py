@@ -18,7 +18,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-import study
 from study.errors import UserError
 from study.home import Home
 from study.spec.read import parse_stored
@@ -183,7 +182,7 @@ def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int:
     """
     line = [sys.executable, "-P", "-m", "study.run.live_pages", str(home.root.resolve()), host, str(port)]
     # `-P`: a file called `statistics.py` in the current folder would else stand for Python's.
-    source = str(Path(study.__file__).parents[1])
+    source = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
     # The port is told through standard output, which the process then closes.
     began = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from study.measures.array_types import Floats
+from study.report.pictures.shades import POWER
 
 LEVELS = 32
 # Points of viridis, which is monotone in lightness and can be read with any colour vision. So few are within
@@ -17,8 +18,6 @@ ANCHORS = (
     *("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c"),
     *("#28ae80", "#5ec962", "#addc30", "#fde725"),
 )
-POWER = 0.5
-"""Of what is lacking to the best. Below it noise at the best would have colours; 1 is a linear scale."""
 SHOWN_WAYS = (0.0, 0.5, 0.75, 0.9, 0.97, 1.0)
 """Where a scale of shortfalls has ticks [the same share]."""
 

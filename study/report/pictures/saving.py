@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.file_names import partial
 from study.report.pictures.style import ORDINARY, Look, style
 
 if TYPE_CHECKING:
@@ -53,8 +55,13 @@ def take_literally(figure: Figure) -> None:
             text.set_parse_math(False)
 
 
-def save(figure: Figure, folder: Path, name: str, look: Look = ORDINARY) -> list[Path]:
-    """Write the figure in every format. Pictures carry no date, so equal studies give equal files."""
+def save(
+    figure: Figure, folder: Path, name: str, look: Look = ORDINARY, kinds: Sequence[str] = FORMATS
+) -> list[Path]:
+    """Write the figure in these formats, each file whole or not at all.
+
+    Pictures carry no date, so equal studies give equal files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     undated: dict[str, dict[str, None] | None] = {
         "png": None,
@@ -64,11 +71,12 @@ def save(figure: Figure, folder: Path, name: str, look: Look = ORDINARY) -> list
     written = []
     with style(name, look):
         take_literally(figure)
-        for kind in FORMATS:
+        for kind in kinds:
             path = folder / f"{name}.{kind}"
             # Harder pressing takes twice as long, for a twentieth of the size.
             pressed: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
-            figure.savefig(path, dpi=DPI, metadata=undated[kind], **pressed)
+            figure.savefig(partial(path), format=kind, dpi=DPI, metadata=undated[kind], **pressed)
+            os.replace(partial(path), path)
             written.append(path)
     return written
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +13,12 @@ from study.measures.estimate import Missing
 from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled, stretched
 from study.plan.window import FIRST, Window
 from study.report.amounts import amount
-from study.report.export import partial
-from study.report.pictures.saving import take_literally
+from study.report.pictures.saving import DPI
 from study.report.pictures.style import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
-DPI = 300
 SIDE = 1280
 """Side of the map [pixels]: a whole number of them for every cell."""
 FINISHED_COLOURS = ("#3b78b8", "#265a94", "#123a6b", "#050f24")
@@ -104,7 +98,8 @@ def below(found: FineMap, said: Titled) -> str:
     if isinstance(said.boxes, Dimension):
         one = said.boxes
         line += (
-            f"\nbox-counting dimension of the edge {one.value:.2f} [{one.low:.2f}, {one.high:.2f}], "
+            f"\nbox-counting dimension of the edge {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] "
+            f"with {one.confidence:.0%}, "
             f"boxes of {one.sizes[0]} to {one.sizes[-1]} cells, n = {one.n:,}"
         )
     elif said.boxes is not None:
@@ -160,18 +155,3 @@ def _key(figure: Figure, left: float, width: float, height: float) -> None:
         labels = bar.get_xticklabels()
         labels[0].set_horizontalalignment("left")
         labels[1].set_horizontalalignment("right")
-
-
-def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = FORMATS) -> list[Path]:
-    """Write the picture, each file whole or not at all, and without a date."""
-    undated: dict[str, dict[str, None] | None] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with style(name):
-        take_literally(figure)
-        for kind in kinds:
-            path = folder / f"{name}.{kind}"
-            figure.savefig(partial(path), format=kind, dpi=DPI, metadata=undated.get(kind))
-            os.replace(partial(path), path)
-            written.append(path)
-    return written

@@ -80,6 +80,7 @@ def zoom_params(window: Window) -> dict[str, object]:
         "weight_decay_high": window.weight_decay[1],
         "points": window.points,
         "seed": window.seed,
+        "steps": window.setting.condition.budget.steps,
     }
 
 

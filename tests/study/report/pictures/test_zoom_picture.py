@@ -9,7 +9,8 @@ import pytest
 
 from study.measures.fine_map import DIVERGED, FINISHED, FineMap
 from study.plan.window import window_of
-from study.report.pictures.zoom_picture import Titled, colours, draw, round_values, save
+from study.report.pictures.saving import save
+from study.report.pictures.zoom_picture import Titled, colours, draw, round_values
 from study.spec.read import read_spec
 from tests.study.report.pictures import inked
 
@@ -55,7 +56,7 @@ def test_a_picture_is_whole_or_the_last_one(
     from matplotlib.figure import Figure
 
     said = Titled("s", window_of(read_spec("quickstart"), "none", (0.1, 1), (0.1, 1), 16))
-    (path,) = save(draw(half, said), tmp_path, "a", ("png",))
+    (path,) = save(draw(half, said), tmp_path, "a", kinds=("png",))
     assert inked(path)
     before = path.read_bytes()
 
@@ -65,5 +66,5 @@ def test_a_picture_is_whole_or_the_last_one(
 
     monkeypatch.setattr(Figure, "savefig", fails)
     with pytest.raises(OSError, match="no room"):
-        save(draw(half, said), tmp_path, "a", ("png",))
+        save(draw(half, said), tmp_path, "a", kinds=("png",))
     assert path.read_bytes() == before
