@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainers.budget import Budget
 from trainers.workloads.base import Stored, Workload, batches, derived_seed
+from trainers.workloads.windows import moved
 
 Micro = tuple[Tensor, Tensor, int]
 """Inputs and targets of a micro-batch, and the seed of its dropout masks."""
@@ -42,7 +43,7 @@ class Feed:
         self.workload, self.budget, self.seed = workload, budget, seed
         self.device, self.dtype = device, budget.dtype
         self._train_x, self._eval_x = (self._held(x) for x in (workload.train_x, workload.eval_x))
-        self._train_y, self._eval_y = workload.train_y.to(device), workload.eval_y.to(device)
+        self._train_y, self._eval_y = moved(workload.train_y, device), moved(workload.eval_y, device)
 
     def _held(self, x: Tensor | Stored) -> Tensor | Stored:
         if isinstance(x, Stored):
@@ -50,7 +51,7 @@ class Feed:
                 return x
             x = x.decoded()
         # Bytes stay bytes until a batch is prepared, which takes a quarter of float32's memory.
-        return x.to(self.device, self.dtype if x.is_floating_point() else None)
+        return moved(x, self.device, self.dtype if x.is_floating_point() else None)
 
     def inputs(self, x: Tensor) -> Tensor:
         """Stored examples as a network takes them."""

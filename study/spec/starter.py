@@ -45,6 +45,7 @@ STARTS = {
         "file: own.npz",
         about="numpy.savez('own.npz', train_x=…, train_y=…, test_x=…, test_y=…), images or a table",
     ),
+    "series": Start(model="dlinear", about="generated series; or file: own.csv, first column date"),
     "quadratic": Start(model="linear", optimizer="sgd", about="known curvature and gradient noise"),
     "logistic": Start(model="linear", optimizer="sgd", about="the scanned digits; one linear layer alone"),
 }
@@ -103,7 +104,7 @@ description: ""
 # combinations are trained. Code of your own: {{factory: "my_module:my_function"}}.
 # Workloads: {", ".join(known("workload"))}
 {about}workload: {written(workload, start.constants)}
-# Models: {", ".join(known("model"))}
+# Models: {wrapped(known("model"))}
 model: {written(model or start.model)}
 # Optimizers: {", ".join(known("optimizer"))}
 optimizer: {written(optimizer or start.optimizer)}

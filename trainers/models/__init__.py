@@ -10,8 +10,11 @@ from torch import nn
 
 from trainers.models.convnet import convnet
 from trainers.models.convnext import convnext_tiny
+from trainers.models.dlinear import dlinear
 from trainers.models.linear import linear
 from trainers.models.mlp import mlp
+from trainers.models.nlinear import nlinear
+from trainers.models.patchtst import patchtst
 from trainers.models.resnet import resnet20, resnet56
 from trainers.models.resnet50 import resnet50
 from trainers.models.vgg import vgg16_bn
@@ -29,6 +32,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": resnet50,
     "convnext_tiny": convnext_tiny,
     "vit_b_16": vit_b_16,
+    "dlinear": dlinear,
+    "nlinear": nlinear,
+    "patchtst": patchtst,
 }
 
 

@@ -13,6 +13,7 @@ from trainers.workloads.base import Workload
 from trainers.workloads.cifar import cifar10, cifar100
 from trainers.workloads.folder import image_folder
 from trainers.workloads.images import digits
+from trainers.workloads.series import series
 from trainers.workloads.smooth import logistic, quadratic
 from trainers.workloads.synthetic import synthetic
 
@@ -25,6 +26,7 @@ WORKLOADS: dict[str, Callable[..., Workload]] = {
     "arrays": arrays,
     "quadratic": quadratic,
     "logistic": logistic,
+    "series": series,
 }
 
 
