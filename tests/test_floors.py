@@ -52,6 +52,7 @@ ONE_FILE = {
     "jinja2": {"study/report/page/report_page.py"},
     "sklearn": {"trainers/workloads/images.py"},
     "torchvision": {"trainers/vision.py"},
+    "tokenizers": {"trainers/workloads/tokens.py"},
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from trainers.feed import Feed
+from trainers.feed import EVALUATION_NUMBERS, Feed
 from trainers.precision import Tensors, loss_function
 
 
@@ -24,9 +24,16 @@ def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -
     total = torch.zeros(len(first), dtype=torch.float64, device=first.device)
     with torch.no_grad():
         for x, y in feed.evaluation():
-            total += vmap(scores, in_dims=(0, 0, None, None))(params, buffers, x, y)
+            together = cells_at_once(feed, len(x))
+            total += vmap(scores, in_dims=(0, 0, None, None), chunk_size=together)(params, buffers, x, y)
     model.train()
     return total / len(feed.workload.eval_y)
+
+
+def cells_at_once(feed: Feed, examples: int) -> int | None:
+    """How many cells memory allows to evaluate together, where outputs are large; None for all of them."""
+    numbers = examples * feed.workload.output_numbers
+    return max(1, EVALUATION_NUMBERS // numbers) if numbers else None
 
 
 def untrained_loss(feed: Feed, model: nn.Module) -> float:

@@ -18,7 +18,10 @@ Micro = tuple[Tensor, Tensor, int]
 EVALUATION_BATCH = 512
 """Most examples per forward pass of an evaluation."""
 EVALUATION_NUMBERS = 2**23
-"""Most numbers in the inputs of such a pass, which has 55 and not 512 images of 224 pixels a side."""
+"""Most numbers in the inputs of such a pass, which has 55 and not 512 images of 224 pixels a side.
+
+Where outputs are larger than inputs, so many in the outputs.
+"""
 HELD_BYTES = 4 * 2**30
 """Examples on disk that are no larger are decoded once and held on the device [bytes].
 
@@ -100,7 +103,8 @@ class Feed:
 
     def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The evaluation set in parts, normalised, never augmented."""
-        size = max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // max(1, self._eval_x[:1].numel())))
+        each = max(1, self._eval_x[:1].numel(), self.workload.output_numbers)
+        size = max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // each))
         for k in range(0, len(self._eval_x), size):
             yield self.inputs(self._eval_x[k : k + size]), self._eval_y[k : k + size]
 

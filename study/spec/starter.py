@@ -46,6 +46,7 @@ STARTS = {
         about="numpy.savez('own.npz', train_x=…, train_y=…, test_x=…, test_y=…), images or a table",
     ),
     "series": Start(model="dlinear", about="generated series; or file: own.csv, first column date"),
+    "text": Start(model="llama", about="a synthetic language; or file: own.txt, a text of your own"),
     "quadratic": Start(model="linear", optimizer="sgd", about="known curvature and gradient noise"),
     "logistic": Start(model="linear", optimizer="sgd", about="the scanned digits; one linear layer alone"),
 }

@@ -12,6 +12,7 @@ from trainers.models.convnet import convnet
 from trainers.models.convnext import convnext_tiny
 from trainers.models.dlinear import dlinear
 from trainers.models.linear import linear
+from trainers.models.llama import llama
 from trainers.models.mlp import mlp
 from trainers.models.nlinear import nlinear
 from trainers.models.patchtst import patchtst
@@ -32,6 +33,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": resnet50,
     "convnext_tiny": convnext_tiny,
     "vit_b_16": vit_b_16,
+    "llama": llama,
     "dlinear": dlinear,
     "nlinear": nlinear,
     "patchtst": patchtst,

@@ -36,35 +36,41 @@ class SelfAttention(nn.MultiheadAttention):
         return out, None
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
     """`scaled_dot_product_attention` of [B, heads, length, depth].
 
     Under `torch.vmap` the cells are more examples of one call, because torch has no rule for it on a CPU.
+
+    Args:
+        causal: each place attends to itself and those before it.
     """
     if is_batchedtensor(q):
-        out: Tensor = Attend.apply(q, k, v)  # type: ignore[no-untyped-call]  # torch has no types for it
+        out: Tensor = Attend.apply(q, k, v, causal)  # type: ignore[no-untyped-call]  # torch has no types
         return out
-    return functional.scaled_dot_product_attention(q, k, v)
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
 class Attend(torch.autograd.Function):
     """Attention with a vectorised form of its own. What `vmap` calls is differentiated by autograd itself."""
 
     @staticmethod
-    def forward(*args: Any) -> Tensor:
-        return functional.scaled_dot_product_attention(*args)
+    def forward(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        return functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         """Nothing is kept: this runs under `torch.vmap` only."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], q: Tensor, k: Tensor, v: Tensor, causal: bool
+    ) -> tuple[Tensor, int]:
         q, k, v = (
             (t.expand(info.batch_size, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1)
-            for t, d in zip(args, in_dims, strict=True)
+            for t, d in zip((q, k, v), in_dims[:3], strict=True)
         )
-        return functional.scaled_dot_product_attention(q, k, v).unflatten(0, (info.batch_size, -1)), 0
+        out = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return out.unflatten(0, (info.batch_size, -1)), 0
 
 
 class WideLayerNorm(nn.LayerNorm):

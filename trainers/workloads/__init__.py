@@ -16,6 +16,7 @@ from trainers.workloads.images import digits
 from trainers.workloads.series import series
 from trainers.workloads.smooth import logistic, quadratic
 from trainers.workloads.synthetic import synthetic
+from trainers.workloads.text import text
 
 WORKLOADS: dict[str, Callable[..., Workload]] = {
     "digits": digits,
@@ -24,6 +25,7 @@ WORKLOADS: dict[str, Callable[..., Workload]] = {
     "cifar100": cifar100,
     "image_folder": image_folder,
     "arrays": arrays,
+    "text": text,
     "quadratic": quadratic,
     "logistic": logistic,
     "series": series,

@@ -71,6 +71,8 @@ class Workload:
         augment: `augment(x, y, seed)` changes training batches before that, with nothing but the seed to draw
             from. It may give targets another form, which `loss` then takes and `score` does not.
         smooth: the constants of convergence bounds, where they are known.
+        output_numbers: how many numbers a network gives for one example, where they are so many that an
+            evaluation must be split by them; 0 where its inputs say how large it is.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Workload:
     smooth: Smooth | None = None
     prepare: Callable[[Tensor, torch.dtype], Tensor] | None = None
     augment: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] | None = None
+    output_numbers: int = 0
 
     def __post_init__(self) -> None:
         for part in ("train_x", "train_y", "eval_x", "eval_y"):
