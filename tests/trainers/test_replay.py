@@ -47,7 +47,10 @@ def both_ways(
     parts = (workload(model, **choices), transform_of(transform), make_optimizer(optimizer), budget)
     cells = {"lr_C": LR_C, "weight_decay_C": torch.linspace(0, 1, len(LR_C)), "seed": 2}
     monkeypatch.setattr(blocks, "WIDEST", 4)
-    repeated = train_fused(*parts, **cells)
+    with monkeypatch.context() as patched:
+        # Otherwise steps that cannot be repeated are taken whole, and whole is compared with whole.
+        patched.setattr("trainers.fused.CannotReplayError", ZeroDivisionError)
+        repeated = train_fused(*parts, **cells)
     begin = Step.__init__
 
     def whole(self: Step, *args: Any, **kwargs: Any) -> None:

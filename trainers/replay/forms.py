@@ -20,6 +20,8 @@ SHAPE_ALONE = {
     aten.new_full.default,
 }
 """Operations whose result does not depend on the numbers in their arguments."""
+OF_TYPES = {aten.promote_types.default}
+"""Operations that give a type, which no number decides. `torch.vmap` asks where tensors are stacked."""
 INTO = {
     aten.relu.default: lambda out, x: aten.clamp_min.out(x, 0, out=out),
     aten._to_copy.default: lambda out, x, **kind: out.copy_(x),

@@ -11,6 +11,8 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from trainers.replay.forms import OF_TYPES
+
 
 @dataclass(frozen=True)
 class Place:
@@ -72,6 +74,8 @@ class Tape(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         assert isinstance(func, OpOverload)
+        if func in OF_TYPES:
+            return func(*args, **(kwargs or {}))
         given = self.places(args), self.places(dict(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         self.calls.append(Call(func, *given, self.places(result)))
