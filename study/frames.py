@@ -57,7 +57,7 @@ def cells(plan: Plan, stored: Mapping[str, CellRecord]) -> DataFrame:
     """
     import pandas as pd
 
-    varied = [key for key, _ in plan.spec.conditions]
+    varied = [key for key, _ in plan.spec.conditions if key not in EXPORTED]
     rows: list[dict[str, Any]] = []
     for cell in plan.cells:
         record, budget = stored.get(cell.key), plan.settings[cell.setting].condition.budget

@@ -24,7 +24,7 @@ from study.claims.spikes import bounded_on_spikes
 from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, Evidence
 from study.spec.claim_rule import Rule
-from study.spec.conditions import VARIABLE
+from study.spec.conditions import STRESS
 from trainers.budget import Budget
 
 YUN_2025 = "Yun 2025, arXiv:2509.03677"
@@ -163,8 +163,8 @@ CLAIMS: dict[str, Rule] = {
     ),
 }
 
-ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in VARIABLE}
-"""The condition without stress."""
+ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in STRESS}
+"""The condition without stress. Of warm-ups, lengths and schedules the first that a spec lists is meant."""
 
 
 def judge_claims(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
@@ -13,6 +13,7 @@ from study.measures.array_types import Flags, Floats
 from study.measures.landscape import Landscape
 from study.measures.reference import reference_scores
 from study.measures.regions import Region, measured_region, region
+from study.spec.conditions import differing
 from study.spec.indifference import NEGLIGIBLE, Indifference
 from study.spec.tolerances import Tolerances
 from trainers.budget import Budget
@@ -192,10 +193,9 @@ def along(evidence: Evidence, key: str) -> list[Evidence]:
     """The pieces of the same workload and optimizer whose budget differs in this key at most."""
     if evidence.budget is None:
         return [evidence]
-    own = {key: getattr(evidence.budget, key)}
     found = []
     for piece in evidence.study:
         alike = (piece.workload, piece.optimizer) == (evidence.workload, evidence.optimizer)
-        if alike and piece.budget and replace(piece.budget, **own) == evidence.budget:
+        if alike and piece.budget and differing(piece.budget, evidence.budget) <= {key}:
             found.append(piece)
     return found or [evidence]

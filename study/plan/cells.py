@@ -189,6 +189,7 @@ def estimate_seconds(
             per_example = REFERENCE_SECONDS.get(setting.model.name)
             if per_example is None:
                 return None
-            seconds = per_example * plan.spec.budget.batch_size * plan.spec.budget.steps
+            budget = setting.condition.budget
+            seconds = per_example * budget.batch_size * budget.steps
         total += seconds
     return total / workers

@@ -11,12 +11,26 @@ from typing import Any
 from study.spec.problem import wrong
 from trainers.budget import Budget
 from trainers.naming import nearest, short
+from trainers.schedules import constants_of
 
-VARIABLE = ("loss_scale", "spike_size", "spike_probability", "precision")
-"""Keys of the budget that may be varied: what stresses training.
+NUMBER, WHOLE, NAME = "a number", "a whole number", "a name"
+STRESS: Mapping[str, str] = {
+    "loss_scale": NUMBER,
+    "spike_size": NUMBER,
+    "spike_probability": NUMBER,
+    "precision": NAME,
+}
+"""Keys of the budget that stress training, and what their values are."""
+RECIPE: Mapping[str, str] = {"warmup": WHOLE, "steps": WHOLE, "schedule": NAME}
+"""Keys of the budget that say how lr goes and how long, and what their values are."""
+VARIABLE: Mapping[str, str] = {**STRESS, **RECIPE}
+"""Keys of the budget that may be varied. Data and batch size are equal for all cells of a study."""
+SCHEDULE = {"schedule", "floor", "decay_every", "decay_factor"}
+"""A schedule with its constants: they differ together."""
 
-What training costs (steps, batch size) is equal for all cells of a study.
-"""
+KINDS: Mapping[str, tuple[type, ...]] = {NUMBER: (int, float), WHOLE: (int,), NAME: (str,)}
+
+FIELDS = dataclasses.fields(Budget)
 
 Axes = tuple[tuple[str, tuple[Any, ...]], ...]
 """Each varied key with its values, in the spec's order."""
@@ -58,9 +72,9 @@ def read_axes(value: Any) -> Axes:
         found = values if isinstance(values, list) else [values]
         if not found:
             raise wrong("the list is empty; give at least one value", key)
-        kinds, wanted = ((str,), "a name") if key == "precision" else ((int, float), "a number")
+        wanted = VARIABLE[key]
         for at, one in enumerate(found):
-            if isinstance(one, bool) or not isinstance(one, kinds):
+            if isinstance(one, bool) or not isinstance(one, KINDS[wanted]):
                 raise wrong(f"found {short(one)}; wanted {wanted}", key, at)
             # A larger one would overflow where it becomes a float.
             if isinstance(one, int) and abs(one) >= 2**63:
@@ -69,7 +83,7 @@ def read_axes(value: Any) -> Axes:
             if times > 1:
                 raise wrong(f"{short(one)} appears twice; give each value once", key)
         # As pydantic does in the budget: cells of 1 and of 1.0 have the same key.
-        axes.append((key, tuple(one if isinstance(one, str) else float(one) for one in found)))
+        axes.append((key, tuple(float(one) if wanted == NUMBER else one for one in found)))
     return tuple(axes)
 
 
@@ -77,14 +91,39 @@ def conditions(budget: Budget, axes: Axes) -> tuple[Condition, ...]:
     """All combinations of the varied values, each as a budget.
 
     Raises:
-        ValueError: a value is not one that the budget may have.
+        ValueError: a value is not one that the budget may have; the message names the condition.
     """
     keys = [key for key, _ in axes]
     found = []
     for chosen in product(*(values for _, values in axes)):
         varied = tuple(zip(keys, chosen, strict=True))
-        found.append(Condition(varied, dataclasses.replace(budget, **dict(varied))))
+        try:
+            found.append(Condition(varied, changed(budget, dict(varied))))
+        except ValueError as error:
+            # The value that is out of range may be the budget's own: a warm-up longer than some `steps`.
+            place = f" (condition {named(dict(varied))})" if varied else ""
+            raise ValueError(f"{error}{place}") from None
     return tuple(found)
+
+
+def changed(budget: Budget, values: Mapping[str, Any]) -> Budget:
+    """The budget with other values; constants that only its old schedule has are left out.
+
+    Raises:
+        ValueError: a value is not one that the budget may have.
+    """
+    if "schedule" not in values:
+        return dataclasses.replace(budget, **values)
+    known = constants_of(values["schedule"])
+    absent: dict[str, Any] = dict.fromkeys(set(budget.schedule_constants) - set(known))
+    return dataclasses.replace(budget, **absent, **values)
+
+
+def differing(one: Budget, other: Budget) -> set[str]:
+    """Keys in which two budgets differ, the constants of a schedule counted with it."""
+    pairs = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in FIELDS)
+    found = {name for name, here, there in pairs if here != there}
+    return found - SCHEDULE | ({"schedule"} if found & SCHEDULE else set())
 
 
 def named(chosen: Mapping[str, Any]) -> str:

@@ -114,7 +114,8 @@ class StudySpec(BaseModel):
             raise wrong(text, shows_value=True)
         # Whether a varied value is in range is for the budget to say, so every budget is made once.
         try:
-            self.all_conditions  # noqa: B018
+            for condition in self.all_conditions:
+                _short_enough(condition.budget)
         except ValueError as error:
             raise FieldError(problems_at(("conditions",), error)) from None
         return self

@@ -112,7 +112,8 @@ def heatmap(analysis: Analysis, piece: Evidence, name: str = "score") -> Heatmap
     """What a heatmap of one setting shows, or why it shows nothing."""
     # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
     shown = [landscape for landscape in analysis.pictured if landscape.setting == piece.key]
-    title = f"{analysis.plan.spec.name}: {piece.name}, {analysis.plan.spec.budget.steps} steps"
+    budget = piece.budget or analysis.plan.spec.budget
+    title = f"{analysis.plan.spec.name}: {piece.name}, {budget.steps} steps"
     best = {
         one.case.landscape.transform: (one.weight_decay, one.lr)
         for one in analysis.reached

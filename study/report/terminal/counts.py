@@ -6,6 +6,7 @@ from study.plan.cells import settings
 from study.plan.preview import Preview
 from study.report.amounts import amount
 from study.report.durations import clock
+from study.spec.model import StudySpec
 from study.stored import Status
 
 MOST_REASONS = 3
@@ -28,7 +29,7 @@ def preview_lines(seen: Preview) -> list[str]:
             "design edges: cells are chosen round by round until every edge is known; "
             "the numbers below are for all of them, the most that there can be"
         )
-    steps = f"{amount(spec.budget.steps, 'step')} of {amount(spec.budget.batch_size, 'example')} each"
+    steps = f"{lengths(spec)} of {amount(spec.budget.batch_size, 'example')} each"
     missing = seen.missing
     few = "" if seen.tiles_known else "at least "
     tiles = amount(seen.tiles, "tile")
@@ -41,6 +42,13 @@ def preview_lines(seen: Preview) -> list[str]:
     if spec.verdicts.looks:
         lines.append(looks_line(seen))
     return lines
+
+
+def lengths(spec: StudySpec) -> str:
+    """How many steps the cells of a study take: `150 steps`, or `50 to 100 steps`."""
+    found = {condition.budget.steps for condition in spec.all_conditions}
+    least = f"{min(found):,} to " if len(found) > 1 else ""
+    return f"{least}{amount(max(found), 'step')}"
 
 
 def looks_line(seen: Preview) -> str:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from study.errors import UserError
-from study.plan.cells import make_plan
+from study.plan.cells import estimate_seconds, make_plan
 from study.spec.model import StudySpec
 from study.spec.names import KINDS, known
 from study.spec.read import marks, parse_spec, read_spec, shipped
@@ -328,6 +328,40 @@ def test_conditions_are_settings_of_their_own() -> None:
     assert found == [(f"loss_scale={c:g}, spike_size={k:g}", c, k) for c in (1, 0.01) for k in (1, 1e8)]
 
 
+def test_a_recipe_may_be_varied() -> None:
+    """Warm-up, length and schedule are conditions. Constants go with the schedules that have them."""
+    text = (
+        changed("budget", "{steps: 20, batch_size: 32, schedule: cosine, floor: 0.1, spike_steps: [10]}")
+        + "\n"
+    )
+    spec = parse_spec(text + "conditions: {warmup: [0, 5], steps: [10, 40], schedule: [constant, linear]}\n")
+    kept = parse_spec(spec.canonical())
+    assert dict(kept.conditions) == dict(spec.conditions)
+    assert {one.budget for one in kept.all_conditions} == {one.budget for one in spec.all_conditions}
+    budgets = [condition.budget for condition in spec.all_conditions]
+    assert {(one.warmup, one.steps, one.schedule, one.floor) for one in budgets} == {
+        (warmup, steps, schedule, floor)
+        for warmup in (0, 5)
+        for steps in (10, 40)
+        for schedule, floor in (("constant", None), ("linear", 0.1))
+    }
+    assert spec.all_conditions[0].label == "warmup=0, steps=10, schedule=constant"
+    # A spike that the shortest training does not reach: the sentence names the condition.
+    words = wrong(text.replace("[10]", "[15]") + "conditions: {steps: [10, 40]}\n")
+    assert "spike_steps is 15" in words
+    assert "condition steps=10" in words
+
+
+def test_time_is_estimated_per_length() -> None:
+    """Cells of twice the steps take twice the time, where nothing is measured yet."""
+    found = []
+    for value in ("{steps: [20]}", "{steps: [40]}", "{steps: [20, 40]}"):
+        plan = make_plan(parse_spec(TINY + f"conditions: {value}\n"), {})
+        found.append(estimate_seconds(plan, plan.cells, {}, 1))
+    assert found[1] == pytest.approx(2 * found[0])
+    assert found[2] == pytest.approx(found[0] + found[1])
+
+
 @pytest.mark.parametrize(
     ("value", "word"),
     [
@@ -338,6 +372,12 @@ def test_conditions_are_settings_of_their_own() -> None:
         ("{loss_scale: [0]}", "conditions: budget: loss_scale is 0"),
         ("{precision: [1]}", "conditions.precision[0]: found 1; wanted a name"),
         ("{precision: [half]}", "unknown precision 'half'"),
+        ("{warmup: [0.5]}", "conditions.warmup[0]: found 0.5; wanted a whole number"),
+        ("{warmup: [0, 20]}", "warmup is 20; wanted a number in [0, 20) (condition warmup=20)"),
+        ("{steps: [50, 0]}", "steps is 0; wanted a number in [1, inf] (condition steps=0)"),
+        ("{steps: [100000000]}", "found 100,000,000; wanted at most 10,000,000"),
+        ("{schedule: [cosin]}", "did you mean 'cosine'?"),
+        ("{schedule: [step]}", "schedule 'step' needs decay_every"),
         ("3", "conditions: found 3; wanted a mapping"),
     ],
 )
