@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,6 +46,10 @@ class Next:
     micro: list[Micro]
     lr_factor: float
     spike: float
+
+    def of(self, places: Tensor) -> Next:
+        """The same step of some cells, where every cell has examples of its own."""
+        return replace(self, micro=[(x[places], y[places], masks) for x, y, masks in self.micro])
 
 
 def grouped(every: Iterable[Next], stops: Collection[int], seconds: float) -> Iterator[list[Next]]:
@@ -107,12 +111,13 @@ class Blocks:
             inside = range(first, min(first + width, cells))
             # A last block that is not full has copies of its first cell, which nobody reads.
             places = torch.tensor([*inside, *[first] * (width - len(inside))])
+            steps = [one.of(places) for one in group] if self._step.apart else group
             if block is None:
                 start = progress.tile.of(places)
-                block = self._recorded[width] = Recorded(self._step, start, group[0])
+                block = self._recorded[width] = Recorded(self._step, start, steps[0])
             block.load(progress.tile, places)
             index = progress.index_C[inside.start : inside.stop]
-            for one in group:
+            for one in steps:
                 progress.loss_TC[one.step, index] = self._one(block, one, index)
             block.store(progress.tile, inside)
         progress.step += len(group)

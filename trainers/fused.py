@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainers.blocks import SECONDS, Blocks, Next, Whole, grouped
 from trainers.budget import Budget
 from trainers.checkpoint import Checkpoint
+from trainers.control.fused import train_agents
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
@@ -25,6 +26,7 @@ from trainers.spikes import spike_factors, spiked_steps
 from trainers.step import Step
 from trainers.transforms.base import Transform
 from trainers.workloads.base import Workload
+from trainers.workloads.control import Control
 
 
 def train_fused(
@@ -85,6 +87,8 @@ def train_fused(
 @flushed_denormals()
 def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
     """`train_fused` of a run that has been put together."""
+    if isinstance(run.workload, Control):
+        return train_agents(run, checkpoint)
     started = time.perf_counter()
     workload, budget = run.workload, run.budget
     model = workload.initial_model(run.seed).to(run.device, budget.dtype)

@@ -37,9 +37,14 @@ A fixed rule, not a measurement at run time, so that equal studies give equal bi
 """
 
 
-def vectorised(loss: Loss) -> Gradients:
-    """Gradients of all cells in one pass."""
-    losses = vmap(loss, in_dims=(0, 0, None, None), randomness="same")
+def vectorised(loss: Loss, *, apart: bool = False) -> Gradients:
+    """Gradients of all cells in one pass.
+
+    Args:
+        apart: every cell has examples of its own, [C, B, …] instead of [B, …].
+    """
+    examples = 0 if apart else None
+    losses = vmap(loss, in_dims=(0, 0, examples, examples), randomness="same")
 
     def gradients(
         params: Tensors, buffers: Tensors, factor_C: Tensor, x: Tensor, y: Tensor

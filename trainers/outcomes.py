@@ -16,6 +16,8 @@ ROUNDING = 1e-5
 NONFINITE_LOSS = "nonfinite_loss"
 NONFINITE_PARAMETERS = "nonfinite_parameters"
 LOSS_EXPLODED = "loss_exploded"
+POLICY_COLLAPSED = "policy_collapsed"
+"""Of agents alone, whose loss does not explode: see `trainers.control.returns`."""
 
 
 def first_step(bad_TC: Tensor) -> list[int | None]:

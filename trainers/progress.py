@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class TileState:
         weight_decay_C: weight decays.
         constants_C: constants of the transform that differ between cells.
         loss_scale_C: what each loss is multiplied by before gradients are taken.
+        world: the environments that agents act in, and what they met there; empty for other workloads.
     """
 
     params: Tensors
@@ -39,6 +40,7 @@ class TileState:
     weight_decay_C: Tensor
     constants_C: Tensors
     loss_scale_C: Tensor
+    world: Tensors = field(default_factory=dict)
 
     def of(self, alive_C: Tensor) -> TileState:
         """The cells where `alive_C` is True."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.budget import Budget
+from trainers.control.serial import train_agents_serially
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Dynamics, Moment, Recorder, beside
@@ -22,6 +23,7 @@ from trainers.run import Run
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Tensors, Transform
 from trainers.workloads.base import Workload
+from trainers.workloads.control import Control
 
 
 @flushed_denormals()
@@ -40,6 +42,8 @@ def train_serial(
     """Train the same cells as `train_fused`, with the same arguments and results, in a loop over cells."""
     started = time.perf_counter()
     run = Run(workload, transform, optimizer, budget, lr_C, weight_decay_C, seed, constants_C or {}, device)
+    if isinstance(workload, Control):
+        return train_agents_serially(run, take_step)
     feed = Feed(workload, budget, seed, device)
     loss_initial = untrained_loss(feed, workload.initial_model(seed).to(device, budget.dtype))
     trained: list[Trained] = []

@@ -28,15 +28,17 @@ class Step:
 
     Attributes:
         masked: whether dropout masks are drawn.
+        apart: whether every cell has examples of its own: the first dimension of a batch is then the cell.
         repeatable: whether every step is the same operations on other numbers, and it pays to repeat them.
     """
 
-    def __init__(self, run: Run, model: nn.Module, *, looped: bool) -> None:
+    def __init__(self, run: Run, model: nn.Module, *, looped: bool, apart: bool = False) -> None:
         loss = loss_function(run.workload, model, run.budget)
         self._run, self._model = run, model
         self.masked = any(isinstance(module, PAIRED) for module in model.modules())
         self._scale = LossScale() if scaled_in(run.budget) else None
-        self._gradients = cell_by_cell(loss) if looped else vectorised(loss)
+        self._gradients = cell_by_cell(loss) if looped else vectorised(loss, apart=apart)
+        self.apart = apart
         self._apply = vmap(self._applied)
         # Each micro-batch begins its masks with a seed of its own.
         one_seed = not self.masked or run.budget.accumulation == 1

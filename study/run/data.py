@@ -16,7 +16,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
 
     Raises:
         UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data,
-            or a user's own code fails.
+            the budget does not suit the workload, or a user's own code fails.
     """
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
@@ -33,6 +33,11 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
                 f"budget.batch_size is {spec.budget.batch_size}, but {setting.name} has "
                 f"{len(workload.train_x)} training examples; lower it to at most that"
             )
+    for each in settings(spec):
+        try:
+            workload_of(each.workload, each.model).check(each.condition.budget)
+        except ValueError as error:
+            raise UserError(f"{each.name}: {error}") from None
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
         rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from trainers.control.environments import ENVIRONMENTS
 from trainers.models import model_factory
 from trainers.naming import check_keywords, look_up
 from trainers.workloads.arrays import arrays
 from trainers.workloads.base import Workload
 from trainers.workloads.cifar import cifar10, cifar100
+from trainers.workloads.control import control
 from trainers.workloads.folder import image_folder
 from trainers.workloads.images import digits
 from trainers.workloads.series import series
@@ -29,6 +32,10 @@ WORKLOADS: dict[str, Callable[..., Workload]] = {
     "quadratic": quadratic,
     "logistic": logistic,
     "series": series,
+    "cartpole": partial(control, ENVIRONMENTS["cartpole"]),
+    "pendulum": partial(control, ENVIRONMENTS["pendulum"]),
+    "acrobot": partial(control, ENVIRONMENTS["acrobot"]),
+    "mountain_car": partial(control, ENVIRONMENTS["mountain_car"]),
 }
 
 

@@ -6,12 +6,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from trainers.models.dropout import pair_dropout
 from trainers.workloads.windows import beneath
+
+if TYPE_CHECKING:
+    from trainers.budget import Budget
 
 NUMERICS = 2
 """Raised whenever the same cell would give other numbers than before; part of every fingerprint."""
@@ -115,6 +119,13 @@ class Workload:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, "weights"))
             return pair_dropout(self.build())
+
+    def check(self, budget: Budget) -> None:
+        """Refuse a budget that this kind of workload cannot be trained with; a data set takes any.
+
+        Raises:
+            ValueError: the message says what was found, wanted, and to be done.
+        """
 
     def prepared(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Stored inputs as the network takes them: in that precision, unless they are indices."""
