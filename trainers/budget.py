@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainers.naming import check_range, look_up
+from trainers.naming import check_range, look_up, short
 from trainers.schedules import check_schedule, constants_of, lr_factor
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ PRECISIONS: dict[str, tuple[str, str]] = {
     "float16": ("float32", "float16"),
 }
 """Names of precisions, and of the torch types of parameters and of the arithmetic of the network in them."""
+CORRUPTED = ("training", "everything")
+"""Which inputs corruption reaches: those of training, or those of evaluation too."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Budget:
         spike_probability: of a spike at each step, drawn per seed, in [0, 1].
         spike_steps: steps (counted from 1) that have a spike in any case.
         dynamics: record gradient statistics at every so many steps; 0 records none.
+        corruption: level of the noise on inputs, relative to the largest of a batch, >= 0; 0 is none.
+        corruption_probability: that an entry of an input has that noise, drawn per seed, in [0, 1].
+        corruption_of: a name of `CORRUPTED`.
 
     Raises:
         ValueError: a value is out of range, or is not a constant of the schedule, or the schedule lacks one.
@@ -66,6 +71,9 @@ class Budget:
     spike_probability: float = 0.0
     spike_steps: tuple[int, ...] = ()
     dynamics: int = 0
+    corruption: float = 0.0
+    corruption_probability: float = 0.05
+    corruption_of: str = "training"
 
     def __post_init__(self) -> None:
         check_range("budget", 1, steps=self.steps, batch_size=self.batch_size, points=self.points)
@@ -96,6 +104,12 @@ class Budget:
         )
         check_range("budget", 0.0, 1.0, spike_probability=self.spike_probability)
         check_range("budget", 0, dynamics=self.dynamics)
+        check_range("budget", 0.0, math.inf, open_high=True, corruption=self.corruption)
+        check_range("budget", 0.0, 1.0, corruption_probability=self.corruption_probability)
+        if self.corruption_of not in CORRUPTED:
+            raise ValueError(
+                f"budget: corruption_of is {short(self.corruption_of)}; wanted {' or '.join(CORRUPTED)}"
+            )
         for step in self.spike_steps:
             check_range("budget", 1, self.steps, spike_steps=step)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trainers.budget import Budget
+from trainers.corruption import check_corruptible, corrupted
 from trainers.workloads.base import Stored, Workload, batches, derived_seed
 from trainers.workloads.windows import moved
 
@@ -45,6 +46,7 @@ class Feed:
     def __init__(self, workload: Workload, budget: Budget, seed: int, device: str | torch.device) -> None:
         self.workload, self.budget, self.seed = workload, budget, seed
         self.device, self.dtype = device, budget.dtype
+        check_corruptible(workload, budget)
         self._train_x, self._eval_x = (self._held(x) for x in (workload.train_x, workload.eval_x))
         self._train_y, self._eval_y = moved(workload.train_y, device), moved(workload.eval_y, device)
 
@@ -75,8 +77,9 @@ class Feed:
             if self.workload.augment is not None:
                 x, y = self.workload.augment(x, y, derived_seed(self.seed, f"augmentation/{t}"))
                 y = y.to(self.dtype) if y.is_floating_point() else y
+            inputs = corrupted(self.inputs(x), self.budget, self.seed, f"training/{t}")
             parts = zip(
-                self.inputs(x).chunk(self.budget.accumulation), y.chunk(self.budget.accumulation), strict=True
+                inputs.chunk(self.budget.accumulation), y.chunk(self.budget.accumulation), strict=True
             )
             yield (
                 t,
@@ -102,11 +105,14 @@ class Feed:
                 yield x.to(self.device), self._train_y[index_B.to(self._train_y.device)]
 
     def evaluation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The evaluation set in parts, normalised, never augmented."""
+        """The evaluation set in parts, normalised, never augmented, corrupted only where the budget asks."""
         each = max(1, self._eval_x[:1].numel(), self.workload.output_numbers)
         size = max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // each))
         for k in range(0, len(self._eval_x), size):
-            yield self.inputs(self._eval_x[k : k + size]), self._eval_y[k : k + size]
+            inputs = self.inputs(self._eval_x[k : k + size])
+            if self.budget.corruption_of == "everything":
+                inputs = corrupted(inputs, self.budget, self.seed, f"evaluation/{k}")
+            yield inputs, self._eval_y[k : k + size]
 
 
 def mask_seed(seed: int, step: int, part: int) -> int:

@@ -21,7 +21,8 @@ PLACES = {"arrays": "file", "image_folder": "folder"}
 ORDINARY = {
     field.name: field.default
     for field in dataclasses.fields(Budget)
-    if field.name in ("warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps")
+    if field.name
+    in ("warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps", "corruption")
 }
 """What no recipe here changes."""
 

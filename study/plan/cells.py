@@ -26,7 +26,7 @@ They serve a first estimate alone; as soon as cells are stored, their own times 
 
 NEVER_LAUNCHED = "never launched"
 
-ADDED: frozenset[str] = frozenset()
+ADDED = frozenset({"corruption", "corruption_probability", "corruption_of"})
 """Keys of `Budget` that came after the first stored cells."""
 
 

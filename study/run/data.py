@@ -18,6 +18,9 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
         UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data,
             the budget does not suit the workload, or a user's own code fails.
     """
+    # Here, because it loads torch.
+    from trainers.corruption import check_corruptible
+
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
@@ -35,7 +38,9 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             )
     for each in settings(spec):
         try:
-            workload_of(each.workload, each.model).check(each.condition.budget)
+            workload = workload_of(each.workload, each.model)
+            workload.check(each.condition.budget)
+            check_corruptible(workload, each.condition.budget)
         except ValueError as error:
             raise UserError(f"{each.name}: {error}") from None
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():

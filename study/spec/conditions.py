@@ -19,6 +19,8 @@ STRESS: Mapping[str, str] = {
     "spike_size": NUMBER,
     "spike_probability": NUMBER,
     "precision": NAME,
+    "corruption": NUMBER,
+    "corruption_probability": NUMBER,
 }
 """Keys of the budget that stress training, and what their values are."""
 RECIPE: Mapping[str, str] = {"warmup": WHOLE, "steps": WHOLE, "schedule": NAME}

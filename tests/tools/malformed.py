@@ -591,7 +591,7 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
             *(
                 [
                     {key: value}
-                    for key in ("loss_scale", "spike_size", "spike_probability")
+                    for key in ("loss_scale", "spike_size", "spike_probability", "corruption")
                     for value in (
                         True,
                         "1",
@@ -621,7 +621,7 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
             ),
             {
                 key: [k / 300 for k in range(1, 300)]
-                for key in ("loss_scale", "spike_size", "spike_probability")
+                for key in ("loss_scale", "spike_size", "spike_probability", "corruption")
             },
             {"loss_scale": [1 + k % 9_000 for k in range(20_000)]},
         ],

@@ -98,6 +98,16 @@ def test_dropped_last_batch(tmp_path: Path) -> None:
     assert every.fingerprint() != whole.fingerprint()
 
 
+def test_fewer_windows(tmp_path: Path) -> None:
+    """So many of the test windows, drawn once for everybody."""
+    write(tmp_path / "load.csv", 103)
+    every, few = made(tmp_path / "load.csv"), made(tmp_path / "load.csv", test_examples=5)
+    assert len(few.eval_x) == 5
+    assert all(any(torch.equal(x, y) for y in every.eval_x) for x in few.eval_x)
+    with pytest.raises(ValueError, match=r"test_examples is 19; wanted a number in \[1, 18\]"):
+        made(tmp_path / "load.csv", test_examples=19)
+
+
 def test_metric_is_the_mean_over_all_entries() -> None:
     """What trainers report is the mean squared error of all windows, steps and variables together."""
     found = made(rows=200, variables=3)

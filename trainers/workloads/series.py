@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainers.naming import check_range, look_up, short
 from trainers.workloads.base import Workload, derived_seed
-from trainers.workloads.pixels import place
+from trainers.workloads.pixels import place, subset
 from trainers.workloads.spreadsheet import Spreadsheet
 from trainers.workloads.windows import windows
 
@@ -38,6 +38,7 @@ def series(
     split: str | None = None,
     evaluate: str = "test",
     drop_last: int = 0,
+    test_examples: int | None = None,
     rows: int = 4000,
     variables: int = 7,
     seed: int = 0,
@@ -63,6 +64,7 @@ def series(
         drop_last: evaluate on as many whole batches of this size as there are, and not on the windows of the
             last smaller one, as loaders with `drop_last=True` did (PatchTST's size is 128); the metric is
             then called `mse_of_whole_batches`. 0 evaluates on every window.
+        test_examples: evaluate on so many of these windows, drawn once for everybody; if not given, on all.
         rows, variables, seed: of the generated series: how many rows and variables, and what decides them.
 
     Raises:
@@ -99,6 +101,9 @@ def series(
                 "wanted at most that, or 0 for all"
             )
         eval_x, eval_y = eval_x[:kept], eval_y[:kept]
+    if test_examples is not None:
+        held = subset("series", "test_examples", test_examples, len(eval_x))
+        eval_x, eval_y = eval_x[held], eval_y[held]
     shape = (context, table.shape[1])
     check_model(model, model_name, train_x[:2], horizon)
     return Workload(
