@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,14 +104,14 @@ description: ""
 
 # What is trained. Constants stand beside a name: {{name: mlp, hidden: [64, 64]}}. Of several, in a list, all
 # combinations are trained. Code of your own: {{factory: "my_module:my_function"}}.
-# Workloads: {", ".join(known("workload"))}
+{wrapped("Workloads", "workload")}
 {about}workload: {written(workload, start.constants)}
-# Models: {wrapped(known("model"))}
+{wrapped("Models", "model")}
 model: {written(model or start.model)}
-# Optimizers: {", ".join(known("optimizer"))}
+{wrapped("Optimizers", "optimizer")}
 optimizer: {written(optimizer or start.optimizer)}
 
-# What is compared: {wrapped(known("transform"))}
+{wrapped("What is compared", "transform")}
 # A list of values makes variants: {{name: clip_norm, max_norm: [0.5, 1]}}.
 {baseline}transforms:
 {listed}
@@ -141,7 +142,7 @@ def written(word: str, constants: str = "") -> str:
     return f"{{name: {plain}, {constants}}}" if constants else plain
 
 
-def wrapped(names: Sequence[str]) -> str:
-    """Names on two lines of comment."""
-    half = (len(names) + 1) // 2
-    return f"{', '.join(names[:half])},\n# {', '.join(names[half:])}"
+def wrapped(what: str, kind: str) -> str:
+    """The names of a kind, as lines of a comment."""
+    text = f"{what}: {', '.join(known(kind))}"
+    return textwrap.fill(text, 109, initial_indent="# ", subsequent_indent="# ")
