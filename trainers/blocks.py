@@ -25,6 +25,8 @@ WIDEST = 64
 """Most cells of a block."""
 MULTIPLE = 4
 """Blocks have so many cells, or a multiple: few sizes are recorded when cells leave a tile."""
+OUTPUTS = 2**22
+"""Most numbers in the outputs of a block's micro-batch, where a network has large ones."""
 STEPS, BYTES = 64, 2**25
 """Most steps that a block takes before the next one's turn, and most memory for their batches [bytes]."""
 SECONDS = 1.0
@@ -92,10 +94,16 @@ class Whole:
 
 
 class Blocks:
-    """A tile block by block."""
+    """A tile block by block.
 
-    def __init__(self, step: Step, recorder: Recorder) -> None:
+    Args:
+        outputs: numbers that one cell's network gives for a micro-batch, where they decide how many cells
+            memory holds; else 0.
+    """
+
+    def __init__(self, step: Step, recorder: Recorder, outputs: int = 0) -> None:
         self._step, self._recorder = step, recorder
+        self._widest = max(1, min(WIDEST, OUTPUTS // outputs)) if outputs else WIDEST
         self._recorded: dict[int, Recorded] = {}
 
     def advance(self, progress: Progress, group: list[Next]) -> None:
@@ -105,7 +113,7 @@ class Blocks:
             CannotReplayError: a step has operations that cannot be repeated; the progress is as it was.
         """
         cells = len(progress.index_C)
-        width = width_of(cells)
+        width = width_of(cells, self._widest)
         block = self._recorded.get(width)
         for first in range(0, cells, width):
             inside = range(first, min(first + width, cells))
@@ -132,9 +140,9 @@ class Blocks:
         return loss_C[:count]
 
 
-def width_of(cells: int) -> int:
+def width_of(cells: int, widest: int = WIDEST) -> int:
     """How many cells a block of a tile has: blocks as full as they can be."""
-    blocks = -(-cells // WIDEST)
+    blocks = -(-cells // widest)
     each = -(-cells // blocks)
     return each if each < MULTIPLE else -(-each // MULTIPLE) * MULTIPLE
 

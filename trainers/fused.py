@@ -112,7 +112,8 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
 
     coming = (Next(t, micro, budget.lr_factor(t), spike_T[t]) for t, micro in feed.steps(progress.step))
     whole = Whole(step, recorder)
-    way: Whole | Blocks = Blocks(step, recorder) if step.repeatable else whole
+    outputs = workload.output_numbers * budget.batch_size // budget.accumulation
+    way: Whole | Blocks = Blocks(step, recorder, outputs) if step.repeatable else whole
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for group in grouped(coming, place, min(SECONDS, checkpoint.every) if checkpoint else SECONDS):
             try:

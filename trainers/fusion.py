@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn import functional
 
+from trainers.models.sequences import Projection
+
 Tensors = dict[str, Tensor]
 Loss = Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]
 """`loss(params, buffers, x, y)` of one cell."""
@@ -34,6 +36,12 @@ of a grouped call, per cell, forward and backward, with 16 cells and batch 64:
     32 -> 32 at 8 x 8: 0.9             16 -> 16 at 16 x 16: 0.7      16 -> 16 at 32 x 32: 0.4
 
 A fixed rule, not a measurement at run time, so that equal studies give equal bits.
+"""
+PRODUCT_WORK = 2**24
+"""Largest product of a `Projection` for one sequence that is vectorised on a CPU: length x inputs x outputs.
+
+Products of eight sequences of that size take some milliseconds, beside which a loop costs nothing. A loop
+needs the memory of one cell's activations and logits, not of a block's.
 """
 
 
@@ -86,22 +94,30 @@ def cell_by_cell(loss: Loss) -> Gradients:
 
 
 def fills_processor(model: nn.Module, example: Tensor) -> bool:
-    """Whether most of a network's convolution work on a CPU is in layers that are better looped over.
+    """Whether most of a network's work on a CPU is in layers that are better looped over.
+
+    Counted are convolutions, and the products of `Projection`, which only sequences have.
 
     Args:
         example: a batch of one input, on the model's device and in its precision.
     """
     if example.device.type != "cpu":
         return False
-    work: list[int] = []
+    total, looped = 0, 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(module, nn.Conv2d)
-        work.append(output.shape[-1] * output.shape[-2] * module.weight.shape[1] * module.out_channels)
+        nonlocal total, looped
+        if isinstance(module, nn.Conv2d):
+            pixels = output.shape[-1] * output.shape[-2]
+            work, limit = pixels * module.weight.shape[1] * module.out_channels, GROUPED_WORK
+        else:
+            assert isinstance(module, Projection)
+            work, limit = output.shape[-2] * module.weight.numel(), PRODUCT_WORK
+        total += work
+        looped += work if work > limit else 0
 
-    handles = [
-        module.register_forward_hook(count) for module in model.modules() if isinstance(module, nn.Conv2d)
-    ]
+    kinds = (nn.Conv2d, Projection)
+    handles = [module.register_forward_hook(count) for module in model.modules() if isinstance(module, kinds)]
     if handles:
         model.eval()
         with torch.no_grad():
@@ -109,7 +125,7 @@ def fills_processor(model: nn.Module, example: Tensor) -> bool:
         model.train()
     for handle in handles:
         handle.remove()
-    return sum(one for one in work if one > GROUPED_WORK) > sum(work) / 2
+    return looped > total / 2
 
 
 def fusable(model: nn.Module) -> nn.Module:

@@ -16,15 +16,19 @@ from trainers import (
     Curves,
     Workload,
     blocks,
+    evaluation,
+    fusion,
     make_optimizer,
     make_transform,
     make_workload,
     train_fused,
     train_serial,
 )
+from trainers.fusion import fills_processor
 from trainers.models import model_factory
 from trainers.models.llama import SIZES, rotated
 from trainers.step import Step
+from trainers.workloads.text import token_loss
 
 TINY: dict[str, Any] = {"width": 16, "depth": 2, "heads": 2, "hidden": 24}
 BUDGET = Budget(steps=12, batch_size=4, points=3, schedule="cosine", warmup=3, precision="float64")
@@ -153,7 +157,17 @@ def test_blocks_give_the_bits_of_the_whole_tile(precision: str, monkeypatch: pyt
     parts = tiny(qk_norm=True, z_loss=1e-4), make_transform("zclip"), make_optimizer("adamw"), budget
     mine = {"lr_C": torch.logspace(-4, 12, 5), "weight_decay_C": torch.zeros(5), "seed": 2}
     monkeypatch.setattr(blocks, "WIDEST", 4)
+    repeats = 0
+    once_more = blocks.Recorded.repeat
+
+    def counted(self: Any, one: Any) -> Any:
+        nonlocal repeats
+        repeats += 1
+        return once_more(self, one)
+
+    monkeypatch.setattr(blocks.Recorded, "repeat", counted)
     repeated = train_fused(*parts, **mine)
+    assert repeats
     begin = Step.__init__
 
     def whole(self: Step, *args: Any, **kwargs: Any) -> None:
@@ -181,3 +195,45 @@ def test_what_does_not_fit_is_refused(constants: dict[str, Any], shape: tuple[in
     """Constants and examples that the network cannot take are named, with what is wanted."""
     with pytest.raises(ValueError, match=words):
         model_factory("llama", **constants)(shape, 256)
+
+
+def test_large_networks_are_looped_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the larger sizes one cell at a time has logits, and fused equals serial there as well."""
+    made = {size: make_workload("text", "llama", {"size": size}, context=128) for size in ("0.9m", "20m")}
+    found = {size: fills_processor(w.initial_model(0), w.train_x[:1].long()) for size, w in made.items()}
+    assert found == {"0.9m": False, "20m": True}
+    monkeypatch.setattr(fusion, "PRODUCT_WORK", 1)
+    largest = 0
+    original = token_loss
+
+    def watched(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        nonlocal largest
+        largest = max(largest, output.numel())
+        return original(output, target)
+
+    parts = (
+        replace(tiny(), loss=watched),
+        make_transform("none"),
+        make_optimizer("adamw"),
+        BUDGET,
+    )
+    assert_near(train_fused(*parts, **cells(3)), train_serial(*parts, **cells(3)))
+    assert largest == 4 * 12 * 256
+
+
+def test_blocks_are_as_wide_as_logits_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for logits limits the cells of a block and of an evaluation, and the results do not change."""
+    parts = tiny(), make_transform("none"), make_optimizer("adamw"), replace(BUDGET, precision="float32")
+    whole = train_fused(*parts, **cells(5))
+    widths: list[int] = []
+    begin = blocks.Recorded.__init__
+
+    def noted(self: Any, step: Any, tile: Any, one: Any) -> None:
+        widths.append(len(tile.lr_C))
+        begin(self, step, tile, one)
+
+    monkeypatch.setattr(blocks.Recorded, "__init__", noted)
+    for module, limit in ((blocks, "OUTPUTS"), (evaluation, "EVALUATION_NUMBERS")):
+        monkeypatch.setattr(module, limit, 2 * 4 * 12 * 256)
+    assert same(train_fused(*parts, **cells(5)), whole)
+    assert widths == [2]

@@ -53,10 +53,11 @@ class RMSNorm(nn.RMSNorm):
 
 @cache
 def angles(length: int, depth: int, base: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """cos and sin of the rotary angles, shape [2, length, depth / 2]; once per device, so no step waits."""
+    """cos and ∓ sin of the rotary angles, shape [2, length, depth]; once per device, so no step waits."""
     rate = base ** -(torch.arange(0, depth, 2, dtype=torch.float64) / depth)
     angle = torch.arange(length, dtype=torch.float64)[:, None] * rate
-    return torch.stack([angle.cos(), angle.sin()]).to(device, dtype)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)]).to(device, dtype)
 
 
 def rotated(x: Tensor, base: float) -> Tensor:
@@ -69,8 +70,7 @@ def rotated(x: Tensor, base: float) -> Tensor:
     Reference: Su et al., "RoFormer", 2021, section 3.2.2; entries are paired as in Hugging Face's LLaMA.
     """
     cos, sin = angles(x.shape[-2], x.shape[-1], base, x.dtype, x.device)
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
 class Attention(nn.Module):
