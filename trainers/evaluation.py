@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainers.feed import EVALUATION_NUMBERS, Feed
+from trainers.optimizers.base import Optimizer
 from trainers.precision import Tensors, loss_function
+from trainers.progress import TileState
+
+BATCHES = 20
+"""Batches that running statistics are computed from where evaluated weights are not the trained ones."""
 
 
 def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -> Tensor:
@@ -34,6 +42,65 @@ def cells_at_once(feed: Feed, examples: int) -> int | None:
     """How many cells memory allows to evaluate together, where outputs are large; None for all of them."""
     numbers = examples * feed.workload.output_numbers
     return max(1, EVALUATION_NUMBERS // numbers) if numbers else None
+
+
+def evaluated_weights(
+    feed: Feed, model: nn.Module, optimizer: Optimizer, tile: TileState
+) -> tuple[Tensors, Tensors]:
+    """The parameters and buffers of a tile that are evaluated."""
+    if optimizer.evaluation is None:
+        return tile.params, tile.buffers
+    params = optimizer.evaluated(tile.params, tile.optimizer)
+    return params, recomputed(feed, model, params, tile.buffers)
+
+
+def recomputed(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -> Tensors:
+    """The buffers with BatchNorm's running statistics at these parameters, for C cells.
+
+    Those that training kept belong to the parameters that it took gradients at. These are means over the
+    first `BATCHES` batches of training, with dropout and augmentation as there, in the parameters' precision.
+    """
+    found = {name: b.clone() for name, b in buffers.items()}
+
+    def forward(params: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        out: Tensor = functional_call(model, (params, buffers), (x,))
+        return out
+
+    together = vmap(forward, in_dims=(0, 0, None), randomness="same")
+    with torch.no_grad():
+        for x in averaging(feed, model):
+            together(params, found, x)
+    return found
+
+
+def averaging(feed: Feed, model: nn.Module) -> Iterator[Tensor]:
+    """The batches that running statistics are computed from, the model being set to average over them.
+
+    None where the model has no such statistics.
+    """
+    norms = norms_of(model)
+    if not norms:
+        return
+    usual = [norm.momentum for norm in norms]
+    parts = (part for _, micro in islice(feed.steps(), BATCHES) for part in micro)
+    try:
+        for k, (x, _, masks) in enumerate(parts, start=1):
+            for norm in norms:
+                norm.momentum = 1 / k
+            torch.manual_seed(masks)
+            yield x
+    finally:
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
+
+
+def norms_of(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Layers with running statistics."""
+    return [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
 
 
 def untrained_loss(feed: Feed, model: nn.Module) -> float:

@@ -15,7 +15,7 @@ from trainers.control.fused import train_agents
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
-from trainers.evaluation import evaluated, untrained_loss
+from trainers.evaluation import evaluated, evaluated_weights, untrained_loss
 from trainers.feed import Feed
 from trainers.fusion import fills_processor, fusable
 from trainers.optimizers.base import Optimizer
@@ -126,7 +126,8 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 # All cells have ended, and no step that is left would train anything.
                 if not len(progress.index_C):
                     break
-                metric_C = evaluated(feed, model, progress.tile.params, progress.tile.buffers)
+                shown = evaluated_weights(feed, model, run.optimizer, progress.tile)
+                metric_C = evaluated(feed, model, *shown)
                 progress.metric_KC[place[progress.step], progress.index_C] = metric_C
             if checkpoint and checkpoint.due:
                 progress.seconds = time.perf_counter() - started

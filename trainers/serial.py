@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from trainers.control.serial import train_agents_serially
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Dynamics, Moment, Recorder, beside
-from trainers.evaluation import untrained_loss
+from trainers.evaluation import averaging, untrained_loss
 from trainers.feed import Feed
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
@@ -86,7 +87,7 @@ def train_cell(
     model = workload.initial_model(seed).to(feed.device, budget.dtype)
     named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     loss_of = loss_function(workload, model, budget)
-    rule = optimizer.reference(model.parameters(), lr, weight_decay)
+    rule = optimizer.reference(model.named_parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
@@ -130,7 +131,8 @@ def train_cell(
         if t + 1 in budget.recorded_steps:
             if not all_finite(named):
                 return Trained(loss_T, metric_K, t + 1, recorder.result())
-            metric_K[budget.recorded_steps.index(t + 1)] = score(feed, model)
+            with optimizer.evaluating(rule), recomputed(feed, model, optimizer):
+                metric_K[budget.recorded_steps.index(t + 1)] = score(feed, model)
     return Trained(loss_T, metric_K, None, recorder.result())
 
 
@@ -159,6 +161,21 @@ def take_step(
         group["lr"] = lr
     rule.step()
     return out, memory
+
+
+@contextmanager
+def recomputed(feed: Feed, model: nn.Module, optimizer: Optimizer) -> Iterator[None]:
+    """The model has running statistics of the weights that are evaluated while this is open."""
+    if optimizer.evaluation is None:
+        yield
+        return
+    kept = {name: b.clone() for name, b in model.named_buffers()}
+    with torch.no_grad():
+        for x in averaging(feed, model):
+            model(x)
+    yield
+    for name, b in model.named_buffers():
+        b.copy_(kept[name])
 
 
 def detached(named: Mapping[str, Tensor]) -> Tensors:

@@ -12,9 +12,9 @@ GS = "gradient_stabilizer"
 MAINTAINED = 0.005
 """Largest loss of accuracy that still counts as maintained [fraction; half a point]."""
 CLIPPING = ("clip_norm", "clip_value", "agc", "zclip", "autoclip", "adagc")
-DECOUPLED = ("adamw", "lion")
+DECOUPLED = ("adamw", "lion", "muon", "schedule_free_adamw", "prodigy", "adam_mini")
 """Optimizers whose weight decay is decoupled."""
-SCALE_FREE = ("adam", "adamw", "rmsprop", "lion")
+SCALE_FREE = ("adam", "rmsprop", *DECOUPLED)
 """Optimizers that divide by the size of the gradient: one lr means one step, whatever rescales before it."""
 KEEP_LR = ("none", "centralization", *CLIPPING)
 """Methods that leave most gradients as large as they are, and so lr what it means."""

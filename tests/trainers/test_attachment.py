@@ -27,12 +27,25 @@ from trainers import (
     train_serial,
 )
 from trainers.attachment import KEY, MOMENTS, Attachment
+from trainers.attachment.moments import COUNTS
 from trainers.optimizers.lion import Lion
+from trainers.optimizers.prodigy import Prodigy
+from trainers.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from trainers.transforms.base import Signal, State, Tensors
 from trainers.workloads.base import batches
 
 STEPS, BATCH, SEED = 12, 32, 3
-LR = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-4, "lion": 1e-4}
+LR = {
+    "sgd": 0.1,
+    "adam": 1e-3,
+    "adamw": 1e-3,
+    "rmsprop": 1e-4,
+    "lion": 1e-4,
+    "muon": 1e-3,
+    "schedule_free_adamw": 1e-3,
+    "prodigy": 1.0,
+    "adam_mini": 1e-3,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +105,7 @@ class Loop:
         self, optimizer: Optimizer, name: str, budget: Budget, weight_decay: float = 0.1, **options: Any
     ) -> None:
         self.model = digits().initial_model(SEED).double()
-        self.rule = optimizer.reference(self.model.parameters(), LR[name], weight_decay)
+        self.rule = optimizer.reference(self.model.named_parameters(), LR[name], weight_decay)
         self.scheduler = optim.lr_scheduler.LambdaLR(self.rule, budget.lr_factor)
         self.indices = batches(len(digits().train_x), BATCH, SEED)
 
@@ -328,13 +341,19 @@ SWITCHES: dict[type[optim.Optimizer], dict[str, Any]] = {
 }
 
 
+WEIGHTS = {ScheduleFreeAdamW: {"z"}, Prodigy: {"first", "sum"}}
+"""What is remembered of weights and distances: no moments, and a restart leaves it."""
+
+
 @pytest.mark.parametrize("keep_count", [True, False])
 @pytest.mark.parametrize("kind", list(MOMENTS), ids=lambda kind: kind.__name__)
 def test_restart_forgets_every_moment(kind: type[optim.Optimizer], keep_count: bool) -> None:
-    """The declared keys are all that an optimizer keeps per entry; a restart makes its step a first one."""
+    """The declared keys are all that is kept of gradients; a restart makes the next step a first one."""
 
-    def settings(p: Tensor) -> optim.Optimizer:
-        return kind([p], lr=0.1, **SWITCHES.get(kind, {}))
+    def settings(params: list[nn.Parameter]) -> optim.Optimizer:
+        # An input layer, a hidden one and an output layer: Muon treats the hidden one alone.
+        named = list(zip("abc", params, strict=True))
+        return kind(named, lr=0.1, **SWITCHES.get(kind, {}))
 
     def restarting(count: int) -> Transform:
         def update(grads: Tensors, state: State, params: Tensors) -> tuple[Tensors, State]:
@@ -346,21 +365,25 @@ def test_restart_forgets_every_moment(kind: type[optim.Optimizer], keep_count: b
             signal=lambda state: Signal(state["step"] == count, torch.tensor(1.0), keep_count),
         )
 
-    p = nn.Parameter(torch.linspace(1, 2, 5))
-    rule = settings(p)
+    params = [nn.Parameter(torch.linspace(1, 2, 6).view(2, 3) + k) for k in range(3)]
+    rule = settings(params)
     attach(rule, restarting(4))
     for step in range(3):
-        p.grad = torch.full((5,), 1.0 + step)
+        for p in params:
+            p.grad = torch.full((2, 3), 1.0 + step)
         rule.step()
-    kept = {key for key, t in rule.state[p].items() if isinstance(t, Tensor) and t.shape == p.shape}
-    assert kept == set(MOMENTS[kind])
-    fresh = nn.Parameter(p.detach().clone())
-    p.grad, fresh.grad = torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5)
+    kept = {key for p in params for key, t in rule.state[p].items() if isinstance(t, Tensor)} - set(COUNTS)
+    assert kept - WEIGHTS.get(kind, set()) == set(MOMENTS[kind])
+    fresh = [nn.Parameter(p.detach().clone()) for p in params]
+    for p in (*params, *fresh):
+        p.grad = torch.linspace(-1, 1, 6).view(2, 3)
     rule.step()
     settings(fresh).step()
-    if not keep_count or kind in (optim.SGD, optim.RMSprop, optim.Adadelta, Lion):
-        torch.testing.assert_close(p.detach(), fresh.detach(), rtol=0, atol=0)
-    assert "step" not in rule.state[p] or float(rule.state[p]["step"]) == (4 if keep_count else 1)
+    counts = kind not in (optim.SGD, optim.RMSprop, optim.Adadelta, optim.Muon, Lion)
+    if kind not in WEIGHTS and not (keep_count and counts):
+        torch.testing.assert_close(params, fresh, rtol=0, atol=0)
+    for p in params:
+        assert "step" not in rule.state[p] or float(rule.state[p]["step"]) == (4 if keep_count else 1)
 
 
 def test_moments_agree_with_the_optimizers() -> None:
@@ -371,9 +394,13 @@ def test_moments_agree_with_the_optimizers() -> None:
         ("adamw", {}),
         ("rmsprop", {"momentum": 0.9, "centered": True}),
         ("lion", {}),
+        ("muon", {}),
+        ("schedule_free_adamw", {}),
+        ("prodigy", {}),
+        ("adam_mini", {}),
     ):
         optimizer = make_optimizer(name, **constants)
-        declared = MOMENTS[type(optimizer.reference([nn.Parameter(torch.zeros(1))], 0.1, 0.0))]
+        declared = MOMENTS[type(optimizer.reference([("bias", nn.Parameter(torch.zeros(1)))], 0.1, 0.0))]
         assert set(declared) - {"max_exp_avg_sq"} == set(optimizer.moments.values())
 
 

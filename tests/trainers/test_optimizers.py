@@ -31,7 +31,15 @@ RELATIVE = 1e-12
 TWINS = 1e-9
 """Float64 rounding amplified by 20 steps of training."""
 STEPS = 200
-SHAPES = {"weight": (5, 3), "bias": (3,), "scale": ()}
+SHAPES = {
+    "embed.weight": (5, 3),
+    "q.weight": (4, 3),
+    "scale": (),
+    "kernel.weight": (3, 4, 1, 2),
+    "bias": (3,),
+    "head.weight": (2, 3),
+}
+ENTRIES = 61
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {}),
     ("sgd", {"momentum": 0.9}),
@@ -49,6 +57,14 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("rmsprop", {"momentum": 0.9, "centered": True, "alpha": 0.95}),
     ("lion", {}),
     ("lion", {"beta1": 0.95, "beta2": 0.98}),
+    ("muon", {}),
+    ("muon", {"momentum": 0.8, "nesterov": False, "adjust_lr": "original", "adamw_lr": 0.1}),
+    ("schedule_free_adamw", {}),
+    ("schedule_free_adamw", {"beta1": 0.95, "beta2": 0.99, "weight_lr_power": 1.0}),
+    ("prodigy", {}),
+    ("prodigy", {"bias_correction": True, "safeguard_warmup": True, "d0": 1e-3, "growth_rate": 1.1}),
+    ("adam_mini", {}),
+    ("adam_mini", {"beta1": 0.5, "beta2": 0.9, "heads": 2}),
 ]
 
 
@@ -110,7 +126,7 @@ def run_torch(
     keep_count: bool = False,
 ) -> Iterator[dict[str, Tensor]]:
     params = {name: torch.nn.Parameter(p) for name, p in parameters().items()}
-    reference = build(params.values(), lr, weight_decay)
+    reference = build(params.items(), lr, weight_decay)
     for step in range(STEPS):
         for p, g in zip(params.values(), slopes(params, step).values(), strict=True):
             p.grad = g
@@ -128,9 +144,14 @@ def assert_close(
         torch.stack([flat(params) for params, _ in pure]),
         torch.stack([flat(params) for params in reference]),
     )
-    assert found.shape == (STEPS, 19)
+    assert found.shape == (STEPS, ENTRIES)
     assert torch.isfinite(wanted).all()
     torch.testing.assert_close(found, wanted, rtol=RELATIVE, atol=RELATIVE * float(wanted.abs().mean()))
+
+
+def alone(params: Any) -> list[torch.nn.Parameter]:
+    """Parameters without their names."""
+    return [p for _, p in params]
 
 
 def flat(tensors: dict[str, Tensor]) -> Tensor:
@@ -152,7 +173,7 @@ def test_lion_equals_pytorch_optimizer(lr: float, weight_decay: float) -> None:
     """Lion is also what another library has."""
 
     def build(params: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-        return pytorch_optimizer.Lion(list(params), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+        return pytorch_optimizer.Lion(alone(params), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
 
     assert_close(run_pure(make_optimizer("lion"), lr, weight_decay), run_torch(build, lr, weight_decay))
 
@@ -184,23 +205,27 @@ def test_restart_zeroes_the_moments_and_nothing_else(
         elif key == "step":
             assert fresh[key] == (value if keep_count else 0)
         else:
-            assert torch.equal(fresh[key], value)
+            torch.testing.assert_close(fresh[key], value, rtol=0, atol=0)
     torch.testing.assert_close(
         rule.restart(state, torch.tensor(False), keep_count=keep_count), state, rtol=0, atol=0
     )
 
-    leaves = [torch.nn.Parameter(p) for p in params.values()]
-    reference = rule.reference(leaves, 0.01, 0.1)
-    for p in leaves:
+    leaves = {name: torch.nn.Parameter(p) for name, p in params.items()}
+    reference = rule.reference(leaves.items(), 0.01, 0.1)
+    for p in leaves.values():
         p.grad = torch.ones_like(p)
     reference.step()
+    before = copy.deepcopy(list(reference.state.values()))
     rule.restart_reference(reference, keep_count=keep_count)
-    for memory in reference.state.values():
-        assert {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)} == set(
-            rule.moments.values()
-        )
-        assert all(bool((memory[key] == 0).all()) for key in rule.moments.values())
+    seen = set()
+    for memory, old in zip(reference.state.values(), before, strict=True):
+        kept = {key for key, t in memory.items() if key != "step" and isinstance(t, Tensor)}
+        seen |= kept
+        assert all(bool((memory[key] == 0).all()) for key in kept & set(rule.moments.values()))
+        assert all(torch.equal(memory[key], old[key]) for key in kept - set(rule.moments.values()))
         assert "step" not in memory or float(memory["step"]) == (1 if keep_count else 0)
+    # What else an optimizer remembers are weights and what estimates of distances are made of.
+    assert seen - {"z", "first", "sum"} == set(rule.moments.values())
 
 
 def test_restarted_sgd_with_dampening_is_not_at_its_first_step() -> None:
@@ -219,9 +244,11 @@ def test_restarted_sgd_with_dampening_is_not_at_its_first_step() -> None:
     assert torch.equal(state["sum"]["p"], 0.75 * grads["p"])
 
 
-@variants
+@pytest.mark.parametrize(
+    ("name", "constants"), [one for one in VARIANTS if make_optimizer(one[0]).elementwise]
+)
 def test_one_flat_tensor_gives_the_same(name: str, constants: dict[str, Any]) -> None:
-    """Rules are elementwise: all parameters as one flat tensor give the same numbers."""
+    """All parameters as one flat tensor give the same numbers where a rule says so."""
     rule = make_optimizer(name, **constants)
     lr, weight_decay = torch.tensor(0.01, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
 
@@ -233,6 +260,12 @@ def test_one_flat_tensor_gives_the_same(name: str, constants: dict[str, Any]) ->
         params, state = rule.update(grads, state, params, lr, weight_decay)
         together, state_flat = rule.update({"all": flat(grads)}, state_flat, together, lr, weight_decay)
         assert torch.equal(together["all"], flat(params))
+
+
+def test_rules_that_need_tensors_say_so() -> None:
+    """Muon and Adam-mini do something else to a flat tensor; Prodigy's sums are rounded otherwise."""
+    found = {name for name in OPTIMIZERS if not make_optimizer(name).elementwise}
+    assert found == {"muon", "adam_mini", "prodigy"}
 
 
 @variants
@@ -260,6 +293,10 @@ SANE = {
     "adamw": [1e-4, 1e-3, 1e-2],
     "rmsprop": [1e-5, 1e-4, 3e-4],
     "lion": [1e-5, 1e-4, 1e-3],
+    "muon": [1e-4, 1e-3, 1e-2],
+    "schedule_free_adamw": [1e-4, 1e-3, 1e-2],
+    "prodigy": [0.1, 0.5, 1.0],
+    "adam_mini": [1e-4, 1e-3, 1e-2],
 }
 
 
@@ -331,6 +368,12 @@ def test_every_optimizer_is_tested() -> None:
         ("rmsprop", {"eps": -1.0}, "eps is -1"),
         ("lion", {"beta1": -0.1}, "beta1 is -0.1"),
         ("lyon", {}, "did you mean 'lion'"),
+        ("muon", {"adjust_lr": "orignal"}, "did you mean 'original'"),
+        ("muon", {"newton_schulz_steps": 0}, "newton_schulz_steps is 0"),
+        ("schedule_free_adamw", {"beta1": 0.0}, "beta1 is 0"),
+        ("prodigy", {"growth_rate": 0.5}, "growth_rate is 0.5"),
+        ("prodigy", {"d0": 0.0}, "d0 is 0"),
+        ("adam_mini", {"heads": 0}, "heads is 0"),
     ],
 )
 def test_constants_out_of_range(name: str, constants: dict[str, Any], words: str) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, optim
 
+from trainers.optimizers.adam_mini import AdamMini
 from trainers.optimizers.lion import Lion
+from trainers.optimizers.muon import Muon
+from trainers.optimizers.prodigy import Prodigy
+from trainers.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 
 MOMENTS: dict[type[optim.Optimizer], tuple[str, ...]] = {
     optim.SGD: ("momentum_buffer",),
@@ -15,7 +19,12 @@ MOMENTS: dict[type[optim.Optimizer], tuple[str, ...]] = {
     optim.RAdam: ("exp_avg", "exp_avg_sq"),
     optim.Adamax: ("exp_avg", "exp_inf"),
     optim.Adadelta: ("square_avg", "acc_delta"),
+    optim.Muon: ("momentum_buffer",),
     Lion: ("exp_avg",),
+    Muon: ("momentum_buffer", "exp_avg", "exp_avg_sq"),
+    ScheduleFreeAdamW: ("exp_avg_sq",),
+    Prodigy: ("exp_avg", "exp_avg_sq"),
+    AdamMini: ("exp_avg", "exp_avg_sq"),
 }
 """Keys of `optimizer.state[p]` that a restart sets to zero. Add a row for an optimizer of your own."""
 COUNTS: dict[str, float] = {"step": 0.0, "mu_product": 1.0}

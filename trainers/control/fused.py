@@ -61,7 +61,8 @@ def train_agents(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 progress.drop_nonfinite()
                 if not len(progress.index_C):
                     break
-                metric_C = agents.returns(progress.tile.params).mean(1)
+                shown = run.optimizer.evaluated(progress.tile.params, progress.tile.optimizer)
+                metric_C = agents.returns(shown).mean(1)
                 progress.metric_KC[place[progress.step], progress.index_C] = metric_C
             if checkpoint and checkpoint.due:
                 progress.seconds = time.perf_counter() - started

@@ -90,7 +90,7 @@ def train_agent(run: Run, workload: Control, cell: int, take_step: TakeStep) -> 
     assert isinstance(model, ActorCritic)
     named, transform = dict(model.named_parameters()), run.method(cell)
     lr, weight_decay = float(run.lr_C[cell]), float(run.weight_decay_C[cell])
-    rule = run.optimizer.reference(model.parameters(), lr, weight_decay)
+    rule = run.optimizer.reference(model.named_parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
     spike_T = spike_factors(budget, seed)
@@ -130,7 +130,8 @@ def train_agent(run: Run, workload: Control, cell: int, take_step: TakeStep) -> 
         if t + 1 in budget.recorded_steps:
             if not all(bool(torch.isfinite(p).all()) for p in named.values()):
                 return Agent(loss_T, metric_K, t + 1, recorder.result())
-            metric_K[budget.recorded_steps.index(t + 1)] = mean(returns(workload, model))
+            with run.optimizer.evaluating(rule):
+                metric_K[budget.recorded_steps.index(t + 1)] = mean(returns(workload, model))
     return Agent(loss_T, metric_K, None, recorder.result())
 
 

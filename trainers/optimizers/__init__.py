@@ -8,10 +8,14 @@ from typing import Any
 
 from trainers.naming import check_keywords, look_up
 from trainers.optimizers.adam import adam
+from trainers.optimizers.adam_mini import adam_mini
 from trainers.optimizers.adamw import adamw
 from trainers.optimizers.base import Optimizer
 from trainers.optimizers.lion import lion
+from trainers.optimizers.muon import muon
+from trainers.optimizers.prodigy import prodigy
 from trainers.optimizers.rmsprop import rmsprop
+from trainers.optimizers.schedule_free_adamw import schedule_free_adamw
 from trainers.optimizers.sgd import sgd
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -20,6 +24,10 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adamw": adamw,
     "rmsprop": rmsprop,
     "lion": lion,
+    "muon": muon,
+    "schedule_free_adamw": schedule_free_adamw,
+    "prodigy": prodigy,
+    "adam_mini": adam_mini,
 }
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.naming import check_range
 from trainers.optimizers.adamw import adamw
-from trainers.optimizers.base import Optimizer, OptimizerState, Tensors
+from trainers.optimizers.base import NamedParameters, Optimizer, OptimizerState, Tensors
 
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimizer:
@@ -45,7 +43,7 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimiz
         # The decay is in the gradient already.
         return undecayed.update(decayed, state, params, lr, torch.zeros_like(weight_decay))
 
-    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(params: NamedParameters, lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
     return Optimizer("adam", undecayed.init, update, reference, undecayed.moments, undecayed.constants)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.naming import check_range
-from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, step_zero, zeros_like
+from trainers.optimizers.base import (
+    NamedParameters,
+    Optimizer,
+    OptimizerState,
+    Tensors,
+    step_zero,
+    zeros_like,
+)
 
 
 def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimizer:
@@ -51,7 +56,7 @@ def adamw(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimi
         new = {k: p * keep - rate * mean[k] / (square[k].sqrt() / root + eps) for k, p in params.items()}
         return new, {"mean": mean, "square": square, "step": step}
 
-    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(params: NamedParameters, lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
     return Optimizer(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.naming import check_range
-from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
+from trainers.optimizers.base import NamedParameters, Optimizer, OptimizerState, Tensors, zeros_like
 
 
 def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
@@ -47,7 +46,7 @@ def lion(beta1: float = 0.9, beta2: float = 0.99) -> Optimizer:
         new = {k: p * keep - lr * signs[k] for k, p in params.items()}
         return new, {"mean": {k: torch.lerp(state["mean"][k], g, 1 - beta2) for k, g in grads.items()}}
 
-    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(params: NamedParameters, lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return Lion(params, lr, beta1, beta2, weight_decay)
 
     return Optimizer("lion", init, update, reference, {"mean": "exp_avg"}, {"beta1": beta1, "beta2": beta2})

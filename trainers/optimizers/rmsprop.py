@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.naming import check_range
-from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
+from trainers.optimizers.base import NamedParameters, Optimizer, OptimizerState, Tensors, zeros_like
 
 
 def rmsprop(
@@ -67,7 +65,7 @@ def rmsprop(
             new["sum"] = steps = {k: momentum * state["sum"][k] + u for k, u in steps.items()}
         return {k: p - lr * steps[k] for k, p in params.items()}, new
 
-    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(params: NamedParameters, lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(
             params,
             lr=lr,

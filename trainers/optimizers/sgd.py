@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.naming import check_range
-from trainers.optimizers.base import Optimizer, OptimizerState, Tensors, zeros_like
+from trainers.optimizers.base import NamedParameters, Optimizer, OptimizerState, Tensors, zeros_like
 
 
 def sgd(momentum: float = 0.0, dampening: float = 0.0, *, nesterov: bool = False) -> Optimizer:
@@ -65,7 +63,7 @@ def sgd(momentum: float = 0.0, dampening: float = 0.0, *, nesterov: bool = False
             direction = {k: direction[k] + momentum * b if nesterov else b for k, b in total.items()}
         return {k: p - lr * direction[k] for k, p in params.items()}, state
 
-    def reference(params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    def reference(params: NamedParameters, lr: float, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             params,
             lr=lr,
