@@ -14,6 +14,7 @@ from study.plan.job import Job
 from study.spec.conditions import Condition
 from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
+from study.spec.own_training import OWN
 from study.spec.strict_json import strict_json
 from tracking import OUTCOMES
 from trainers.budget import Budget
@@ -42,6 +43,8 @@ class Setting:
     @property
     def name(self) -> str:
         """What tables and cells call the workload with its model."""
+        if self.workload.form and self.model.name == OWN:
+            return self.workload.label
         return f"{self.workload.label}/{self.model.label}"
 
 
@@ -186,7 +189,8 @@ def estimate_seconds(
         setting = plan.settings[cell.setting]
         seconds = measured.get(cell.setting)
         if seconds is None:
-            per_example = REFERENCE_SECONDS.get(setting.model.name)
+            # The name of a user's own model says nothing.
+            per_example = None if setting.workload.form else REFERENCE_SECONDS.get(setting.model.name)
             if per_example is None:
                 return None
             budget = setting.condition.budget

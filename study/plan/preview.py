@@ -62,7 +62,10 @@ def preview(
     plan = make_plan(spec, {})
     stored: set[str] = set()
     measured: dict[str, float | None] = {}
-    known: dict[str, int | None] = dict.fromkeys(plan.settings, spec.workers.tile)
+    # One process trains one cell, where training is the user's own.
+    known: dict[str, int | None] = {
+        key: 1 if setting.workload.form else spec.workers.tile for key, setting in plan.settings.items()
+    }
     extra = 0
     if home.ledger.exists():
         ledger = Ledger(home.ledger, create=False)

@@ -13,6 +13,8 @@ from tracking import Ledger
 
 def known_width(plan: Plan, setting: str, ledger: Ledger, machine: str) -> int | None:
     """The width of a setting's tiles on a machine; None where the next launch measures it."""
+    if plan.settings[setting].workload.form:
+        return 1  # training of the user's own is one process per cell
     if plan.spec.workers.tile is not None:
         return plan.spec.workers.tile
     return ledger.width(setting, machine, len(plan.largest(setting).tile.cells))

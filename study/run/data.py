@@ -6,6 +6,7 @@ from study.errors import UserError
 from study.plan.cells import settings
 from study.run.containment import contained
 from study.run.dry_run import rehearse
+from study.run.own_training.training import check_function
 from study.spec.build import fingerprint_of, workload_of
 from study.spec.model import StudySpec
 from study.spec.user_code import error_line
@@ -24,6 +25,10 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
+            if setting.workload.form:
+                check_function(setting.workload)
+                found[setting.name] = setting.workload.source
+                continue
             with contained():
                 workload = workload_of(setting.workload, setting.model)
                 found[setting.name] = fingerprint_of(setting.workload, setting.model)
@@ -44,5 +49,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
         except ValueError as error:
             raise UserError(f"{each.name}: {error}") from None
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
+        if setting.workload.form:
+            continue
         rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found

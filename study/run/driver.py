@@ -73,6 +73,7 @@ class Training:
         self.checkpoints = Checkpoints(folder, plan.spec.workers.checkpoint_every)
         self.logs = TileLogs(home.logs(plan.spec.name).resolve())
         self.failures: list[Failure] = []
+        self._jobs: dict[str, Job] = {}
         self._in_flight = InFlight(home, ledger, plan.spec.name)
         self._rounds = Rounds(plan, ledger.get, wanted, until_decided) if rounds is None else rounds
 
@@ -155,6 +156,7 @@ class Training:
 
     def _train(self, jobs: list[Job], pool: Pool) -> list[Failure]:
         """Train tiles. Halve those that did not fit into memory, and store the other failures as such."""
+        self._jobs = {cell.key: job for job in jobs for cell in job.tile.cells}
         failed = pool.train(jobs, self._done)
         large = [
             failure.job for failure in failed if failure.out_of_memory and len(failure.job.tile.cells) > 1
@@ -174,6 +176,13 @@ class Training:
         # The order is the promise: nothing is shown, and no checkpoint removed, before the ledger has it.
         self._ledger.add(records)
         self.checkpoints.clear(records)
+        for record in records:
+            if record.failed:
+                job = self._jobs[record.key]
+                self.failures.append(Failure(job, record.reason or "", printed=self.logs.tail(job.tile)))
+        records = [record for record in records if not record.failed]
+        if not records:
+            return
         self._mirror.add(record.key for record in records)
         self._display.add(records)
         log.info("stored %d cells, first %s", len(records), records[0].key)

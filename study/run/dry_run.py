@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
@@ -10,6 +9,7 @@ from study.plan.cells import Setting
 from study.run.containment import contained
 from study.spec.build import optimizer_of, transform_of
 from study.spec.model import StudySpec
+from study.spec.own_training import METRIC, TAKEN
 from study.spec.user_code import error_line
 from trainers.naming import short
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from trainers import Transform, Workload
 
-METRIC = re.compile(r"[\w.\- ]{1,60}")
-TAKEN = ("loss", "grad_std", "scale")
-"""Names of series that trackers keep of every cell."""
 HINT = (
     "; it is written for one cell and run on many at once: "
     "tensor operations alone, torch.where instead of if, no .item()"

@@ -65,10 +65,22 @@ def run_job(
         checkpoints: where a tile goes on whose process died.
         width: how many are trained together at most; None takes the whole tile.
     """
+    if job.workload.form:
+        return _own(job, device)
     found = []
     for part in job.parts(width) if width else [job]:
         found += _trained(part, device, checkpoints.of(job.tile, part.tile) if checkpoints else None)
     return found
+
+
+def _own(job: Job, device: str | None) -> list[CellRecord]:
+    """Train cells by the user's own function or command."""
+    import torch
+
+    from study.run.own_training.training import train_own
+
+    device = device or default_device()
+    return train_own(job, device, facts(device), torch.get_num_threads())
 
 
 def _trained(job: Job, device: str | None, checkpoint: Checkpoint | None) -> list[CellRecord]:
@@ -126,10 +138,14 @@ def provenance(device: str) -> dict[str, Any]:
     """Versions, device and commit behind a number."""
     import torch
 
-    if device.startswith("cuda"):
-        name = torch.cuda.get_device_name()
-    else:
-        name = f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return facts(torch.cuda.get_device_name() if device.startswith("cuda") else device)
+
+
+def facts(device: str) -> dict[str, Any]:
+    """The same, of a device whose name is known, or that is not to be touched."""
+    import torch
+
+    name = f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)" if device == "cpu" else device
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),

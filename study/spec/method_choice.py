@@ -12,6 +12,9 @@ They are in no label and no key, so that whoever is asked for one goes on with t
 without it.
 """
 
+UNTOLD = ("limit", "paired")
+"""What a spec says of training of the user's own that decides no number: it is in no key."""
+
 LABEL = "label"
 """The key of a transform in a spec that says what people read in its place."""
 
@@ -28,6 +31,7 @@ class Choice:
         given: the label that the spec gives it; empty without one. It is in no key either.
         shown: what people read where the spec gives a label. Variants that share one have their constants
             behind it.
+        form: `function` or `command` where the user's own code does all of the training; else empty.
     """
 
     name: str
@@ -36,11 +40,13 @@ class Choice:
     folder: str | None = field(default=None, compare=False)
     given: str = field(default="", compare=False)
     shown: str = field(default="", compare=False)
+    form: str = ""
 
     @property
     def label(self) -> str:
         """Its technical name, which evidence goes by: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
-        return label(self.name, self.telling)
+        # What is told of training of the user's own (its metric, say) is no variant of it.
+        return self.name if self.form else label(self.name, self.telling)
 
     @property
     def title(self) -> str:
@@ -50,11 +56,16 @@ class Choice:
     @property
     def telling(self) -> tuple[tuple[str, Any], ...]:
         """The constants that tell it from other choices."""
+        if self.form:
+            return tuple(one for one in self.constants if one[0] not in UNTOLD)
         return tuple(one for one in self.constants if (self.name, *one) not in AS_EVER)
 
     @property
     def written(self) -> str | dict[str, Any]:
         """As a spec has it."""
+        if self.form:
+            # A command is one of its own constants, and its name is made of it.
+            return {self.form: self.name, **dict(self.constants)}
         if not self.constants and not self.source and not self.given:
             return self.name
         found = {"factory" if self.source else "name": self.name, **dict(self.constants)}
@@ -72,6 +83,8 @@ class Choice:
         # Only where there is one: an empty source would change the key of every cell stored without it.
         if self.source:
             found["source"] = self.source
+        if self.form:
+            found["form"] = self.form
         return found
 
 

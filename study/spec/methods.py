@@ -18,6 +18,7 @@ from study.spec.build import CHECKS
 from study.spec.method_choice import Choice
 from study.spec.method_label import label_of, titled, twice, without_label
 from study.spec.names import KINDS, known
+from study.spec.own_training import form_of, own_choice
 from study.spec.problem import FieldError, Problem, problems_at, wrong
 from study.spec.user_code import load_factory
 from study.spec.user_modules import OwnCode
@@ -156,13 +157,18 @@ def choices_of(kind: str) -> BeforeValidator:
         problems: list[Problem] = []
         for k, item in enumerate(items):
             try:
+                if kind == "workload" and form_of(item):
+                    found.append(own_choice(item, code))
+                    continue
                 given, plain = label_of(kind, item), without_label(kind, item)
                 made = [_choice(kind, one, code, launched) for one in variants(kind, plain, code, launched)]
                 found += [replace(one, given=given) for one in made]
             except (ValueError, TypeError) as error:
                 problems += problems_at((k,) if isinstance(value, list) else (), error)
         told = {(one.name, one.telling): one.label for one in found}
-        for choice, times in Counter((one.name, one.telling) for one in found).items():
+        alike = Counter((one.name, () if one.form else one.telling) for one in found)
+        told |= {(one.name, ()): one.label for one in found if one.form}
+        for choice, times in alike.items():
             if times > 1:
                 problems.append(Problem(f"{kind} {told[choice]!r} appears twice; give each once"))
         problems += twice(kind, found)

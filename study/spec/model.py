@@ -22,11 +22,13 @@ from pydantic import (
 )
 
 from study.spec.claim_rule import CLAIMS
+from study.spec.command_template import check_placeholders
 from study.spec.conditions import Axes, Condition, conditions, read_axes
 from study.spec.fields import read_axis, read_seeds, rising, section_of
 from study.spec.method_choice import Choice
 from study.spec.methods import choices_of
 from study.spec.names import KINDS
+from study.spec.own_training import own_training_of, with_own_parts
 from study.spec.problem import FieldError, problems_at, wrong
 from study.spec.strict_json import strict_json
 from study.spec.tolerances import Tolerances
@@ -85,7 +87,7 @@ class StudySpec(BaseModel):
         if not isinstance(value, Mapping):
             # Pydantic would ask for a dictionary or an instance of StudySpec.
             raise wrong(f"a spec is a mapping of keys to values; known keys: {', '.join(cls.model_fields)}")
-        return value
+        return with_own_parts(value)
 
     @model_validator(mode="after")
     def _up_to_the_cap(self) -> StudySpec:
@@ -104,6 +106,17 @@ class StudySpec(BaseModel):
         further = count(max(self.seeds) + 1)
         # Frozen: nobody has seen the model yet.
         self.__dict__["seeds"] = (*self.seeds, *islice(further, looks[-1] - given))
+        return self
+
+    @model_validator(mode="after")
+    def _placeholders_known(self) -> StudySpec:
+        constants = [name for one in self.transforms for name, _ in one.constants]
+        for one in self.workload:
+            if one.form == "command":
+                try:
+                    check_placeholders(own_training_of(one).command, constants)
+                except FieldError as error:
+                    raise FieldError(problems_at(("workload",), error)) from None
         return self
 
     @model_validator(mode="after")

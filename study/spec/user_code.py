@@ -62,12 +62,14 @@ def load_factory(reference: str, module: Module, wanted: str) -> Callable[..., A
     return factory
 
 
-def returns(choice: Choice, wanted: type[Any]) -> Callable[..., Any]:
-    """The user's factory, whose errors and wrong results are errors in words.
+def factory_of(choice: Choice, wanted: str) -> Callable[..., Any]:
+    """The user's function that a choice names, of the same source as the launch saw.
+
+    Args:
+        wanted: what it is to return, in a word.
 
     Raises:
-        ValueError: there is none, its source is not that of the launch, or (when called) it raised an error.
-        TypeError: (when called) it returned something else than `wanted`.
+        ValueError: there is none, or its source is not that of the launch.
     """
     reference, module = choice.name, module_of(choice)
     # Before it is imported: numbers of other code than the launch saw would be stored under the wrong key.
@@ -76,7 +78,17 @@ def returns(choice: Choice, wanted: type[Any]) -> Callable[..., Any]:
             f"the source of {reference} is {module.source} here and was {choice.source} when the study was "
             "launched; launch again, with the same files on all machines"
         )
-    factory = load_factory(reference, module, wanted.__name__)
+    return load_factory(reference, module, wanted)
+
+
+def returns(choice: Choice, wanted: type[Any]) -> Callable[..., Any]:
+    """The user's factory, whose errors and wrong results are errors in words.
+
+    Raises:
+        ValueError: there is none, its source is not that of the launch, or (when called) it raised an error.
+        TypeError: (when called) it returned something else than `wanted`.
+    """
+    reference, factory = choice.name, factory_of(choice, wanted.__name__)
 
     @wraps(factory)
     def call(*arguments: Any, **constants: Any) -> Any:
