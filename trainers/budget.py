@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainers.naming import check_range, look_up, short
+from trainers.quantization import QUANTIZATIONS
 from trainers.schedules import check_schedule, constants_of, lr_factor
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Budget:
         corruption: level of the noise on inputs, relative to the largest of a batch, >= 0; 0 is none.
         corruption_probability: that an entry of an input has that noise, drawn per seed, in [0, 1].
         corruption_of: a name of `CORRUPTED`.
+        quantization: a name of `QUANTIZATIONS`: how linear layers round weights and inputs.
 
     Raises:
         ValueError: a value is out of range, or is not a constant of the schedule, or the schedule lacks one.
@@ -74,6 +76,7 @@ class Budget:
     corruption: float = 0.0
     corruption_probability: float = 0.05
     corruption_of: str = "training"
+    quantization: str = "none"
 
     def __post_init__(self) -> None:
         check_range("budget", 1, steps=self.steps, batch_size=self.batch_size, points=self.points)
@@ -87,6 +90,7 @@ class Budget:
             if getattr(self, key) is None:
                 object.__setattr__(self, key, parameter.default)
         look_up("precision", self.precision, PRECISIONS)
+        look_up("quantization", self.quantization, QUANTIZATIONS)
         check_range("budget", 1, self.batch_size, accumulation=self.accumulation)
         if self.batch_size % self.accumulation:
             raise ValueError(

@@ -18,6 +18,7 @@ from trainers.dynamics import Recorder
 from trainers.evaluation import evaluated, evaluated_weights, untrained_loss
 from trainers.feed import Feed
 from trainers.fusion import fills_processor, fusable
+from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
 from trainers.progress import LAYOUT, Progress
 from trainers.replay import CannotReplayError
@@ -91,8 +92,8 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
         return train_agents(run, checkpoint)
     started = time.perf_counter()
     workload, budget = run.workload, run.budget
-    model = workload.initial_model(run.seed).to(run.device, budget.dtype)
     feed = Feed(workload, budget, run.seed, run.device)
+    model = untrained(feed)
     looped = fills_processor(model, feed.inputs(workload.train_x[:1]))
     model = model if looped else fusable(model)
     loss_initial = untrained_loss(feed, model)

@@ -16,6 +16,7 @@ from torch.func import vmap
 from torch.nn import functional
 
 from trainers.models.sequences import Projection
+from trainers.quantization.layers import QuantizedLinear
 
 Tensors = dict[str, Tensor]
 Loss = Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]
@@ -152,6 +153,8 @@ def fusable(model: nn.Module) -> nn.Module:
             module.__class__ = GlobalMean
         elif type(module) is nn.Linear:
             module.__class__ = UprightLinear
+        elif type(module) is QuantizedLinear:
+            module.__class__ = UprightQuantizedLinear
     return model
 
 
@@ -181,10 +184,22 @@ class UprightLinear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.dim() != 2:
-            return super().forward(input)
-        out = self.weight @ input.mT
-        return (out if self.bias is None else out + self.bias.unsqueeze(-1)).mT
+        return upright(input, self.weight, self.bias)
+
+
+class UprightQuantizedLinear(QuantizedLinear):
+    """QuantizedLinear with the same products."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return upright(*self.both(input, self.weight), self.bias)
+
+
+def upright(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`torch.nn.functional.linear`, with the weight on the left where the input has two dimensions."""
+    if input.dim() != 2:
+        return functional.linear(input, weight, bias)
+    out = weight @ input.mT
+    return (out if bias is None else out + bias.unsqueeze(-1)).mT
 
 
 class FoldedConv2d(nn.Conv2d):

@@ -18,6 +18,7 @@ from trainers.denormals import flushed_denormals
 from trainers.dynamics import Dynamics, Moment, Recorder, beside
 from trainers.evaluation import averaging, untrained_loss
 from trainers.feed import Feed
+from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
 from trainers.run import Run
@@ -46,7 +47,7 @@ def train_serial(
     if isinstance(workload, Control):
         return train_agents_serially(run, take_step)
     feed = Feed(workload, budget, seed, device)
-    loss_initial = untrained_loss(feed, workload.initial_model(seed).to(device, budget.dtype))
+    loss_initial = untrained_loss(feed, untrained(feed))
     trained: list[Trained] = []
     for c, (lr, weight_decay) in enumerate(zip(lr_C.tolist(), weight_decay_C.tolist(), strict=True)):
         with torch.random.fork_rng(devices=[]):
@@ -84,7 +85,7 @@ def train_cell(
 ) -> Trained:
     """Train one cell to the end of the budget, or until its loss or parameters are not finite."""
     workload, budget, seed = feed.workload, feed.budget, feed.seed
-    model = workload.initial_model(seed).to(feed.device, budget.dtype)
+    model = untrained(feed)
     named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     loss_of = loss_function(workload, model, budget)
     rule = optimizer.reference(model.named_parameters(), lr, weight_decay)

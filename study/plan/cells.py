@@ -27,7 +27,7 @@ They serve a first estimate alone; as soon as cells are stored, their own times 
 
 NEVER_LAUNCHED = "never launched"
 
-ADDED = frozenset({"corruption", "corruption_probability", "corruption_of"})
+ADDED = frozenset({"corruption", "corruption_probability", "corruption_of", "quantization"})
 """Keys of `Budget` that came after the first stored cells."""
 
 

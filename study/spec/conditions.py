@@ -21,6 +21,7 @@ STRESS: Mapping[str, str] = {
     "precision": NAME,
     "corruption": NUMBER,
     "corruption_probability": NUMBER,
+    "quantization": NAME,
 }
 """Keys of the budget that stress training, and what their values are."""
 RECIPE: Mapping[str, str] = {"warmup": WHOLE, "steps": WHOLE, "schedule": NAME}

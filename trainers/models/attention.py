@@ -27,13 +27,15 @@ class SelfAttention(nn.MultiheadAttention):
     def forward(  # type: ignore[override]
         self, query: Tensor, *_: Tensor, need_weights: bool = False, **__: Any
     ) -> tuple[Tensor, None]:
-        heads = functional.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(
-            -1, (3, self.num_heads, self.head_dim)
-        )
+        heads = self.project(query).unflatten(-1, (3, self.num_heads, self.head_dim))
         q, k, v = heads.movedim(-3, 0).transpose(-2, -3).unbind(0)
         mixed = attend(q, k, v).transpose(-2, -3).flatten(-2)
         out: Tensor = self.out_proj(mixed)
         return out, None
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values beside each other, [B, length, 3 · width]."""
+        return functional.linear(x, self.in_proj_weight, self.in_proj_bias)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:

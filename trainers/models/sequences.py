@@ -31,10 +31,15 @@ class Projection(nn.Linear):
         super().__init__(inputs, outputs, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        if is_batchedtensor(self.weight):
-            rows: Tensor = Project.apply(input.flatten(0, -2), self.weight)
-            return rows.view(*input.shape[:-1], -1)
-        return super().forward(input)
+        return projected(input, self.weight)
+
+
+def projected(x: Tensor, weight: Tensor) -> Tensor:
+    """x Wᵀ of [B, length, inputs]."""
+    if is_batchedtensor(weight):
+        rows: Tensor = Project.apply(x.flatten(0, -2), weight)
+        return rows.view(*x.shape[:-1], -1)
+    return functional.linear(x, weight)
 
 
 class Embed(torch.autograd.Function):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.models.dropout import pair_dropout
+from trainers.quantization import QUANTIZATIONS
+from trainers.quantization.layers import quantized
 from trainers.workloads.windows import beneath
 
 if TYPE_CHECKING:
@@ -121,11 +123,18 @@ class Workload:
             return pair_dropout(self.build())
 
     def check(self, budget: Budget) -> None:
-        """Refuse a budget that this kind of workload cannot be trained with; a data set takes any.
+        """Refuse a budget that this workload and its network cannot be trained with.
 
         Raises:
             ValueError: the message says what was found, wanted, and to be done.
         """
+        scheme = QUANTIZATIONS[budget.quantization]
+        if scheme is None:
+            return
+        try:
+            quantized(self.initial_model(0), scheme, self.prepared(self.train_x[:1], torch.float32))
+        except ValueError as error:
+            raise ValueError(f"budget.quantization is {budget.quantization}, but {error}") from None
 
     def prepared(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Stored inputs as the network takes them: in that precision, unless they are indices."""

@@ -53,7 +53,11 @@ class Control(Workload):
         Raises:
             ValueError: the message says what was found, wanted, and to be done.
         """
-        super().check(budget)
+        if budget.quantization != "none":
+            raise ValueError(
+                f"budget.quantization is {budget.quantization}; {self.name} wants none, because agents act "
+                "and learn with the same network"
+            )
         transitions, steps = self.ppo.transitions, budget.batch_size
         if transitions % steps:
             raise ValueError(
