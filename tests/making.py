@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
+
+from study.report.pictures import saving
 from tracking import CellRecord
 
 RECORD = CellRecord(
@@ -14,6 +19,16 @@ RECORD = CellRecord(
     curve=((0, 2.3, 0.1), (10, None, 0.9)), dynamics="{}", provenance='{"torch": "2"}',
 )  # fmt: skip
 """A finished cell, to be varied by `dataclasses.replace`."""
+
+FORMATS = saving.FORMATS
+
+
+@contextmanager
+def every_format() -> Iterator[None]:
+    """Pictures in all formats, as users get them; other tests draw one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "FORMATS", FORMATS)
+        yield
 
 
 def records(n: int) -> list[CellRecord]:

@@ -18,6 +18,7 @@ from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
 from tests.fabricated import WIDE, fabricate, hill
+from tests.making import every_format
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def test_differences_are_paired_by_seed(
 ) -> None:
     """Each difference is the mean over seeds of paired differences, and what is planted wider is wider."""
     spec, home = stored
-    code, found = answer(capsys, "compare", str(spec), "unit_norm", "none", "--home", str(home))
+    with every_format():
+        code, found = answer(capsys, "compare", str(spec), "unit_norm", "none", "--home", str(home))
     assert code == 0
     assert isinstance(found, dict)
     (one,) = found["comparisons"]

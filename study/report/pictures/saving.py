@@ -56,11 +56,14 @@ def take_literally(figure: Figure) -> None:
 
 
 def save(
-    figure: Figure, folder: Path, name: str, look: Look = ORDINARY, kinds: Sequence[str] = FORMATS
+    figure: Figure, folder: Path, name: str, look: Look = ORDINARY, kinds: Sequence[str] = ()
 ) -> list[Path]:
-    """Write the figure in these formats, each file whole or not at all.
+    """Write the figure, each file whole or not at all.
 
     Pictures carry no date, so equal studies give equal files.
+
+    Args:
+        kinds: the formats; all of `FORMATS` if empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     undated: dict[str, dict[str, None] | None] = {
@@ -71,7 +74,7 @@ def save(
     written = []
     with style(name, look):
         take_literally(figure)
-        for kind in kinds:
+        for kind in kinds or FORMATS:
             path = folder / f"{name}.{kind}"
             # Harder pressing takes twice as long, for a twentieth of the size.
             pressed: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}

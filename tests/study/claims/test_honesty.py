@@ -31,6 +31,7 @@ from study.spec.read import parse_spec, read_spec
 from study.spec.tolerances import Tolerances
 from tests.command import answer, study
 from tests.conftest import TINY
+from tests.making import every_format
 from tests.planting import evidence, planted
 from tracking import Ledger
 
@@ -245,7 +246,8 @@ def test_numbers_of_an_export_are_finite(tmp_path: Path, capsys: pytest.CaptureF
         .replace("[1e-3, 1e-2, 30]", "[1e3, 1e4]")
         .replace("[1e-2, 10]", "[0]")
     )
-    assert study("launch", str(spec), "--home", str(home), "--here") == 0
+    with every_format():
+        assert study("launch", str(spec), "--home", str(home), "--here") == 0
     folder = Home(home).exports("tiny")
     for name in ("regions.json", "claims.json", "provenance.json"):
         text = (folder / name).read_text()

@@ -25,6 +25,7 @@ from study.spec.read import parse_spec
 from study.stored import read, status
 from tests.command import study
 from tests.conftest import TINY
+from tests.making import every_format
 from tracking import CellRecord
 
 CELLS = 2 * 2 * 27 * 6
@@ -42,7 +43,8 @@ SPEC = (
 def sought(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Launch]:
     """A study of 2 transforms x 2 seeds x 27 learning rates x 6 weight decays, trained in this process."""
     home = Home(tmp_path_factory.mktemp("sought") / "home")
-    return home, launch(parse_spec(SPEC), home, Console(quiet=True), here=True)
+    with every_format():
+        return home, launch(parse_spec(SPEC), home, Console(quiet=True), here=True)
 
 
 def test_spec_has_a_design() -> None:

@@ -1,4 +1,4 @@
-"""What all tests of the report have in common: pictures in one format, and homes that are read once."""
+"""What tests of the report have in common: homes that are read once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ from study import stored
 from study.analysis import Analysis
 from study.home import Home
 from study.spec.model import StudySpec
-
-
-@pytest.fixture(autouse=True)
-def _png_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other formats are the same figure, drawn again. The tests of launches look at all three."""
-    monkeypatch.setattr("study.report.pictures.saving.FORMATS", ("png",))
 
 
 @pytest.fixture

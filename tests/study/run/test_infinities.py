@@ -16,6 +16,7 @@ from study.home import Home
 from study.spec.read import parse_stored
 from tests.command import answer, study
 from tests.conftest import TINY
+from tests.making import every_format
 
 SPEC = (
     TINY.replace("a study of seconds", '"smiling 🙂, <b>, | and\\nlines"')
@@ -50,7 +51,8 @@ def test_infinite_constants_reach_every_file(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "odd.py").write_text(ODD)
     (tmp_path / "s.yaml").write_text(SPEC)
-    assert study("launch", "s.yaml", "--home", "home", "--here") == 0
+    with every_format():
+        assert study("launch", "s.yaml", "--home", "home", "--here") == 0
     exports = Home(Path("home")).exports("tiny")
     written = strict((exports / "provenance.json").read_text())["spec"]
     assert written["transforms"][1] == {"name": "clip_norm", "max_norm": math.inf}

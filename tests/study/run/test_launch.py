@@ -20,6 +20,7 @@ from study.errors import UserError
 from study.home import Home
 from tests.command import answer, runs, stored, study
 from tests.conftest import TINY
+from tests.making import every_format
 from tracking import Ledger
 
 FILES = (
@@ -34,7 +35,8 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("launched")
     spec = folder / "tiny.yaml"
     spec.write_text(TINY)
-    assert study("launch", str(spec), "--home", str(folder / "home"), "--here") == 0
+    with every_format():
+        assert study("launch", str(spec), "--home", str(folder / "home"), "--here") == 0
     return spec, folder / "home"
 
 

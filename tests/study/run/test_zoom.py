@@ -20,7 +20,7 @@ from study.run.zoom import zooms_of
 from study.spec.read import read_spec
 from tests.command import answer, study
 from tests.conftest import TINY
-from tests.making import RECORD
+from tests.making import RECORD, every_format
 from tests.study.report.pictures import inked
 from tracking import CellRecord, Ledger
 from tracking.record import IDENTITY
@@ -108,7 +108,10 @@ def test_a_zoom_is_drawn_measured_and_kept_apart(
     from mlflow.tracking import MlflowClient
 
     home = tmp_path / "home"
-    code, said = answer(capsys, "zoom", str(tiny), *WINDOW, "--points", "16", "--home", str(home), "--here")
+    with every_format():
+        code, said = answer(
+            capsys, "zoom", str(tiny), *WINDOW, "--points", "16", "--home", str(home), "--here"
+        )
     assert isinstance(said, dict)
     assert code == 0, said
     assert len(trained) == len(set(trained)) == 256

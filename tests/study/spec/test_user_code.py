@@ -22,6 +22,7 @@ from study.spec.read import parse_spec
 from study.spec.user_modules import OwnCode
 from tests.command import answer, study
 from tests.conftest import TINY
+from tests.making import every_format
 from tests.pages import ROOT, blocks
 from tests.tools import malformed
 
@@ -74,7 +75,8 @@ def test_the_readmes_own_study_appears_everywhere(folder: Path, capsys: pytest.C
     from mlflow.tracking import MlflowClient
 
     home = folder / "home"
-    assert study("launch", "own.yaml", "--home", str(home), "--here") == 0
+    with every_format():
+        assert study("launch", "own.yaml", "--home", str(home), "--here") == 0
     shown = capsys.readouterr().out
     transform, workload, claim = "my_methods:soft_clip", "my_workloads:sine", "my_claims:diverges_less"
     assert claim in shown
