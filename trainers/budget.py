@@ -26,7 +26,7 @@ CORRUPTED = ("training", "everything")
 
 @dataclass(frozen=True)
 class Budget:
-    """Equal for every cell of a study.
+    """Equal for every cell of a setting.
 
     Args:
         steps: optimizer steps, >= 1.

@@ -234,6 +234,8 @@ class Transformer(nn.Module):
             linear = nn.Linear(1, 1, bias=name == "up", dtype=torch.float64)
             linear.weight = nn.Parameter(p)
             setattr(self, name, linear)
+        self.attn = nn.Module()
+        self.attn.qkv = nn.Linear(8, 24, bias=False, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

@@ -16,7 +16,7 @@ from study.best import Best
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
 from study.papers.agreement import printed_cell, tables_of
-from study.report.amounts import amount
+from study.report.amounts import amount, lengths
 from study.report.claims_page import trained_by
 from study.report.page.cells import STATE_WORDS, points_of, setting_values
 from study.report.page.dynamics import dynamics
@@ -88,6 +88,7 @@ def report_page(
         script=script,
         policy=policy(style, script),
         confidence=f"{confidence:.0%}",
+        lengths=lengths(analysis.plan.spec),
         counts=[amount(count, name) for name, count in counted(analysis).items()],
         outcomes=[f"{count:,} {name}" for name, count in analysis.counts.items() if count],
         claims=verdicts(analysis),

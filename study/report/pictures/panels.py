@@ -112,8 +112,10 @@ def heatmap(analysis: Analysis, piece: Evidence, name: str = "score") -> Heatmap
     """What a heatmap of one setting shows, or why it shows nothing."""
     # Not the evidence's own landscapes, which are at complete seeds: a picture shows pending cells too.
     shown = [landscape for landscape in analysis.pictured if landscape.setting == piece.key]
-    budget = piece.budget or analysis.plan.spec.budget
-    title = f"{analysis.plan.spec.name}: {piece.name}, {budget.steps} steps"
+    spec = analysis.plan.spec
+    # Where steps are varied the setting's name has them.
+    steps = "" if "steps" in dict(spec.conditions) else f", {spec.budget.steps} steps"
+    title = f"{spec.name}: {piece.name}{steps}"
     best = {
         one.case.landscape.transform: (one.weight_decay, one.lr)
         for one in analysis.reached

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from study.plan.cells import settings
 from study.plan.preview import Preview
-from study.report.amounts import amount
+from study.report.amounts import amount, lengths
 from study.report.durations import clock
-from study.spec.model import StudySpec
 from study.stored import Status
 
 MOST_REASONS = 3
@@ -42,13 +41,6 @@ def preview_lines(seen: Preview) -> list[str]:
     if spec.verdicts.looks:
         lines.append(looks_line(seen))
     return lines
-
-
-def lengths(spec: StudySpec) -> str:
-    """How many steps the cells of a study take: `150 steps`, or `50 to 100 steps`."""
-    found = {condition.budget.steps for condition in spec.all_conditions}
-    least = f"{min(found):,} to " if len(found) > 1 else ""
-    return f"{least}{amount(max(found), 'step')}"
 
 
 def looks_line(seen: Preview) -> str:
