@@ -48,6 +48,13 @@ def test_json_has_what_a_reader_needs() -> None:
         assert "skipped: mlp, 100000 cells" in text
 
 
+@pytest.mark.parametrize("model", ["dlinear", "nlinear", "patchtst"])
+def test_forecasters_are_compared_first(model: str) -> None:
+    """Fused and serial losses of a forecaster agree, or no speed of it would be shown."""
+    assert rates.checked(model, "cpu") <= rates.RELATIVE
+    assert len(rates.PROBLEMS[model].made(model).train_x) > rates.BATCH_SIZE
+
+
 def test_no_speed_for_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where fused and serial losses differ by more than rounding, measuring is refused."""
     monkeypatch.setattr(rates, "RELATIVE", -1.0)

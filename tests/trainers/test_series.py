@@ -139,6 +139,15 @@ def test_windows_share_memory() -> None:
     assert beneath(torch.zeros(1).expand(5)) is None
 
 
+def test_evaluations_fit_into_memory() -> None:
+    """An evaluation goes by the widest layer: of PatchTST 42 patches of 7 variables with 128 numbers each."""
+    found = made(model="patchtst", rows=3000, context=336, horizon=96)
+    assert found.output_numbers == 42 * 7 * 128
+    (x, _), *rest = Feed(found, Budget(2, 8), 0, "cpu").evaluation()
+    assert rest
+    assert len(x) * found.output_numbers <= 2**23
+
+
 def test_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     """Another number, another context and another order of columns are other data; the place is not."""
     write(tmp_path / "load.csv", 103)

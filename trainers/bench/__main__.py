@@ -9,7 +9,7 @@ import sys
 import torch
 
 from trainers.bench.comparison import bench
-from trainers.bench.rates import SHAPES
+from trainers.bench.rates import PROBLEMS
 from trainers.bench.table import as_markdown, as_text
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m trainers.bench",
         description="Cells per second: fused training beside a plain loop, on the same cores.",
     )
-    parser.add_argument("--models", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument("--models", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument(
         "--widths", nargs="+", type=int, default=[1, 4, 16, 64, 256], help="cells per fused run"
     )

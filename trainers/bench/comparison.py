@@ -20,7 +20,6 @@ from trainers.bench.rates import (
     BATCH_SIZE,
     EXAMPLES,
     RELATIVE,
-    SHAPES,
     BenchTask,
     Rates,
     Skipped,
@@ -32,7 +31,7 @@ from trainers.bench.rates import (
 T = TypeVar("T")
 CELL_STEPS = 200
 """Steps of the budget that makes a cell, where a rate is given in cells per second."""
-LARGEST_ON_CPU = {"resnet20": 16}
+LARGEST_ON_CPU = {"resnet20": 16, "patchtst": 4}
 """Widths beyond these are not tried on a CPU."""
 
 
@@ -127,7 +126,7 @@ def summary(task: BenchTask, parts: list[Rates], product_rate: float) -> dict[st
         rows.append(row)
     return {
         "model": task.model,
-        "shape": list(SHAPES[task.model]),
+        "shape": list(parts[0].shape),
         "parameters": parts[0].parameters,
         "flop_per_step": flops,
         "difference": max(part.difference for part in parts),

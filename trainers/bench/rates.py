@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
@@ -24,10 +24,41 @@ from trainers.transforms import make_transform
 from trainers.workloads import Workload, make_workload
 from trainers.workloads.base import batches
 
-SHAPES: dict[str, tuple[int, int, int]] = {"mlp": (1, 8, 8), "convnet": (1, 8, 8), "resnet20": (3, 32, 32)}
-"""Shape of the images that each measured model sees."""
 EXAMPLES = 128
 """Images of the workload, a quarter of them for evaluation: few, so that evaluations take little time."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a measured model is trained on: a workload with its constants, and a small one for comparing."""
+
+    workload: str
+    constants: Mapping[str, Any]
+    small: Mapping[str, Any]
+
+    def made(self, model: str) -> Workload:
+        return make_workload(self.workload, model, **self.constants)
+
+
+def images(channels: int, side: int) -> Problem:
+    """Images of that size, in clusters."""
+    constants = {"shape": (channels, side, side), "examples": EXAMPLES}
+    return Problem("synthetic", constants, {"shape": (channels, 8, 8), "examples": 64})
+
+
+# 800 rows have 129 windows to train on.
+FORECASTS = Problem(
+    "series", {"rows": 800, "test_examples": EXAMPLES // 4}, {"rows": 250, "context": 32, "horizon": 8}
+)
+PROBLEMS: Mapping[str, Problem] = {
+    "mlp": images(1, 8),
+    "convnet": images(1, 8),
+    "resnet20": images(3, 32),
+    "dlinear": FORECASTS,
+    "nlinear": FORECASTS,
+    "patchtst": FORECASTS,
+}
+"""What each measured model sees: images, or windows of 336 rows of seven variables, and 96 to forecast."""
 BATCH_SIZE = 64
 LEAST_STEPS = 5
 """A timed run is never shorter [steps]."""
@@ -76,10 +107,12 @@ class Rates:
     """What one process measured.
 
     Attributes:
+        shape: of an example.
         difference: largest relative difference of fused and serial losses, in float64.
         parameters, flops_per_step: of one cell, by `FlopCounterMode`, forward and backward.
     """
 
+    shape: tuple[int, ...]
     difference: float
     parameters: int
     flops_per_step: int
@@ -133,7 +166,7 @@ def measure(rank: int, task: BenchTask) -> Rates:
 def measured(rank: int, task: BenchTask) -> Rates:
     """The same, where an error leaves the other processes waiting."""
     difference = checked(task.model, task.device)
-    workload = make_workload("synthetic", task.model, shape=SHAPES[task.model], examples=EXAMPLES)
+    workload = PROBLEMS[task.model].made(task.model)
     plain, fused = Plain(workload, task.device), Fused(workload, task.device)
     rows: list[Row] = []
     skipped: list[Skipped] = []
@@ -160,11 +193,18 @@ def measured(rank: int, task: BenchTask) -> Rates:
             continue
         rows.append(row)
         pace = min(pace, 1 / max(row.fused))
-    return Rates(difference, plain.parameters, plain.flops_per_step(), rows, skipped)
+    return Rates(
+        tuple(workload.train_x[:1].shape[1:]),
+        difference,
+        plain.parameters,
+        plain.flops_per_step(),
+        rows,
+        skipped,
+    )
 
 
 def checked(model: str, device: str) -> float:
-    """Compare the losses of fused and serial training: three cells, four float64 steps, tiny images.
+    """Compare the losses of fused and serial training: three cells, four float64 steps, tiny examples.
 
     Returns:
         The largest relative difference.
@@ -174,7 +214,8 @@ def checked(model: str, device: str) -> float:
     """
     lr_C = torch.tensor([1e-4, 1e-3, 1e-2], dtype=torch.float64)
     weight_decay_C = torch.tensor([0.0, 0.1, 1.0], dtype=torch.float64)
-    workload = make_workload("synthetic", model, shape=(SHAPES[model][0], 8, 8), examples=64)
+    problem = PROBLEMS[model]
+    workload = make_workload(problem.workload, model, **problem.small)
     budget = Budget(steps=4, batch_size=8, points=4, precision="float64")
     parts = workload, make_transform("none"), make_optimizer("adamw"), budget
 

@@ -28,7 +28,7 @@ def conditions(result: dict[str, Any]) -> str:
         f"torch {at['torch']}, Python {at['python']}; "
         f"n = {result['n']} rounds of about {result['seconds']:g} s each, medians (least-greatest). "
         "Steps are those of a timed fused run; "
-        f"a cell is {CELL_STEPS} steps of {BATCH_SIZE} images in float32. "
+        f"a cell is {CELL_STEPS} steps of {BATCH_SIZE} examples (images, or windows of series) in float32. "
         "Shares are of the measured float32 matrix product, "
         f"{products['float32'] / 1e9:,.0f} GFLOP/s (bfloat16: {products['bfloat16'] / 1e9:,.0f}). "
         f"Fused losses equal serial ones to {RELATIVE:g} in float64."
@@ -42,8 +42,8 @@ HEADING = (
     "plain cells/s",
     "fused cells/s",
     "ratio",
-    "plain images/s",
-    "fused images/s",
+    "plain examples/s",
+    "fused examples/s",
     "plain share",
     "fused share",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import PurePath
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,7 +106,7 @@ def series(
         held = subset("series", "test_examples", test_examples, len(eval_x))
         eval_x, eval_y = eval_x[held], eval_y[held]
     shape = (context, table.shape[1])
-    check_model(model, model_name, train_x[:2], horizon)
+    widest = largest_layer(model, model_name, train_x[:2], horizon)
     return Workload(
         name=f"series/{model_name}",
         build=lambda: model(shape, horizon),
@@ -118,6 +119,7 @@ def series(
         metric_name="mse_of_whole_batches" if drop_last else "mse",
         higher_is_better=False,
         chance=float(eval_y.double().square().mean()),
+        output_numbers=widest,
     )
 
 
@@ -175,18 +177,26 @@ def standardised(table: Tensor, training: int) -> Tensor:
     return scaled.float()
 
 
-def check_model(
+def largest_layer(
     model: Callable[[tuple[int, ...], int], nn.Module], model_name: str, x: Tensor, horizon: int
-) -> None:
-    """Refuse a network that makes something else than forecasts of windows.
+) -> int:
+    """How many numbers the widest layer of a network gives for one window; a transformer's are many.
 
     Raises:
-        ValueError: always then.
+        ValueError: the network makes something else than forecasts of windows.
     """
-    wanted = [len(x), horizon, x.shape[2]]
+    wanted, sizes = [len(x), horizon, x.shape[2]], [0]
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel() // len(x))
+
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            shape = list(model(tuple(x.shape[1:]), horizon).eval()(x).shape)
+            network = model(tuple(x.shape[1:]), horizon).eval()
+            for layer in network.modules():
+                layer.register_forward_hook(note)
+            shape = list(network(x).shape)
     except (RuntimeError, IndexError, TypeError) as error:
         shape = [next(iter(str(error).splitlines()), "")[:100]]
     if shape != wanted:
@@ -194,6 +204,7 @@ def check_model(
             f"series: the model {model_name} makes {shape} of {len(x)} windows; wanted {wanted}: "
             "take one for series, such as dlinear, nlinear or patchtst"
         )
+    return max(sizes)
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
