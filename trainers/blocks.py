@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from trainers.dynamics import Moment, Recorder
+from trainers.dynamics import Moment, Recorder, Tensors
 from trainers.feed import Micro
 from trainers.progress import Progress, TileState
 from trainers.replay import CannotReplayError, Replay, Tape
@@ -90,7 +90,8 @@ class Whole:
             progress.tile, loss_C, moment = self._step(tile, one.micro, rate_C, one.spike)
             progress.note(loss_C)
             if self._recorder.due(progress.step):
-                self._recorder.add(progress.step, progress.index_C, moment)
+                probed = self._step.probes.of_tile(tile.params, tile.buffers, one.micro)
+                self._recorder.add(progress.step, progress.index_C, moment, probed)
 
 
 class Blocks:
@@ -136,7 +137,9 @@ class Blocks:
             return block.repeat(one)[:count]
         loss_C, moment = block.once(self._step, one)
         if self._recorder.due(step):
-            self._recorder.add(step, index, tree_map(lambda tensor: tensor[:count], moment))
+            probed = self._step.probes.of_tile(moment.before, block.tile.buffers, one.micro)
+            shown: tuple[Moment, Tensors] = tree_map(lambda tensor: tensor[:count], (moment, probed))
+            self._recorder.add(step, index, *shown)
         return loss_C[:count]
 
 

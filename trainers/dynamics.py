@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import itemgetter
 
 import torch
@@ -36,6 +36,8 @@ class Dynamics:
             direction and is left out. NaN where that of another tensor overflowed.
         gain_JCN: ratio of a weight's gradient norms after and before the transform, for each of the N
             parameters.
+        probes: of a network that offers probes, by name what it showed of itself on the step's first
+            micro-batch before the step, and `LEAST_RMS`; each of shape [J, C].
     """
 
     step_J: tuple[int, ...]
@@ -50,12 +52,13 @@ class Dynamics:
     cosine_JC: Tensor
     least_cosine_JC: Tensor
     gain_JCN: Tensor
+    probes: Mapping[str, Tensor] = field(default_factory=dict)
 
     def end(self, cell: int, last: float) -> None:
         """Forget what was measured of a cell after the last step that it lived through."""
         past = [j for j, at in enumerate(self.step_J) if at > last]
-        for field in fields(self)[2:]:
-            getattr(self, field.name)[past, cell] = torch.nan
+        for series in (*(getattr(self, name) for name in SHAPED), *self.probes.values()):
+            series[past, cell] = torch.nan
 
 
 NAMES = (
@@ -71,6 +74,13 @@ NAMES = (
     "gain",
 )
 """What is measured at a moment, in the order of the fields of `Dynamics`."""
+SHAPED = tuple(each.name for each in fields(Dynamics))[2:-1]
+"""The fields of `Dynamics` with these numbers."""
+LEAST_RMS = "least_rms"
+"""The least root mean square of one tensor's gradient after the transform.
+
+Where it is not far above an optimizer's epsilon, that tensor stands still.
+"""
 
 
 def layers_of(params: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -140,6 +150,12 @@ def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
     }
 
 
+def least_rms(out: Tensors) -> Tensor:
+    """`LEAST_RMS` of each cell, shape [C]; 0 where a tensor has no gradient."""
+    counts = torch.tensor([g[0].numel() for g in out.values()], dtype=torch.float64)
+    return (tensor_norms(out) / counts.sqrt().to(next(iter(out.values())).device)).amin(1)
+
+
 def along(grads: Tensors, out: Tensors, norm_CP: Tensor) -> Tensor:
     """Length of each outgoing tensor along the incoming one, shape [C, P]."""
     # Scaled first, because products of two tiny numbers would be zero.
@@ -180,14 +196,24 @@ class Recorder:
         """Whether a step, counted from 1, is recorded: the first, every k-th after it, those with a spike."""
         return self.every > 0 and ((step - 1) % self.every == 0 or step in self.spiked)
 
-    def add(self, step: int, index_C: Tensor, moment: Moment) -> None:
-        """Record a moment of cells that are still in the tile, `index_C` being their places in it."""
+    def add(
+        self, step: int, index_C: Tensor, moment: Moment, probes: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Record a moment of cells that are still in the tile, `index_C` being their places in it.
+
+        Args:
+            probes: what a network showed of itself before the step, each of shape [C]; the same names at
+                every moment.
+        """
         whole = next((found for at, found in self.moments if at == step), None)
         if whole is None:
             whole = {}
             self.moments.append((step, whole))
             self.moments.sort(key=itemgetter(0))
-        for name, value in measured(self.layers, moment).items():
+        found = measured(self.layers, moment)
+        if probes:
+            found |= {**probes, LEAST_RMS: least_rms(moment.out)}
+        for name, value in found.items():
             if name not in whole:
                 whole[name] = value.new_full((self.cells, *value.shape[1:]), torch.nan)
             whole[name][index_C] = value
@@ -197,11 +223,12 @@ class Recorder:
         if not self.moments:
             return None
         steps = tuple(step for step, _ in self.moments)
-        stacked = []
-        for name in NAMES:
-            values = [moment[name] for _, moment in self.moments]
-            stacked.append(torch.stack(values).cpu())
-        return Dynamics(steps, self.layers, *stacked)
+        stacked: Tensors = {}
+        # What is there beside the usual names are probes. They may have been recorded by another process.
+        for name in self.moments[0][1]:
+            stacked[name] = torch.stack([moment[name] for _, moment in self.moments]).cpu()
+        usual = [stacked.pop(name) for name in NAMES]
+        return Dynamics(steps, self.layers, **dict(zip(SHAPED, usual, strict=True)), probes=stacked)
 
 
 def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
@@ -211,12 +238,13 @@ def beside(runs: Sequence[Dynamics]) -> Dynamics | None:
     longest = max(runs, key=lambda run: len(run.step_J))
     moments = len(longest.step_J)
 
-    def padded(run: Dynamics, name: str) -> Tensor:
-        value: Tensor = getattr(run, name)
-        return torch.cat([value, value.new_full((moments - len(value), *value.shape[1:]), torch.nan)])
+    def joined(values: Sequence[Tensor]) -> Tensor:
+        padded = [
+            torch.cat([value, value.new_full((moments - len(value), *value.shape[1:]), torch.nan)])
+            for value in values
+        ]
+        return torch.cat(padded, 1)
 
-    joined = []
-    for field in fields(Dynamics)[2:]:
-        values = [padded(run, field.name) for run in runs]
-        joined.append(torch.cat(values, 1))
-    return Dynamics(longest.step_J, longest.layers, *joined)
+    usual = {name: joined([getattr(run, name) for run in runs]) for name in SHAPED}
+    probes = {name: joined([run.probes[name] for run in runs]) for name in longest.probes}
+    return Dynamics(longest.step_J, longest.layers, **usual, probes=probes)

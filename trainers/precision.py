@@ -27,6 +27,23 @@ def loss_function(
     workload: Workload, model: nn.Module, budget: Budget
 ) -> Callable[[Mapping[str, Tensor], Tensors, Tensor, Tensor], Tensor]:
     """`loss(params, buffers, x, y)` of one cell in the budget's arithmetic; its value is at least float32."""
+    low = budget.arithmetic
+    if low == budget.dtype:
+        return lambda params, buffers, x, y: workload.loss(
+            functional_call(model, (dict(params), buffers), (x,)), y
+        )
+    cast = lowered(model, budget)
+
+    def loss(params: Mapping[str, Tensor], buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
+        # The cast is part of what is differentiated, so gradients arrive in the parameters' own precision.
+        output = functional_call(model, (cast(params), buffers), (x.to(low) if x.is_floating_point() else x,))
+        return workload.loss(output.to(budget.dtype), y)
+
+    return loss
+
+
+def lowered(model: nn.Module, budget: Budget) -> Callable[[Mapping[str, Tensor]], Tensors]:
+    """What casts the parameters of a network to the budget's arithmetic, those of norms left as they are."""
     high: set[str] = set()
     for name, module in model.named_modules():
         if isinstance(module, NORMS):
@@ -34,18 +51,7 @@ def loss_function(
                 f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters(recurse=False)
             }
     low = budget.arithmetic
-    if low == budget.dtype:
-        return lambda params, buffers, x, y: workload.loss(
-            functional_call(model, (dict(params), buffers), (x,)), y
-        )
-
-    def loss(params: Mapping[str, Tensor], buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
-        # The cast is part of what is differentiated, so gradients arrive in the parameters' own precision.
-        cast = {name: p if name in high else p.to(low) for name, p in params.items()}
-        output = functional_call(model, (cast, buffers), (x.to(low) if x.is_floating_point() else x,))
-        return workload.loss(output.to(budget.dtype), y)
-
-    return loss
+    return lambda params: {name: p if name in high else p.to(low) for name, p in params.items()}
 
 
 @dataclass(frozen=True)

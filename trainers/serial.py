@@ -21,6 +21,7 @@ from trainers.feed import Feed
 from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
 from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
+from trainers.probes import Probes
 from trainers.run import Run
 from trainers.spikes import spike_factors, spiked_steps
 from trainers.transforms.base import Tensors, Transform
@@ -91,6 +92,7 @@ def train_cell(
     rule = optimizer.reference(model.named_parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
+    probes = Probes(model, budget)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
     metric_K[0] = score(feed, model)
@@ -111,6 +113,9 @@ def train_cell(
         grads = {name: p.grad / scale * factor for name, p in named.items() if p.grad is not None}
         # Copies, because the step changes parameters in place.
         before = {name: p.detach().clone() for name, p in named.items()}
+        # Before the step, of the parameters that the gradients are of.
+        due = recorder.due(t + 1)
+        probed = probes.of_tile(as_tile(before), as_tile(buffers), micro) if due else {}
         if not scaled_in(budget) or all_finite(grads):
             lr_t = lr * budget.lr_factor(t)
             out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr_t)
@@ -120,7 +125,7 @@ def train_cell(
             scale, good = scale * 0.5, 0
         if scaled_in(budget) and good >= GROWTH_INTERVAL:
             scale, good = scale * 2.0, 0
-        if recorder.due(t + 1):
+        if due:
             moment = Moment(
                 before=as_tile(before),
                 after=as_tile(detached(named)),
@@ -128,7 +133,7 @@ def train_cell(
                 out=as_tile(out),
                 memory=as_tile(memory),
             )
-            recorder.add(t + 1, torch.tensor([0]), moment)
+            recorder.add(t + 1, torch.tensor([0]), moment, probed)
         if t + 1 in budget.recorded_steps:
             if not all_finite(named):
                 return Trained(loss_T, metric_K, t + 1, recorder.result())

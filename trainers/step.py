@@ -16,6 +16,7 @@ from trainers.fusion import cell_by_cell, vectorised
 from trainers.models.dropout import PAIRED
 from trainers.optimizers.base import OptimizerState
 from trainers.precision import LossScale, Tensors, loss_function, scaled_in
+from trainers.probes import Probes
 from trainers.progress import TileState
 from trainers.run import Run
 from trainers.transforms.base import State, Transform
@@ -27,6 +28,7 @@ class Step:
     There is no Python per cell, except where a network is better looped over (`cell_by_cell`).
 
     Attributes:
+        probes: what the network shows of itself at recorded moments.
         masked: whether dropout masks are drawn.
         apart: whether every cell has examples of its own: the first dimension of a batch is then the cell.
         repeatable: whether every step is the same operations on other numbers, and it pays to repeat them.
@@ -35,6 +37,7 @@ class Step:
     def __init__(self, run: Run, model: nn.Module, *, looped: bool, apart: bool = False) -> None:
         loss = loss_function(run.workload, model, run.budget)
         self._run, self._model = run, model
+        self.probes = Probes(model, run.budget)
         self.masked = any(isinstance(module, PAIRED) for module in model.modules())
         self._scale = LossScale() if scaled_in(run.budget) else None
         self._gradients = cell_by_cell(loss) if looped else vectorised(loss, apart=apart)

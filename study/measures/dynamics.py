@@ -26,6 +26,12 @@ SERIES = (
     "least_cosine",
 )
 """What a record keeps of the dynamics with one number per step. An older record may lack some."""
+PROBES = {
+    "attention_logit": "largest attention logit",
+    "log_z": "mean of log Z",
+    "least_rms": "least RMS of a tensor's gradient behind the transform",
+}
+"""What it keeps of networks that show it, with one number per step, and what that is called."""
 LAYERS = ("layer_std", "gain")
 """What it keeps with one number per step and layer."""
 QUOTIENTS = ("cosine", "least_cosine", "gain")

@@ -77,6 +77,8 @@ def dynamics_of(curves: Curves, cell: int) -> dict[str, Any]:
         name: column(getattr(found, f"{name}_JC")[:, cell], lived_J, gaps.get(name, nowhere))
         for name in SERIES
     }
+    # Networks without probes have none, and their records stay as they are.
+    series |= {name: column(shown[:, cell], lived_J, nowhere) for name, shown in found.probes.items()}
     layers: dict[str, dict[str, list[float | None]]] = {}
     for name in LAYERS:
         values_JN, gap_J = getattr(found, f"{name}_JCN")[:, cell], gaps.get(name, nowhere)

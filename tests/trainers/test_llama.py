@@ -24,6 +24,7 @@ from trainers import (
     train_fused,
     train_serial,
 )
+from trainers.feed import Feed
 from trainers.fusion import fills_processor
 from trainers.models import model_factory
 from trainers.models.llama import SIZES, rotated
@@ -237,3 +238,53 @@ def test_blocks_are_as_wide_as_logits_allow(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, limit, 2 * 4 * 12 * 256)
     assert same(train_fused(*parts, **cells(5)), whole)
     assert widths == [2]
+
+
+def test_probes_are_what_they_say() -> None:
+    """The largest attention logit, mean log Z and least RMS of the first step, by hand."""
+    budget = replace(BUDGET, dynamics=5)
+    made = tiny()
+    parts = made, make_transform("clip_norm", max_norm=0.1), make_optimizer("adamw"), budget
+    found = train_fused(*parts, **cells()).dynamics
+    assert found is not None
+    assert list(found.probes) == ["attention_logit", "log_z", "least_rms"]
+    model = made.initial_model(1).double()
+    _, ((x, y, _),) = next(Feed(made, budget, 1, "cpu").steps())
+    logits = []
+    for block in model.blocks:
+        seen = block.norm1.register_forward_hook(lambda module, inputs, output: logits.append(output))
+        model(x)
+        seen.remove()
+    largest = -math.inf
+    for block, h in zip(model.blocks, logits, strict=True):
+        q, k = ((h @ w.T).view(4, 12, 2, 8) for w in (block.attention.q.weight, block.attention.k.weight))
+        for head in range(2):
+            turned = [rotated(t[:, :, head], 10_000.0) for t in (q, k)]
+            products = (turned[0] @ turned[1].mT / math.sqrt(8)).tril() + torch.full((12, 12), -9e9).triu(1)
+            largest = max(largest, float(products.detach().max()))
+    assert found.probes["attention_logit"][0].tolist() == pytest.approx([largest] * 2, rel=1e-9)
+    output = model(x)
+    log_z = float(output.detach().exp().sum(-1).log().mean())
+    assert found.probes["log_z"][0].tolist() == pytest.approx([log_z] * 2, rel=1e-9)
+    grads = torch.autograd.grad(made.loss(output, y), list(model.parameters()))
+    norm = math.sqrt(sum(float(g.square().sum()) for g in grads))
+    least = min(float(g.square().mean().sqrt()) for g in grads) * min(1, 0.1 / norm)
+    assert found.probes["least_rms"][0].tolist() == pytest.approx([least] * 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("looped", [False, True])
+def test_probes_are_the_same_in_both_trainers(looped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every recorded moment, also where cells diverge or are looped over; others show nothing."""
+    monkeypatch.setattr(fusion, "PRODUCT_WORK", 1 if looped else fusion.PRODUCT_WORK)
+    parts = tiny(qk_norm=True), make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=3)
+    mine = {**cells(), "lr_C": torch.tensor([1e-3, 1e12], dtype=torch.float64)}
+    fused, serial = (trainer(*parts, **mine).dynamics for trainer in (train_fused, train_serial))
+    assert fused is not None
+    assert serial is not None
+    for name, wanted in serial.probes.items():
+        torch.testing.assert_close(fused.probes[name], wanted, rtol=1e-7, atol=0, equal_nan=True)
+        assert wanted[:, 0].isfinite().all()
+    other = make_workload("synthetic", "mlp"), make_transform("none"), make_optimizer("adamw")
+    plain = train_fused(*other, replace(BUDGET, dynamics=3), **cells()).dynamics
+    assert plain is not None
+    assert plain.probes == {}

@@ -88,6 +88,15 @@ class Attention(nn.Module):
         q, k = self.q_norm(self.split(self.q(x))), self.k_norm(self.split(self.k(x)))
         return rotated(q, self.base), rotated(k, self.base)
 
+    def largest_logit(self, x: Tensor) -> Tensor:
+        """The largest q · k / sqrt(depth) of a place and one that it attends to; at least float32."""
+        q, k = self.queries_and_keys(x)
+        # Half precision would overflow at 65,504, which is where it becomes interesting.
+        wide = torch.promote_types(q.dtype, torch.float32)
+        logits = q.to(wide) @ k.to(wide).mT / math.sqrt(q.shape[-1])
+        later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
+        return logits.masked_fill(later, -torch.inf).amax()
+
     def split(self, x: Tensor) -> Tensor:
         """[B, length, width] as [B, heads, length, depth]."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(-2, -3)
@@ -149,6 +158,21 @@ class Llama(nn.Module):
             x = block(x)
         out: Tensor = self.head(self.norm(x))
         return out
+
+    def probes(self, tokens: Tensor) -> dict[str, Tensor]:
+        """The largest attention logit of any head and place, and the mean of log Z over all places.
+
+        Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
+            2023, sections 3.1.1 and 3.1.2.
+        """
+        x, largest = self.embed(tokens), []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            largest.append(block.attention.largest_logit(block.norm1(x)))
+            x = block(x)
+        logits = self.head(self.norm(x))
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return {"attention_logit": torch.stack(largest).amax(), "log_z": wide.logsumexp(-1).mean()}
 
 
 def llama(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from study.analysis import Analysis
+from study.measures.dynamics import PROBES
 from study.report.page.charts import Chart, Line, chart
 from study.report.page.wording import number
 from study.report.pictures.training_curves import Track, tracks
@@ -19,6 +20,7 @@ QUANTITIES: Mapping[str, str] = {
     "out_norm": "norm behind the transform",
     "update_ratio": "length of a step, as a share of the weights",
     "cosine": "cosine of gradient and outcome",
+    **PROBES,
 }
 """What is drawn of the dynamics, and what it is called."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from study.file_names import file_name
 from study.measures.array_types import Floats
+from study.measures.dynamics import PROBES
 from study.measures.estimate import Missing
 from study.measures.landscape import PENDING
 from study.report.pictures.difference_map import say
@@ -79,12 +80,17 @@ def layer_std(group: Sequence[Track]) -> Figure | Missing:
 def global_std(group: Sequence[Track]) -> Figure | Missing:
     """Standard deviation of all weights' gradients together, and the scale factor.
 
-    The factor is the transform's own, or the ratio of the gradient's norms after and before it.
+    The factor is the transform's own, or the ratio of the gradient's norms after and before it. Transformers
+    have panels with what they show of themselves, too.
     """
     quantities = {"deviation of all gradients": "grad_std", "scale factor (after / before)": "scale"}
     panels: dict[str, Lines] = {}
     for title, name in quantities.items():
         panels[title] = {track.label: track.recorded(name) for track in group}
+    for name, title in PROBES.items():
+        # Most networks show nothing of themselves, and have no empty panels.
+        if visible(lines := {track.label: track.recorded(name) for track in group}):
+            panels[title] = lines
     return beside(group, panels, "gradients before the transform, and scale factors")
 
 

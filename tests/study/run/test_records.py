@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from study.measures.dynamics import Series, series
+from study.measures.dynamics import PROBES, Series, series
 from study.plan.cells import make_plan
 from study.run.records import dynamics_of, failed_records
 from study.spec.read import parse_spec
@@ -117,3 +117,20 @@ def test_a_reason_with_half_a_character_is_stored(tmp_path: Path) -> None:
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         ledger.add(found)
         assert set(ledger.reasons([found[0].key]).values()) == {"cannot read \\udcff.bin"}
+
+
+def test_only_networks_with_probes_record_them() -> None:
+    """A language model's record has what it shows of itself behind the usual, and another's is as ever."""
+    text = make_workload(
+        "text", "llama", {"width": 8, "depth": 1, "heads": 1, "hidden": 8}, context=8, length=2000
+    )
+    budget = Budget(steps=4, batch_size=4, points=1, dynamics=2)
+    parts = make_transform("none"), make_optimizer("adamw"), budget
+    cells = {"lr_C": torch.tensor([1e-3]), "weight_decay_C": torch.zeros(1), "seed": 0}
+    content, found = read(train_fused(text, *parts, **cells))
+    plain, _ = read(trained("none", budget))
+    assert list(content) == [*list(plain)[:-2], *PROBES, *list(plain)[-2:]]
+    for name in PROBES:
+        assert found.has(name)
+        assert found.values[name].shape == (1, 1, 1, 2)
+        assert not found.broken(name).any()
