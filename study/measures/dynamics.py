@@ -29,7 +29,7 @@ SERIES = (
 PROBES = {
     "attention_logit": "largest attention logit",
     "log_z": "mean of log Z",
-    "least_rms": "least RMS of a tensor's gradient behind the transform",
+    "least_rms": "least RMS of a tensor's gradient",
 }
 """What it keeps of networks that show it, with one number per step, and what that is called."""
 LAYERS = ("layer_std", "gain")
