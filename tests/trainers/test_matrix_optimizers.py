@@ -293,6 +293,14 @@ def test_hidden_matrices_of_the_models(name: str) -> None:
     assert sorted(inner + outer(params)) == sorted(found)
 
 
+def test_hidden_matrices_where_names_tell() -> None:
+    """Of a language model and of a forecaster all matrices of the blocks are hidden, and no others."""
+    for name, model in (("text", "llama"), ("series", "patchtst")):
+        params = dict(make_workload(name, model).initial_model(0).named_parameters())
+        assert set(outer(params)) - {"positions"} == {"embed.weight", "head.weight"}
+        assert hidden(params) == [k for k in matrices(params) if k.startswith(("blocks.", "layers."))]
+
+
 def test_hidden_matrices_by_name() -> None:
     """Names tell embeddings, heads and positions wherever they stand."""
     shapes = {
