@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainers.control.distributions import executed
+from trainers.control.environments import Transition
 from trainers.control.noise import acting, evaluating, first_resets, minibatch, steps_per_rollout
 from trainers.control.policy import ActorCritic, Policy
 from trainers.control.ppo import normalised
+from trainers.control.repeated import Repeated
 from trainers.feed import Micro, mask_seed
 from trainers.progress import TileState
 from trainers.run import Run
@@ -38,7 +40,40 @@ class Agents:
         actor = Policy(model)
         self._acting = [name for name, _ in actor.named_parameters()]
         self._policy = vmap(lambda params, x: functional_call(actor, params, (x,)))
+        self._acted, self._evaluated = Repeated(self._act_on), Repeated(self._act_out)
         self.period = steps_per_rollout(self._workload, run.budget.batch_size)
+
+    def _policy_of(self, params: Mapping[str, Tensor]) -> list[Tensor]:
+        return [params[name] for name in self._acting]
+
+    def _act(
+        self, state: Tensor, policy: Sequence[Tensor], noise: Tensor
+    ) -> tuple[Tensor, Tensor, Transition]:
+        """Observations, actions, and what they lead to."""
+        environment = self._workload.environment
+        # A copy, because an observation may be a part of the state, which a repeated step writes over.
+        x = environment.observe(state).clone()
+        output = self._policy(dict(zip(self._acting, policy, strict=True)), x)
+        action = self._workload.distribution.draw(output, noise)
+        return x, action, environment.step(state, executed(environment, action))
+
+    def _act_on(self, state: Sequence[Tensor], given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """One step in training: where an episode ended, the next one begins."""
+        *policy, noise, reset = given
+        x, action, found = self._act(state[0], policy, noise)
+        done = found.terminated | found.truncated
+        after = torch.where(done.unsqueeze(-1), self._workload.environment.reset(reset), found.state)
+        ends = [end.to(x.dtype) for end in (found.terminated, done)]
+        return [after], [x, action, found.reward, found.observation, *ends]
+
+    def _act_out(self, state: Sequence[Tensor], given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """One step of an evaluation: rewards count until the first episode's end."""
+        *policy, noise = given
+        numbers, total, going = state
+        _, _, found = self._act(numbers, policy, noise)
+        total = total + torch.where(going, found.reward, 0.0)
+        going = going & ~(found.terminated | found.truncated)
+        return [found.state, total, going], [going]
 
     def begin(self, cells: int) -> Tensors:
         """The world before the first step: environments that have been reset, and nothing met."""
@@ -53,29 +88,26 @@ class Agents:
 
     def acted(self, tile: TileState, rollout: int) -> Tensors:
         """The world after a rollout: what every agent met, with advantages and returns."""
-        workload, ppo, environment = self._workload, self._workload.ppo, self._workload.environment
+        workload, ppo = self._workload, self._workload.ppo
         noise = acting(workload, self._run.seed, rollout)
         actions, resets = self._given(noise.action), self._given(noise.reset)
-        policy = {name: tile.params[name] for name in self._acting}
-        state, met = tile.world["state"], []
+        self._acted.begin([tile.world["state"]], self._policy_of(tile.params), [actions[0], resets[0]])
+        cells = len(tile.world["state"])
+        met: list[Tensor] = []
         for t in range(ppo.horizon):
-            x = environment.observe(state)
-            action = workload.distribution.draw(self._policy(policy, x), actions[t])
-            found = environment.step(state, executed(environment, action))
-            done = found.terminated | found.truncated
-            state = torch.where(done.unsqueeze(-1), environment.reset(resets[t]), found.state)
-            met.append((x, action, found.reward, found.observation, found.terminated, done))
-        # Along time, so that [C, T, E, …] becomes a row of examples per cell.
-        x, action, reward, after, terminated, done = (
-            torch.stack(parts, 1) for parts in zip(*met, strict=True)
-        )
+            for k, part in enumerate(self._acted([actions[t], resets[t]])):
+                if t == 0:
+                    # Along time, so that [C, T, E, …] becomes a row of examples per cell.
+                    met.append(part.new_empty(cells, ppo.horizon, *part.shape[1:]))
+                met[k][:, t] = part
+        x, action, reward, after, terminated, done = met
         output, following = (self._network(tile.params, part.flatten(1, 2)) for part in (x, after))
         value, next_value = (out[..., -1].unflatten(1, reward.shape[1:]) for out in (output, following))
-        ended = terminated.to(value.dtype), done.to(value.dtype)
-        advantage = ppo.advantages(reward, value, next_value, *ended)
+        advantage = ppo.advantages(reward, value, next_value, terminated, done)
         old = workload.distribution.log_density(output[..., :-1], action.flatten(1, 2))
         beside = [part.flatten(1) for part in (advantage, advantage + value, value)]
         columns = torch.stack([old, *beside], -1)
+        (state,) = self._acted.state
         return {"state": state, "x": x.flatten(1, 2), "y": torch.cat([action.flatten(1, 2), columns], -1)}
 
     def micro(self, world: Tensors, step: int) -> list[Micro]:
@@ -91,20 +123,17 @@ class Agents:
         """Return of each episode of the evaluation, shape [C, episodes]."""
         workload, environment = self._workload, self._workload.environment
         noise = self._given(evaluating(workload).action)
-        policy = {name: params[name] for name in self._acting}
         cells = len(next(iter(params.values())))
         start = environment.reset(self._given(torch.as_tensor(workload.eval_x[:])))
-        state = start.expand(cells, *start.shape)
-        total = state.new_zeros(cells, len(start))
+        total = start.new_zeros(cells, len(start))
         going = torch.ones_like(total, dtype=torch.bool)
+        state = start.expand(cells, *start.shape)
+        self._evaluated.begin([state, total, going], self._policy_of(params), [noise[0]])
         for t in range(environment.limit):
-            action = workload.distribution.draw(self._policy(policy, environment.observe(state)), noise[t])
-            found = environment.step(state, executed(environment, action))
-            total = total + torch.where(going, found.reward, 0.0)
-            going = going & ~(found.terminated | found.truncated)
-            state = found.state
+            (going,) = self._evaluated([noise[t]])
             if t % LOOK == 0 and not bool(going.any()):
                 break
+        total = self._evaluated.state[1]
         return total.double()
 
     def _given(self, noise: Tensor) -> Tensor:
