@@ -22,7 +22,7 @@ from trainers.naming import nearest
 
 PANELS = (
     *("dynamics", "score", "loss", "outcomes", "steps", "difference"),
-    *("forest", "slices", "tuning", "importances"),
+    *("forest", "slices", "tuning", "importances", "plane"),
 )
 """What `study figures` draws; `study.report.pictures.on_demand` says how."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from study.analysis import Analysis
 from study.report.pictures.heatmaps import draw_heatmaps
+from study.report.pictures.plane import draw_planes
 from study.report.pictures.plots import draw_plot
 from study.report.pictures.quantities import QUANTITIES
 from study.report.pictures.style import ORDINARY, Look
@@ -27,7 +28,7 @@ def draw_panels(
     """The pictures of every name as files, and in words why some are missing.
 
     Args:
-        names: `dynamics`, a heatmap of `QUANTITIES`, or a plot of `study.report.pictures.plots.PLOTS`.
+        names: `dynamics`, `plane`, a heatmap of `QUANTITIES`, or one of `study.report.pictures.plots.PLOTS`.
         lr, weight_decay: where dynamics and slices are read.
 
     Raises:
@@ -39,6 +40,8 @@ def draw_panels(
     for name in names:
         if name == "dynamics":
             found = draw_figures(analysis, folder, lr, weight_decay, look)
+        elif name == "plane":
+            found = draw_planes(analysis, folder, look)
         elif name in QUANTITIES:
             found = draw_heatmaps(analysis, folder, name, look)
         else:
