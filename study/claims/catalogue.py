@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from study.claims.baselines import GS, MAINTAINED
@@ -22,7 +23,8 @@ from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive,
 from study.claims.spike_damping import damps_spikes, recovers_from_spikes
 from study.claims.spikes import bounded_on_spikes
 from study.claims.verdicts import Claim, Question, judge
-from study.measures.evidence import ONLY_EDGES, Evidence
+from study.measures.evidence import ONLY_EDGES, UNTOLD_LOSS, Evidence
+from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
 from study.spec.conditions import STRESS
 from trainers.budget import Budget
@@ -223,8 +225,19 @@ def _questions(
         place = f"{setting} · {own.transform}" if len(variants) > 1 else setting
         if wanted is not None and (name, place) not in wanted:
             continue
-        finding = Finding("", "", missing=lack) if lack else rule.decide(piece, own)
+        finding = Finding("", "", missing=lack) if lack else answered(rule, piece, own)
         yield Question(name, rule.sentence, rule.source, place, complete, in_spec, finding, *more)
+
+
+def answered(rule: Rule, piece: Evidence, own: Landscape) -> Finding:
+    """What a rule finds. Training of the user's own that tells no loss leaves claims about losses open."""
+    found: Finding = rule.decide(piece, own)
+    if own.tells_losses:
+        return found
+    values = [value for one in found.comparisons if one.estimate for value in one.estimate.values_S]
+    if all(map(math.isfinite, values)):
+        return found
+    return dataclasses.replace(found, comparisons=(), beside=(), missing=f"needs {UNTOLD_LOSS}")
 
 
 def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:

@@ -26,6 +26,7 @@ ONLY_EDGES = (
     "the scores of the whole grid, of which an edge-seeking design trains a part "
     "(design: grid trains all of it)"
 )
+UNTOLD_LOSS = "the loss before training: tell it as untrained_loss, or report the loss of step 0"
 
 
 @dataclass(frozen=True)

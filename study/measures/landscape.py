@@ -128,6 +128,11 @@ class Landscape:
         """Cells that were trained to their end, whatever it was."""
         return np.asarray(np.isin(self.outcome_SWL, (FINISHED, DIVERGED)))
 
+    @property
+    def tells_losses(self) -> bool:
+        """Whether the loss of the untrained network is known, without which no loss has a scale."""
+        return bool(np.isfinite(self.loss_initial_S).all())
+
     @cached_property
     def departed_SWL(self) -> Flags:
         """Cells whose loss left: it is not finite, or lies beyond `departed` times the untrained one."""
@@ -146,7 +151,7 @@ class Landscape:
             (initial loss - final loss) < STUCK · (initial loss - the seed's least final loss)
         """
         start_S = self.loss_initial_S[:, None, None]
-        known = self.trained_SWL & ~self.departed_SWL & np.isfinite(self.loss_SWL)
+        known = self.trained_SWL & ~self.departed_SWL & np.isfinite(self.loss_SWL - start_S)
         fell = np.where(known, start_S - self.loss_SWL, -np.inf)
         way_S = np.maximum(fell.max(axis=(1, 2), keepdims=True), 0.0)
         learned = fell > STUCK * way_S

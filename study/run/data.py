@@ -19,16 +19,15 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
         UserError: a workload cannot be loaded, a model cannot be built, the batch is larger than the data,
             the budget does not suit the workload, or a user's own code fails.
     """
+    # Beside training of the user's own there is no other, and its files are all that is known of it.
+    if spec.workload[0].form:
+        return _checked(spec)
     # Here, because it loads torch.
     from trainers.corruption import check_corruptible
 
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
-            if setting.workload.form:
-                check_function(setting.workload)
-                found[setting.name] = setting.workload.source
-                continue
             with contained():
                 workload = workload_of(setting.workload, setting.model)
                 found[setting.name] = fingerprint_of(setting.workload, setting.model)
@@ -49,7 +48,15 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
         except ValueError as error:
             raise UserError(f"{each.name}: {error}") from None
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():
-        if setting.workload.form:
-            continue
         rehearse(spec, setting, workload_of(setting.workload, setting.model))
     return found
+
+
+def _checked(spec: StudySpec) -> dict[str, str]:
+    """The hashes of the files of the user's own training, by the setting's name."""
+    for workload in spec.workload:
+        try:
+            check_function(workload)
+        except ValueError as error:
+            raise UserError(f"{workload.name} cannot train: {error}") from None
+    return {setting.name: setting.workload.source for setting in settings(spec)}

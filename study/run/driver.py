@@ -174,18 +174,21 @@ class Training:
 
     def _done(self, records: list[CellRecord]) -> None:
         # The order is the promise: nothing is shown, and no checkpoint removed, before the ledger has it.
-        self._ledger.add(records)
+        self._ledger.add(self._with_log(record) if record.failed else record for record in records)
         self.checkpoints.clear(records)
+        done = [record for record in records if not record.failed]
         for record in records:
             if record.failed:
                 job = self._jobs[record.key]
                 self.failures.append(Failure(job, record.reason or "", printed=self.logs.tail(job.tile)))
-        records = [record for record in records if not record.failed]
-        if not records:
-            return
-        self._mirror.add(record.key for record in records)
-        self._display.add(records)
+        self._mirror.add(record.key for record in done)
+        self._display.add(done)
         log.info("stored %d cells, first %s", len(records), records[0].key)
+
+    def _with_log(self, record: CellRecord) -> CellRecord:
+        """A failed cell of the user's own training, with the place of what it printed behind the reason."""
+        place = self.logs.place(self._jobs[record.key].tile)
+        return replace(record, reason=f"{record.reason}; its output is in {place}") if place else record
 
     def _widths(self, missing: list[Cell], pool: Pool) -> dict[str, dict[str, int]]:
         """Cells per tile by accelerator, by the key of each setting that misses cells, in the plan's order.

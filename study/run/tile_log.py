@@ -48,6 +48,11 @@ class TileLogs:
         except OSError:
             return ""
 
+    def place(self, tile: Tile) -> Path | None:
+        """The file of a tile's log; None where there is none."""
+        path = self._path(tile)
+        return path if path.is_file() else None
+
     def _path(self, tile: Tile) -> Path:
         return self.folder / f"{tile.key}.log"
 

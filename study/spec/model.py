@@ -28,7 +28,7 @@ from study.spec.fields import read_axis, read_seeds, rising, section_of
 from study.spec.method_choice import Choice
 from study.spec.methods import choices_of
 from study.spec.names import KINDS
-from study.spec.own_training import own_training_of, with_own_parts
+from study.spec.own_training import own_training_of, warnings, with_own_parts
 from study.spec.problem import FieldError, problems_at, wrong
 from study.spec.strict_json import strict_json
 from study.spec.tolerances import Tolerances
@@ -148,6 +148,18 @@ class StudySpec(BaseModel):
     def own_code(self) -> dict[str, str]:
         """The hash of the source of each method of the user's own, by name."""
         return {method.name: method.source for method in self.methods if method.source}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the plan should know of training of the user's own."""
+        axes = {key: len(values) for key, values in self.conditions}
+        axes |= {
+            "lr": len(self.lr),
+            "weight_decay": len(self.weight_decay),
+            "seed": len(self.seeds),
+            "transform": len(self.transforms),
+        }
+        return [line for one in self.workload if one.form for line in warnings(axes, one)]
 
     @property
     def all_conditions(self) -> tuple[Condition, ...]:

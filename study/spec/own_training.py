@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.spec.command_template import source_of_command, title_of
+from study.spec.command_template import placeholders, source_of_command, title_of
 from study.spec.method_choice import Choice
 from study.spec.problem import FieldError, Problem, wrong
 from study.spec.user_modules import Module, OwnCode
@@ -19,6 +19,8 @@ from trainers.naming import nearest, short
 FORMS = ("function", "command")
 OWN = "own"
 """The model and the optimizer of training that has its own, where the spec gives them no name."""
+REPORTED = "reported"
+"""In the place of a score before training: a report of step 0 has it."""
 LIMIT = 86_400.0
 """How long one cell may train, where the spec does not say [s]."""
 METRIC = re.compile(r"[\w.\- ]{1,60}")
@@ -26,6 +28,8 @@ TAKEN = ("loss", "grad_std", "scale")
 """Names of series that trackers keep of every cell."""
 SAID = ("step", "metric", "note", "diverged", "ended")
 """Keys of reports that mean something else."""
+CELL_FILE = "STABILITY_STUDY_CELL"
+"""The environment variable with the file that tells a command of its cell, as JSON."""
 LONGEST = 40
 """Characters of a name of the user's own model or optimizer."""
 
@@ -39,8 +43,9 @@ class OwnTraining:
         direction: `max` where a higher score is better, else `min`.
         paired: the seed decides first weights and order of data, so that two methods with equal seeds differ
             by the method alone.
-        untrained: the score before training, of every seed; None where it is reported at step 0.
-        untrained_loss: the loss before training, likewise [loss units].
+        untrained: the score before training, of every seed; `reported` where a report of step 0 has it.
+        untrained_loss: the loss before training [loss units]. None where a report of step 0 has it, or where
+            it is not known: then losses explode by no rule, and claims about losses lack it.
         limit: how long one cell may train, > 0 [s].
         command: its words, with placeholders; empty for a function.
         inputs: files that decide what the command does, beside those that its words name.
@@ -49,7 +54,7 @@ class OwnTraining:
     metric: str
     direction: str
     paired: bool
-    untrained: float | None = None
+    untrained: float | str
     untrained_loss: float | None = None
     limit: float = LIMIT
     command: tuple[str, ...] = ()
@@ -63,6 +68,7 @@ class OwnTraining:
 ASKED = {
     "metric": "the name of the score that it reports, such as accuracy",
     "direction": "max where a higher score is better, else min",
+    "untrained": "the score before training, such as that of guessing, or the word reported",
     "paired": "true if the seed decides first weights and order of data, else false",
 }
 """What has to be told, in words."""
@@ -187,7 +193,7 @@ CHECKS = {
     "metric": _is_metric,
     "direction": lambda value: value in ("max", "min"),
     "paired": lambda value: isinstance(value, bool),
-    "untrained": is_number,
+    "untrained": lambda value: value == REPORTED or is_number(value),
     "untrained_loss": is_number,
     "limit": lambda value: is_number(value) and value > 0,
     "inputs": _are_texts,
@@ -196,11 +202,42 @@ WANTED = {
     "metric": "letters, digits, '_', '-', '.' and blanks, and no name that has a meaning of its own",
     "direction": "max or min",
     "paired": "true or false",
-    "untrained": "a finite number, the score before training",
+    "untrained": "the score before training, or the word reported where step 0 is reported with one",
     "untrained_loss": "a finite number, the loss before training",
     "limit": "a number of seconds above 0",
     "inputs": "a list of files",
 }
+
+
+def warnings(axes: Mapping[str, int], workload: Choice) -> list[str]:
+    """What a reader of a plan should know of training of the user's own, which no code can find out.
+
+    Args:
+        axes: how many values a study has along each, by its placeholder.
+    """
+    own, name = own_training_of(workload), workload.name
+    lines = []
+    unnamed = [
+        f"{{{axis}}}"
+        for axis, count in axes.items()
+        if own.command and count > 1 and axis not in placeholders(own.command)
+    ]
+    if unnamed:
+        lines.append(
+            f"the command of {name} does not name {', '.join(unnamed)}: its cells differ in it only if it "
+            f"reads the file that {CELL_FILE} names"
+        )
+    if own.untrained_loss is None:
+        lines.append(
+            f"the spec tells no untrained_loss of {name}: "
+            "unless it reports the loss of step 0, no loss counts as exploded"
+        )
+    if not own.paired:
+        lines.append(
+            f"the seeds of {name} are not paired: equal seeds of two transforms are independent runs, "
+            "so that differences take more seeds"
+        )
+    return lines
 
 
 def check_text(reference: str, module: Module) -> None:

@@ -53,7 +53,7 @@ def of_transform(analysis: Analysis, case: Case, search: Search | None) -> dict[
         return measure_values(case, measure, confidence) if whole else None
 
     per_lr = []
-    for c, lr in enumerate(landscape.lr if whole else ()):
+    for c, lr in enumerate(landscape.lr if whole and landscape.tells_losses else ()):
         only_SL = np.zeros((len(landscape.seeds), len(landscape.lr)), dtype=bool)
         only_SL[:, c] = True
         sensitivity = wd_sensitivity(landscape, only_SL)

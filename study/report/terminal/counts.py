@@ -40,7 +40,7 @@ def preview_lines(seen: Preview) -> list[str]:
     lines.append(expected_time(seen, missing))
     if spec.verdicts.looks:
         lines.append(looks_line(seen))
-    return lines
+    return [*lines, *spec.warnings]
 
 
 def looks_line(seen: Preview) -> str:

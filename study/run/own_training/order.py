@@ -10,12 +10,8 @@ from pathlib import Path
 from study.spec.method_choice import Choice
 from trainers.budget import Budget
 
-REPORTS, CELL, FOLDER = (
-    "STABILITY_STUDY_REPORTS",
-    "STABILITY_STUDY_CELL",
-    "STABILITY_STUDY_DIRECTORY",
-)
-"""Environment variables of a cell: the file for its reports, the file that tells of it, its own folder."""
+REPORTS, FOLDER = "STABILITY_STUDY_REPORTS", "STABILITY_STUDY_DIRECTORY"
+"""Environment variables of a command: the file for its reports, and the cell's own folder."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ def record_of(
             f"{name} reported {own.metric} = {score[-1].metric} at last; wanted a finite number, "
             "a loss that is not finite, or cell.diverged(reason)"
         )
+    if end is None and start_of(own, reported.reports).metric is None:
+        raise OwnFailureError(
+            f"{name} reported no {own.metric} at step 0, although the spec says so; "
+            "report it, or give the score as untrained"
+        )
     exploded = end is not None and end[0] == LOSS_EXPLODED
     # An exploded loss is finite to the end, so its numbers are kept, as the trainers keep them.
     curve = curve_of(own, budget, reported.reports, until=end[1] if end and not exploded else None)
@@ -123,7 +128,7 @@ def refuse_end(name: str, ended: Ended, reported: Reported, own: OwnTraining) ->
 
 def start_of(own: OwnTraining, reports: list[Report]) -> Report:
     """Loss and score before training: as they are reported at step 0, else as the spec tells them."""
-    loss, metric = own.untrained_loss, own.untrained
+    loss, metric = own.untrained_loss, None if isinstance(own.untrained, str) else own.untrained
     for one in reports:
         if one.step == 0:
             loss = one.loss if one.loss is not None else loss

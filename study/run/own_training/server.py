@@ -19,9 +19,10 @@ from multiprocessing.reduction import recv_handle
 
 from study.run.own_training.function import Function, function_of, no_steps, train
 from study.run.own_training.group import adopt_orphans, begin_group, end_orphans, watched
-from study.run.own_training.order import CELL, FOLDER, REPORTS, Ended, Order, Probe
+from study.run.own_training.order import FOLDER, REPORTS, Ended, Order, Probe
 from study.spec.command_template import search_path
 from study.spec.method_choice import Choice
+from study.spec.own_training import CELL_FILE
 from study.spec.user_code import error_line
 
 NOT_FORKABLE = 75
@@ -162,7 +163,7 @@ def _run_command(order: Order, gone: int) -> Ended:
         **os.environ,
         "PATH": search_path(),
         REPORTS: str(order.reports),
-        CELL: str(order.directory / "cell.json"),
+        CELL_FILE: str(order.directory / "cell.json"),
         FOLDER: str(order.scratch),
         **order.environment,
     }

@@ -20,7 +20,7 @@ SPEC: dict[str, Any] = {
     "seeds": 1,
     "budget": {"steps": 20, "batch_size": 32, "points": 4},
 }
-TOLD: dict[str, Any] = {"metric": "accuracy", "direction": "max", "paired": True}
+TOLD: dict[str, Any] = {"metric": "accuracy", "direction": "max", "paired": True, "untrained": 0.1}
 
 
 def spec_of(folder: Path, workload: dict[str, Any], **more: Any) -> StudySpec:

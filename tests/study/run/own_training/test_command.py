@@ -153,11 +153,16 @@ def test_what_cannot_be_called_is_said_in_one_line(
 
 
 def test_what_code_does_not_tell_is_asked_for(folder: Path) -> None:
-    """Metric, direction and pairing are asked for in words, all at once."""
+    """Metric, direction, pairing and the score before training are asked for in words, all at once."""
     text = json.dumps({"workload": {"function": "mine:train"}, "transforms": ["none"]})
     with pytest.raises(UserError) as error:
         parse_spec(text)
-    for words in ("the name of the score", "max where a higher score", "the seed decides first weights"):
+    for words in (
+        "the name of the score",
+        "max where a higher score",
+        "the seed decides first weights",
+        "the score before",
+    ):
         assert words in str(error.value)
 
 

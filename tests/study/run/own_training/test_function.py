@@ -163,8 +163,15 @@ def test_reports_become_a_curve_at_the_trainers_steps(folder: Path) -> None:
 
 def test_a_generator_reports_what_it_yields(folder: Path) -> None:
     """The last score that it yields is the final one, and the best one is kept."""
-    record = trained(spec_of(folder, {"function": "ends:yields", "untrained": 0.1}))
+    record = trained(spec_of(folder, {"function": "ends:yields"}))
     assert (record.metric_initial, record.metric_final, record.metric_best) == (0.1, 0.2, 0.3)
+
+
+def test_the_score_before_training_is_told_or_reported(folder: Path) -> None:
+    """A spec that says `reported` needs a report of step 0; one that gives a number is not needed then."""
+    assert trained(spec_of(folder, {"function": "ends:returns", "untrained": "reported"})).finished
+    record = trained(spec_of(folder, {"function": "ends:yields", "untrained": "reported"}))
+    assert "reported no accuracy at step 0" in (record.reason or "")
 
 
 def test_divergence_is_a_loss_or_what_the_function_says(folder: Path) -> None:
