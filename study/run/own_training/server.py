@@ -25,8 +25,8 @@ from study.spec.method_choice import Choice
 from study.spec.own_training import CELL_FILE
 from study.spec.user_code import error_line
 
-NOT_FORKABLE = 75
-"""Exit status of a probe of a module that runs well, and leaves threads or a device in use behind."""
+FORKABLE, NOT_FORKABLE = "forkable", "not forkable"
+"""What a probe says of a module that runs well. The second leaves threads or a device in use behind."""
 LONGEST_PROBLEM = 600
 Code = tuple[Choice, str | None]
 """A function, and the folder of its module."""
@@ -67,11 +67,11 @@ def _answer(order: Order | Probe, loaded: dict[Code, Function | None], connectio
     # Two files of the same content are two places, which a function may look beside.
     code = order.workload, order.workload.folder
     if code not in loaded:
-        ended = _probe(order, gone)
-        if ended.problem or ended.status not in (0, NOT_FORKABLE):
-            return ended
+        said = _probe(order, gone)
+        if said not in (FORKABLE, NOT_FORKABLE):
+            return Ended(problem=said)
         # The probe has shown that this is safe. What it leaves in memory is not loaded again for every cell.
-        loaded[code] = function_of(order.workload) if ended.status == 0 else None
+        loaded[code] = function_of(order.workload) if said == FORKABLE else None
         gc.collect()
         gc.freeze()
     if isinstance(order, Probe):
@@ -108,8 +108,12 @@ def _fork(work: Callable[[], None], limit: float, gone: int) -> Ended:
         os._exit(status)
 
 
-def _probe(order: Order | Probe, gone: int) -> Ended:
-    """Import a function in a process that may end, hang or train, and see whether it can be called."""
+def _probe(order: Order | Probe, gone: int) -> str:
+    """Import a function in a process that may end, hang or train, and see whether it can be called.
+
+    Returns:
+        `FORKABLE`, `NOT_FORKABLE`, or what is wrong.
+    """
     reading, writing = os.pipe()
 
     def look() -> None:
@@ -117,29 +121,22 @@ def _probe(order: Order | Probe, gone: int) -> Ended:
         try:
             with no_steps():
                 function_of(order.workload)
+            said = FORKABLE if _forkable() else NOT_FORKABLE
         except BaseException as error:
-            words = str(error) if isinstance(error, (ValueError, TypeError)) else error_line(error)
-            os.write(writing, words.encode(errors="replace")[:LONGEST_PROBLEM])
-            raise SystemExit(1) from None
-        raise SystemExit(0 if _forkable() else NOT_FORKABLE)
+            said = str(error) if isinstance(error, (ValueError, TypeError)) else error_line(error)
+        os.write(writing, said.encode(errors="replace")[:LONGEST_PROBLEM])
 
     try:
         ended = _fork(look, order.limit, gone)
     finally:
         os.close(writing)
-        os.set_blocking(reading, False)
-        with suppress(BlockingIOError):
-            words = os.read(reading, LONGEST_PROBLEM).decode(errors="replace")
-        os.close(reading)
+    with open(reading, encoding="utf-8", errors="replace") as pipe:
+        said = pipe.read()
     module = order.workload.name.partition(":")[0]
     if ended.late:
-        return Ended(
-            problem=f"module {module!r} was not imported in {order.limit:g} s; "
-            "put what it does into the function"
-        )
-    if words or ended.status not in (0, NOT_FORKABLE):
-        return Ended(problem=words or f"module {module!r}, when it was imported, {ended.words}")
-    return ended
+        return f"module {module!r} was not imported in {order.limit:g} s; put what it does into the function"
+    # A module that ends Python says nothing, whatever its exit status.
+    return said or f"module {module!r}, when it was imported, {ended.words or 'ended with exit status 0'}"
 
 
 def _forkable() -> bool:

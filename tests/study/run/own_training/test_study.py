@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from study.errors import UserError
+from study.plan.cells import make_plan
+from study.run.data import fingerprints_of_data
+from study.run.pool import in_this_process
+from study.run.tile import Checkpoints
+from study.run.tile_log import TileLogs
+from study.spec.read import read_spec
 from tests.command import study
 from tests.pages import ROOT
+from tracking import CellRecord
 
 COUNTS = """
 import os
@@ -49,6 +57,7 @@ def calls(folder: Path) -> list[list[str]]:
     return [line.split() for line in found.read_text().splitlines()] if found.exists() else []
 
 
+@pytest.mark.long  # two launches; the test below trains through the same pool
 def test_a_killed_study_goes_on_without_training_a_cell_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,3 +100,41 @@ def test_a_killed_study_goes_on_without_training_a_cell_again(
     assert "its output is in" not in shown  # it printed nothing
     measured = json.loads((tmp_path / "home" / "exports" / "counts" / "regions.json").read_text())
     assert "loss before training" in measured[0]["lr_sensitivity"]["reason"]
+
+
+def test_a_pool_trains_cells_and_hands_failed_ones_on(tmp_path: Path) -> None:
+    """A launch's pool gives one record per cell, failed ones too, and what a cell prints is in its log."""
+    (tmp_path / "counts.py").write_text(COUNTS.replace("os._exit(0)", 'raise ValueError(print("seen"))'))
+    (tmp_path / "own.yaml").write_text(SPEC)
+    spec = read_spec(str(tmp_path / "own.yaml"), runs=True)
+    plan = make_plan(spec, fingerprints_of_data(spec))
+    jobs, found = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 1)), list[CellRecord]()
+    logs = TileLogs(tmp_path / "logs")
+    with in_this_process(Checkpoints(tmp_path, 60.0), logs) as pool:
+        assert pool.train(jobs, found.extend) == []
+    assert Counter(record.outcome for record in found) == {"finished": 10, "failed": 2}
+    failed = [job for job, record in zip(jobs, found, strict=True) if record.failed]
+    assert all("seen" in logs.tail(job.tile) for job in failed)
+    assert len(calls(tmp_path)) == len(plan.cells) == 12
+    assert any("not paired" in line for line in spec.warnings)
+
+
+def test_a_module_that_trains_or_ends_when_imported_is_refused(tmp_path: Path) -> None:
+    """It is imported in a process of its own, before anything is written, and the reason is one sentence."""
+    trains = (
+        "import torch\nw = torch.nn.Parameter(torch.zeros(1)); w.grad = w.data\n"
+        "torch.optim.SGD([w], lr=1.0).step()\ndef train(cell): pass\n"
+    )
+    modules = {
+        "trains": (trains, "it trains while it is imported"),
+        "ends": ("import os\nos._exit(0)\ndef train(cell): pass\n", "exit status"),
+        "raises": ("import nothing_of_that_name\ndef train(cell): pass\n", "No module named"),
+        "takes": ("def train(cell, more): pass\n", "cannot be called with one argument"),
+    }
+    for name, (text, why) in modules.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / "own.yaml").write_text(SPEC.replace("counts:train", f"{name}:train"))
+        with pytest.raises(UserError) as error:
+            fingerprints_of_data(read_spec(str(tmp_path / "own.yaml"), runs=True))
+        (line,) = str(error.value).splitlines()
+        assert why in line
