@@ -33,6 +33,8 @@ DYNAMICS: dict[str, Callable[[Mapping[str, list[float]]], float]] = {
 An infinite value is known, and makes maxima and means infinite. `scale_above_one` is the share of the
 recorded steps.
 """
+SKIPPED = {"skipped_steps": "Int64"}
+"""A last column of studies with cells in float16, and its type: steps that overflowed."""
 
 
 def dynamics_columns(text: str) -> dict[str, float]:
@@ -53,7 +55,7 @@ def cells(plan: Plan, stored: Mapping[str, CellRecord]) -> DataFrame:
     """All cells of the spec, pending ones too; with an edge-seeking design the trained ones.
 
     One row per cell: the columns of `tracking.EXPORTED`, one for each varied key of the budget, and those of
-    `DYNAMICS` where the budget records dynamics.
+    `DYNAMICS` where the budget records dynamics, and `SKIPPED` where any of its cells is in float16.
     """
     import pandas as pd
 
@@ -66,13 +68,16 @@ def cells(plan: Plan, stored: Mapping[str, CellRecord]) -> DataFrame:
         where["constants"] = strict_json(dict(cell.constants))
         if record is not None:
             facts = {name: getattr(record, name) for name in EXPORTED}
-            rows.append(facts | where | dynamics_columns(record.dynamics))
+            skipped = {name: getattr(record, name) for name in SKIPPED}
+            rows.append(facts | where | dynamics_columns(record.dynamics) | skipped)
         elif plan.spec.design == "grid":
             # An edge-seeking design may never train the others, so there they are not pending.
             known = {name: getattr(cell, name) for name in EXPORTED if hasattr(cell, name)}
             rows.append(known | where | {"outcome": "pending"})
     columns = [*EXPORTED, *varied, *(DYNAMICS if plan.spec.budget.dynamics else ())]
-    return pd.DataFrame(rows, columns=columns).astype(EXPORT_TYPES)
+    found = pd.DataFrame(rows, columns=[*columns, *SKIPPED]).astype(EXPORT_TYPES | SKIPPED)
+    scaled = any(condition.budget.precision == "float16" for condition in plan.spec.all_conditions)
+    return found if scaled else found[columns]
 
 
 def regions(evidence: Sequence[Evidence]) -> DataFrame:

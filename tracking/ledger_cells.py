@@ -11,7 +11,7 @@ from typing import Any
 from tracking.ledger_errors import LedgerError
 from tracking.ledger_file import LedgerFile
 from tracking.ledger_schema import INSERT, values_of
-from tracking.record import FAILED, FIELDS, CellRecord
+from tracking.record import FAILED, CellRecord
 from tracking.rows import DamagedRowError, from_row
 
 CHUNK = 500
@@ -44,10 +44,6 @@ class Cells(LedgerFile):
     def get(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         """The stored cells among these keys, without those whose records are damaged."""
         return {record.key: record for record in self._records(self._select(self._wanted, keys))}
-
-    @property
-    def _wanted(self) -> str:
-        return f"{', '.join(FIELDS)}, {self._checksum}"
 
     def _records(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[CellRecord]:
         for *row, expected in rows:

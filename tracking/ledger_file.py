@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracking.ledger_errors import MOVE, LedgerError, code, not_opened, not_read, not_written
-from tracking.ledger_schema import INSERT, SCHEMA, TABLES, layout, sample
+from tracking.ledger_schema import ADDED, INSERT, SCHEMA, TABLES, layout, sample
 from tracking.record import FIELDS, OUTCOMES
 
 WAIT = 60.0
@@ -50,7 +50,7 @@ class LedgerFile:
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.executescript(SCHEMA)
-                self._add_checksums()
+                self._add_columns()
             self._check_tables()
             if create:
                 self._check_that_it_takes_records()
@@ -79,7 +79,7 @@ class LedgerFile:
             raise LedgerError(
                 f"{self.path} is not a ledger (its table of cells is another program's); {MOVE}"
             )
-        if lacking := [name for name in FIELDS if name not in columns]:
+        if lacking := [name for name in FIELDS if name not in columns | ADDED.keys()]:
             raise LedgerError(
                 f"{self.path} is of an older version, whose cells have no {', '.join(lacking)}; {MOVE}"
             )
@@ -93,20 +93,23 @@ class LedgerFile:
             )
         for table, wanted in layout().items():
             found = self._columns(table)
-            if found and (lacking := sorted(wanted - found - {"checksum"})):
+            if found and (lacking := sorted(wanted - found - ADDED.keys())):
                 raise LedgerError(
                     f"{self.path} is of another version or program: its table {table} has no "
                     f"{', '.join(lacking)}; {MOVE}"
                 )
-        self._checksum = "checksum" if "checksum" in self._columns("cells") else "NULL"
+        there = self._columns("cells")
+        self._wanted = ", ".join(name if name in there else "NULL" for name in (*FIELDS, "checksum"))
 
-    def _add_checksums(self) -> None:
-        """Give a ledger of a version without checksums their column; its records stay without one."""
-        if "checksum" in self._columns("cells"):
+    def _add_columns(self) -> None:
+        """Give a ledger of an older version the columns that came later; its records have null there."""
+        if ADDED.keys() <= self._columns("cells"):
             return
         with self._transaction() as connection:
-            if "checksum" not in self._columns("cells"):  # another process was not faster
-                connection.execute("ALTER TABLE cells ADD COLUMN checksum TEXT")
+            there = self._columns("cells")  # another process may have been faster
+            for name, definition in ADDED.items():
+                if name not in there:
+                    connection.execute(f"ALTER TABLE cells ADD COLUMN {definition}")
 
     def _check_that_it_takes_records(self) -> None:
         """Store a record of each kind, and take it back: what is wrong must show before cells are trained."""

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from functools import cache
 
-from tracking.record import COLUMNS, FAILED, FIELDS, CellRecord, Column
+from tracking.record import COLUMNS, FAILED, FIELDS, LATER, CellRecord, Column
 from tracking.rows import checksum, to_row
 
 
@@ -24,9 +24,12 @@ def _definition(name: str, column: Column) -> str:
     return " ".join(words)
 
 
-DEFINITIONS = ", ".join(_definition(name, column) for name, column in COLUMNS.items())
+DEFINITIONS = ", ".join(_definition(name, column) for name, column in COLUMNS.items() if not column.later)
+ADDED = {"checksum": "checksum TEXT"} | {name: _definition(name, COLUMNS[name]) for name in LATER}
+"""Columns of cells that came later, in their order. Ledgers of older versions lack them."""
 SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS cells ({DEFINITIONS}, stored_at REAL NOT NULL, checksum TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cells ({DEFINITIONS}, stored_at REAL NOT NULL, {", ".join(ADDED.values())})
+WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cells_by_setting ON cells (setting, outcome, seconds);
 CREATE TABLE IF NOT EXISTS studies (name TEXT PRIMARY KEY, spec TEXT NOT NULL, launched_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS meanings (

@@ -29,8 +29,10 @@ class Column:
         unique: the column is the table's primary key.
         null: the value may be missing.
         allowed: the only values that the ledger accepts; empty for any.
-        exported: whether exported tables have the column.
+        exported: whether the exported tables of all studies have the column.
         tracked: what MLflow shows it as; None where it shows nothing, or what is inside (`curve`).
+        later: it came after the first ledgers, and stands behind all columns of these. Their records have
+            null, which is in no checksum.
     """
 
     type: SqlType
@@ -39,6 +41,7 @@ class Column:
     allowed: tuple[str, ...] = ()
     exported: bool = False
     tracked: Tracked | None = None
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class CellRecord:
             `Infinity`, `-Infinity` and `NaN` are what a living cell's number was, and null is where nothing
             was measured. Older records have null for both.
         provenance: versions, device, commit, as JSON.
+        skipped_steps: in float16, how many steps overflowed and were skipped [steps]; else None.
     """
 
     key: Annotated[str, Column("TEXT", unique=True, exported=True)]
@@ -89,6 +93,8 @@ class CellRecord:
     curve: Annotated[Curve, Column("TEXT")]
     dynamics: Annotated[str, Column("TEXT")]
     provenance: Annotated[str, Column("TEXT")]
+    # What came later has a default, so that older code makes records as before.
+    skipped_steps: Annotated[int | None, Column("INTEGER", null=True, tracked="metric", later=True)] = None
 
     @property
     def finished(self) -> bool:
@@ -108,6 +114,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
 )
 """By field, in the order of the fields."""
 FIELDS: tuple[str, ...] = tuple(COLUMNS)
+LATER: tuple[str, ...] = tuple(name for name, of in COLUMNS.items() if of.later)
+"""Fields that ledgers of older versions lack."""
 IDENTITY: tuple[str, ...] = FIELDS[: FIELDS.index("setting") + 1]
 """What is known of a cell before it is trained."""
 EXPORTED: tuple[str, ...] = tuple(name for name, of in COLUMNS.items() if of.exported)

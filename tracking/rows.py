@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tracking.record import COLUMNS, FIELDS, OUTCOMES, CellRecord, SqlType
+from tracking.record import COLUMNS, FIELDS, LATER, OUTCOMES, CellRecord, SqlType
 
 JSON = {"constants": dict, "curve": list, "dynamics": dict, "provenance": dict}
 """Fields that hold JSON, with what it is."""
@@ -34,8 +34,14 @@ def to_row(record: CellRecord) -> tuple[Any, ...]:
 
 
 def checksum(row: Sequence[Any]) -> str:
-    """A hash of all values of a row. Python writes a float with as many digits as make it out."""
-    return hashlib.blake2b(repr(tuple(row)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    """A hash of all values of a row. Python writes a float with as many digits as make it out.
+
+    Later fields that are null at its end are left out, so that it is the hash of versions without them.
+    """
+    kept = list(row)
+    while len(kept) > len(FIELDS) - len(LATER) and kept[-1] is None:
+        kept.pop()
+    return hashlib.blake2b(repr(tuple(kept)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def from_row(row: Sequence[Any], expected: str | None) -> CellRecord:

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from trainers.budget import Budget
 from trainers.dynamics import Dynamics, beside
-from trainers.outcomes import DIVERGED, FINISHED, LOSS_EXPLODED, diverged_at, last_living_step
+from trainers.outcomes import (
+    DIVERGED,
+    FINISHED,
+    LOSS_EXPLODED,
+    NO_STEP_TAKEN,
+    diverged_at,
+    last_living_step,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Curves:
         metric_best_C: best value over the recorded points.
         seconds: wall time of the whole run [s].
         dynamics: statistics of gradients and steps, if the budget asks for them.
+        skipped_C: steps that overflowed and were skipped while the cell lived, in float16; else None [steps].
     """
 
     step_K: tuple[int, ...]
@@ -43,6 +51,7 @@ class Curves:
     metric_best_C: Tensor
     seconds: float
     dynamics: Dynamics | None = None
+    skipped_C: tuple[int, ...] | None = None
 
     @property
     def last_step_C(self) -> tuple[float, ...]:
@@ -69,14 +78,20 @@ def curves(
     higher_is_better: bool,
     seconds: float,
     dynamics: Dynamics | None = None,
+    skipped_C: Sequence[int] | None = None,
 ) -> Curves:
-    """Judge raw losses and metrics: the same for the fused and the serial trainer."""
+    """Judge raw losses and metrics: the same for the fused and the serial trainer.
+
+    A cell that skipped every step has diverged at the first one (`no_step_taken`).
+    """
     loss_TC, metric_KC = loss_TC.double().cpu(), metric_KC.double().cpu()
     ends_C = diverged_at(loss_TC, bad_parameters_C, loss_initial, budget.tail, budget.explosion_factor)
     step_K = budget.recorded_steps
     for c, end in enumerate(ends_C):
+        if end is None and skipped_C is not None and skipped_C[c] == budget.steps:
+            ends_C[c] = NO_STEP_TAKEN, 1
         # An exploded loss is finite to the end, so its numbers are kept.
-        if end is not None and end[0] != LOSS_EXPLODED:
+        elif end is not None and end[0] != LOSS_EXPLODED:
             loss_TC[end[1] - 1 :, c] = torch.nan
             metric_KC[[k for k, step in enumerate(step_K) if step >= end[1]], c] = torch.nan
             if dynamics is not None:
@@ -99,12 +114,14 @@ def curves(
         metric_best_C=best_C,
         seconds=seconds,
         dynamics=dynamics,
+        skipped_C=None if skipped_C is None else tuple(skipped_C),
     )
 
 
 def joined(parts: Sequence[Curves]) -> Curves:
     """The curves of tiles that were trained one after another, as those of one tile."""
     first = parts[0]
+    skipped = [part.skipped_C for part in parts if part.skipped_C is not None]
     return replace(
         first,
         loss_KC=torch.cat([part.loss_KC for part in parts], 1),
@@ -116,4 +133,5 @@ def joined(parts: Sequence[Curves]) -> Curves:
         metric_best_C=torch.cat([part.metric_best_C for part in parts]),
         seconds=sum(part.seconds for part in parts),
         dynamics=beside([part.dynamics for part in parts if part.dynamics is not None]),
+        skipped_C=tuple(one for part in skipped for one in part) if skipped else None,
     )

@@ -20,6 +20,7 @@ from trainers.feed import Feed
 from trainers.fusion import fills_processor, fusable
 from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
+from trainers.precision import scaled_in
 from trainers.progress import LAYOUT, Progress
 from trainers.replay import CannotReplayError
 from trainers.run import Run
@@ -147,6 +148,7 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
         higher_is_better=workload.higher_is_better,
         seconds=progress.seconds,
         dynamics=recorder.result(),
+        skipped_C=[progress.skipped[cell] for cell in range(run.cells)] if scaled_in(budget) else None,
     )
 
 

@@ -16,6 +16,8 @@ ROUNDING = 1e-5
 NONFINITE_LOSS = "nonfinite_loss"
 NONFINITE_PARAMETERS = "nonfinite_parameters"
 LOSS_EXPLODED = "loss_exploded"
+NO_STEP_TAKEN = "no_step_taken"
+"""In float16: every step overflowed and was skipped, so that nothing was trained."""
 POLICY_COLLAPSED = "policy_collapsed"
 """Of agents alone, whose loss does not explode: see `trainers.control.returns`."""
 

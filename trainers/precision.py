@@ -21,6 +21,8 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 GROWTH_INTERVAL = 2000
 """Steps without overflow after which the loss scale doubles, as in `torch.amp.GradScaler` [steps]."""
+LARGEST_SCALE = 2.0**127
+"""A double of it would not be finite in float32."""
 
 
 def loss_function(
@@ -59,7 +61,17 @@ class LossScale:
     """A dynamic loss scale for one cell, as `torch.amp.GradScaler` has it for one model.
 
     The loss is multiplied by `scale`, gradients are divided by it. A step with a non-finite gradient is
-    skipped and halves the scale; `GROWTH_INTERVAL` good steps in a row double it.
+    skipped and halves the scale; `GROWTH_INTERVAL` good steps in a row double it, unless that overflows. What
+    is skipped stays as it was: parameters, the optimizer's state with its count of steps, and what the
+    transform remembers. The schedule goes on, and so do a network's running statistics.
+
+    State of a cell: `scale`; `good`, steps without overflow in a row; `skipped`, how many were skipped;
+    `lost`, 1 once a loss was not finite, after which no step counts.
+
+    Reference: `torch.amp.GradScaler` with its defaults.
+    Differs from the reference: whether gradients are finite is asked after they were divided by the scale,
+        accumulated and multiplied by a spike, not before. Losses of micro-batches are not divided by their
+        number before gradients are taken, as some loops do, but gradients afterwards.
     """
 
     start: float = 65536.0
@@ -67,17 +79,23 @@ class LossScale:
     def init(self, like: Tensor) -> Tensors:
         return {
             "scale": torch.full_like(like, self.start, dtype=torch.float32),
-            "good": torch.zeros_like(like, dtype=torch.float32),
+            **{name: torch.zeros_like(like, dtype=torch.float32) for name in ("good", "skipped", "lost")},
         }
 
-    def update(self, state: Tensors, finite: Tensor) -> Tensors:
-        """The state after a step whose gradients were finite, or not."""
+    def update(self, state: Tensors, finite: Tensor, loss: Tensor | None = None) -> Tensors:
+        """The state after a step.
+
+        Args:
+            finite: whether its gradients were.
+            loss: of the step; None where it was finite.
+        """
         good = torch.where(finite, state["good"] + 1, 0.0)
         grown = good >= GROWTH_INTERVAL
-        scale = torch.where(
-            finite, torch.where(grown, state["scale"] * 2.0, state["scale"]), state["scale"] * 0.5
-        )
-        return {"scale": scale, "good": torch.where(grown, 0.0, good)}
+        double = (state["scale"] * 2.0).clamp(max=LARGEST_SCALE)
+        scale = torch.where(finite, torch.where(grown, double, state["scale"]), state["scale"] * 0.5)
+        lost = state["lost"] if loss is None else torch.where(loss.isfinite(), state["lost"], 1.0)
+        skipped = torch.where(finite, state["skipped"], state["skipped"] + 1 - lost)
+        return {"scale": scale, "good": torch.where(grown, 0.0, good), "skipped": skipped, "lost": lost}
 
 
 def scaled_in(budget: Budget) -> bool:

@@ -65,6 +65,7 @@ class Progress:
         bad_C: step at which non-finite parameters were seen, per cell.
         moments: steps at which dynamics were recorded, and the statistics of all C cells.
         seconds: time spent so far [s].
+        skipped: steps that each cell skipped, where there is a loss scale, up to the last recorded point.
     """
 
     step: int
@@ -75,6 +76,7 @@ class Progress:
     bad_C: list[int | None]
     moments: list[tuple[int, Tensors]]
     seconds: float = 0.0
+    skipped: dict[int, int] = field(default_factory=dict)
 
     def note(self, loss_C: Tensor) -> None:
         """One more step was done, with these losses of the tile's cells."""
@@ -83,6 +85,9 @@ class Progress:
 
     def drop_nonfinite(self) -> None:
         """Take the cells out of the tile whose parameters, or losses so far, are not finite."""
+        if self.tile.scale:
+            counts = self.tile.scale["skipped"].tolist()
+            self.skipped.update(zip(self.index_C.tolist(), map(int, counts), strict=True))
         finite = [torch.isfinite(p).flatten(1).all(1) for p in self.tile.params.values()]
         finite_C = torch.stack(finite).all(0)
         for cell in self.index_C[~finite_C].tolist():

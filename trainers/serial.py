@@ -20,7 +20,7 @@ from trainers.evaluation import averaging, untrained_loss
 from trainers.feed import Feed
 from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
-from trainers.precision import GROWTH_INTERVAL, LossScale, loss_function, scaled_in
+from trainers.precision import GROWTH_INTERVAL, LARGEST_SCALE, LossScale, loss_function, scaled_in
 from trainers.probes import Probes
 from trainers.run import Run
 from trainers.spikes import spike_factors, spiked_steps
@@ -62,6 +62,7 @@ def train_serial(
         higher_is_better=workload.higher_is_better,
         seconds=time.perf_counter() - started,
         dynamics=beside([cell.dynamics for cell in trained if cell.dynamics is not None]),
+        skipped_C=[cell.skipped for cell in trained] if scaled_in(budget) else None,
     )
 
 
@@ -73,12 +74,14 @@ class Trained(NamedTuple):
         metric_K: the workload's metric at each recorded point, NaN likewise.
         bad_step: step at which non-finite parameters were seen, or None.
         dynamics: if the budget asks for them.
+        skipped: steps that overflowed in float16 [steps].
     """
 
     loss_T: list[float]
     metric_K: list[float]
     bad_step: int | None
     dynamics: Dynamics | None
+    skipped: int
 
 
 def train_cell(
@@ -95,6 +98,7 @@ def train_cell(
     probes = Probes(model, budget)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
+    skipped = 0
     metric_K[0] = score(feed, model)
     for t, micro in feed.steps():
         rule.zero_grad()
@@ -122,9 +126,9 @@ def train_cell(
             good += 1
         else:
             out, _ = transform.update(grads, memory, before)
-            scale, good = scale * 0.5, 0
+            scale, good, skipped = scale * 0.5, 0, skipped + 1
         if scaled_in(budget) and good >= GROWTH_INTERVAL:
-            scale, good = scale * 2.0, 0
+            scale, good = min(scale * 2.0, LARGEST_SCALE), 0
         if due:
             moment = Moment(
                 before=as_tile(before),
@@ -136,10 +140,10 @@ def train_cell(
             recorder.add(t + 1, torch.tensor([0]), moment, probed)
         if t + 1 in budget.recorded_steps:
             if not all_finite(named):
-                return Trained(loss_T, metric_K, t + 1, recorder.result())
+                return Trained(loss_T, metric_K, t + 1, recorder.result(), skipped)
             with optimizer.evaluating(rule), recomputed(feed, model, optimizer):
                 metric_K[budget.recorded_steps.index(t + 1)] = score(feed, model)
-    return Trained(loss_T, metric_K, None, recorder.result())
+    return Trained(loss_T, metric_K, None, recorder.result(), skipped)
 
 
 def take_step(

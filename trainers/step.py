@@ -92,7 +92,7 @@ class Step:
         )
         new = replace(tile, params=params, memory=memory, optimizer=optimizer)
         if self._scale:
-            new = self._without_overflow(self._scale, tile, new, grads)
+            new = self._without_overflow(self._scale, tile, new, grads, loss_C)
         moment = Moment(before=tile.params, after=new.params, grads=grads, out=out, memory=new.memory)
         return new, loss_C, moment
 
@@ -137,7 +137,7 @@ class Step:
         return params, memory, state, out
 
     def _without_overflow(
-        self, scale: LossScale, old: TileState, new: TileState, grads: Tensors
+        self, scale: LossScale, old: TileState, new: TileState, grads: Tensors, loss_C: Tensor
     ) -> TileState:
         """Cells whose gradients are not finite stay as they were, and halve their loss scale."""
         finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in grads.values()]).all(0)
@@ -146,9 +146,8 @@ class Step:
             (new.params, new.memory, new.optimizer),
             (old.params, old.memory, old.optimizer),
         )
-        return replace(
-            new, params=params, memory=memory, optimizer=optimizer, scale=scale.update(old.scale, finite_C)
-        )
+        scales = scale.update(old.scale, finite_C, loss_C)
+        return replace(new, params=params, memory=memory, optimizer=optimizer, scale=scales)
 
     def _method(self, own: Tensors) -> Transform:
         return self._run.transform.with_constants(**own) if own else self._run.transform

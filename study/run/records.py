@@ -48,6 +48,7 @@ def records(job: Job, workload: Workload, curves: Curves, provenance: str) -> li
             ),
             dynamics=json.dumps(dynamics_of(curves, c)),
             provenance=provenance,
+            skipped_steps=None if curves.skipped_C is None else curves.skipped_C[c],
         )
         for c, cell in enumerate(job.tile.cells)
     ]

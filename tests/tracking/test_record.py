@@ -12,8 +12,8 @@ import pytest
 from tests.making import RECORD
 from tracking import EVIDENCE, EXPORT_TYPES, EXPORTED, FAILED, FIELDS, OUTCOMES, CellRecord, Ledger
 from tracking.ledger_schema import SCHEMA
-from tracking.record import tracked_as
-from tracking.rows import to_row
+from tracking.record import LATER, tracked_as
+from tracking.rows import checksum, to_row
 
 # The literal text, never derived: ledgers that were made with it are on people's disks.
 LITERAL = """
@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS runs (
 """
 ADDED = """
 ALTER TABLE cells ADD COLUMN checksum TEXT;
+ALTER TABLE cells ADD COLUMN skipped_steps INTEGER;
 CREATE TABLE in_flight (key TEXT PRIMARY KEY, study TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE identity (home TEXT NOT NULL);
 CREATE TABLE damaged (
@@ -96,8 +97,9 @@ def test_a_ledger_made_before_goes_on(tmp_path: Path) -> None:
         before = statements(connection)
         older = replace(RECORD, key="older")
         with connection:
-            marks = ", ".join("?" for _ in (*FIELDS, "stored_at"))
-            connection.execute(f"INSERT INTO cells VALUES ({marks})", (*to_row(older), 0.0))
+            row = to_row(older)[: -len(LATER)]
+            marks = ", ".join("?" for _ in (*row, "stored_at"))
+            connection.execute(f"INSERT INTO cells VALUES ({marks})", (*row, 0.0))
     with closing(Ledger(path, create=False)) as ledger:
         assert ledger.get(["older"]) == {"older": older}
         assert ledger.look_at() == (1, 1)
@@ -139,7 +141,9 @@ def test_mlflow_shows_what_it_always_showed() -> None:
     assert tracked_as("param") == (
         "workload", "optimizer", "transform", "constants", "lr", "weight_decay", "seed", "steps",
     )  # fmt: skip
-    assert tracked_as("metric") == ("diverged_step", "loss_initial", "loss_final", "seconds")
+    assert tracked_as("metric") == (
+        "diverged_step", "loss_initial", "loss_final", "seconds", "skipped_steps",
+    )  # fmt: skip
     assert tracked_as("score") == ("metric_initial", "metric_final", "metric_best")
     assert tracked_as("tag") == ("outcome", "reason")
 
@@ -150,9 +154,20 @@ def test_outcomes_are_evidence_or_failures() -> None:
 
 
 def test_a_forgotten_field_is_an_error() -> None:
-    """No field has a default: a record is whole, or it is not made."""
+    """No field has a default, but for later ones: a record is whole, or it is not made."""
     values = {name: getattr(RECORD, name) for name in FIELDS}
     assert CellRecord(**values) == RECORD
     del values["provenance"]
     with pytest.raises(TypeError, match="provenance"):
         CellRecord(**values)
+
+
+def test_a_later_field_changes_no_older_checksum(tmp_path: Path) -> None:
+    """A record without it has the checksum that it had before; one with it has another one, and is whole."""
+    assert checksum(to_row(RECORD)) == "326a664f7616bcfb2499ea1c14b31a4f"
+    skipping = replace(RECORD, key="skipping", skipped_steps=0)
+    assert checksum(to_row(replace(RECORD, skipped_steps=0))) != checksum(to_row(RECORD))
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.add([RECORD, skipping])
+        assert ledger.get([RECORD.key, "skipping"]) == {RECORD.key: RECORD, "skipping": skipping}
+        assert ledger.look_at() == (2, 0)

@@ -17,7 +17,7 @@ import pytest
 from study import stored
 from study.analysis import Analysis
 from study.file_names import EXPORTS
-from study.frames import DYNAMICS
+from study.frames import DYNAMICS, SKIPPED
 from study.home import Home
 from study.report.cells_file import ABOUT, write_cells
 from study.report.export import provenance
@@ -39,7 +39,7 @@ STUDIES = {
     "diverged": TINY,
     "one transform": WIDE.replace("[none, unit_norm, autoscale]", "[unit_norm]"),
     "conditions": TINY.replace("unit_norm]", "{name: clip_norm, max_norm: .inf}]")
-    + "conditions: {loss_scale: [0.01, 1]}\n",
+    + "conditions: {loss_scale: [0.01, 1], precision: [float32, float16]}\n",
     "edges and dynamics": WIDE.replace("points: 2}", "points: 2, dynamics: 2}") + "design: edges\n",
 }
 """Kinds of studies that have other keys than others."""
@@ -166,7 +166,7 @@ def test_columns_are_those_of_the_records() -> None:
     """The schema of cells has the exported columns of a record, then what only some studies have."""
     names = list(columns())
     assert names[: len(EXPORTED)] == list(EXPORTED)
-    assert set(names[len(EXPORTED) :]) == {*VARIABLE, *DYNAMICS} - {*EXPORTED}
+    assert set(names[len(EXPORTED) :]) == {*VARIABLE, *DYNAMICS, *SKIPPED} - {*EXPORTED}
     for name, kind in EXPORT_TYPES.items():
         assert columns()[name]["type"] == [{"float64": "number", "Int64": "integer"}[kind], "null"], name
     assert json.loads(text_of("cells"))["required"] == list(EXPORTED)
