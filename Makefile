@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
 PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-edges browser
+.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-agents bench-edges browser
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -65,6 +65,9 @@ calibration: $(VENV)/.installed-dev  ## how often intervals cover planted truths
 	sed -e 's/^seeds: .*/seeds: 12/' -e '/^verdicts:/d' study/specs/quickstart.yaml > out/twins.yaml
 	$(BIN)/study launch out/twins.yaml --home out/twins
 	$(BIN)/study twins out/twins.yaml --home out/twins
+
+bench-agents: $(VENV)/.installed-dev  ## agents in one run beside a plain PPO loop on gymnasium
+	$(BIN)/python -m tests.tools.benchmarks.agents
 
 bench-edges: $(VENV)/.installed  ## edge-seeking designs beside full grids, which stay in bench-edges/
 	$(BIN)/python -m tests.tools.benchmarks.edges --folder bench-edges

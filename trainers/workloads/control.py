@@ -69,6 +69,11 @@ class Control(Workload):
                 f"budget.precision is {budget.precision}; {self.name} wants float32 or float64, because the "
                 "probabilities of an action before and after a step are divided by each other"
             )
+        if budget.quantization != "none":
+            raise ValueError(
+                f"budget.quantization is {budget.quantization}; {self.name} wants none, because an agent "
+                "acts and learns with the same network"
+            )
         if budget.explosion_factor != 1.0:
             raise ValueError(
                 f"budget.explosion_factor is {budget.explosion_factor:g}, but an agent's loss does not "

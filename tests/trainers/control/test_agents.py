@@ -158,6 +158,7 @@ def test_the_limit_of_a_collapse_is_three_standard_errors() -> None:
     [
         ({"batch_size": 25}, "wanted a divisor of 48"),
         ({"precision": "bfloat16"}, "wants float32 or float64"),
+        ({"quantization": "int8"}, "wants none"),
         ({"explosion_factor": 2.0}, "counts policies that collapsed"),
     ],
 )

@@ -40,12 +40,12 @@ def climbing(environment: Environment, rng: np.random.Generator, state: Any) -> 
 @pytest.mark.parametrize(
     ("name", "choose", "episodes"),
     [
-        ("cartpole", random_action, 40),
-        ("cartpole", balancing, 2),
-        ("pendulum", random_action, 3),
-        ("acrobot", random_action, 3),
-        ("mountain_car", random_action, 2),
-        ("mountain_car", climbing, 3),
+        ("cartpole", random_action, 20),
+        ("cartpole", balancing, 1),
+        ("pendulum", random_action, 2),
+        ("acrobot", random_action, 1),
+        ("mountain_car", random_action, 1),
+        ("mountain_car", climbing, 2),
     ],
 )
 def test_equals_gymnasium(name: str, choose: Callable[..., Any], episodes: int) -> None:
@@ -126,11 +126,11 @@ def test_many_at_once_are_one_by_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(ENVIRONMENTS))
 def test_random_actions_return_what_gymnasium_says(name: str) -> None:
-    """The noted return of random actions lies within five standard errors of 50 of gymnasium's episodes."""
+    """The noted return of random actions lies within five standard errors of some episodes of gymnasium."""
     environment = ENVIRONMENTS[name]
     reference, returns = official(environment), []
     reference.action_space.seed(0)
-    for episode in range(50 if name == "cartpole" else 8):
+    for episode in range(50 if name == "cartpole" else 3):
         reference.reset(seed=episode)
         total, done = 0.0, False
         while not done:
