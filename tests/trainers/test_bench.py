@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trainers.bench import rates
+from trainers.bench import comparison, rates
 from trainers.bench.__main__ import main
-from trainers.bench.table import as_markdown, as_text
+from trainers.bench.table import as_markdown, as_text, token_rates
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -48,11 +48,20 @@ def test_json_has_what_a_reader_needs() -> None:
         assert "skipped: mlp, 100000 cells" in text
 
 
-@pytest.mark.parametrize("model", ["dlinear", "nlinear", "patchtst"])
+@pytest.mark.parametrize("model", ["dlinear", "nlinear", "patchtst", "llama"])
 def test_forecasters_are_compared_first(model: str) -> None:
     """Fused and serial losses of a forecaster agree, or no speed of it would be shown."""
     assert rates.checked(model, "cpu") <= rates.RELATIVE
     assert len(rates.PROBLEMS[model].made(model).train_x) > rates.BATCH_SIZE
+
+
+def test_tokens_are_counted() -> None:
+    """Of a language model tokens per second are shown: windows per second, times their length."""
+    rows = [rates.Row(4, 5, plain=[10.0], fused=[30.0])]
+    part = rates.Rates((32,), 0.0, 1, 10, rows, [])
+    found = comparison.summary(rates.BenchTask("llama", (4,), 1, 1.0, "cpu"), [part], 1e3)
+    assert found["rows"][0]["fused"]["tokens_per_s"]["median"] == 30 * 4 * 32
+    assert token_rates({"models": [found]}) == ["llama, 4 cells: 1,280 tokens/s plain, 3,840 fused"]
 
 
 def test_no_speed_for_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import torch
 from trainers.bench.rates import (
     BATCH_SIZE,
     EXAMPLES,
+    PROBLEMS,
     RELATIVE,
     BenchTask,
     Rates,
@@ -108,7 +109,7 @@ def processor() -> str:
 
 def summary(task: BenchTask, parts: list[Rates], product_rate: float) -> dict[str, Any]:
     """Sums over processes, and median, least and greatest over rounds."""
-    flops, rows = parts[0].flops_per_step, []
+    flops, rows, problem = parts[0].flops_per_step, [], PROBLEMS[task.model]
     for same in zip(*(part.rows for part in parts), strict=True):
         plain = summed([row.plain for row in same])
         fused = summed([row.fused for row in same])
@@ -120,15 +121,18 @@ def summary(task: BenchTask, parts: list[Rates], product_rate: float) -> dict[st
         for kind, rate in (("plain", plain), ("fused", fused)):
             row[kind] = {
                 "cells_per_s": spread([r / CELL_STEPS for r in rate]),
-                "images_per_s": spread([r * BATCH_SIZE for r in rate]),
+                "images_per_s": spread([r * problem.batch_size for r in rate]),
                 "share": spread([r * flops / product_rate for r in rate]),
             }
+            if problem.tokens:
+                row[kind]["tokens_per_s"] = spread([r * problem.batch_size * problem.tokens for r in rate])
         rows.append(row)
     return {
         "model": task.model,
         "shape": list(parts[0].shape),
         "parameters": parts[0].parameters,
         "flop_per_step": flops,
+        "batch_size": problem.batch_size,
         "difference": max(part.difference for part in parts),
         "rows": rows,
         "skipped": [asdict(each) for each in parts[0].skipped],

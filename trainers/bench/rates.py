@@ -26,15 +26,24 @@ from trainers.workloads.base import batches
 
 EXAMPLES = 128
 """Images of the workload, a quarter of them for evaluation: few, so that evaluations take little time."""
+BATCH_SIZE = 64
+"""Examples per step, where a problem has no other number."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a measured model is trained on: a workload with its constants, and a small one for comparing."""
+    """What a measured model is trained on: a workload with its constants, and a small one for comparing.
+
+    Attributes:
+        batch_size: examples per step.
+        tokens: per example, where they are what is counted; else 0.
+    """
 
     workload: str
     constants: Mapping[str, Any]
     small: Mapping[str, Any]
+    batch_size: int = BATCH_SIZE
+    tokens: int = 0
 
     def made(self, model: str) -> Workload:
         return make_workload(self.workload, model, **self.constants)
@@ -57,9 +66,18 @@ PROBLEMS: Mapping[str, Problem] = {
     "dlinear": FORECASTS,
     "nlinear": FORECASTS,
     "patchtst": FORECASTS,
+    "llama": Problem(
+        "text",
+        {"context": 32, "length": 2**16, "eval_windows": 4},
+        {"context": 8, "length": 4000, "eval_windows": 4},
+        batch_size=4,
+        tokens=32,
+    ),
 }
-"""What each measured model sees: images, or windows of 336 rows of seven variables, and 96 to forecast."""
-BATCH_SIZE = 64
+"""What each measured model sees: images, windows of 336 rows of seven variables with 96 to forecast, or text.
+
+`llama` has its smallest size. With more tokens a step, the plain loop is near the rate of matrix products.
+"""
 LEAST_STEPS = 5
 """A timed run is never shorter [steps]."""
 PATIENCE = 4.0
@@ -167,7 +185,9 @@ def measured(rank: int, task: BenchTask) -> Rates:
     """The same, where an error leaves the other processes waiting."""
     difference = checked(task.model, task.device)
     workload = PROBLEMS[task.model].made(task.model)
-    plain, fused = Plain(workload, task.device), Fused(workload, task.device)
+    batch_size = PROBLEMS[task.model].batch_size
+    plain = Plain(workload, task.device, batch_size)
+    fused = Fused(workload, task.device, batch_size)
     rows: list[Row] = []
     skipped: list[Skipped] = []
     plain(task.seconds / 4)  # warm-up
@@ -238,16 +258,16 @@ class Plain:
     It has no transform and no evaluation, and never reads the loss, so it is the fastest loop of its kind.
     """
 
-    def __init__(self, workload: Workload, device: str) -> None:
-        self.device, self.loss = device, workload.loss
+    def __init__(self, workload: Workload, device: str, batch_size: int = BATCH_SIZE) -> None:
+        self.device, self.loss, self.prepared = device, workload.loss, workload.prepared
         self.model = workload.initial_model(0).to(device)
         self.rule = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.1)
         self.x, self.y = workload.train_x[:].to(device), workload.train_y.to(device)
-        self.batches = batches(len(self.x), BATCH_SIZE, seed=0)
+        self.batches = batches(len(self.x), batch_size, seed=0)
         self.parameters = sum(p.numel() for p in self.model.parameters())
 
     def step(self, index_B: Tensor) -> None:
-        loss = self.loss(self.model(self.x[index_B]), self.y[index_B])
+        loss = self.loss(self.model(self.prepared(self.x[index_B], torch.float32)), self.y[index_B])
         self.rule.zero_grad()
         loss.backward()
         self.rule.step()
@@ -275,12 +295,13 @@ class Fused:
     Stacking, the initial loss, every step, two evaluations and the judging of curves are in the time.
     """
 
-    def __init__(self, workload: Workload, device: str) -> None:
+    def __init__(self, workload: Workload, device: str, batch_size: int = BATCH_SIZE) -> None:
         self.parts, self.device = (workload, make_transform("none"), make_optimizer("adamw")), device
+        self.batch_size = batch_size
 
     def __call__(self, width: int, steps: int) -> float:
         """Train that many cells for that many steps [cell steps / s]."""
-        budget = Budget(steps=steps, batch_size=BATCH_SIZE, points=1)
+        budget = Budget(steps=steps, batch_size=self.batch_size, points=1)
         started = clock(self.device)
         train_fused(
             *self.parts,

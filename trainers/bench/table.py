@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainers.bench.comparison import CELL_STEPS
-from trainers.bench.rates import BATCH_SIZE, RELATIVE
+from trainers.bench.rates import BATCH_SIZE, PROBLEMS, RELATIVE
 
 
 def shown(found: dict[str, Any], scale: float = 1.0, unit: str = "") -> str:
@@ -28,7 +28,8 @@ def conditions(result: dict[str, Any]) -> str:
         f"torch {at['torch']}, Python {at['python']}; "
         f"n = {result['n']} rounds of about {result['seconds']:g} s each, medians (least-greatest). "
         "Steps are those of a timed fused run; "
-        f"a cell is {CELL_STEPS} steps of {BATCH_SIZE} examples (images, or windows of series) in float32. "
+        f"a cell is {CELL_STEPS} steps of {BATCH_SIZE} examples (images, or windows of series; "
+        f"of llama {PROBLEMS['llama'].batch_size} windows of {PROBLEMS['llama'].tokens} tokens) in float32. "
         "Shares are of the measured float32 matrix product, "
         f"{products['float32'] / 1e9:,.0f} GFLOP/s (bfloat16: {products['bfloat16'] / 1e9:,.0f}). "
         f"Fused losses equal serial ones to {RELATIVE:g} in float64."
@@ -81,6 +82,17 @@ def skipped(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def token_rates(result: dict[str, Any]) -> list[str]:
+    """One line per width of a model of tokens: how many it reads in a second."""
+    return [
+        f"{found['model']}, {row['width']} cells: {shown(row['plain']['tokens_per_s'])} tokens/s plain, "
+        f"{shown(row['fused']['tokens_per_s'])} fused"
+        for found in result["models"]
+        for row in found["rows"]
+        if "tokens_per_s" in row["fused"]
+    ]
+
+
 def as_text(result: dict[str, Any]) -> str:
     """For a terminal: aligned columns."""
     lines = table(result)
@@ -91,12 +103,12 @@ def as_text(result: dict[str, Any]) -> str:
         aligned = [figure.rjust(size) for figure, size in zip(figures, sizes[1:], strict=True)]
         rows.append("  ".join([name.ljust(sizes[0]), *aligned]))
     sentences = conditions(result).replace("; ", ";\n").replace(". ", ".\n")
-    return "\n".join([sentences, "", *rows, *skipped(result)])
+    return "\n".join([sentences, "", *rows, *token_rates(result), *skipped(result)])
 
 
 def as_markdown(result: dict[str, Any]) -> str:
     """For a README: the conditions, and a table."""
     head, *rows = (f"| {' | '.join(line)} |" for line in table(result))
     rule = f"|---|{'---:|' * (len(HEADING) - 1)}"
-    notes = [f"\n{line}" for line in skipped(result)]
+    notes = [f"\n{line}" for line in (*token_rates(result), *skipped(result))]
     return "\n".join([conditions(result), "", head, rule, *rows, *notes])
