@@ -25,7 +25,7 @@ WIDEST = 64
 """Most cells of a block."""
 MULTIPLE = 4
 """Blocks have so many cells, or a multiple: few sizes are recorded when cells leave a tile."""
-OUTPUTS = 2**22
+OUTPUTS = 2**20
 """Most numbers in the outputs of a block's micro-batch, where a network has large ones."""
 STEPS, BYTES = 64, 2**25
 """Most steps that a block takes before the next one's turn, and most memory for their batches [bytes]."""
