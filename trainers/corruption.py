@@ -6,20 +6,7 @@ import torch
 from torch import Tensor
 
 from trainers.budget import Budget
-from trainers.workloads.base import Workload, derived_seed
-
-
-def check_corruptible(workload: Workload, budget: Budget) -> None:
-    """Refuse corruption of inputs that are no numbers, such as tokens.
-
-    Raises:
-        ValueError: always then.
-    """
-    if budget.corruption and not workload.prepared(workload.train_x[:1], budget.dtype).is_floating_point():
-        raise ValueError(
-            f"budget: corruption is {budget.corruption:g}, and the inputs of {workload.name} are whole "
-            "numbers, to which no noise can be added; leave it out"
-        )
+from trainers.workloads.base import derived_seed
 
 
 def corrupted(x: Tensor, budget: Budget, seed: int, purpose: str) -> Tensor:

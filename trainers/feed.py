@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainers.budget import Budget
-from trainers.corruption import check_corruptible, corrupted
+from trainers.corruption import corrupted
 from trainers.workloads.base import Stored, Workload, batches, derived_seed
 from trainers.workloads.windows import moved
 
@@ -46,7 +46,7 @@ class Feed:
     def __init__(self, workload: Workload, budget: Budget, seed: int, device: str | torch.device) -> None:
         self.workload, self.budget, self.seed = workload, budget, seed
         self.device, self.dtype = device, budget.dtype
-        check_corruptible(workload, budget)
+        workload.check_corruption(budget)
         self._train_x, self._eval_x = (self._held(x) for x in (workload.train_x, workload.eval_x))
         self._train_y, self._eval_y = moved(workload.train_y, device), moved(workload.eval_y, device)
 

@@ -22,9 +22,6 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
     # Beside training of the user's own there is no other, and its files are all that is known of it.
     if spec.workload[0].form:
         return _checked(spec)
-    # Here, because it loads torch.
-    from trainers.corruption import check_corruptible
-
     found = {}
     for setting in {each.name: each for each in settings(spec)}.values():
         try:
@@ -42,9 +39,7 @@ def fingerprints_of_data(spec: StudySpec) -> dict[str, str]:
             )
     for each in settings(spec):
         try:
-            workload = workload_of(each.workload, each.model)
-            workload.check(each.condition.budget)
-            check_corruptible(workload, each.condition.budget)
+            workload_of(each.workload, each.model).check(each.condition.budget)
         except ValueError as error:
             raise UserError(f"{each.name}: {error}") from None
     for setting in {(each.name, each.optimizer): each for each in settings(spec)}.values():

@@ -128,6 +128,7 @@ class Workload:
         Raises:
             ValueError: the message says what was found, wanted, and to be done.
         """
+        self.check_corruption(budget)
         scheme = QUANTIZATIONS[budget.quantization]
         if scheme is None:
             return
@@ -135,6 +136,18 @@ class Workload:
             quantized(self.initial_model(0), scheme, self.prepared(self.train_x[:1], torch.float32))
         except ValueError as error:
             raise ValueError(f"budget.quantization is {budget.quantization}, but {error}") from None
+
+    def check_corruption(self, budget: Budget) -> None:
+        """Refuse noise on inputs that are no numbers, such as tokens.
+
+        Raises:
+            ValueError: always then.
+        """
+        if budget.corruption and not self.prepared(self.train_x[:1], budget.dtype).is_floating_point():
+            raise ValueError(
+                f"budget.corruption is {budget.corruption:g}, and the inputs of {self.name} are whole "
+                "numbers, to which no noise can be added; leave it out"
+            )
 
     def prepared(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Stored inputs as the network takes them: in that precision, unless they are indices."""

@@ -58,6 +58,11 @@ class Control(Workload):
                 f"budget.quantization is {budget.quantization}; {self.name} wants none, because agents act "
                 "and learn with the same network"
             )
+        if budget.corruption:
+            raise ValueError(
+                f"budget.corruption is {budget.corruption:g}; {self.name} wants 0, because what agents see "
+                "comes from their tasks and not from stored inputs"
+            )
         transitions, steps = self.ppo.transitions, budget.batch_size
         if transitions % steps:
             raise ValueError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from study.plan.cells import make_plan
 from study.spec.read import parse_spec
 from tests.command import study
@@ -22,3 +24,20 @@ def test_keys_of_older_cells_stay(tmp_path: Path) -> None:
     file = tmp_path / "spec.yaml"
     file.write_text(ONE_CELL + "conditions: {corruption: [-1]}\n", encoding="utf-8")
     assert study("plan", str(file)) == 2
+
+
+def test_no_noise_on_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A launch with noise on tokens, or on what agents see, is refused before anything is written."""
+    spec, home = tmp_path / "spec.yaml", tmp_path / "home"
+    for workload, model, words in (
+        ("text", "llama", "are whole numbers, to which no noise can be added"),
+        ("cartpole", "mlp", "wants 0, because what agents see"),
+    ):
+        text = ONE_CELL.replace("workload: digits", f"workload: {workload}")
+        text = text.replace("model: mlp", f"model: {model}")
+        spec.write_text(text + "conditions: {corruption: [0, 1]}\n", encoding="utf-8")
+        assert study("launch", str(spec), "--home", str(home), "--here") == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "budget.corruption is 1" in said
+        assert words in said
+        assert not (home / "ledger.sqlite").exists()
