@@ -18,12 +18,10 @@ Papers seldom say whether a last, smaller batch counts.
 """
 PLACES = {"arrays": "file", "image_folder": "folder"}
 """Workloads that read whatever images lie in a place, and the constant that names it."""
-ORDINARY = {
-    field.name: field.default
-    for field in dataclasses.fields(Budget)
-    if field.name
-    in ("warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps", "corruption")
-}
+UNCHANGED = (
+    "warmup", "accumulation", "loss_scale", "spike_probability", "spike_steps", "corruption", "quantization",
+)  # fmt: skip
+ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in UNCHANGED}
 """What no recipe here changes."""
 
 

@@ -28,6 +28,8 @@ from trainers.quantization import QUANTIZATIONS
 from trainers.quantization.layers import Quantized, QuantizedLinear, quantized, straight_through
 
 SCHEMES = [name for name in QUANTIZATIONS if name != "none"]
+FEW = ("fp4_stable_spam", "nvfp4")
+"""What the gate trains on every network; `make long` trains all."""
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
 SMALL: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "mlp": ("digits", {}, {}),
@@ -50,8 +52,16 @@ def run(trainer: Any, budget: Budget, model: str = "mlp", lr: tuple[float, ...] 
     return curves
 
 
-@pytest.mark.parametrize(("model", "steps"), [("mlp", 30), ("vit", 4), ("llama", 3)])
-@every_scheme
+@pytest.mark.parametrize(
+    ("scheme", "model", "steps"),
+    [
+        pytest.param(
+            scheme, model, steps, marks=[] if model == "mlp" or scheme in FEW else [pytest.mark.long]
+        )
+        for scheme in SCHEMES
+        for model, steps in (("mlp", 20), ("vit", 4), ("llama", 3))
+    ],
+)
 def test_fused_equals_serial(scheme: str, model: str, steps: int) -> None:
     """Losses agree to rounding and accuracies exactly, and they are not those without quantization."""
     budget = Budget(steps, batch_size=32, points=2, precision="float64", quantization=scheme, dynamics=3)
@@ -61,7 +71,7 @@ def test_fused_equals_serial(scheme: str, model: str, steps: int) -> None:
     assert not torch.allclose(plain.loss_KC, fused.loss_KC, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scheme", ["fp4_stable_spam", "nvfp4"])
+@pytest.mark.parametrize("scheme", FEW)
 def test_looped_over_cells_equals_serial(scheme: str) -> None:
     """A network of which one cell fills the processor is quantised as well."""
     problem = make_workload(
@@ -74,11 +84,11 @@ def test_looped_over_cells_equals_serial(scheme: str) -> None:
     assert_twins(train_fused(*parts, **cells), train_serial(*parts, **cells))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @every_scheme
 def test_it_combines_with_precisions(scheme: str, precision: str) -> None:
-    """Fused and serial losses are near each other in single and half precision."""
-    budget = Budget(12, batch_size=32, points=1, precision=precision, quantization=scheme)
+    """Fused and serial losses are near each other in half precision."""
+    budget = Budget(8, batch_size=32, points=1, precision=precision, quantization=scheme)
     fused, serial = (run(trainer, budget, lr=(1e-4, 1e-3)) for trainer in (train_fused, train_serial))
     assert fused.outcome_C == serial.outcome_C == ("finished", "finished")
     torch.testing.assert_close(fused.loss_KC, serial.loss_KC, rtol=0.03, atol=0)
@@ -108,7 +118,7 @@ def test_a_resumed_run_ends_with_the_same_bits(scheme: str, tmp_path: Path) -> N
 @every_scheme
 def test_it_trains(scheme: str) -> None:
     """A quantised network reads digits, and the accuracy that is told is the quantised network's."""
-    found = run(train_fused, Budget(150, batch_size=64, points=1, quantization=scheme), lr=(1e-2,))
+    found = run(train_fused, Budget(60, batch_size=64, points=1, quantization=scheme), lr=(1e-2,))
     assert found.outcome_C == ("finished",)
     assert found.metric_final_C[0] > 0.85
 

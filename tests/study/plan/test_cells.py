@@ -40,7 +40,7 @@ def test_an_added_key_counts_where_it_is_used() -> None:
             ("model: mlp", "model: linear"),
             "digits/linear: budget.quantization is nvfp4, but the network",
         ),
-        (("model: mlp", "model: {name: mlp, hidden: [10]}"), None),
+        pytest.param(("model: mlp", "model: {name: mlp, hidden: [10]}"), None, marks=pytest.mark.long),
     ],
 )
 def test_a_network_that_cannot_be_quantised(
