@@ -25,9 +25,9 @@ METRIC = "return"
 class Control(Workload):
     """One task, of which every agent makes its own examples.
 
-    `train_x` are first observations, as many as a rollout has transitions. They say how many examples there
-    are and what they look like, and nobody is trained on them. `eval_x` are the noise of the resets of the
-    evaluation, the same for every cell and seed.
+    `train_x` are first observations, as many as a rollout has transitions, and `train_y` zeros. They say how
+    many examples there are and what they look like, and nobody is trained on them. `eval_x` are the noise of
+    the resets of the evaluation, the same for every cell and seed.
 
     Attributes:
         environment: the task.
@@ -144,11 +144,11 @@ def control(
         name=f"{environment.name}/{model_name}",
         build=partial(agent, model, environment),
         train_x=environment.observe(environment.reset(first)),
-        train_y=torch.zeros(len(first), dtype=torch.int64),
+        train_y=torch.zeros(len(first), (environment.actions if environment.bounds else 1) + 4),
         eval_x=evaluation,
         eval_y=torch.zeros(len(evaluation), dtype=torch.int64),
         loss=partial(ppo.loss, distribution_of(environment)),
-        score=itself,
+        score=expected,
         metric_name=METRIC,
         higher_is_better=True,
         chance=environment.random,
@@ -172,6 +172,6 @@ def agent(model: Callable[[tuple[int, ...], int], nn.Module], environment: Envir
     return found
 
 
-def itself(output: Tensor, target: Tensor) -> Tensor:
-    """The return of an episode is its score."""
-    return output
+def expected(output: Tensor, target: Tensor) -> Tensor:
+    """What the network expects a state to be worth, one number per example; the metric comes of episodes."""
+    return output[..., -1]
