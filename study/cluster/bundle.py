@@ -10,7 +10,9 @@ from pathlib import Path
 
 from study.errors import UserError
 from study.report.terminal.pasted import ASKED
+from study.spec.command_template import files_of_command
 from study.spec.model import StudySpec
+from study.spec.own_training import own_training_of
 from study.spec.read import shipped
 from study.spec.user_modules import Module
 from study.spec.user_source import files_of, is_installed
@@ -87,7 +89,10 @@ def bundle_of(source: str, spec: StudySpec, allow: Iterable[str]) -> Bundle:
     text = known[source].encode() if source in known else Path(source).read_bytes()
     files = {SPEC: text}
     allow, packages = tuple(allow), list[str]()
-    for reference in (*spec.own_code, *spec.claims):
+    for path, content in _inputs(source, spec).items():
+        files[path] = content
+    commands = {one.name for one in spec.workload if one.form == "command"}
+    for reference in (*(name for name in spec.own_code if name not in commands), *spec.claims):
         try:
             module = spec.code.find(reference)
         except ValueError as error:
@@ -114,6 +119,36 @@ def _allowing(packages: Iterable[str]) -> list[str]:
     return [word for package in packages for word in ("--allow", package)]
 
 
+def _inputs(source: str, spec: StudySpec) -> dict[str, bytes]:
+    """The files of a spec's commands, by the path at which they are sent.
+
+    Raises:
+        UserError: one of them is too large, or lies elsewhere than beside the spec.
+    """
+    found = {}
+    for one in spec.workload:
+        if one.form != "command":
+            continue
+        own, folder = own_training_of(one), Path(spec.code.folder)
+        for name, path in files_of_command(own.command, own.inputs, str(folder)).items():
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(
+                    f"{source}: {name} does not lie beside the spec, so that it cannot be sent; put it there"
+                )
+            _check_size(path)
+            found[f"{FOLDER}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
+    return found
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise UserError(
+            f"{path}: has {size:,} bytes; a module that is sent has at most {MOST_BYTES:,}; "
+            "put data into a file of its own on the cluster's volume"
+        )
+
+
 def _sources(module: Module) -> dict[str, bytes]:
     """The files that decide what a module does, by the path at which they are sent.
 
@@ -122,11 +157,6 @@ def _sources(module: Module) -> dict[str, bytes]:
     """
     found = {}
     for path in files_of(module.name, module.path).values():
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise UserError(
-                f"{path}: has {size:,} bytes; a module that is sent has at most {MOST_BYTES:,}; "
-                "put data into a file of its own on the cluster's volume"
-            )
+        _check_size(path)
         found[f"{FOLDER}/{path.relative_to(module.root).as_posix()}"] = path.read_bytes()
     return found

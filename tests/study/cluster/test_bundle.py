@@ -152,3 +152,28 @@ def test_a_command_is_for_the_head_alone(given: str, folder: Path) -> None:
     assert found["STABILITY_STUDY_CLUSTER"] == ""
     assert found["STABILITY_STUDY_HOME"] == (given or "/h/stability-study-home")
     assert not (folder / "harm").exists()
+
+
+def test_a_function_or_a_command_travels_with_its_files(folder: Path) -> None:
+    """The modules of a function, and the files that a command names or declares, lie beside the copy."""
+    told = "metric: score, direction: max, untrained: 0, paired: true"
+    lines = [line for line in SPEC.splitlines() if not line.startswith(("model", "optimizer", "claims"))]
+    text = "\n".join(lines).replace("[none, {factory: 'own:mine'}]", "[none]")
+    (folder / "spec.yaml").write_text(text.replace("digits", f"{{function: 'own:mine', {told}}}"))
+    spec = read_spec("spec.yaml", runs=False)
+    parts = ["own.py", "beside.py", *(f"parts/{name}.py" for name in ("__init__", "one", "two"))]
+    assert sorted(bundle.bundle_of("spec.yaml", spec, ()).files) == sorted(
+        ["files/spec.yaml", *(f"files/{name}" for name in parts)]
+    )
+    command = f"{{command: [python, own.py, '{{lr}}'], inputs: [parts/two.py], {told}}}"
+    (folder / "spec.yaml").write_text(text.replace("digits", command))
+    spec = read_spec("spec.yaml", runs=False)
+    sent = bundle.bundle_of("spec.yaml", spec, ())
+    assert sorted(sent.files) == ["files/own.py", "files/parts/two.py", "files/spec.yaml"]
+    (folder / "parts" / "two.py").write_text("X = 2\n")
+    assert bundle.bundle_of("spec.yaml", read_spec("spec.yaml", runs=False), ()).id != sent.id
+    (folder / "spec.yaml").write_text(
+        text.replace("digits", command.replace("parts/two.py", "/etc/hostname"))
+    )
+    with pytest.raises(UserError, match="does not lie beside the spec"):
+        bundle.bundle_of("spec.yaml", read_spec("spec.yaml", runs=False), ())

@@ -9,7 +9,8 @@ import pytest
 
 from study.errors import UserError
 from study.plan.cells import make_plan
-from study.spec.read import parse_spec
+from study.spec.read import parse_spec, read_spec
+from tests.pages import ROOT, blocks
 from tests.study.run.own_training.making import spec_of, trained
 
 PROGRAM = """
@@ -178,3 +179,18 @@ def test_labels_of_model_and_optimizer_are_free(folder: Path) -> None:
         spec_of(folder, command("plain", "1"), model={"name": "mlp"})
     with pytest.raises(UserError, match="make a study of each"):
         parse_spec(json.dumps({"workload": [{"command": ["sh"]}, "digits"]}))
+
+
+def test_the_pages_command_trains_as_its_function_does(tmp_path: Path) -> None:
+    """The page's loop has under 25 lines, and its cell has the same numbers as a command."""
+    shown = {block.file: block.text for block in blocks(ROOT / "study" / "README.md") if block.file}
+    for name in ("digits_loop.py", "digits_program.py", "loop.yaml", "program.yaml"):
+        (tmp_path / name).write_text(shown[name])
+    assert len([line for line in shown["digits_loop.py"].splitlines()[1:] if line.strip()]) < 25
+    one, other = (
+        trained(read_spec(str(tmp_path / name), runs=True), lr=1.0) for name in ("loop.yaml", "program.yaml")
+    )
+    assert one.finished
+    assert one.metric_final is not None
+    assert one.metric_final > 0.7
+    assert one.curve == other.curve
