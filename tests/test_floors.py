@@ -53,6 +53,8 @@ ONE_FILE = {
     "jinja2": {"study/report/page/report_page.py"},
     "sklearn": {"trainers/workloads/images.py"},
     "torchvision": {"trainers/vision.py"},
+    "lightning": {"study/run/own_training/lightning_callback.py"},
+    "transformers": {"study/run/own_training/transformers_callback.py"},
     "tokenizers": {"trainers/workloads/tokens.py"},
 }
 

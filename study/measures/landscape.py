@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.measures.array_types import Flags, Floats, Records
+from study.measures.clipping import clipping_of
 from study.measures.dynamics import Series, series
 from study.measures.plateaus import Surroundings
 from study.plan.cells import Plan, Setting
@@ -53,6 +54,7 @@ class Landscape:
             trained.
         departed: limit of a departed loss, as a share of the untrained one.
         label: what the spec calls the transform; empty where it gives no label.
+        clipping: at what the cells' framework clips by itself, before any transform; empty where it does not.
     """
 
     workload: str
@@ -77,11 +79,16 @@ class Landscape:
     class_SWL: NDArray[np.int64] | None = None
     departed: float = Tolerances.departed
     label: str = ""
+    clipping: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """What people read of the transform: its label, else its technical name with constants."""
-        return self.label or self.transform
+        own = self.label or self.transform
+        # In a framework that clips, the baseline is clipping.
+        if self.method == "none" and self.clipping:
+            return f"{own} (framework clips {', '.join(self.clipping)})"
+        return own
 
     @property
     def setting(self) -> tuple[str, str, str]:
@@ -264,6 +271,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 record_SWL=objects(records).reshape(shape),
                 departed=spec.region.departed,
                 label=titles.get((transform.name, transform.constants), ""),
+                clipping=clipping_of(records),
             )
         )
     return result

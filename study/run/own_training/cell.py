@@ -100,6 +100,32 @@ class TrainingCell:
         """
         self.reports.note(facts)
 
+    def lightning(self, monitor: str = "") -> Any:
+        """A callback for Lightning's Trainer, which attaches, reports and notes; see `lightning_callback`.
+
+        Args:
+            monitor: the logged score; if empty, the name that the spec gives it.
+
+        Raises:
+            ImportError: Lightning is not installed.
+        """
+        from study.run.own_training.lightning_callback import lightning_callback
+
+        return lightning_callback(self, monitor)
+
+    def transformers(self, monitor: str = "") -> Any:
+        """A callback for the Trainer of transformers, which does the same; see `transformers_callback`.
+
+        Args:
+            monitor: the score among the evaluation's metrics; if empty, `eval_` and the name in the spec.
+
+        Raises:
+            ImportError: transformers is not installed.
+        """
+        from study.run.own_training.transformers_callback import transformers_callback
+
+        return transformers_callback(self, monitor)
+
     def diverged(self, reason: str) -> NoReturn:
         """End the cell as diverged, by a rule of the function's own.
 

@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset, SequentialSampler
+from torch.utils.data import SequentialSampler
 
 from tests.tools.frameworks.subject import (
     BATCH,
     NAMES,
     STEPS,
+    Named,
+    Scored,
     assert_same,
-    data,
-    loss_of,
-    network,
     optimizer,
     plain,
     scheduler,
@@ -35,28 +33,6 @@ def transformers() -> Any:
     import transformers
 
     return transformers
-
-
-class Named(Dataset[dict[str, Tensor]]):
-    """The examples, with the names of the model's arguments."""
-
-    def __len__(self) -> int:
-        return len(data())
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        x, y = data()[index]
-        return {"x": x, "labels": y}
-
-
-class Scored(nn.Module):
-    """The model, which gives the Trainer its loss."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = network()
-
-    def forward(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        return {"loss": loss_of(self.model, x, labels)}
 
 
 def trainer_of(transformers: Any, name: str, folder: Path, *, is_wrapper: bool, **settings: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn, optim
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from tests.trainers.making import transform_of
 from trainers import attach
@@ -40,6 +40,28 @@ def optimizer(model: nn.Module, *, fused: bool = False) -> optim.Optimizer:
 
 def scheduler(rule: optim.Optimizer) -> optim.lr_scheduler.LambdaLR:
     return optim.lr_scheduler.LambdaLR(rule, lambda step: 0.8**step)
+
+
+class Named(Dataset[dict[str, Tensor]]):
+    """The examples, with the names of the model's arguments."""
+
+    def __len__(self) -> int:
+        return len(data())
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        x, y = data()[index]
+        return {"x": x, "labels": y}
+
+
+class Scored(nn.Module):
+    """The model, which gives the Trainer its loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = network()
+
+    def forward(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        return {"loss": loss_of(self.model, x, labels)}
 
 
 def plain(name: str, *, accumulate: int = 1, clip: float | None = None) -> dict[str, Tensor]:
