@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
-import psutil
 import pytest
 
 from study.errors import UserError
 from study.home import Home
 from tests.command import answer, runs, stored, study
 from tests.conftest import TINY
+from tests.listening import addresses
 from tests.making import every_format
 from tracking import Ledger
 
@@ -285,19 +282,6 @@ def in_order(said: str, *words: str) -> None:
         said = said.partition(one)[2]
 
 
-def addresses(pid: int) -> set[str]:
-    """Interfaces on which a process or one of its children listens."""
-    found = set()
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return found
-    for process in family:
-        with contextlib.suppress(psutil.Error):
-            found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
-    return found
-
-
 @pytest.mark.timeout(600)
 def test_interrupt_keeps_what_finished(tmp_path: Path) -> None:
     """Ctrl-C during a launch says how to go on and exits with 3; what finished is stored."""
@@ -423,37 +407,3 @@ def test_specs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"name": "quickstart", "cells": 1764} in [
         {"name": one["name"], "cells": one["cells"]} for one in listed
     ]  # type: ignore[attr-defined]
-
-
-def test_ui_serves_on_loopback_and_ends_with_its_process(launched: tuple[Path, Path]) -> None:
-    """`study ui` answers on the loopback interface alone, and nothing listens once its process has ended."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "study.cli", "ui", "--home", str(launched[1]), "--port", str(port)]
-    # Fewer processes that import MLflow for seconds each: its runners of jobs, and three of its four workers.
-    fewer = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_WORKERS": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **fewer}
-    )
-    try:
-        deadline, answered = time.monotonic() + 90, False
-        while not answered and time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                answered = urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
-            time.sleep(0.3)
-        assert answered
-        assert addresses(process.pid) == {"127.0.0.1"}
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and not closed(port):
-        time.sleep(0.2)
-    assert closed(port)
-
-
-def closed(port: int) -> bool:
-    """Whether nothing listens on a port of the loopback interface."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -20,6 +20,7 @@ from study.home import Home
 from study.report.terminal.ui import ui_lines
 from study.run import ui_answers
 from study.run.mlflow_ui import address, addresses, answered, command, reached_at, refuse_taken
+from tests.listening import addresses as listening
 from tracking.mlflow_page import CELLS, Page, View, column, table
 from tracking.mlflow_store import MlflowStore
 
@@ -75,7 +76,8 @@ def test_the_ui_runs_no_file_of_the_current_folder_or_the_home(tmp_path: Path) -
     """Files called `mlflow.py` and `statistics.py` are left alone, and other names than the given refused.
 
     Each study's page is named once the server answers, and nothing is said of requests. The files of a home
-    that was moved are shown.
+    that was moved are shown. All of it is on the loopback interface alone, and nothing listens once the
+    command's process has ended.
     """
     home, run = moved_home(tmp_path)
     mark = tmp_path / "ran"
@@ -115,15 +117,17 @@ def test_the_ui_runs_no_file_of_the_current_folder_or_the_home(tmp_path: Path) -
             f"reports that follow a launch: {live}",
         ]
         assert answer_of(int(live.rsplit(":", 1)[1]), "/").startswith(b"<!doctype html>")
+        assert listening(process.pid) == {"127.0.0.1"}
     finally:
         process.terminate()
         process.wait(timeout=60)
     assert not mark.exists()
+    ports = [port, int(live.rsplit(":", 1)[1])]
     deadline = time.monotonic() + 30
-    while not is_free(int(live.rsplit(":", 1)[1])) and time.monotonic() < deadline:
+    while not all(map(is_free, ports)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    # The pages end with the server.
-    assert is_free(int(live.rsplit(":", 1)[1]))
+    # The workers of the server and the pages end with it.
+    assert all(map(is_free, ports))
 
 
 def test_the_address_is_said_when_it_answers(tmp_path: Path) -> None:
