@@ -16,6 +16,7 @@ import pytest
 
 from study.run.token_question import asks_for_token
 from tests.command import study
+from tests.making import every_format
 from tests.study.cluster.head import PATIENCE, Head, head
 
 SPEC = """
@@ -107,32 +108,71 @@ def test_no_token_no_cluster(token: str | None, real: Head, folder: Path) -> Non
     assert errors.count("\n") == 1
 
 
+def command_lines() -> set[str]:
+    """Every word of the command lines of this machine."""
+    found: set[str] = set()
+    for process in psutil.process_iter(["cmdline"]):
+        found.update(process.info["cmdline"] or ())
+    return found
+
+
 def test_a_study_there_is_the_study_here(real: Head, folder: Path) -> None:
-    """Launched, left with Ctrl-C, followed again, stopped, gone on with: its cells are those of one here.
+    """Launched and brought back: its cells are those of one here.
 
     Nothing that is stored, printed, listed or brought back has the token, and no command line does.
     """
-    there = ("there.yaml", "--cluster", real.address)
-    lines: set[str] = set()
-
-    def look() -> None:
-        for process in psutil.process_iter(["cmdline"]):
-            lines.update(process.info["cmdline"] or ())
-
     # A variable that names another cluster is of no account.
+    words = ("launch", "there.yaml", "--cluster", real.address, "--json")
+    client = real.client(*words, token=real.token, where=folder, RAY_ADDRESS="127.0.0.1:9")
+    lines: set[str] = set()
+    while client.returncode is None:
+        lines |= command_lines()
+        with suppress(subprocess.TimeoutExpired):
+            launched, log = client.communicate(timeout=1)
+    assert client.returncode == 0, log
+    # As it was printed; what a terminal would obey is shown as its code.
+    assert "launched there.v1" in log
+    assert log.count("Running entrypoint") == 1
+    assert "ü\nloud\\x1b[2J\n" in log
+    answer = json.loads(launched)
+    assert (answer["exit_code"], answer["status"]["complete"], answer["status"]["cells"]) == (0, True, 2)
+
+    there = ("there.yaml", "--cluster", real.address)
+    code, brought, errors = real.study("export", *there, "--out", "there", "--json", where=folder)
+    assert code == 0, errors
+    assert "there/cells.csv" in json.loads(brought)
+    with every_format():
+        assert study("launch", str(folder / "there.yaml"), "--here", "--home", str(folder / "home")) == 0
+    here = folder / "home" / "exports" / "there.v1"
+    assert cells(folder / "there" / "cells.csv") == cells(here / "cells.csv")
+    ours = {path.relative_to(here) for path in here.rglob("*") if path.is_file()}
+    assert {path.relative_to(folder / "there") for path in (folder / "there").rglob("*.*")} == ours
+
+    assert any(real.address in line for line in lines)
+    assert not any(real.token in line for line in lines)
+    assert real.token not in f"{launched}{log}{brought}{errors}"
+    assert [*holders(real.folder, real.token), *holders(folder, real.token)] == []
+
+
+@pytest.mark.long
+def test_a_launch_there_is_left_stopped_and_gone_on_with(real: Head, folder: Path) -> None:
+    """Left with Ctrl-C, followed again, stopped, gone on with; nothing that is said has the token.
+
+    `test_remote.py` holds each of these words against a cluster that is not there.
+    """
+    (folder / "there.yaml").write_text(SPEC.replace("there.v1", "left.v1"))
+    there = ("there.yaml", "--cluster", real.address)
     first = real.client("launch", *there, token=real.token, where=folder, RAY_ADDRESS="127.0.0.1:9")
-    said = until(first, "launched there.v1")
-    look()
+    said = until(first, "launched left.v1")
+    lines = command_lines()
     first.send_signal(signal.SIGINT)
     more, errors = first.communicate(timeout=PATIENCE)
     assert first.returncode == 130, errors
     assert f"study.cli launch there.yaml --cluster {real.address}" in more
 
     second = real.client("launch", *there, token=real.token, where=folder)
-    said += until(second, "is being launched on") + until(
-        second, "Running entrypoint for job study-there.v1-"
-    )
-    look()
+    said += until(second, "is being launched on") + until(second, "Running entrypoint for job study-left.v1-")
+    lines |= command_lines()
     code, stopped, errors = real.study("stop", *there, where=folder)
     assert (code, errors) == (0, "")
     assert "has ended; the same launch goes on" in stopped
@@ -141,25 +181,12 @@ def test_a_study_there_is_the_study_here(real: Head, folder: Path) -> None:
 
     code, launched, log = real.study("launch", *there, "--json", where=folder)
     assert code == 0, log
-    look()
-    # Of this launch alone, as it was printed; what a terminal would obey is shown as its code.
+    # Of this launch alone.
     assert log.count("Running entrypoint") == 1
-    assert "ü\nloud\\x1b[2J\n" in log
     answer = json.loads(launched)
     assert (answer["exit_code"], answer["status"]["complete"], answer["status"]["cells"]) == (0, True, 2)
-
-    code, brought, errors = real.study("export", *there, "--out", "there", "--json", where=folder)
-    assert code == 0, errors
-    assert "there/cells.csv" in json.loads(brought)
-    assert study("launch", str(folder / "there.yaml"), "--here", "--home", str(folder / "home")) == 0
-    here = folder / "home" / "exports" / "there.v1"
-    assert cells(folder / "there" / "cells.csv") == cells(here / "cells.csv")
-    ours = {path.relative_to(here) for path in here.rglob("*") if path.is_file()}
-    assert {path.relative_to(folder / "there") for path in (folder / "there").rglob("*.*")} == ours
-
-    shown = f"{said}{more}{stopped}{rest}{launched}{log}{brought}{errors}"
-    assert real.token not in shown
     assert not any(real.token in line for line in lines)
+    assert real.token not in f"{said}{more}{stopped}{rest}{launched}{log}{errors}"
     assert [*holders(real.folder, real.token), *holders(folder, real.token)] == []
 
 
