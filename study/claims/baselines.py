@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from study.claims.finding import Comparison
 from study.measures.estimate import Estimate, pooled
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
@@ -63,6 +65,22 @@ def against_others(
         if other.transform != own.transform and (difference := compare(other)) is not None:
             found[other.transform] = difference
     return pooled(found)
+
+
+def in_metric(one: Comparison, landscape: Landscape) -> Comparison:
+    """A comparison of scores as one of the metric itself: turned round where lower is better."""
+    found = one.estimate
+    if landscape.higher_is_better or found is None:
+        return one
+    turned = replace(
+        found,
+        values_S=tuple(-value for value in found.values_S),
+        lower_bound=found.upper_bound,
+        upper_bound=found.lower_bound,
+        least=-found.most,
+        most=-found.least,
+    )
+    return replace(one, estimate=turned, threshold=-one.threshold, above=not one.above)
 
 
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:

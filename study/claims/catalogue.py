@@ -19,18 +19,21 @@ from study.claims.gradients import (
 )
 from study.claims.hyperparameter_free import hyperparameter_free
 from study.claims.looks import FIRST
+from study.claims.losses import lower_at_default, lower_tuned
+from study.claims.recipe import needs_no_schedule, needs_no_warmup, schedule_free
 from study.claims.robustness import accuracy, fewer_divergences, wd_insensitive, widens_lr, works_with
+from study.claims.settings import asked
 from study.claims.spike_damping import damps_spikes, recovers_from_spikes
+from study.claims.spike_score import fewer_spikes
 from study.claims.spikes import bounded_on_spikes
 from study.claims.verdicts import Claim, Question, judge
 from study.measures.evidence import ONLY_EDGES, UNTOLD_LOSS, Evidence
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
-from study.spec.conditions import STRESS
-from trainers.budget import Budget
 
 YUN_2025 = "Yun 2025, arXiv:2509.03677"
 STABILIZER_2026 = "GradientStabilizer 2026, arXiv:2502.17055v4"
+SCHEDULE_FREE_2024 = "Defazio et al. 2024, arXiv:2405.15682"
 CONDITION = ("condition",)
 
 # An id is part of `claims.json` and of the tags of MLflow runs: renaming one loses what was written under it.
@@ -160,13 +163,49 @@ CLAIMS: dict[str, Rule] = {
         keeps_whole_direction,
         absolute=True,
     ),
+    "stabilizer-lower-tuned-loss": Rule(
+        "it reaches a lower validation loss than clipping, each at its own tuned setting",
+        STABILIZER_2026,
+        GS,
+        lower_tuned,
+    ),
+    "stabilizer-lower-default-loss": Rule(
+        "it reaches a lower validation loss than clipping, all at one setting",
+        STABILIZER_2026,
+        GS,
+        lower_at_default,
+    ),
+    "stabilizer-fewer-spikes": Rule(
+        "the gradient's norm spikes less often than with clipping", STABILIZER_2026, GS, fewer_spikes
+    ),
+    "stabilizer-needs-no-warmup": Rule(
+        "it spares the warm-up, which training without it needs",
+        f"asked here; {STABILIZER_2026}, trains with 2,000 steps of warm-up",
+        GS,
+        needs_no_warmup,
+        CONDITION,
+        varies=("warmup",),
+    ),
+    "stabilizer-needs-no-schedule": Rule(
+        "it spares the learning rate's schedule, which training without it needs",
+        f"asked here; {STABILIZER_2026}, trains with a cosine",
+        GS,
+        needs_no_schedule,
+        CONDITION,
+        varies=("schedule",),
+    ),
+    "schedule-free-needs-no-schedule": Rule(
+        "Schedule-Free AdamW at a constant learning rate matches AdamW with a schedule, however long",
+        SCHEDULE_FREE_2024,
+        "none",
+        schedule_free("schedule_free_adamw", "adamw"),
+        ("condition", "optimizer"),
+        varies=("schedule",),
+    ),
     "plug-in": Rule(
         "works with SGD, Adam, RMSProp and others", STABILIZER_2026, GS, works_with, ("optimizer",), version=2
     ),
 }
-
-ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in STRESS}
-"""The condition without stress. Of warm-ups, lengths and schedules the first that a spec lists is meant."""
 
 
 def judge_claims(
@@ -238,32 +277,3 @@ def answered(rule: Rule, piece: Evidence, own: Landscape) -> Finding:
     if all(map(math.isfinite, values)):
         return found
     return dataclasses.replace(found, comparisons=(), beside=(), missing=f"needs {UNTOLD_LOSS}")
-
-
-def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]:
-    """The settings that a claim is asked of, by name, and the evidence that each rests on.
-
-    The first piece stands for the setting. Of a study's conditions the one nearest to the ordinary stands for
-    all. Only a claim that compares conditions rests on the others.
-    """
-    groups: dict[tuple[str, ...], list[Evidence]] = {}
-    for piece in evidence:
-        optimizer = () if "optimizer" in rule.across else (piece.optimizer,)
-        groups.setdefault((piece.workload, *optimizer), []).append(piece)
-    found = {}
-    for key, pieces in groups.items():
-        ordered = sorted(pieces, key=stress)
-        condition = ordered[0].condition
-        if "condition" not in rule.across:
-            # One question, not one per condition: each further one makes the level of all stricter.
-            ordered = [piece for piece in ordered if piece.condition == condition]
-            key = (*key, condition) if condition else key
-        found[" · ".join(key)] = ordered
-    return found
-
-
-def stress(piece: Evidence) -> int:
-    """How many keys of a condition are not the ordinary ones."""
-    if piece.budget is None:
-        return 0
-    return sum(getattr(piece.budget, key) != value for key, value in ORDINARY.items())

@@ -39,11 +39,11 @@ def is_false(verdict: str, finding: Finding) -> bool:
     on the threshold itself, and either verdict is false.
     """
     # A rule about every single step is about the method itself: of it twins know no truth.
-    differences = [one for one in finding.comparisons if not one.exact]
+    differences = [one for one in finding.comparisons if not one.exact and not one.itself]
     if verdict == SUPPORTED:
         return not all(lies(one, on_the_side=True) for one in differences)
     if verdict == REFUTED:
-        broken = any(one.exact and one.p_refute < 1 for one in finding.comparisons)
+        broken = any((one.exact or one.itself) and one.p_refute < 1 for one in finding.comparisons)
         return not broken and not any(lies(one, on_the_side=False) for one in differences)
     return False
 

@@ -31,6 +31,8 @@ class Comparison:
         unit, ratio: where they differ from the finding's own.
         alternatives: the claim says that one or the other holds. This comparison then shows the likeliest
             of them, see `either`.
+        itself: the method is compared with itself, under another condition or optimizer. Twins know no truth
+            of it.
     """
 
     against: str
@@ -48,6 +50,7 @@ class Comparison:
     indifference: float = 0.0
     common: Estimate | None = None
     axis: str = "lr"
+    itself: bool = False
 
     @property
     def place(self) -> str:
@@ -114,8 +117,11 @@ class Comparison:
     @property
     def p_equal(self) -> float:
         """p of the estimate lying within ± `indifference` of the threshold, on whichever side."""
+        if self.alternatives:
+            # It makes no difference where none of them does.
+            return max(one.p_equal for one in self.alternatives)
         estimate = self.estimate
-        if estimate is None or self.depends or self.exact or self.alternatives or not self.indifference:
+        if estimate is None or self.depends or self.exact or not self.indifference:
             return 1.0
         if estimate.lower_bound or estimate.upper_bound:
             return 1.0

@@ -73,6 +73,7 @@ class Future:
         return {
             SUPPORTED: max((one.get(SUPPORTED, 0.0) for one in enough), default=0.0),
             REFUTED: min((one.get(REFUTED, 0.0) for one in against), default=0.0),
+            NO_DIFFERENCE: min((one.get(NO_DIFFERENCE, 0.0) for one in against), default=0.0),
         }
 
     def _chances(self, scale: float, deviation: float) -> dict[str, float]:

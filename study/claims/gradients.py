@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from study.claims.baselines import keys_of, lacking, others
+from study.claims.baselines import in_metric, keys_of, lacking, others
 from study.claims.finding import Comparison, Finding, either
 from study.claims.robustness import lost_apart, tuned_apart
 from study.measures.array_types import Flags, Floats
@@ -217,7 +217,7 @@ def zscore_amplifies(evidence: Evidence, own: Landscape) -> Finding:
 
 
 def harms(evidence: Evidence, own: Landscape, base: Landscape) -> Sequence[Comparison]:
-    """That the method loses more cells than the baseline, and that it ends lower."""
+    """That the method loses more cells than the baseline, and that it ends with a worse score."""
     lower = Comparison(
         f"{base.transform} in tuned score",
         tuned_apart(evidence, own)[base.transform],
@@ -227,7 +227,7 @@ def harms(evidence: Evidence, own: Landscape, base: Landscape) -> Sequence[Compa
         ratio=False,
     )
     (lost,) = lost_apart(evidence, own, [base])
-    return [more_divergences(lost), lower]
+    return [more_divergences(lost), in_metric(lower, own)]
 
 
 def more_divergences(one: Comparison) -> Comparison:

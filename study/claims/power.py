@@ -11,6 +11,7 @@ from scipy.special import chdtri, ndtr, stdtrit
 
 from study.claims.catalogue import CLAIMS
 from study.claims.looks import Look, schedule_of
+from study.claims.settings import regime_of
 from study.measures.prior import CAUTION, FEWEST, NO_PRIOR, POOLED, weighed
 from study.plan.cells import settings
 from study.spec.claim_rule import Rule
@@ -35,10 +36,11 @@ def families(spec: StudySpec, more: Mapping[str, Rule] | None = None) -> int:
         more: the user's own, by name.
     """
     variants = Counter(transform.name for transform in spec.transforms)
-    places = {(one.name, one.optimizer.label) for one in settings(spec)}
+    varied = {key for key, _ in spec.conditions}
+    places = {(one.name, one.optimizer.label, regime_of(one.condition)) for one in settings(spec)}
     asked: dict[str, int] = {}
     for name, rule in {**CLAIMS, **(more or {})}.items():
-        if rule.absolute and not spec.budget.dynamics:
+        if (rule.absolute and not spec.budget.dynamics) or not varied.issuperset(rule.varies):
             continue
         count = min(variants[rule.method], 1) if not rule.each_variant else variants[rule.method]
         asked[rule.family or name] = max(asked.get(rule.family or name, 0), count)

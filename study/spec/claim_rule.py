@@ -32,12 +32,13 @@ class Rule:
     Attributes:
         across: what of a setting (`condition`, `optimizer`) the measurement itself compares. The claim is
             then asked once for all of them. A claim that does not compare conditions is asked of the one
-            nearest to the ordinary.
+            nearest to the ordinary. Precisions and quantizations are always asked apart.
         each_variant: ask it of every variant of the method's constants, not of the first alone.
         family: name of a group of claims that read different thresholds off the same comparisons. Their
             verdicts need no correction among themselves. Empty where it is alone.
         version: of the measurement; it rises when the meaning of the number changes.
         absolute: it is about numbers of the method alone. Twins of the method cannot show it to be false.
+        varies: conditions that the study must vary, else it cannot be asked.
     """
 
     sentence: str
@@ -49,6 +50,7 @@ class Rule:
     absolute: bool = False
     family: str = ""
     version: int = 1
+    varies: tuple[str, ...] = ()
 
 
 def rule_of(reference: str, code: OwnCode) -> Rule:

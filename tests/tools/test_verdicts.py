@@ -52,7 +52,15 @@ def test_every_claim_has_a_truth() -> None:
 
 def test_every_claim_is_asked() -> None:
     """Each claim of the ledger has something to compare in at least one layout."""
-    kinds = ("universal-0", "optimizers/twins-flat", "free/twins-flat", "spikes/universal-0", "smooth/loose")
+    kinds = (
+        "universal-0",
+        "optimizers/twins-flat",
+        "free/twins-flat",
+        "spikes/universal-0",
+        "smooth/loose",
+        "warmup/twins",
+        "schedule/twins",
+    )
     found = {
         claim.id
         for name in kinds

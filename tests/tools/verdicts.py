@@ -35,6 +35,7 @@ from study.measures.evidence import Evidence, gather
 from study.measures.landscape import Landscape, landscapes
 from study.measures.regions import width_difference
 from study.plan.cells import Plan, make_plan, settings
+from study.spec.conditions import Condition
 from study.spec.read import parse_spec
 from study.spec.tolerances import Tolerances
 from tests.tools.plants import PLANTS, Grid, Measures, Plant
@@ -103,6 +104,9 @@ FREE, PLUG_IN, ZSCORE = "autoscale-hyperparameter-free", "plug-in", "zscore-ampl
 AMPLIFIES, DIRECTION = "autoscale-never-amplifies", "stabilizer-keeps-direction"
 BOUNDED, CONVERGES = "stabilizer-bounded-on-spikes", "autoscale-converges"
 PREMISE = "autoscale-converges-premise"
+LOWER_TUNED, LOWER_DEFAULT = "stabilizer-lower-tuned-loss", "stabilizer-lower-default-loss"
+NO_WARMUP, NO_SCHEDULE = "stabilizer-needs-no-warmup", "stabilizer-needs-no-schedule"
+SCHEDULE_FREE = "schedule-free-needs-no-schedule"
 
 TWINS: Truths = {
     WIDENS: same("widths are equal"),
@@ -112,6 +116,11 @@ TWINS: Truths = {
     MAINTAINED: holds("equal scores are maintained"),
     PLUG_IN: holds("equal scores with every optimizer"),
     FREE: holds("no part is worse than the baseline's, and neither scale nor constants move anything"),
+    LOWER_TUNED: same("tuned losses are equal"),
+    LOWER_DEFAULT: same("losses are equal in every cell"),
+    NO_WARMUP: same("neither the method nor the baseline loses anything without"),
+    NO_SCHEDULE: same("neither the method nor the baseline loses anything at a constant lr"),
+    SCHEDULE_FREE: same("neither optimizer loses anything at a constant lr"),
     ZSCORE: same("gains are above 10, but neither divergence nor score is worse: either verdict is false"),
 }
 """What holds where all transforms have one distribution, and nothing is recorded but by the twins' rules."""
@@ -124,6 +133,7 @@ RECORDED: Truths = {
 UNSCORED: Mapping[str, str] = {
     "stabilizer-damps-spikes": "the plants' norms have no peak on a spike's step",
     "stabilizer-recovers-from-spikes": "the plants' norms have nothing to recover from",
+    "stabilizer-fewer-spikes": "the plants record eight moments, and a spike needs more before it",
 }
 """Claims that no plant can score, and why."""
 RULES = (AMPLIFIES, DIRECTION, BOUNDED)
@@ -253,6 +263,16 @@ LAYOUTS: Mapping[str, str] = {
     .replace("low: 1e-4, high: 10", "low: 1e-3, high: 1")
     .replace("dynamics: 25", "dynamics: 25, spike_steps: [25, 50, 75, 100, 125, 150, 175, 200]")
     + "conditions: {spike_size: [1, 100, 1e6]}\n",
+    "warmup": PLAIN.replace(
+        "clip_norm, centralization, zscore, unit_norm, autoscale, ", "clip_norm, unit_norm, "
+    ).replace("low: 1e-4, high: 10", "low: 1e-3, high: 1")
+    + "conditions: {warmup: [20, 0]}\n",
+    "schedule": PLAIN.replace(
+        "clip_norm, centralization, zscore, unit_norm, autoscale, ", "clip_norm, unit_norm, "
+    )
+    .replace("optimizer: adamw", "optimizer: [adamw, schedule_free_adamw]")
+    .replace("low: 1e-4, high: 10", "low: 1e-3, high: 1")
+    + "conditions: {schedule: [cosine, constant], steps: [200, 400]}\n",
     "smooth": """
 name: smooth
 workload: {name: quadratic, condition: CONDITION}
@@ -293,6 +313,8 @@ class Kind:
         plant: a name of `PLANTS`. moves: decades by which the method's region moves to higher lr for each
             decade of the loss scale.
         descent: what makes the records, where no plant does.
+        costs: by how much the best score of the baselines and of the method is worse without warm-up, or at a
+            constant lr.
     """
 
     layout: str
@@ -300,6 +322,7 @@ class Kind:
     plant: str = ""
     moves: float = 0.0
     descent: Descent | None = None
+    costs: tuple[float, float] = (0.0, 0.0)
 
 
 def _kinds() -> dict[str, Kind]:
@@ -316,6 +339,23 @@ def _kinds() -> dict[str, Kind]:
     for name, moves, is_ in (("limit", 0.25, edge), ("moved", 0.5, moved)):
         # Scales 1 alone are twins; what else is asked of the two others is asked of those.
         found[f"free/{name}"] = Kind("free", TWINS | {FREE: is_}, "twins-flat", moves)
+    limit = Is(False, False, "what is lost is the limit itself", equal=False)
+    for name, costs, is_ in (
+        ("twins", (0.0, 0.0), TWINS[NO_WARMUP]),
+        ("spared", (0.1, 0.0), holds("the baseline loses 0.1, and the method nothing")),
+        ("limit", (0.1, 0.02), limit),
+        ("paid", (0.1, 0.1), fails("the method loses 0.1, and 0.02 is nothing")),
+    ):
+        row = TWINS | {NO_WARMUP: is_, NO_SCHEDULE: is_}
+        # The optimizers are twins, so that one without schedule loses as much as the other at a constant lr.
+        free = (
+            TWINS[SCHEDULE_FREE] if costs[0] == 0 else fails("it loses 0.1 at a constant lr, as AdamW does")
+        )
+        for layout in ("warmup", "schedule"):
+            # All other claims are asked with warm-up and with a schedule, where the transforms are twins.
+            found[f"{layout}/{name}"] = Kind(
+                layout, row | {SCHEDULE_FREE: free}, "twins-loss-metric", costs=costs
+            )
     for name, descent, row in (
         ("loose", Descent(100.0), "smooth"),
         ("tight", Descent(1.0, one_way=True), "smooth"),
@@ -393,6 +433,7 @@ def planted(kind: Kind, plant: Plant, rng: np.random.Generator, seeds: int) -> I
     for key, setting in plan.settings.items():
         more = kind.moves * float(np.log10(setting.condition.budget.loss_scale))
         here = replace(plant, method=replace(plant.method, shift=plant.method.shift + more))
+        here = worsened(here, kind.costs) if lacking(setting.condition) else here
         yield from here.records(
             np.random.default_rng(rng.integers(2**63)),
             grid,
@@ -406,6 +447,22 @@ def planted(kind: Kind, plant: Plant, rng: np.random.Generator, seeds: int) -> I
             constants={one.label: json.dumps(dict(one.constants)) for one in spec.transforms},
             steps=spec.budget.steps,
         )
+
+
+def lacking(condition: Condition) -> bool:
+    """Whether warm-up or schedule is left out where the study has both."""
+    varied = dict(condition.varied)
+    return varied.get("warmup") == 0 or varied.get("schedule") == "constant"
+
+
+def worsened(plant: Plant, costs: tuple[float, float]) -> Plant:
+    """The same plant with a worse best score of the baselines and of the method."""
+    sign = 1 if plant.metric.direction == "min" else -1
+    baseline, method = (
+        replace(surface, top=surface.top + sign * cost)
+        for surface, cost in zip((plant.baseline, plant.method), costs, strict=True)
+    )
+    return replace(plant, baseline=baseline, method=method)
 
 
 @lru_cache(maxsize=4)

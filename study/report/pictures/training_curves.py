@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from study.claims.catalogue import stress
+from study.claims.settings import stress
 from study.errors import UserError
 from study.measures.array_types import Flags, Floats, Records
 from study.measures.dynamics import Series, curve, series
