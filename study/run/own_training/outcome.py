@@ -35,10 +35,12 @@ def record_of(
     end = divergence(own, budget, reported)
     if end is None or ended.late:
         refuse_end(name, ended, reported, own)
-    score = [one for one in reported.reports if one.metric is not None]
+    # The score before training is no result: a training that tells no other one has a slip.
+    score = [one for one in reported.reports if one.metric is not None and one.step > 0]
     if end is None and not score:
         raise OwnFailureError(
-            f"{name} reported no {own.metric}; wanted its last value, returned or reported under that name"
+            f"{name} reported no {own.metric} after step 0; "
+            "wanted its last value, returned or reported under that name"
         )
     if end is None and not math.isfinite(score[-1].metric or 0.0):
         raise OwnFailureError(
@@ -83,9 +85,11 @@ def divergence(own: OwnTraining, budget: Budget, reported: Reported) -> tuple[st
     """Why and at which step a cell diverged; None where it did not."""
     import torch
 
-    from trainers.outcomes import diverged_at
+    from trainers.outcomes import NONFINITE_LOSS, diverged_at
 
     told = [one for one in reported.reports if one.loss is not None and one.step > 0]
+    if any(one.loss is not None and not math.isfinite(one.loss) for one in reported.reports if one.step == 0):
+        return NONFINITE_LOSS, 1  # before training, so that no step was any good
     last = reported.reports[-1].step if reported.reports else 0
     if told:
         start = start_of(own, reported.reports).loss

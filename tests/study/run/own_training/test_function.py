@@ -38,6 +38,14 @@ def returns_text(cell):
     return "done"
 
 
+def tells_only_the_start(cell):
+    cell.report(step=0, loss=2.0, accuracy=0.1)
+
+
+def begins_lost(cell):
+    cell.report(step=0, loss=float("nan"), accuracy=0.1)
+
+
 def returns_nan(cell):
     return {"accuracy": float("nan")}
 
@@ -117,6 +125,7 @@ def leaves_others(cell):
 
 WRONG = {
     "returns_nothing": "reported no accuracy",
+    "tells_only_the_start": "reported no accuracy after step 0",
     "returns_text": "returned 'done'; wanted a dict",
     "returns_nan": "accuracy = nan at last",
     "returns_unknown": "known: step, loss, metric, accuracy; did you mean 'accuracy'?",
@@ -179,6 +188,8 @@ def test_divergence_is_a_loss_or_what_the_function_says(folder: Path) -> None:
     record = trained(spec_of(folder, {"function": "ends:loses"}))
     assert (record.outcome, record.reason, record.diverged_step) == ("diverged", "nonfinite_loss", 5)
     assert (record.metric_final, record.metric_best) == (None, 0.4)
+    record = trained(spec_of(folder, {"function": "ends:begins_lost"}))
+    assert (record.reason, record.diverged_step) == ("nonfinite_loss", 1)
     record = trained(spec_of(folder, {"function": "ends:says_so"}))
     assert (record.reason, record.diverged_step) == ("said: the policy has collapsed", 4)
 
