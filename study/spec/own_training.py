@@ -23,6 +23,8 @@ REPORTED = "reported"
 """In the place of a score before training: a report of step 0 has it."""
 LIMIT = 86_400.0
 """How long one cell may train, where the spec does not say [s]."""
+MOST_LIMIT = 1_000_000.0
+"""The longest that one may be given [s]: longer waits do not fit into the system's clock, which counts ms."""
 METRIC = re.compile(r"[\w.\- ]{1,60}")
 TAKEN = ("loss", "grad_std", "scale")
 """Names of series that trackers keep of every cell."""
@@ -195,7 +197,7 @@ CHECKS = {
     "paired": lambda value: isinstance(value, bool),
     "untrained": lambda value: value == REPORTED or is_number(value),
     "untrained_loss": is_number,
-    "limit": lambda value: is_number(value) and value > 0,
+    "limit": lambda value: is_number(value) and 0 < value <= MOST_LIMIT,
     "inputs": _are_texts,
 }
 WANTED = {
@@ -204,7 +206,7 @@ WANTED = {
     "paired": "true or false",
     "untrained": "the score before training, or the word reported where step 0 is reported with one",
     "untrained_loss": "a finite number, the loss before training",
-    "limit": "a number of seconds above 0",
+    "limit": f"a number of seconds above 0 and at most {MOST_LIMIT:,.0f}",
     "inputs": "a list of files",
 }
 

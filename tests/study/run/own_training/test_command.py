@@ -130,6 +130,7 @@ def test_changed_files_are_other_cells(folder: Path) -> None:
             "there is no file 'gone.txt' beside the spec",
         ),
         ({"command": ["sh", "run.sh"], "limit": 0}, "workload.limit: found 0; wanted a number of seconds"),
+        ({"command": ["sh", "run.sh"], "limit": 1e9}, "above 0 and at most 1,000,000"),
         ({"command": ["sh", "run.sh"], "metric": "loss"}, "workload.metric: found 'loss'"),
         ({"command": ["sh", "run.sh"], "mtric": "a"}, "unknown key 'mtric' of a command; known: metric"),
         ({"function": "gone:train"}, "there is no module 'gone' beside the spec"),
