@@ -125,6 +125,8 @@ def report_of(said: Mapping[str, Any], metric: str, steps: int) -> Report:
         number(key, value)
     if "metric" in said and metric in said and metric != "metric":
         raise ReportError(f"reported both metric and {metric}; wanted one of them")
+    for key in said:
+        _check_size(key, said[key])
     step = said.get("step", steps)
     if step != int(step) if math.isfinite(step) else True:
         raise ReportError(f"reported step = {short(step)}; wanted a whole number")
@@ -134,6 +136,13 @@ def report_of(said: Mapping[str, Any], metric: str, steps: int) -> Report:
         )
     score, loss = said.get("metric", said.get(metric)), said.get("loss")
     return Report(int(step), None if loss is None else float(loss), None if score is None else float(score))
+
+
+def _check_size(key: str, value: float) -> None:
+    try:
+        float(value)
+    except OverflowError:
+        raise ReportError(f"reported {key} = {short(value)}; wanted a number that a float can hold") from None
 
 
 def check_facts(facts: Any) -> None:
@@ -160,6 +169,8 @@ def read_reports(path: Path, metric: str, steps: int) -> Reported:
         size = path.stat().st_size
     except FileNotFoundError:
         return found
+    if not path.is_file():
+        raise ReportError("what it left in place of its reports is no file")
     if size > MOST_BYTES:
         raise ReportError(
             f"its reports have {size:,} bytes; wanted at most {MOST_BYTES:,}: report less often"
@@ -170,7 +181,7 @@ def read_reports(path: Path, metric: str, steps: int) -> Reported:
             continue
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             if at == len(lines):
                 break
             words = short(line.decode(errors="replace"))

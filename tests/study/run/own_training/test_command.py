@@ -20,6 +20,9 @@ case "$1" in
   torn) printf '{"step": 1, "lo\\n{"step": 20, "accuracy": 0.5}\\n' >> "$STABILITY_STUDY_REPORTS" ;;
   nan) printf '{"step": 7, "loss": NaN}\\n' >> "$STABILITY_STUDY_REPORTS"; exit 3 ;;
   says) printf '{"step": 7, "loss": 1}\\n{"diverged": "too far"}\\n' >> "$STABILITY_STUDY_REPORTS"; exit 1 ;;
+  huge) printf '{"step": 1, "loss": 1%0400d}\\n' 0 >> "$STABILITY_STUDY_REPORTS" ;;
+  deep) printf '%09000d\\n{}\\n' 0 | tr 0 '[' >> "$STABILITY_STUDY_REPORTS" ;;
+  folder) mkdir "$STABILITY_STUDY_REPORTS" ;;
   status) exit 4 ;;
   silent) echo "accuracy 0.9" ;;
   hangs) sleep 1000 & sleep 1000 ;;
@@ -53,6 +56,9 @@ def test_words_are_filled_in_with_all_digits(folder: Path) -> None:
     ("word", "why"),
     [
         ("torn", 'line 1 of its reports is \'{"step": 1, "lo\'; wanted JSON'),
+        ("huge", "wanted a number that a float can hold"),
+        ("deep", "line 1 of its reports is"),
+        ("folder", "in place of its reports is no file"),
         ("status", "run.sh ended with exit status 4"),
         ("silent", "run.sh reported no accuracy"),
     ],
