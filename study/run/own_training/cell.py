@@ -96,7 +96,7 @@ class TrainingCell:
         """Keep facts beside the cell's numbers, such as `clipping=1.0` of a framework that clips by itself.
 
         Raises:
-            ValueError: a fact is no plain value.
+            ValueError: a fact is no finite number and no short line of text.
         """
         self.reports.note(facts)
 

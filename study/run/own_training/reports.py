@@ -79,7 +79,7 @@ class Reports:
         self._write({"note": dict(facts)})
 
     def diverge(self, reason: str) -> None:
-        self._write({"diverged": str(reason)[:MOST_WORDS]})
+        self._write({"diverged": said_reason(reason)})
 
     def end(self, how: str, words: str = "") -> None:
         """Write down how a function ended."""
@@ -156,6 +156,23 @@ def check_facts(facts: Any) -> None:
     for key, value in facts.items():
         if not isinstance(key, str) or not isinstance(value, PLAIN):
             raise ReportError(f"noted {short(key)} = {short(value)}; wanted a number, a text, true or false")
+        # Pages and files of a study show every fact.
+        if any(isinstance(one, str) and not _can_be_shown(one) for one in (key, value)):
+            raise ReportError(
+                f"noted {short(key)} = {short(value)}; "
+                f"wanted texts of at most {MOST_WORDS} printable characters"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ReportError(f"noted {short(key)} = {value}; wanted a finite number, or a text")
+
+
+def _can_be_shown(text: str) -> bool:
+    return len(text) <= MOST_WORDS and text.isprintable()
+
+
+def said_reason(reason: Any) -> str:
+    """A reason as a record keeps it: one short line, without half characters that no file takes."""
+    return " ".join(str(reason).encode("utf-8", "backslashreplace").decode().split())[:MOST_WORDS]
 
 
 def read_reports(path: Path, metric: str, steps: int) -> Reported:
@@ -200,7 +217,7 @@ def _take(found: Reported, said: Any, metric: str, steps: int) -> None:
         check_facts(said["note"])
         found.notes |= said["note"]
     elif set(said) == {"diverged"}:
-        found.diverged = str(said["diverged"])[:MOST_WORDS]
+        found.diverged = said_reason(said["diverged"])
     elif set(said) == {"ended"} and isinstance(said["ended"], dict):
         found.ended = said["ended"]
     else:

@@ -46,6 +46,22 @@ def begins_lost(cell):
     cell.report(step=0, loss=float("nan"), accuracy=0.1)
 
 
+def notes_half(cell):
+    cell.note(name=chr(0xD800))
+
+
+def notes_much(cell):
+    cell.note(name="x" * 1_000_000)
+
+
+def notes_nan(cell):
+    cell.note(share=float("nan"))
+
+
+def says_half(cell):
+    cell.diverged("half " + chr(0xD800) + " here")
+
+
 def returns_nan(cell):
     return {"accuracy": float("nan")}
 
@@ -126,6 +142,9 @@ def leaves_others(cell):
 WRONG = {
     "returns_nothing": "reported no accuracy",
     "tells_only_the_start": "reported no accuracy after step 0",
+    "notes_half": "wanted texts of at most 300 printable characters",
+    "notes_much": "wanted texts of at most 300 printable characters",
+    "notes_nan": "noted 'share' = nan; wanted a finite number",
     "returns_text": "returned 'done'; wanted a dict",
     "returns_nan": "accuracy = nan at last",
     "returns_unknown": "known: step, loss, metric, accuracy; did you mean 'accuracy'?",
@@ -190,6 +209,8 @@ def test_divergence_is_a_loss_or_what_the_function_says(folder: Path) -> None:
     assert (record.metric_final, record.metric_best) == (None, 0.4)
     record = trained(spec_of(folder, {"function": "ends:begins_lost"}))
     assert (record.reason, record.diverged_step) == ("nonfinite_loss", 1)
+    record = trained(spec_of(folder, {"function": "ends:says_half"}))
+    assert record.reason == "said: half \\ud800 here"
     record = trained(spec_of(folder, {"function": "ends:says_so"}))
     assert (record.reason, record.diverged_step) == ("said: the policy has collapsed", 4)
 
