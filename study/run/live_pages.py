@@ -196,14 +196,19 @@ def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int:
         return int(began.stdout.readline())
 
 
+def listening(home: Home, host: str, port: int, hosts: Sequence[str]) -> Server:
+    """A server at a port, or at any free one where it is taken or above the last one that there is."""
+    try:
+        return Server(home, host, port, hosts)
+    except (OSError, OverflowError):
+        return Server(home, host, 0, hosts)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Serve until the parent process ends."""
     root, host, port, *hosts = arguments
     parent = os.getppid()
-    try:
-        server = Server(Home(Path(root)), host, int(port), hosts)
-    except OSError:
-        server = Server(Home(Path(root)), host, 0, hosts)
+    server = listening(Home(Path(root)), host, int(port), hosts)
     print(server.server_address[1], flush=True)
     os.close(sys.stdout.fileno())
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -13,7 +13,7 @@ import pytest
 
 from study.home import Home
 from study.plan.cells import make_plan
-from study.run.live_pages import EVERY, SHARE, Pages, Server
+from study.run.live_pages import EVERY, SHARE, Pages, Server, listening
 from study.spec.read import read_spec
 from tests.fabricated import WIDE, fabricate, hill
 
@@ -116,3 +116,9 @@ def test_a_home_without_studies_has_an_empty_list(tmp_path: Path) -> None:
     pages = Pages(Home(tmp_path / "none"))
     assert (pages.names(), pages.page("tiny")) == ([], None)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_port_above_the_last_one_is_any_free_one(tmp_path: Path) -> None:
+    """MLflow at port 65535 leaves none beside it, and its pages are served all the same."""
+    with listening(Home(tmp_path / "home"), "127.0.0.1", 65536, ["127.0.0.1"]) as found:
+        assert 0 < found.server_address[1] < 65536
