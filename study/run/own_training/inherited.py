@@ -28,14 +28,18 @@ class FollowedCell(Protocol):
         """Keep facts beside its numbers."""
 
 
-def note_framework(cell: FollowedCell, framework: str, clipping: float | None) -> None:
+def note_framework(cell: FollowedCell, framework: str, clipping: float | str | None) -> None:
     """Note which framework trains a cell, and the norm at which it clips all gradients together.
 
     One that clips at 1 makes `clip_norm(1)` of the baseline `none`, and transforms get clipped gradients.
 
     Args:
         framework: name and version.
-        clipping: the largest norm that is left; None or 0 where it does not clip.
+        clipping: the largest norm that is left; None or 0 where it does not clip; words where it clips in
+            another way.
     """
-    facts: dict[str, str | float] = {FRAMEWORK: framework, CLIPPING: float(clipping or 0.0)}
+    facts: dict[str, str | float] = {
+        FRAMEWORK: framework,
+        CLIPPING: clipping if isinstance(clipping, str) else float(clipping or 0.0),
+    }
     cell.note(**facts)

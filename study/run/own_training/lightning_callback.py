@@ -47,7 +47,10 @@ def lightning_callback(cell: FollowedCell, monitor: str = "") -> Any:
                     "because a cell has one transform; join their parameters as groups of one optimizer"
                 )
             cell.attach(trainer.optimizers[0])
-            note_framework(cell, f"lightning {lightning.__version__}", trainer.gradient_clip_val)
+            clipping = trainer.gradient_clip_val
+            if clipping and trainer.gradient_clip_algorithm == "value":
+                clipping = f"each number at {clipping:g}"
+            note_framework(cell, f"lightning {lightning.__version__}", clipping)
             if getattr(type(pl_module), OWN_CLIPPING) is not getattr(lightning.LightningModule, OWN_CLIPPING):
                 cell.note(**{CLIPPING: f"by {type(pl_module).__name__}.{OWN_CLIPPING}"})
 

@@ -200,6 +200,13 @@ def test_lightning_with_clipping_of_the_modules_own(lightning: Any, tmp_path: Pa
     assert told(cell).notes["clipping"] == "by Own.configure_gradient_clipping"
 
 
+def test_lightning_with_clipping_of_each_number(lightning: Any, tmp_path: Path) -> None:
+    """Clipping by value is no clipping of the norm, and is noted as what it is."""
+    cell, by_value = cell_of(tmp_path), {"gradient_clip_val": 0.1, "gradient_clip_algorithm": "value"}
+    lightning_trainer(lightning, cell, **by_value).fit(module(lightning), batches())
+    assert told(cell).notes["clipping"] == "each number at 0.1"
+
+
 def test_lightning_without_that_score(lightning: Any, tmp_path: Path) -> None:
     """A score that is not logged is named, with those that are."""
     trainer = lightning_trainer(lightning, cell_of(tmp_path))
