@@ -69,15 +69,15 @@ class Control(Workload):
                 f"budget.batch_size is {steps}; wanted a divisor of {transitions}, the transitions of "
                 f"a rollout of {self.name} (envs x horizon)"
             )
+        if steps == 1:
+            raise ValueError(
+                f"budget.batch_size is 1; {self.name} wants 2 or more, because advantages are scaled by "
+                "their deviation over a batch"
+            )
         if budget.arithmetic != budget.dtype:
             raise ValueError(
                 f"budget.precision is {budget.precision}; {self.name} wants float32 or float64, because the "
                 "probabilities of an action before and after a step are divided by each other"
-            )
-        if budget.quantization != "none":
-            raise ValueError(
-                f"budget.quantization is {budget.quantization}; {self.name} wants none, because an agent "
-                "acts and learns with the same network"
             )
         if budget.explosion_factor != 1.0:
             raise ValueError(

@@ -157,6 +157,7 @@ def test_the_limit_of_a_collapse_is_three_standard_errors() -> None:
     ("more", "words"),
     [
         ({"batch_size": 25}, "wanted a divisor of 48"),
+        ({"batch_size": 1}, "wants 2 or more"),
         ({"precision": "bfloat16"}, "wants float32 or float64"),
         ({"quantization": "int8"}, "wants none"),
         ({"explosion_factor": 2.0}, "counts policies that collapsed"),
