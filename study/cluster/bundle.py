@@ -131,7 +131,8 @@ def _inputs(source: str, spec: StudySpec) -> dict[str, bytes]:
             continue
         own, folder = own_training_of(one), Path(spec.code.folder)
         for name, path in files_of_command(own.command, own.inputs, str(folder)).items():
-            if not path.resolve().is_relative_to(folder.resolve()):
+            # A path with `..` in it would be written elsewhere than where the command looks.
+            if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
                 raise UserError(
                     f"{source}: {name} does not lie beside the spec, so that it cannot be sent; put it there"
                 )

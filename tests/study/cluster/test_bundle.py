@@ -172,8 +172,7 @@ def test_a_function_or_a_command_travels_with_its_files(folder: Path) -> None:
     assert sorted(sent.files) == ["files/own.py", "files/parts/two.py", "files/spec.yaml"]
     (folder / "parts" / "two.py").write_text("X = 2\n")
     assert bundle.bundle_of("spec.yaml", read_spec("spec.yaml", runs=False), ()).id != sent.id
-    (folder / "spec.yaml").write_text(
-        text.replace("digits", command.replace("parts/two.py", "/etc/hostname"))
-    )
-    with pytest.raises(UserError, match="does not lie beside the spec"):
-        bundle.bundle_of("spec.yaml", read_spec("spec.yaml", runs=False), ())
+    for elsewhere in ("/etc/hostname", f"../{folder.name}/own.py", "parts/../own.py"):
+        (folder / "spec.yaml").write_text(text.replace("digits", command.replace("parts/two.py", elsewhere)))
+        with pytest.raises(UserError, match="does not lie beside the spec"):
+            bundle.bundle_of("spec.yaml", read_spec("spec.yaml", runs=False), ())
