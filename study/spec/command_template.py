@@ -19,6 +19,8 @@ from trainers.naming import nearest, short
 
 CELL = ("lr", "weight_decay", "seed", "transform", "model", "optimizer", "device", "directory")
 """What a cell has beside its budget and the constants of its transform."""
+LONGEST = 200
+"""Characters of a word that may be the name of a file."""
 EXAMPLE = '["python", "train.py", "--lr={lr}"]'
 INTERPRETERS = ("python", "python3", "bash", "sh", "julia", "Rscript", "node", "torchrun", "env")
 """Programs that a study is not called by: the file that they run says more."""
@@ -37,9 +39,14 @@ def title_of(command: Any) -> str:
         raise wrong(
             f"found {short(command)}; wanted the name of a program first", "command", shows_value=True
         )
-    words = [word for word in command if not word.startswith("-") and "{" not in word]
+    # A program may stand in a word itself, as in `python -c`.
+    words = [
+        word
+        for word in command
+        if not word.startswith("-") and "{" not in word and len(word) <= LONGEST and word.isprintable()
+    ]
     named = [word for word in words if Path(word).name not in INTERPRETERS]
-    return Path((named or words or command)[0]).name or command[0]
+    return Path((named or words or [short(command[0])])[0]).name or short(command[0])
 
 
 def placeholders(command: Iterable[str]) -> set[str]:
