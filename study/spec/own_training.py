@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.spec.command_template import placeholders, source_of_command, title_of
+from study.spec.command_template import files_of_command, placeholders, source_of_command, title_of
 from study.spec.method_choice import Choice
 from study.spec.problem import FieldError, Problem, wrong
 from study.spec.user_modules import Module, OwnCode
@@ -228,6 +228,11 @@ def warnings(axes: Mapping[str, int], workload: Choice) -> list[str]:
         lines.append(
             f"the command of {name} does not name {', '.join(unnamed)}: its cells differ in it only if it "
             f"reads the file that {CELL_FILE} names"
+        )
+    if own.command and not files_of_command(own.command, own.inputs, workload.folder or ""):
+        lines.append(
+            f"the command of {name} names no file beside the spec: cells stay the same ones when a file "
+            "changes that it reads; name such files as inputs"
         )
     if own.untrained_loss is None:
         lines.append(

@@ -9,6 +9,7 @@ import pytest
 
 from study.errors import UserError
 from study.plan.cells import make_plan
+from study.spec.command_template import title_of
 from study.spec.read import parse_spec, read_spec
 from tests.pages import ROOT, blocks
 from tests.study.run.own_training.making import spec_of, trained
@@ -70,6 +71,20 @@ def test_a_command_without_a_score_is_failed(folder: Path, word: str, why: str) 
     assert why in (record.reason or "")
 
 
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (["python", "parts/train.py", "--lr={lr}"], "train.py"),
+        (["python", "-m", "mine.train"], "mine.train"),
+        (["python", "-c", "import sys\nprint(sys.argv)\n"], "python"),
+        (["sh", "-c", "echo " + "x" * 300], "sh"),
+    ],
+)
+def test_a_command_is_called_by_its_file_or_program(words: list[str], title: str) -> None:
+    """A program that stands in a word itself is no name for tables and files."""
+    assert title_of(words) == title
+
+
 def test_a_half_written_last_line_is_ignored(folder: Path) -> None:
     """A program that is ended while it writes has reported what stands before."""
     assert trained(spec_of(folder, command("half"))).metric_final == 0.5
@@ -116,6 +131,9 @@ def test_changed_files_are_other_cells(folder: Path) -> None:
     (folder / "data.txt").write_text("two")
     second = key(inputs=["data.txt"])
     assert second != first
+    assert not any("names no file" in line for line in spec_of(folder, command("plain")).warnings)
+    unnamed = spec_of(folder, {"command": ["sh", "-c", "sh {directory}/../run.sh"]})
+    assert any("names no file beside the spec" in line for line in unnamed.warnings)
     (folder / "run.sh").write_text(f"{PROGRAM}\n# more\n")
     assert key(inputs=["data.txt"]) not in (first, second)
     (folder / "run.sh").write_text(PROGRAM)
