@@ -226,6 +226,15 @@ def test_constant_column(tmp_path: Path) -> None:
         made(tmp_path / "flat.csv")
 
 
+def test_a_number_that_cannot_be_scaled(tmp_path: Path) -> None:
+    """A number of the test rows that no float holds in deviations of the training rows is named."""
+    numbers = [*range(90), *[1e300] * 10]
+    lines = [HEAD, *(f"{datetime(2016, 7, 1) + timedelta(hours=k)},{k},{x}" for k, x in enumerate(numbers))]
+    (tmp_path / "far.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="column temperature: holds a number too far"):
+        made(tmp_path / "far.csv")
+
+
 @pytest.mark.parametrize(
     ("constants", "words"),
     [

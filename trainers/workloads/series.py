@@ -92,6 +92,8 @@ def series(
     if file is not None:
         found.check_spread(ends[0])
     scaled = standardised(table, ends[0])
+    if file is not None:
+        found.check_scaled(scaled)
     train_x, train_y = windows(scaled[: ends[0]], context, horizon)
     eval_x, eval_y = windows(scaled[max(0, first - context) : last], context, horizon)
     if drop_last:

@@ -70,6 +70,19 @@ class Spreadsheet:
             if max(abs(least), abs(most)) > 1e100:
                 raise ValueError(f"{self.path}, column {name}: holds numbers beyond 1e100; scale it")
 
+    def check_scaled(self, scaled: Tensor) -> None:
+        """Refuse numbers behind the training rows that no float holds once they are scaled.
+
+        Raises:
+            ValueError: the message names the variable.
+        """
+        for name, finite in zip(self.names, scaled.isfinite().all(0).tolist(), strict=True):
+            if not finite:
+                raise ValueError(
+                    f"{self.path}, column {name}: holds a number too far from those of the training rows to "
+                    "be scaled by their deviation; correct it"
+                )
+
 
 def _names(path: Path, heading: list[str]) -> tuple[str, ...]:
     if not heading or heading[0].strip().lower() != DATE:
