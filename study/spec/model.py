@@ -159,7 +159,8 @@ class StudySpec(BaseModel):
             "seed": len(self.seeds),
             "transform": len(self.transforms),
         }
-        return [line for one in self.workload if one.form for line in warnings(axes, one)]
+        budgets = [one.budget for one in self.all_conditions]
+        return [line for one in self.workload if one.form for line in warnings(axes, budgets, one)]
 
     @property
     def all_conditions(self) -> tuple[Condition, ...]:

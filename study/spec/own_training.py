@@ -14,6 +14,7 @@ from study.spec.command_template import files_of_command, placeholders, source_o
 from study.spec.method_choice import Choice
 from study.spec.problem import FieldError, Problem, wrong
 from study.spec.user_modules import Module, OwnCode
+from trainers.budget import Budget
 from trainers.naming import nearest, short
 
 FORMS = ("function", "command")
@@ -32,6 +33,8 @@ SAID = ("step", "metric", "note", "diverged", "ended")
 """Keys of reports that mean something else."""
 CELL_FILE = "STABILITY_STUDY_CELL"
 """The environment variable with the file that tells a command of its cell, as JSON."""
+APPLIED = ("steps", "batch_size", "points", "explosion_factor")
+"""Keys of a budget that every training knows of, or that are applied to its reports."""
 LONGEST = 40
 """Characters of a name of the user's own model or optimizer."""
 
@@ -211,11 +214,12 @@ WANTED = {
 }
 
 
-def warnings(axes: Mapping[str, int], workload: Choice) -> list[str]:
+def warnings(axes: Mapping[str, int], budgets: Iterable[Budget], workload: Choice) -> list[str]:
     """What a reader of a plan should know of training of the user's own, which no code can find out.
 
     Args:
         axes: how many values a study has along each, by its placeholder.
+        budgets: of all conditions.
     """
     own, name = own_training_of(workload), workload.name
     lines = []
@@ -234,6 +238,12 @@ def warnings(axes: Mapping[str, int], workload: Choice) -> list[str]:
             f"the command of {name} names no file beside the spec: cells stay the same ones when a file "
             "changes that it reads; name such files as inputs"
         )
+    left = [key for key in _asked_of(budgets) if key not in placeholders(own.command)]
+    if left:
+        lines.append(
+            f"{name} has to apply {', '.join(left)} of the budget by itself: nothing else does, "
+            "and its cells are shown as if it did"
+        )
     if own.untrained_loss is None:
         lines.append(
             f"the spec tells no untrained_loss of {name}: "
@@ -245,6 +255,16 @@ def warnings(axes: Mapping[str, int], workload: Choice) -> list[str]:
             "so that differences take more seeds"
         )
     return lines
+
+
+def _asked_of(budgets: Iterable[Budget]) -> list[str]:
+    """Keys of budgets that differ from the default and that the trainers apply, which do not train here."""
+    found = list(budgets)
+    return [
+        field.name
+        for field in dataclasses.fields(Budget)
+        if field.name not in APPLIED and any(getattr(one, field.name) != field.default for one in found)
+    ]
 
 
 def check_text(reference: str, module: Module) -> None:

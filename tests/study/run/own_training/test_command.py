@@ -178,6 +178,16 @@ def test_what_cannot_be_called_is_said_in_one_line(
     assert why in line
 
 
+def test_what_of_a_budget_the_training_has_to_apply_is_said(folder: Path) -> None:
+    """Noise, spikes and precision are the trainers', and a function or a command has its own or none."""
+    budget = {"steps": 20, "batch_size": 32, "points": 4, "precision": "float16"}
+    more = {"budget": budget, "conditions": {"corruption": [0, 1]}}
+    (line,) = (one for one in spec_of(folder, command("plain"), **more).warnings if "by itself" in one)
+    assert "apply precision, corruption of the budget" in line
+    given = spec_of(folder, command("plain", "{precision}", "{corruption}"), **more)
+    assert not any("by itself" in one for one in given.warnings)
+
+
 def test_what_code_does_not_tell_is_asked_for(folder: Path) -> None:
     """Metric, direction, pairing and the score before training are asked for in words, all at once."""
     text = json.dumps({"workload": {"function": "mine:train"}, "transforms": ["none"]})
