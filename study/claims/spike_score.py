@@ -8,7 +8,7 @@ from study.claims.gradients import UNRECORDED
 from study.measures.estimate import Estimate, difference
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
-from study.measures.spike_score import LEAST, spike_score
+from study.measures.spike_score import LEAST, WINDOW, spike_score
 
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}
 
@@ -30,7 +30,7 @@ def fewer_spikes(evidence: Evidence, own: Landscape) -> Finding:
     scores = {name: score(one) for name, one in evidence.landscapes.items()}
     mine = scores[own.transform]
     if mine is None:
-        lack = UNRECORDED.format("gradient norm") + f", at more than {LEAST} steps"
+        lack = UNRECORDED.format("gradient norm") + f", at more than {LEAST} of {WINDOW:,} steps in a row"
         return Finding(measure, "fraction", missing=lack)
 
     def apart_from(other: Landscape) -> Estimate | None:

@@ -141,6 +141,24 @@ def test_spike_scores_count_what_stands_out() -> None:
     assert [(int(a), int(b)) for a, b in zip(spikes, moments, strict=True)] == [brute(one) for one in series]
 
 
+def test_a_skipped_step_hides_no_others() -> None:
+    """The norm of a step that float16 skipped is left out; what comes after it counts."""
+    series = np.random.default_rng(3).lognormal(0, 0.1, (3, 200))
+    series[:, 0] = np.inf
+    series[1, 50] = np.nan
+    series[2, 100] *= 50
+    spikes, moments = spikes_of(series, np.arange(1, 201))
+    assert spikes.tolist() == [0, 0, 1]
+    assert moments.tolist() == [179, 178, 179]
+
+
+def test_a_window_with_few_moments_tells_nothing() -> None:
+    """Where every hundredth step is recorded, ten moments are too few to count in deviations."""
+    series = np.random.default_rng(3).lognormal(0, 0.1, (1, 60))
+    assert spikes_of(series, np.arange(1, 6_000, 100))[1].tolist() == [0]
+    assert spikes_of(series, np.arange(1, 1_200, 20))[1].tolist() == [40]
+
+
 @pytest.mark.parametrize(("calm", "verdict"), [(True, SUPPORTED), (False, "inconclusive")])
 def test_fewer_spikes(calm: bool, verdict: str) -> None:
     """A method whose norms spike in no run, where those of the others spike five times in every run."""
