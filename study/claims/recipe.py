@@ -132,10 +132,13 @@ def schedule_free(optimizer: str, reference: str) -> Decide:
         slight = smallest(evidence.indifference, own)
         if slight is None:
             return Finding(measure, own.metric_name, missing=NO_SIZE.format(own.metric_name))
-        couples = list(scheduled(apart_among(named[reference][0], named[reference], "schedule", "steps")))
+        # One budget for both, or a warm-up or a stress that is varied too would set unlike cells beside each
+        # other.
+        of_both = {name: apart_among(evidence, found, "schedule", "steps") for name, found in named.items()}
+        couples = list(scheduled(of_both[reference]))
         free = {
             budget_of(piece).steps: piece
-            for piece in named[optimizer]
+            for piece in of_both[optimizer]
             if budget_of(piece).schedule == "constant"
         }
         couples = [couple for couple in couples if budget_of(couple[0]).steps in free]

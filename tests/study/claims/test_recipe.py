@@ -223,6 +223,26 @@ def test_an_optimizer_without_schedule_is_set_beside_one_with(
     assert found.setting == "text"
 
 
+def test_an_optimizer_without_schedule_is_set_beside_cells_of_the_same_condition() -> None:
+    """Where a stress is varied too, both optimizers are taken without it."""
+    pieces = [
+        trained(
+            "none",
+            PAYS if scale > 1 or (schedule == "constant" and optimizer == "adamw") else PLAIN,
+            optimizer=optimizer,
+            schedule=schedule,
+            steps=steps,
+            loss_scale=scale,
+        )
+        for optimizer in ("adamw", "schedule_free_adamw")
+        for schedule in ("cosine", "constant")
+        for steps in (100, 200)
+        for scale in (1.0, 1000.0)
+    ]
+    found = claim("schedule-free-needs-no-schedule", pieces)
+    assert found.verdict == SUPPORTED, found.reason
+
+
 def test_each_precision_and_quantization_is_asked_apart() -> None:
     """Every claim has a row for each arithmetic, and the row says which; warm-up stands for itself once.
 
