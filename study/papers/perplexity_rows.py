@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from study.measures.estimate import Estimate
 from study.papers.agreement import DIVERGED, NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement_of
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe
 from study.plan.cells import Setting
+from trainers.budget import Budget
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -27,6 +29,9 @@ PER_BYTE = (
     "a perplexity per byte is another quantity than one per token of a vocabulary of 32,000: a token of the "
     "paper is several bytes long, so its perplexity is larger for the same model"
 )
+UNCHANGED = ("loss_scale", "spike_probability", "spike_steps", "corruption")
+ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in UNCHANGED}
+"""Stress, which no recipe here has."""
 MARGIN = 0.01
 """Perplexities that differ by less than this share are the same [nats per token]."""
 
@@ -190,6 +195,10 @@ def _of_data(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:
     context = constants.get("context", 64)
     if context != recipe.context:
         yield f"windows of {context} instead of {recipe.context} tokens"
+    if constants.get("z_loss"):
+        yield f"z_loss {constants['z_loss']:g} instead of none"
+    if setting.optimizer.constants:
+        yield f"{setting.optimizer.label} instead of {setting.optimizer.name}"
 
 
 def _of_budget(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:
@@ -208,3 +217,6 @@ def _of_budget(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:
             yield f"{name} {here} instead of {there}"
     if budget.schedule == recipe.schedule and budget.floor != recipe.floor:
         yield f"the schedule ends at {budget.floor:g} of lr instead of {recipe.floor:g}"
+    for key, ordinary in ORDINARY.items():
+        if getattr(budget, key) != ordinary:
+            yield f"{key} {getattr(budget, key)} instead of {ordinary}"

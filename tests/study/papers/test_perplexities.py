@@ -139,6 +139,9 @@ def test_the_paper_s_own_recipe_is_judged(tmp_path: Path, capsys: pytest.Capture
         ("batch_size: 512", "batch_size: 128", "batches of 128 instead of 512"),
         ("warmup: 2000", "warmup: 0", "warm-up of 0 instead of 2000"),
         ("floor: 0.1, ", "floor: 0, ", "the schedule ends at 0 of lr instead of 0.1"),
+        ("floor: 0.1, ", "floor: 0.1, loss_scale: 8, ", "loss_scale 8.0 instead of 1.0"),
+        ("context: 256", "context: 256, z_loss: 1e-4", "z_loss 0.0001 instead of none"),
+        ("optimizer: adamw", "optimizer: {name: adamw, beta2: 0.95}", "adamw(beta2=0.95) instead of adamw"),
     ],
 )
 def test_what_differs_from_the_recipe_is_named(old: str, new: str, words: str) -> None:
