@@ -14,6 +14,7 @@ from study.measures.estimate import Estimate
 from study.papers.agreement import DIVERGED, NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement_of
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe
 from study.plan.cells import Setting
+from study.spec.conditions import named
 from trainers.budget import Budget
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ PER_BYTE = (
 UNCHANGED = ("loss_scale", "spike_probability", "spike_steps", "corruption")
 ORDINARY = {field.name: field.default for field in dataclasses.fields(Budget) if field.name in UNCHANGED}
 """Stress, which no recipe here has."""
+SHAPE = frozenset({"width", "depth", "heads", "hidden"})
+"""Constants of a model that make it another one than its size says."""
+OWN = "own"
 MARGIN = 0.01
 """Perplexities that differ by less than this share are the same [nats per token]."""
 
@@ -151,8 +155,14 @@ def setting_of(landscape: Landscape) -> Setting:
 
 
 def size_of(landscape: Landscape) -> str:
-    """The size of its model, as the spec names it."""
-    return str(setting_of(landscape).model.keywords().get("size", "0.1m"))
+    """The size of its model, as the spec names it; `own` where the spec gives a part of the shape itself."""
+    return size_in(setting_of(landscape))
+
+
+def size_in(setting: Setting) -> str:
+    """The same of a setting."""
+    model = setting.model.keywords()
+    return OWN if SHAPE & set(model) else str(model.get("size", "0.1m"))
 
 
 def arithmetic_alike(one: Printed, setting: Setting) -> bool:
@@ -188,9 +198,11 @@ def _of_data(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:
     # A file of that many tokens may be the paper's data; its name cannot say so.
     if not (constants.get("vocabulary") and constants.get("file")):
         yield f"text from {text} instead of {recipe.data}"
-    if model.get("size", "0.1m") != one.size:
-        yield f"llama of size {model.get('size', '0.1m')} instead of {one.size}"
-    if changed := sorted(set(model) - {"size", "init_std"}):
+    if own := {key: value for key, value in sorted(model.items()) if key in SHAPE}:
+        yield f"llama with {named(own)} instead of {one.size}"
+    elif size_in(setting) != one.size:
+        yield f"llama of size {size_in(setting)} instead of {one.size}"
+    if changed := sorted(set(model) - {"size", "init_std"} - SHAPE):
         yield f"the model's {' and '.join(changed)} changed"
     context = constants.get("context", 64)
     if context != recipe.context:

@@ -120,6 +120,17 @@ def test_bytes_are_never_set_equal_to_tokens(tmp_path: Path, capsys: pytest.Capt
     assert "Do not read the two columns beside each other" in said
 
 
+def test_a_shape_of_one_s_own_is_called_by_no_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that is narrower or wider than the size of its name is not shown under it."""
+    nats = dict.fromkeys(("none", "clip_norm", "gradient_stabilizer"), 3.0)
+    text = SMALL.replace("model: llama", "model: {name: llama, width: 32, depth: 1}")
+    here = [row for row in rows(text, nats, tmp_path, capsys) if row["n_seeds"]]
+    assert [row["size_here"] for row in here] == ["own"] * 3
+    assert all("llama with depth=1, width=32 instead of 130m" in row["reason"] for row in here)
+
+
 def test_the_paper_s_own_recipe_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With its model, tokens, batches, steps and schedule, a loss near ln of the perplexity agrees."""
     nats = {name: math.log(PRINTED[name]) for name in ("none", "clip_norm", "gradient_stabilizer")}
