@@ -6,7 +6,7 @@ Add a published table by adding a row of `TABLES`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 FP16, BF16 = ("float16", "none"), ("bfloat16", "none")
 FP4, INT4 = ("float32", "fp4_stable_spam"), ("float32", "int4")
@@ -14,6 +14,9 @@ Arithmetic = tuple[str, str]
 """Precision and quantization, as a budget names them. Quantized training is in any precision."""
 NAMES: Mapping[Arithmetic, str] = {FP16: "FP16", BF16: "BF16", FP4: "FP4", INT4: "INT4"}
 """As the papers call them."""
+
+Constants = tuple[tuple[str, float], ...]
+"""Those of a transform, sorted by name."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class PerplexityTable:
         decimals: to which the numbers were rounded.
         seeds: behind each number; None where the paper does not say.
         unknown: what the paper leaves open.
+        constants: of its transforms, by their name, where they are not the defaults here.
     """
 
     id: str
@@ -75,6 +79,7 @@ class PerplexityTable:
     unknown: tuple[str, ...]
     decimals: int = 2
     seeds: int | None = None
+    constants: Mapping[str, Constants] = field(default_factory=dict)
 
 
 Column = tuple[str, Arithmetic, float]
@@ -97,6 +102,8 @@ def by_line(
 NONE, VALUE, NORM = "none", "clip_value", "clip_norm"
 GS, STABLE = "gradient_stabilizer", "stable_spam"
 C4_256 = Recipe("C4", 32_000, 256, 512, {"130m": 20_000, "350m": 60_000}, 2_000, 0.1)
+EVERY_2B = replace(C4_256, steps=dict.fromkeys(("130m", "350m", "1b"), 20_000))
+"""Stable-SPAM's four-bit models saw 2.2 billion tokens at every size, as the stabilizer's 130M did."""
 STABILIZER = "Huang et al., GradientStabilizer, arXiv:2502.17055v4, 2026"
 STABLE_SPAM = "Huang et al., Stable-SPAM, arXiv:2502.17055v1, 2025"
 BOTH: tuple[Column, ...] = (
@@ -190,7 +197,7 @@ TABLES: tuple[PerplexityTable, ...] = (
         "stable-spam-4-bit",
         STABLE_SPAM,
         "validation perplexity of LLaMA on C4 in four bits",
-        C4_256,
+        EVERY_2B,
         by_line(
             "adam",
             0.0,
@@ -225,6 +232,7 @@ TABLES: tuple[PerplexityTable, ...] = (
             },
         ),
         OPEN,
+        constants={STABLE: (("gamma1", 0.85), ("gamma2", 0.99999))},
     ),
     PerplexityTable(
         "stable-spam-ablation",

@@ -15,6 +15,7 @@ from study.papers.agreement import DIVERGED, NOT_COMPARABLE, NOT_RUN, UNDECIDED,
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe
 from study.plan.cells import Setting
 from study.spec.conditions import named
+from study.spec.method_choice import label
 from trainers.budget import Budget
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def _rows(
         for found in sized
         if found.optimizer_method == one.optimizer and arithmetic_alike(one, setting_of(found))
     ]
-    # A published number is about a method with its default constants, so other variants have no row.
-    mine = [found for found in held if found.method == one.transform and not found.constants]
+    # A published number is about a method with the paper's constants, so other variants have no row.
+    constants = table.constants.get(one.transform, ())
+    mine = [found for found in held if (found.method, found.constants) == (one.transform, constants)]
     # With the longest warm-up: the paper has one.
     longest = max((setting_of(found).condition.budget.warmup for found in mine), default=0)
     mine = [found for found in mine if setting_of(found).condition.budget.warmup == longest]
@@ -105,7 +107,7 @@ def _rows(
     elif not held:
         why = f"{one.optimizer} in {NAMES[one.arithmetic]} is not in the spec"
     elif not mine:
-        why = f"{one.transform} is not in the spec"
+        why = f"{label(one.transform, constants)} is not in the spec"
     else:
         why = f"lr {one.lr:g} with weight decay {one.weight_decay:g} is no cell of the grid"
         mine = mine if cell_at(mine[0], one.lr, one.weight_decay) else []

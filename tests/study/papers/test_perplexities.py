@@ -164,6 +164,22 @@ def test_what_differs_from_the_recipe_is_named(old: str, new: str, words: str) -
     assert words in differences(TABLE_1.recipe, one, other)
 
 
+def test_four_bit_models_of_stable_spam_saw_equally_many_tokens() -> None:
+    """2.2 billion at every size. At 350M the stabilizer's paper has three times as many steps."""
+    steps = {table.id: table.recipe.steps for table in TABLES}
+    assert set(steps["stable-spam-4-bit"].values()) == {steps["stabilizer-table-1"]["130m"]}
+    assert steps["stabilizer-table-1"]["350m"] == 60_000
+
+
+def test_a_paper_s_own_constants_are_asked_for() -> None:
+    """Stable-SPAM has other constants in BF16 than in four bits, where they are the defaults here."""
+    text = PAPER.replace("float16", "bfloat16").replace("adamw", "adam").replace("1e-2", "0")
+    spec = parse_spec(text.replace("clip_norm", "{name: stable_spam, gamma1: 0.85, gamma2: 0.99999}"))
+    (table,) = [one for one in TABLES if one.id == "stable-spam-bf16"]
+    (own,) = [one for one in spec.transforms if one.name == "stable_spam"]
+    assert own.constants == table.constants["stable_spam"]
+
+
 def test_printed_numbers_are_those_of_the_papers() -> None:
     """The tables have a number for each method and column, and name what exists.
 
