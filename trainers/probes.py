@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainers.budget import Budget
-from trainers.feed import Micro
+from trainers.feed import EVALUATION_NUMBERS, Micro
 from trainers.precision import lowered
 
 Tensors = dict[str, Tensor]
+HEADS = 32
+"""Attention maps of an example that count towards memory: more than any size here has."""
 
 
 @runtime_checkable
@@ -32,11 +34,15 @@ class Probes(nn.Module):
 
     Attributes:
         there: whether the network offers any.
+
+    Args:
+        outputs: numbers that the network makes of one example.
     """
 
-    def __init__(self, model: nn.Module, budget: Budget) -> None:
+    def __init__(self, model: nn.Module, budget: Budget, outputs: int) -> None:
         super().__init__()
         self.model = model
+        self._outputs = outputs
         self.there = isinstance(model, Probed)
         self._lowered = lowered(model, budget)
 
@@ -55,7 +61,10 @@ class Probes(nn.Module):
         if not self.there:
             return {}
         with torch.no_grad():
-            # One cell at a time: rare, and what a probe looks at may be larger than what a step keeps.
-            each = vmap(self.of_cell, in_dims=(0, 0, None), chunk_size=1)
-            found: Tensors = each(params, buffers, micro[0][0])
+            x = micro[0][0]
+            # What a probe looks at may be larger than what a step keeps, so memory limits the cells.
+            numbers = len(x) * (self._outputs + HEADS * x[0].numel() ** 2)
+            together = max(1, EVALUATION_NUMBERS // numbers)
+            each = vmap(self.of_cell, in_dims=(0, 0, None), chunk_size=together)
+            found: Tensors = each(params, buffers, x)
         return {name: value.double() for name, value in found.items()}

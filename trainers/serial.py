@@ -95,7 +95,7 @@ def train_cell(
     rule = optimizer.reference(model.named_parameters(), lr, weight_decay)
     memory = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
-    probes = Probes(model, budget)
+    probes = Probes(model, budget, workload.output_numbers)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
     skipped = 0

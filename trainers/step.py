@@ -37,7 +37,7 @@ class Step:
     def __init__(self, run: Run, model: nn.Module, *, looped: bool, apart: bool = False) -> None:
         loss = loss_function(run.workload, model, run.budget)
         self._run, self._model = run, model
-        self.probes = Probes(model, run.budget)
+        self.probes = Probes(model, run.budget, run.workload.output_numbers)
         self.masked = any(isinstance(module, PAIRED) for module in model.modules())
         self._scale = LossScale() if scaled_in(run.budget) else None
         self._gradients = cell_by_cell(loss) if looped else vectorised(loss, apart=apart)
