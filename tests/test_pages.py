@@ -52,13 +52,20 @@ def play(page: Path) -> None:
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
         print(where, flush=True)
-        if block.kind == "python":
+        if block.kind == "python" and not is_command(block, page):
             exec(compile(block.text, where, "exec"), {"__name__": "__main__"})
         elif block.kind == "yaml":
             study(f"study plan {block.file or completed(block)}")
         for command in block.commands:
             if command.startswith("study "):
                 study(command)
+
+
+def is_command(block: Block, page: Path) -> bool:
+    """Whether a spec of the page has this file as a command, which cells start with words of their own."""
+    specs = [yaml.safe_load(other.text) for other in blocks(page) if other.kind == "yaml" and other.file]
+    workloads = [spec["workload"] for spec in specs if isinstance(spec.get("workload"), dict)]
+    return any(block.file in workload.get("command", ()) for workload in workloads)
 
 
 def study(command: str) -> None:

@@ -118,7 +118,7 @@ def test_claims_about_absent_transforms_are_one_line(tmp_path: Path) -> None:
     assert "has no transform" not in said
     (line,) = [line for line in said.splitlines() if "transforms that this study does not have" in line]
     assert line == (
-        "10 claims are about transforms that this study does not have: zscore, gradient_stabilizer"
+        "15 claims are about transforms that this study does not have: zscore, gradient_stabilizer"
     )
     assert "autoscale-converges, autoscale-converges-premise: a smooth problem" in said
 
