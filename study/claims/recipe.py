@@ -12,7 +12,7 @@ from dataclasses import replace
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding
 from study.claims.settings import regime
-from study.claims.sparing import Apart, Pair, kept, merit, smallest
+from study.claims.sparing import Apart, Pair, kept, merit, needed, smallest
 from study.measures.evidence import Evidence, missing_seeds
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Decide
@@ -93,6 +93,7 @@ def _transform_spares(measure: str, evidence: Evidence, own: Landscape, couples:
             theirs = pairs[other.transform]
             place = f"{other.transform}, both without {part}"
             comparisons.append(merit(apart, theirs, place, ratio, slight))
+            comparisons.append(needed(theirs, part, ratio, slight))
             used += theirs.landscapes
         used += mine.landscapes
     missing = lacking(evidence, BASE)
@@ -156,6 +157,7 @@ def schedule_free(optimizer: str, reference: str) -> Decide:
             place = f"{reference} without {part}"
             found = merit(Apart.of(mine, [theirs]), theirs, place, ratio, slight)
             comparisons.append(replace(found, itself=True))
+            comparisons.append(needed(theirs, part, ratio, slight))
         used = [piece.landscapes[own.transform] for piece in pieces]
         finding = Finding(measure, own.metric_name, tuple(comparisons), keys=keys_of(used))
         return _one_length(finding, couples)

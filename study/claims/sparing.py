@@ -110,6 +110,26 @@ def merit(apart: Apart, theirs: Pair, against: str, ratio: float, slight: float)
     return either(score, width)
 
 
+def needed(theirs: Pair, part: str, ratio: float, slight: float) -> Comparison:
+    """That the baseline pays for training without, in score or in width: else there is nothing to spare."""
+    place = f"the baseline's own training with {part}"
+    narrower = theirs.narrower
+    score = Comparison(
+        f"{place}, in tuned score", theirs.cost, 0.0, True, theirs.scores, indifference=slight, itself=True
+    )
+    width = Comparison(
+        f"{place}, in lr width",
+        narrower,
+        0.0,
+        True,
+        "" if narrower else "it is trained nowhere",
+        unit="decades",
+        indifference=ratio * theirs.width,
+        itself=True,
+    )
+    return either(score, width)
+
+
 def smallest(indifference: Indifference, landscape: Landscape) -> float | None:
     """The smallest difference of scores that matters [metric]; None where the study names none for it."""
     if landscape.metric_name == "accuracy":

@@ -100,7 +100,7 @@ NARROW = Truth(high=-1.9)
         (Truth(loss=BEST + 0.1), PAYS, REFUTED),
         (NARROW, Truth(high=-2.6), REFUTED),
         (PLAIN, PLAIN, NO_DIFFERENCE),
-        (Truth(loss=BEST - 0.2), PLAIN, SUPPORTED),
+        (Truth(loss=BEST - 0.2), PLAIN, NO_DIFFERENCE),
     ],
 )
 def test_warmup_is_spared_where_the_method_loses_nothing_and_the_baseline_does(
