@@ -13,6 +13,7 @@ from typing import Any
 from study.analysis import Analysis
 from study.errors import UserError
 from study.file_names import EXPORTS, partial
+from study.measures.clipping import CLIPPING
 from study.report.cells_file import write_cells
 from study.report.claims_page import claims_page
 from study.report.latex_tables import claims_latex, measures_latex
@@ -37,6 +38,10 @@ PACKAGES = (
     "matplotlib",
 )
 """Distributions whose versions an export notes."""
+
+
+BEHIND = ("python", "torch", "device", "commit", "framework", CLIPPING)
+"""What an export counts cells by."""
 
 
 def export(analysis: Analysis, folder: Path) -> list[Path]:
@@ -98,9 +103,14 @@ def write(path: Path, content: object) -> None:
     partial(path).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def common(provenance: str) -> str:
+    """What a cell has in common with others. A note of its own stays in its record."""
+    return json.dumps({key: value for key, value in json.loads(provenance).items() if key in BEHIND})
+
+
 def provenance(analysis: Analysis) -> dict[str, Any]:
     """What stands behind the numbers: spec, versions, devices, commits, seeds."""
-    behind = Counter(record.provenance for record in analysis.stored.values())
+    behind = Counter(common(record.provenance) for record in analysis.stored.values())
     metrics = {one.metric_name for one in analysis.landscapes if one.trained_SWL.any()}
     return {
         "spec": json.loads(analysis.plan.spec.canonical()),

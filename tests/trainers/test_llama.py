@@ -28,6 +28,7 @@ from trainers.feed import Feed
 from trainers.fusion import fills_processor
 from trainers.models import model_factory
 from trainers.models.llama import SIZES, rotated
+from trainers.models.sequences import Projection
 from trainers.step import Step
 from trainers.workloads.text import token_loss
 
@@ -288,3 +289,18 @@ def test_probes_are_the_same_in_both_trainers(looped: bool, monkeypatch: pytest.
     plain = train_fused(*other, replace(BUDGET, dynamics=3), **cells()).dynamics
     assert plain is not None
     assert plain.probes == {}
+
+
+def test_half_precision_sums_in_float32_and_rounds_once() -> None:
+    """A product of float16 factors is the float32 product, rounded, alone and under `torch.vmap`."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, 512, generator=generator).half()
+    weight_C = torch.randn(2, 7, 512, generator=generator).half()
+    layer = Projection(512, 7).half()
+    wide_C = torch.stack([(x.double() @ weight.double().T).float().half() for weight in weight_C])
+    apart_C = torch.stack([torch.func.functional_call(layer, {"weight": w}, (x,)) for w in weight_C])
+    together_C = torch.func.vmap(lambda w: torch.func.functional_call(layer, {"weight": w}, (x,)))(weight_C)
+    # Sums in another order may round to the neighbour, one unit of the last place away.
+    for found_C in (apart_C, together_C):
+        torch.testing.assert_close(found_C, wide_C, rtol=2**-10, atol=0.0)
+        assert (found_C == wide_C).double().mean() > 0.95

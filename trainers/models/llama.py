@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
 from trainers.models.attention import attend
-from trainers.models.sequences import Embedding, Projection
+from trainers.models.sequences import Embedding, Projection, rounded_once
 from trainers.naming import check_range, look_up
 
 SIZES: dict[str, tuple[int, int, int, int]] = {
@@ -103,7 +103,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k = self.queries_and_keys(x)
-        mixed = attend(q, k, self.split(self.v(x)), causal=True)
+        mixed = rounded_once(partial(attend, causal=True), q, k, self.split(self.v(x)))
         out: Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
         return out
 

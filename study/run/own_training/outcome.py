@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from study.plan.job import Job
@@ -72,8 +73,14 @@ def record_of(
         seconds=ended.seconds,
         curve=curve,
         dynamics="{}",
-        provenance=json.dumps(provenance | reported.notes),
+        provenance=json.dumps(noted(reported.notes, provenance)),
     )
+
+
+def noted(notes: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands behind a cell, and what its training noted, which replaces nothing but the device."""
+    device = {key: value for key, value in notes.items() if key == "device"}
+    return {**provenance, **device, **{key: notes[key] for key in notes if key not in provenance}}
 
 
 LOSS_EXPLODED = "loss_exploded"
