@@ -57,6 +57,8 @@ def lightning_callback(cell: FollowedCell, monitor: str = "") -> Any:
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
         ) -> None:
+            if not trainer.is_global_zero:
+                return  # one of several processes tells, or steps would be told twice
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
             if loss is not None:
                 self._losses.append(loss.detach())
@@ -68,7 +70,7 @@ def lightning_callback(cell: FollowedCell, monitor: str = "") -> Any:
                 self._losses = []
 
         def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-            if trainer.sanity_checking:
+            if trainer.sanity_checking or not trainer.is_global_zero:
                 return
             logged = trainer.callback_metrics
             if score not in logged:

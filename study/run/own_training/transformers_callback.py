@@ -41,10 +41,13 @@ def transformers_callback(cell: FollowedCell, monitor: str = "") -> Any:
             note_framework(cell, f"transformers {transformers.__version__}", args.max_grad_norm)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **parts: Any) -> None:
-            if logs and "loss" in logs:
+            # One of several processes tells, or steps would be told twice.
+            if state.is_world_process_zero and logs and "loss" in logs:
                 cell.report(step=state.global_step, loss=logs["loss"])
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **parts: Any) -> None:
+            if not state.is_world_process_zero:
+                return
             found = metrics or {}
             if score not in found:
                 known = ", ".join(sorted(found)) or "nothing"
