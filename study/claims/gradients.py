@@ -17,6 +17,7 @@ from study.measures.dynamics import Series, over, ranks
 from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
+from trainers.budget import PRECISIONS
 
 ROUNDING = 1e-5
 """What exceeds a limit by less than this does not exceed it [relative].
@@ -49,6 +50,7 @@ def never_amplifies(evidence: Evidence, own: Landscape) -> Finding:
     if not recorded(seen, "scale"):
         return Finding(measure, "", missing=UNRECORDED.format("scale factor"))
     scale = np.where(seen.broken("scale"), BEYOND, seen.values["scale"])
+    scale = np.where(skipped(evidence, own), np.nan, scale)
     known = np.isfinite(scale) & evidence.near(own.transform)[..., None]
     if not known.any(axis=(1, 2, 3)).all():
         return Finding(measure, "", missing="a competitive cell at every seed")
@@ -254,6 +256,18 @@ def keeps_whole_direction(evidence: Evidence, own: Landscape) -> Finding:
     return _turned(evidence, own, "cosine", "the whole gradient", "whole gradient")
 
 
+def skipped(evidence: Evidence, own: Landscape) -> Flags:
+    """Where float16's loss scale was too large, so that the step was left out, in the shape [S, W, L, J].
+
+    Its gradients came from the loss scale alone, and nothing was done with what the transform made of them.
+    """
+    budget, seen = evidence.budget, own.series
+    assert seen is not None
+    if budget is None or PRECISIONS[budget.precision][1] != "float16":
+        return np.zeros_like(seen.alive_SWLJ)
+    return seen.broken("grad_norm")
+
+
 def _turned(evidence: Evidence, own: Landscape, name: str, what: str, against: str) -> Finding:
     measure = (
         f"largest 1 - cosine between {what} before and after, over all recorded steps of a seed's cells that "
@@ -266,7 +280,7 @@ def _turned(evidence: Evidence, own: Landscape, name: str, what: str, against: s
     # What left is not finite, so it has no direction that could be the same: a cosine of -1 is the furthest.
     # In a lost cell the incoming gradient itself overflows, which is not the method's doing.
     cosine = np.where(seen.broken(name), -1.0, seen.values[name])
-    cosine = np.where(own.lost_SWL[..., None], np.nan, cosine)
+    cosine = np.where(own.lost_SWL[..., None] | skipped(evidence, own), np.nan, cosine)
     known = np.isfinite(cosine)
     if not known.any(axis=(1, 2, 3)).all():
         return Finding(measure, "", missing="a recorded direction at every seed")

@@ -10,7 +10,7 @@ from study.analysis import Analysis
 from study.best import Best
 from study.measures.estimate import Estimate, Missing, worded
 from study.measures.regions import LR, WEIGHT_DECAY
-from study.report.terminal.layout import block_row, titled
+from study.report.terminal.layout import block_row, name_column, titled
 
 AT_BORDER = "*"
 """Behind a value of the best cell at a border of the grid."""
@@ -24,8 +24,9 @@ def best_table(analysis: Analysis) -> Group:
     table = titled(
         escape(f"Best of {spec.name} ({confidence:.0%} intervals over seeds; widths in decades of lr)")
     )
-    for name in ("transform", "trained: width", "competitive: width", "lr", "weight decay"):
-        table.add_column(name, no_wrap=name == "transform")
+    name_column(table, "transform", (one.case.landscape.title for one in analysis.reached))
+    for name in ("trained: width", "competitive: width", "lr", "weight decay"):
+        table.add_column(name)
     table.add_column(escape(" or ".join(metrics)))
     block = None
     for one in analysis.reached:

@@ -10,7 +10,7 @@ from study.measures.catalogue import Case, measured
 from study.measures.estimate import Missing, worded
 from study.measures.importance import SCORE
 from study.measures.landscape import DIVERGED
-from study.report.terminal.layout import block_row, titled
+from study.report.terminal.layout import block_row, name_column, titled
 
 SHOWN = (
     "trained lr width (own best)",
@@ -30,8 +30,8 @@ def regions_table(analysis: Analysis) -> Group:
     table = titled(
         f"Regions of {spec.name} ({units}; {confidence:.0%} intervals over seeds; ≥ touches the border)"
     )
+    name_column(table, "transform", (case.landscape.title for case in analysis.cases))
     for name in (
-        "transform",
         "n",
         "trained: lr width",
         "area",
@@ -40,7 +40,7 @@ def regions_table(analysis: Analysis) -> Group:
         "departed",
         "fANOVA lr | wd",
     ):
-        table.add_column(name, overflow="fold", no_wrap=name == "transform")
+        table.add_column(name, overflow="fold")
     # Two rows may lack a number for the same reason, which is then said once.
     missing: set[str] = set()
     block = None

@@ -42,7 +42,9 @@ Seen = Callable[[int, np.ndarray], dict[str, Any]]
 CALM: Seen = lambda seed, step: {}  # noqa: E731  # a table of what is planted
 
 
-def under(landscape: Landscape, seen: Seen = CALM, *, optimizer: str = "adamw", **varied: float) -> Landscape:
+def under(
+    landscape: Landscape, seen: Seen = CALM, *, optimizer: str = "adamw", **varied: float | str
+) -> Landscape:
     """The landscape with planted records, in a setting of this optimizer and condition."""
     layers = {name: {"a": [1.0] * len(STEPS), "b": [1.0] * len(STEPS)} for name in ("layer_std", "gain")}
     ordinary = {
@@ -126,6 +128,36 @@ def test_rules_about_every_step_are_supported_up_to_a_share() -> None:
         claim = next(claim for claim in claims if claim.id == "autoscale-never-amplifies")
         assert claim.verdict == verdict
         assert claim.interval is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "grad_norm", "verdict"),
+    [
+        ("float16", math.inf, INCONCLUSIVE),
+        ("float32", math.inf, REFUTED),
+        ("float16", 1.0, REFUTED),
+    ],
+)
+def test_a_step_that_float16_skips_is_no_evidence(precision: str, grad_norm: float, verdict: str) -> None:
+    """Where the loss scale made the incoming gradient overflow, nothing was done with the outgoing one.
+
+    In other precisions, or where the incoming one is finite, it is the method that broke.
+    """
+
+    def seen(seed: int, step: np.ndarray) -> dict[str, Any]:
+        first = step == 1
+        return {
+            "grad_norm": np.where(first, grad_norm, 1.0),
+            **{name: np.where(first, math.nan, 0.5) for name in ("out_norm", "scale")},
+            **{name: np.where(first, math.nan, 1.0) for name in ("least_cosine", "cosine")},
+        }
+
+    for method, names in {
+        "gradient_stabilizer": ("stabilizer-keeps-direction", "stabilizer-keeps-whole-direction"),
+        "autoscale": ("autoscale-never-amplifies",),
+    }.items():
+        claims = ledger(under(named_method(method), seen, precision=precision))
+        assert {claims[name].verdict for name in names} == {verdict}
 
 
 @pytest.mark.parametrize(("cosine", "verdict"), [(1 - 1e-7, INCONCLUSIVE), (0.999, REFUTED), (-1.0, REFUTED)])
