@@ -14,8 +14,11 @@ APART = 0.4
 """Distance of the row of weight decay 0 from the others [cells]."""
 MOST_TICKS = 7
 """More labels than these run into each other on an axis of the usual length."""
-WHOLE = 1e-6
-"""How far the logarithm of a value may lie from a whole number, to count as a power of ten [decades]."""
+WHOLE = 0.005
+"""How far the logarithm of a value may lie from a whole number, to count as a power of ten [decades].
+
+A grid from 3.16e-4 on has 9.99e-4, which two digits write as 1.0e-3.
+"""
 
 
 def bottoms(landscape: Landscape) -> np.ndarray:

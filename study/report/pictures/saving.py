@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
 
 FORMATS = ("png", "svg", "pdf")
-NUMBER = re.compile(r"\$(\\mathdefault\{)?([\d.]+\\times ?)?-?[\d.]+(\^\{-?\d+\})?\}?\$")
+NUMBER = re.compile(r"\$(\\mathdefault\{)?([\d.]+\{?\\times\}? ?)?-?[\d.]+(\^\{-?\d+\})?\}?\$")
 """A number of an axis that is written as a formula: `$10^{-3}$`, or as matplotlib writes it."""
 DPI = 300
 """Of what is no vector [dots per inch]; what printers of journals ask for."""

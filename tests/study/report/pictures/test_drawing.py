@@ -13,6 +13,7 @@ import pytest
 from study.measures.landscape import DIVERGED, FINISHED, INFERRED, PENDING, Landscape
 from study.report.pictures import saving
 from study.report.pictures.forest import Column, Forest, Point
+from study.report.pictures.geometry import tick_label, tick_places
 from study.report.pictures.heatmaps import draw
 from study.report.pictures.panels import Heatmap, page
 from study.report.pictures.plots import draw_charts, draw_forest
@@ -82,6 +83,14 @@ PICTURES = {
     "forest": lambda: draw_forest(rows()),
     "slices": lambda: draw_charts(lines(), Look("one", title=False)),
 }
+
+
+def test_numbers_of_an_axis_are_formulas_and_no_words() -> None:
+    """A grid that begins beside a power of ten has ticks at the powers; other numbers are formulas."""
+    grid = [3.16e-4 * 10 ** (k / 2) for k in range(7)]
+    assert [tick_label(grid[k]) for k in tick_places(grid)] == ["$10^{-3}$", "$10^{-2}$", "$10^{-1}$"]
+    assert saving.NUMBER.fullmatch(tick_label(3.2e-4))
+    assert not saving.NUMBER.fullmatch("$HOME")
 
 
 @pytest.mark.parametrize("name", PICTURES)
