@@ -184,7 +184,7 @@ def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int:
     # `-P`: a file called `statistics.py` in the current folder would else stand for Python's.
     source = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
-    # The port is told through standard output, which the process then closes.
+    # The process prints its port to standard output, and closes it.
     began = subprocess.Popen(
         [*line, *hosts],
         stdout=subprocess.PIPE,

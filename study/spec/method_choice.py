@@ -45,7 +45,7 @@ class Choice:
     @property
     def label(self) -> str:
         """Its technical name, which evidence goes by: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
-        # What is told of training of the user's own (its metric, say) is no variant of it.
+        # Facts about the user's own training (its metric, say) make no variant of it.
         return self.name if self.form else label(self.name, self.telling)
 
     @property

@@ -133,7 +133,7 @@ def own_choice(item: Mapping[Any, Any], code: OwnCode) -> Choice:
     """The workload of a function or a command, as a spec writes it.
 
     Raises:
-        ValueError: something is missing or wrong; all that is told of it stands in one error.
+        ValueError: something is missing or wrong; one error names all of it.
     """
     form = form_of(item)
     told = {key: value for key, value in item.items() if key != form}

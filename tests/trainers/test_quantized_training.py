@@ -117,7 +117,7 @@ def test_a_resumed_run_ends_with_the_same_bits(scheme: str, tmp_path: Path) -> N
 
 @every_scheme
 def test_it_trains(scheme: str) -> None:
-    """A quantised network reads digits, and the accuracy that is told is the quantised network's."""
+    """A quantised network reads digits, and the recorded accuracy is the quantised network's."""
     found = run(train_fused, Budget(60, batch_size=64, points=1, quantization=scheme), lr=(1e-2,))
     assert found.outcome_C == ("finished",)
     assert found.metric_final_C[0] > 0.85
