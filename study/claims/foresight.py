@@ -148,6 +148,7 @@ class Outlook:
         missing: why seeds alone do not help; empty where they do.
         points: so many times the points of the axis would, where the grid is what is missing.
         axis: the axis of the grid that `grid` comes from.
+        lack: what of the claim's sentence the study does not have, where that is missing.
     """
 
     against: str
@@ -157,9 +158,11 @@ class Outlook:
     missing: str = ""
     points: float | None = None
     axis: str = ""
+    lack: str = ""
 
 
 SEEDS, GRID, WINDOW, AXIS, SIDE = "seeds", "grid", "window", "axis", "learning rate"
+LACK = "lack"
 """What limits a claim: see `outlook`."""
 
 
@@ -184,6 +187,8 @@ def outlook(question: Question, level: float) -> Outlook | None:
     found = Outlook(one.place, one.estimate.deviation, grid, seeds, axis=one.axis)
     if any(seeds.values()):
         return replace(found, missing=SEEDS)
+    if question.finding.partial and needed(one, SUPPORTED, level):
+        return replace(found, missing=LACK, lack=question.finding.missing)
     if one.depends:
         return replace(found, missing=SIDE)
     if one.estimate.lower_bound or one.estimate.upper_bound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from study.analysis import Analysis
-from study.claims.foresight import AXIS, GRID, MOST, POWER, SEEDS, SIDE, WINDOW, Outlook
+from study.claims.foresight import AXIS, GRID, LACK, MOST, POWER, SEEDS, SIDE, WINDOW, Outlook
 
 
 def _seeds(found: Outlook) -> str:
@@ -31,6 +31,7 @@ WORDS: Mapping[str, Callable[[Outlook], str]] = {
     WINDOW: lambda found: (
         "a number at every seed; `study export` writes claims.md, which says what is missing"
     ),
+    LACK: lambda found: f"no number of seeds, because {found.lack}",
     SIDE: lambda found: "one range of learning rates that the sentence means: elsewhere the sign is another",
 }
 """By what is missing."""
@@ -41,6 +42,7 @@ LIMITS: Mapping[str, str] = {
     GRID: "grid",
     AXIS: "border of the grid",
     WINDOW: "no number",
+    LACK: "what it compares",
     SIDE: "learning rate",
 }
 """What limits a claim, in a table."""

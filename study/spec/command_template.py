@@ -115,12 +115,16 @@ def search_path() -> str:
 
 
 def files_of_command(command: Sequence[str], inputs: Sequence[str], folder: str) -> dict[str, Path]:
-    """The files that decide what a command does: its inputs, and words that name files beside the spec."""
+    """The files that decide what a command does: its inputs, and words that name files beside the spec.
+
+    A file may stand behind the equals sign of an option, as in `--config=small.toml`.
+    """
     root = Path(folder or ".")
     found = {one: root / one for one in inputs}
     for one in command[1:]:
-        if "{" not in one and one not in found and (root / one).is_file():
-            found[one] = root / one
+        for name in (one, one.partition("=")[2] if one.startswith("-") else ""):
+            if name and "{" not in name and len(name) <= LONGEST and (root / name).is_file():
+                found[name] = root / name
     if (root / command[0]).is_file() and os.sep in command[0]:
         found[command[0]] = root / command[0]
     return found

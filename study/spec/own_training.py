@@ -125,7 +125,7 @@ def _labels(key: str, value: Any) -> tuple[Choice, ...]:
         if items.count(one) > 1:
             raise wrong(f"{key} {short(one)} appears twice; give each once", key, shows_value=True)
     if not items:
-        raise wrong(f"the list is empty; leave the key out, or name a {key}", key, shows_value=True)
+        raise wrong("the list is empty; leave the key out, or name one", key, shows_value=True)
     return tuple(Choice(one) for one in items)
 
 

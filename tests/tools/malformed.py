@@ -120,6 +120,12 @@ def no_arguments():
 def no_model(shape, outputs):
     return "net"
 
+def trains(cell):
+    return {"m": 1.0}
+
+async def waits(cell):
+    pass
+
 constant = 3
 no_rule = lambda evidence, own: None
 bad_rule = Rule("a sentence", "a source", "none", "not a function")
@@ -466,6 +472,63 @@ FACTORIES += [
 ]
 
 
+ASKED = {"metric": "m", "direction": "max", "untrained": 0.5, "paired": True}
+"""What a spec tells of training of the user's own, all of it right."""
+PROGRAMS = [
+    *WRONG,
+    *([[]], [[3]], [""], [None], ["python", 3], "python own.py", ["python", "a\0b"], ["./own.py"], ["/"]),
+    *(["no-such-program-at-all"], ["../absent/run.sh", "{lr}"], ["python", "own.py", "x" * 5_000, "{lr"]),
+    *(["python", one] for one in ("{lr", "lr}", "{}", "{0}", "{lr.real}", "{lr[0]}", "{lr!r}", "{lr:>9}")),
+    *(["python", one] for one in ("{rate}", "{Lr}", "{lr }", "{__class__}", "{max_normm}", "{é}", "{{{lr}")),
+]
+"""Commands of which each is wrong."""
+
+
+def _own_training(spec: dict[str, Any], rng: random.Random) -> None:
+    """A function or a command of the user's own, wrong in one thing."""
+    for key in ("model", "optimizer"):
+        del spec[key]
+    function = {"function": "own:trains", **ASKED}
+    command = {"command": ["python", "own.py", "--lr={lr}"], **ASKED}
+    right = rng.choice([function, command])
+    one = dict(right)
+    kind = rng.choice(["function", "command", "missing", "value", "unknown", "beside", "label", "inputs"])
+    if kind == "function":
+        # Functions of one argument are right as far as a text shows.
+        names = [name for name in FACTORIES if name not in ("own:number", "own:raises", "own:needs")]
+        one = function | {
+            "function": rng.choice([*names, *WRONG, "own:constant", "own:nothing", "own:waits"])
+        }
+    elif kind == "command":
+        one = command | {"command": rng.choice(PROGRAMS)}
+    elif kind == "missing":
+        for key in rng.sample(sorted(ASKED), rng.randint(1, 4)):
+            del one[key]
+    elif kind == "value":
+        wrong = {
+            "metric": [*WRONG[:3], 3, "loss", "step", "a\nb", "x" * 61, "a/b"],
+            "direction": [*WRONG, "maximum", "Min", 1],
+            "untrained": [value for value in WRONG if value != -3] + NOT_FINITE,
+            "paired": ["yes", 1, 0, None, [], "true"],
+            "untrained_loss": [True, "x", "reported", [], *NOT_FINITE],
+            "limit": [0, -1, True, "60", None, [], 1e9, *NOT_FINITE],
+        }
+        key = rng.choice(sorted(wrong))
+        one[key] = rng.choice(wrong[key])
+    elif kind == "unknown":
+        key = rng.choice(["metrics", "higher", "name", "factory", "paired ", "", "__class__", "x" * 900])
+        one[key] = rng.choice(WRONG)
+    elif kind == "inputs":
+        one = command | {
+            "inputs": rng.choice(["own.py", 3, [3], [""], ["absent.txt"], [["own.py"]], ["../x"]])
+        }
+    elif kind == "label":
+        # Hidden sizes and constants would be ignored without a word.
+        labels = [{"name": "mlp"}, [], "", " x", "x" * 41, "a\nb", 3, None, ["net", "net"], [["net"]]]
+        spec[rng.choice(["model", "optimizer"])] = rng.choice(labels)
+    spec["workload"] = [one, rng.choice(["digits", {"name": "digits"}, right])] if kind == "beside" else one
+
+
 WORKLOADS = ["no_workload", "lost_workload", "flat_workload", "nan_workload", "loss_workload"]
 WORKLOADS += ["array_workload", "no_arguments"]
 
@@ -655,6 +718,7 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
     "large": text(_large),
     "factory": case(_factory),
     "late": case(_late),
+    "own training": case(_own_training),
     "claims": _set(
         "claims",
         lambda rng: [

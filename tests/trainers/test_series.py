@@ -199,6 +199,7 @@ GOOD = ["2016-07-01 00:00:00,1.5,2", "2016-07-01 01:00:00,2.5,3"]
         ([HEAD, *GOOD, "2016-07-01 02:00:00,3,NaN"], ["line 4, column temperature: the value is missing"]),
         ([HEAD, *GOOD, "2016-07-01 02:00:00,3,warm"], ["line 4, column temperature: found 'warm'"]),
         ([HEAD, *GOOD, "2016-07-01 02:00:00,inf,4"], ["line 4, column load: found 'inf'"]),
+        ([HEAD, *GOOD, "2016-07-01 02:00:00,1_000,4"], ["line 4, column load: found '1_000'"]),
         ([HEAD, *GOOD, GOOD[1]], ["line 4, column date:", "repeats the date of the line before"]),
         ([HEAD, *GOOD, GOOD[0]], ["line 4, column date:", "is earlier than the line before"]),
         ([HEAD, "tomorrow,1,2"], ["line 2, column date: found 'tomorrow'; wanted a date"]),

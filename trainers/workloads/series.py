@@ -56,8 +56,9 @@ def series(
             [B, horizon, variables].
         model_name: the name of that network.
         file: a CSV file whose first column is `date`, in rising order, and whose others are numbers (the
-            layout of ETT and Weather). A relative path begins in the environment's STABILITY_STUDY_DATA or,
-            without that, in the current folder. If not given, series are generated.
+            layout of ETT and Weather). Each row is one step, however far apart two dates are. A relative
+            path begins in the environment's STABILITY_STUDY_DATA or, without that, in the current folder. If
+            not given, series are generated.
         context, horizon: lengths, >= 1 [rows].
         split: a name of `SPLITS`. If not given, the official one: `ett_hourly` for files whose names begin
             with ETTh, `ett_quarter_hourly` for ETTm, else `shares`.

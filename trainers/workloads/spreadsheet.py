@@ -134,7 +134,8 @@ def _date(path: Path, line: int, text: str) -> datetime:
 
 def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
-        value = float(text)
+        # Python reads 1_000 and digits of other alphabets as numbers; programs that write CSV files do not.
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if math.isfinite(value):

@@ -19,6 +19,7 @@ from study.measures.evidence import Evidence, gather
 from study.measures.grid_error import GridError
 from study.measures.landscape import Landscape
 from study.measures.prior import CAUTION, NO_PRIOR, prior_of
+from study.report.outlook import takes
 from study.spec.claim_rule import Rule
 from study.spec.indifference import NEGLIGIBLE
 from study.spec.tolerances import Tolerances
@@ -264,6 +265,12 @@ def test_what_limits_a_claim_is_named() -> None:
     assert limit(Estimate(values)) == "seeds"
     assert limit(Estimate(values, GridError(0.2, 0.4))) == "grid"
     assert limit(Estimate(values, upper_bound=True)) == "axis"
+    clear = Comparison("x", Estimate(values), 0.0, above=True)
+    alone = Finding("m", "u", (clear,), missing="the sentence compares with clipping", partial=True)
+    found = outlook(Question("a", "", "", "", 5, 5, alone), 0.01)
+    assert found
+    assert (found.missing, found.lack) == ("lack", "the sentence compares with clipping")
+    assert takes(found) == "no number of seeds, because the sentence compares with clipping (against x)"
     coarse = Comparison("x", Estimate(values, GridError(0.2)), 0.0, above=True)
     found = outlook(Question("a", "", "", "", 5, 5, Finding("m", "u", (coarse,))), 0.01)
     assert found

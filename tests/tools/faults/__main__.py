@@ -34,6 +34,7 @@ def malformed_specs(folder: Path, n: int, seed: int) -> Row:
 
 DRILLS: dict[str, Callable[[Path, int, int], Row]] = {
     "driver": lambda folder, times, seed: drills.driver_killed(folder, times, seed),
+    "function": lambda folder, times, seed: own_code.function_killed(folder, max(2, times // 4), seed),
     "worker": lambda folder, times, seed: drills.worker_killed(folder, times, seed),
     "poisoned": lambda folder, times, seed: drills.worker_always_killed(folder, seed),
     "head": lambda folder, times, seed: drills.head_killed(folder, max(2, times // 5), seed),

@@ -7,7 +7,7 @@ import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +109,11 @@ def undisturbed(
     folder: Path, name: str, text: str, tracker: str | None = None, *words: str, inside: bool = False
 ) -> tuple[Subject, float]:
     """The same study without any fault, and how long it took [s]."""
-    subject = Subject(folder, name, text, tracker, inside=inside)
+    return without_fault(Subject(folder, name, text, tracker, inside=inside), *words)
+
+
+def without_fault(subject: Subject, *words: str) -> tuple[Subject, float]:
+    """A study launched to its end, and how long it took [s]."""
     started = time.monotonic()
     code = subject.run("launch", *words)
     if code != 0:
@@ -123,28 +127,36 @@ def driver_killed(
     seed: int,
     steps: int = 300,
     *,
+    name: str = "driver",
+    text: str = "",
+    make: Callable[[Path, str, str, str], Subject] = Subject,
     small: bool = False,
     survivors: list[psutil.Process] | None = None,
 ) -> Row:
     """SIGKILL to `study launch`, at any moment from its start to its end; launched again until it is done.
 
     Args:
+        name: the row's, and the beginning of those of its studies.
+        text: the spec, without its name; empty takes one of the small MLP.
+        make: a study in a folder, of a name and a text, and with an MLflow server.
         small: the moment is that of the first stored tile.
         survivors: gets the processes that killed launches had started, for the caller to wait for. None waits
             here, a minute, which Ray's agents take to end.
     """
-    rng, row, text = random.Random(seed), Row("driver SIGKILL"), study(steps, tiles=4 if small else 12)
+    rng, row = random.Random(seed), Row(f"{name} SIGKILL")
+    text = text or study(steps, tiles=4 if small else 12)
     members: list[psutil.Process] = []
     with served(folder / "server") as server:
         if small:
             truth, seconds = expected(text), PATIENCE
         else:
-            undisturbed_study, seconds = undisturbed(folder / "truth", "truth", text, server.uri)
+            undisturbed_study, seconds = without_fault(make(folder / "truth", "truth", text, server.uri))
             truth = numbers(undisturbed_study)
         round_ = 0
         while row.repetitions < kills:
             round_ += 1
-            subject, code = Subject(folder / f"driver-{round_}", f"driver-{round_}", text, server.uri), -1
+            title = f"{name}-{round_}"
+            subject, code = make(folder / title, title, text, server.uri), -1
             while code != 0:
                 before = subject.handed
                 process = subject.start()

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 
 from study.home import Home
-from tests.tools.faults.drills import Row
-from tests.tools.faults.subject import LOCAL, PATIENCE, left_over
+from tests.tools.faults.drills import Row, driver_killed
+from tests.tools.faults.subject import LOCAL, PATIENCE, Subject, left_over
 
 MODULE = '''
 """Transforms that behave well when they are tried, and badly in a tile."""
@@ -171,3 +171,48 @@ def own_code_misbehaves(folder: Path, seed: int, *, ray: bool = True) -> Row:
         row.check(left_behind == 0, f"{place.name}: {left_behind} processes outlived their launch")
         row.notes.append(f"{place.name}: {time.monotonic() - started:.0f} s")
     return row
+
+
+FUNCTION = '''
+"""A loop of a user's own: logistic regression, of which some cells explode."""
+
+import torch
+
+
+def train(cell):
+    torch.manual_seed(cell.seed)
+    x = torch.randn(256, 16)
+    y = (x @ torch.randn(16) > 0).float()
+    weight = torch.zeros(16, requires_grad=True)
+    optimizer = cell.attach(torch.optim.AdamW([weight], lr=cell.lr, weight_decay=cell.weight_decay))
+    for step in range(1, cell.budget.steps + 1):
+        out = x @ weight
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(out, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 50 == 0:
+            accuracy = ((out > 0) == y.bool()).float().mean().item()
+            cell.report(step=step, loss=loss.item(), accuracy=accuracy)
+'''
+FUNCTION_STUDY = """
+workload: {function: "regression:train", metric: accuracy, direction: max, paired: true, untrained: 0.5,
+  untrained_loss: 0.693}
+transforms: [none, gradient_stabilizer]
+lr: [1e-3, 1e-2, 30]
+weight_decay: [1e-2, 10]
+seeds: 2
+budget: {steps: 300, batch_size: 256}
+"""
+
+
+def function_study(folder: Path, name: str, text: str, tracker: str) -> Subject:
+    """A study of a function, with the module that it names beside it."""
+    subject = Subject(folder, name, text, tracker)
+    (folder / "regression.py").write_text(FUNCTION)
+    return subject
+
+
+def function_killed(folder: Path, kills: int, seed: int) -> Row:
+    """SIGKILL to a launch of a user's own function, each cell of which is a process."""
+    return driver_killed(folder, kills, seed, name="function", text=FUNCTION_STUDY, make=function_study)

@@ -137,6 +137,10 @@ def test_changed_files_are_other_cells(folder: Path) -> None:
     (folder / "run.sh").write_text(f"{PROGRAM}\n# more\n")
     assert key(inputs=["data.txt"]) not in (first, second)
     (folder / "run.sh").write_text(PROGRAM)
+    option = spec_of(folder, command("plain", "--config=data.txt"))
+    (folder / "data.txt").write_text("three")
+    changed = spec_of(folder, command("plain", "--config=data.txt"))
+    assert make_plan(changed, {}).cells[0].key != make_plan(option, {}).cells[0].key
 
 
 @pytest.mark.parametrize(
