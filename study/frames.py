@@ -92,7 +92,7 @@ def regions(evidence: Sequence[Evidence]) -> DataFrame:
     for piece in evidence:
         for (transform, kind, reference), found in piece.regions.items():
             row: dict[str, Any] = {
-                "workload": piece.workload,
+                "workload": piece.landscapes[transform].workload_name,
                 "optimizer": piece.optimizer,
                 "condition": piece.condition,
                 "transform": transform,
@@ -123,7 +123,7 @@ def best(reached: Sequence[Best], confidence: float) -> DataFrame:
         landscape = one.case.landscape
         rows.append(
             {
-                "workload": landscape.workload,
+                "workload": landscape.workload_name,
                 "optimizer": landscape.optimizer,
                 "condition": landscape.condition,
                 "transform": landscape.transform,

@@ -91,6 +91,11 @@ class Landscape:
         return own
 
     @property
+    def workload_name(self) -> str:
+        """Technical name of the workload with its model, which cells have."""
+        return self.origin.name if self.origin else self.workload
+
+    @property
     def setting(self) -> tuple[str, str, str]:
         """Workload, optimizer and condition: landscapes with equal ones are compared with each other."""
         return self.workload, self.optimizer, self.condition
@@ -250,7 +255,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
         start = column(records, "loss_initial").reshape(shape)
         result.append(
             Landscape(
-                workload=setting.name,
+                workload=setting.title,
                 optimizer=setting.optimizer.label,
                 method=transform.name,
                 transform=transform.label,

@@ -13,6 +13,7 @@ from search_spaces import Cell, Grid, Tile, digest, tiles
 from study.plan.job import Job
 from study.spec.conditions import Condition
 from study.spec.method_choice import Choice
+from study.spec.method_label import BETWEEN
 from study.spec.model import StudySpec
 from study.spec.own_training import OWN
 from study.spec.strict_json import strict_json
@@ -42,10 +43,17 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What tables and cells call the workload with its model."""
+        """What cells call the workload with its model: their technical names."""
         if self.workload.form and self.model.name == OWN:
             return self.workload.label
         return f"{self.workload.label}/{self.model.label}"
+
+    @property
+    def title(self) -> str:
+        """What tables and pictures call it: by the labels of the spec, where it gives any."""
+        if self.workload.form and self.model.name == OWN:
+            return self.workload.title
+        return f"{self.workload.title}{BETWEEN}{self.model.title}"
 
 
 @dataclass(frozen=True)

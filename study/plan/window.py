@@ -58,6 +58,12 @@ class Window:
         return setting_name(self.setting)
 
     @property
+    def place(self) -> str:
+        """The same as people read it, by the labels of the spec."""
+        parts = (self.setting.title, self.setting.optimizer.label, self.setting.condition.label)
+        return " · ".join(part for part in parts if part)
+
+    @property
     def lr_values(self) -> tuple[float, ...]:
         return _axis(*self.lr, self.points)
 

@@ -89,7 +89,9 @@ def _launch(
     until_decided: bool,
 ) -> Launch:
     started, uri = time.monotonic(), address_of(tracking_uri, home)
-    console.print(f"loading {', '.join({setting.name: None for setting in settings(spec)})}", highlight=False)
+    console.print(
+        f"loading {', '.join({setting.title: None for setting in settings(spec)})}", highlight=False
+    )
     prints, printed = loaded(spec)
     plan = make_plan(spec, prints)
     home.prepare()

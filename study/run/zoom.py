@@ -75,7 +75,7 @@ def zoom(
     with apart(console), ExitStack() as stack:
         refuse_links(home.root, (own.root,))
         own.refuse_busy(spec.name)
-        console.print(f"loading {window.setting.name}", highlight=False)
+        console.print(f"loading {window.setting.title}", highlight=False)
         prints, printed = loaded(spec)
         plan = zoom_plan(spec, window, prints)
         _refuse_other_meaning(spec, prints, home)

@@ -16,7 +16,7 @@ UNTOLD = ("limit", "paired")
 """What a spec says of training of the user's own that decides no number: it is in no key."""
 
 LABEL = "label"
-"""The key of a transform in a spec that says what people read in its place."""
+"""The key of a method in a spec that says what people read in its place."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class Choice:
         """As a spec has it."""
         if self.form:
             # A command is one of its own constants, and its name is made of it.
-            return {self.form: self.name, **dict(self.constants)}
+            written = {self.form: self.name, **dict(self.constants)}
+            return written | {LABEL: self.given} if self.given else written
         if not self.constants and not self.source and not self.given:
             return self.name
         found = {"factory" if self.source else "name": self.name, **dict(self.constants)}

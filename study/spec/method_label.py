@@ -1,4 +1,4 @@
-"""What a spec calls a transform where people read: checked, and told apart from the others."""
+"""What a spec calls a method where people read: checked, and told apart from the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from trainers.naming import short
 
 LONGEST = 40
 """Characters of a label. A longer one does not fit above a panel of a picture."""
-LABELLED = ("transform",)
-"""Kinds of methods that take a label. Of others tables show the setting, whose name is in keys."""
+LABELLED = ("transform", "workload", "model")
+"""Kinds of methods that take a label. Claims know an optimizer by its name."""
+EXAMPLES = {"transform": "Gradient Stabilizer", "workload": "ETTh1", "model": "small PatchTST"}
+BETWEEN = "/"
+"""What stands between the labels of a workload and its model, and so in neither."""
 
 
 def without_label(kind: str, item: Any) -> Any:
@@ -35,13 +38,15 @@ def label_of(kind: str, item: Any) -> str:
     if not _has_label(kind, item):
         return ""
     given = item[LABEL]
-    wanted = f"wanted a text of 1 to {LONGEST} characters in one line, such as Gradient Stabilizer"
+    wanted = f"wanted a text of 1 to {LONGEST} characters in one line, such as {EXAMPLES[kind]}"
     if not isinstance(given, str):
         raise wrong(f"found {short(given)}; {wanted}", LABEL, shows_value=True)
     if not given.strip() or given != given.strip():
         raise wrong(f"found {short(given)}, empty or with space around it; {wanted}", LABEL, shows_value=True)
     if len(given) > LONGEST:
         raise wrong(f"found {len(given)} characters; {wanted}", LABEL, shows_value=True)
+    if kind != "transform" and BETWEEN in given:
+        raise wrong(f"found {short(given)}, with a {BETWEEN}; {wanted}", LABEL, shows_value=True)
     if not given.isprintable():
         raise wrong(
             f"found {short(given)}, of which a part cannot be printed; {wanted}", LABEL, shows_value=True

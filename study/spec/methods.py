@@ -157,10 +157,10 @@ def choices_of(kind: str) -> BeforeValidator:
         problems: list[Problem] = []
         for k, item in enumerate(items):
             try:
-                if kind == "workload" and form_of(item):
-                    found.append(own_choice(item, code))
-                    continue
                 given, plain = label_of(kind, item), without_label(kind, item)
+                if kind == "workload" and form_of(item):
+                    found.append(replace(own_choice(plain, code), given=given))
+                    continue
                 made = [_choice(kind, one, code, launched) for one in variants(kind, plain, code, launched)]
                 found += [replace(one, given=given) for one in made]
             except (ValueError, TypeError) as error:

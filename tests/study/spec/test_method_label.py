@@ -1,4 +1,4 @@
-"""Labels of transforms: what people read, and nothing else."""
+"""Labels of methods: what people read, and nothing else."""
 
 from __future__ import annotations
 
@@ -61,6 +61,36 @@ def test_what_is_no_label_is_refused(label: str, said: str) -> None:
     """Another kind of value, a long or empty text, and a name that somebody else has."""
     with pytest.raises(UserError, match=said):
         spec_of(f"[none, {{name: clip_norm, label: Clip}}, {{name: unit_norm, label: {label}}}]")
+
+
+def test_settings_are_shown_by_labels_of_their_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two workloads of one kind, told apart by labels in tables; keys, cells and JSON keep the names."""
+    spec, home = tmp_path / "s.yaml", tmp_path / "home"
+    parts = "[{name: synthetic, seed: 1}, {name: synthetic, seed: 2}]", "{name: mlp, hidden: [8]}"
+    text = TINY.replace("workload: digits", f"workload: {parts[0]}").replace(
+        "model: mlp", f"model: {parts[1]}"
+    )
+    spec.write_text(text)
+    fabricate(spec, home, hill)
+    shown = text.replace("seed: 1}", "seed: 1, label: First}").replace("seed: 2}", "seed: 2, label: Other}")
+    shown = shown.replace("hidden: [8]}", "hidden: [8], label: Small}")
+    assert make_plan(parse_spec(shown), {}).keys == make_plan(parse_spec(text), {}).keys
+    spec.write_text(shown)
+    where = (str(spec), "--home", str(home))
+    assert study("analyse", *where) == 0
+    said = capsys.readouterr().out
+    assert "First/Small · adamw" in said
+    assert "hidden=" not in said
+    found = answer(capsys, "analyse", *where)[1]
+    named = "synthetic(seed=2)/mlp(hidden=(8,))"
+    assert {entry["workload"] for entry in found["regions"]} == {named.replace("2", "1"), named}
+    assert {entry["workload"] for entry in found["best"]} == {named.replace("2", "1"), named}
+    with pytest.raises(UserError, match="found 'a/b', with a /"):
+        parse_spec(shown.replace("First", "a/b"))
+    with pytest.raises(UserError, match="label 'Other' appears at"):
+        parse_spec(shown.replace("First", "Other").replace("name: synthetic, seed: 2", "name: digits"))
 
 
 def test_commands_show_labels_and_json_keeps_names(
