@@ -137,7 +137,7 @@ def _rows(analysis: Analysis, table: GainTable, own: Landscape) -> Iterator[Gain
     assert origin is not None
     level = origin.condition.budget.corruption
     printed = dict(table.printed).get(level)
-    data, model = data_of(origin), origin.model.label
+    data, model = data_of(origin), origin.model.title
     base = next(
         (
             one

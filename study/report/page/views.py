@@ -44,7 +44,7 @@ def views(landscapes: Sequence[Landscape]) -> list[View]:
     found = [
         view(
             "score",
-            f"{first.metric_name}, mean over seeds",
+            f"{first.metric_name}, mean over seeds that finished",
             Scale(start, best, "shortfall"),
             landscapes,
             [np.asarray(mean_metric(one)) for one in landscapes],
@@ -55,7 +55,9 @@ def views(landscapes: Sequence[Landscape]) -> list[View]:
     untrained = np.concatenate([one.loss_initial_S[np.isfinite(one.loss_initial_S)] for one in landscapes])
     if len(seen) and len(untrained) and untrained.mean() > seen.min():
         ends = Scale(float(untrained.mean()), float(seen.min()), "log")
-        found.append(view("loss", "final training loss, mean over seeds", ends, landscapes, losses))
+        found.append(
+            view("loss", "final training loss, mean over seeds that finished", ends, landscapes, losses)
+        )
     lost = [over_seeds(one.lost_SWL.astype(float), one.trained_SWL) for one in landscapes]
     found.append(view("lost", "share of seeds that are lost", Scale(1, 0), landscapes, lost, patterned=False))
     steps = [

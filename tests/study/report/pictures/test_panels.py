@@ -88,6 +88,20 @@ def test_every_class_has_a_hatch_of_its_own() -> None:
     assert [name for name, ground in GROUNDS.items() if not ground.hatch] == ["no seed diverged"]
 
 
+def test_a_mean_of_fewer_seeds_is_said() -> None:
+    """Where a seed of a cell was lost, the words do not claim a mean over all of them."""
+    one = planted(-3, -1)
+    n = len(one.seeds)
+    alone = QUANTITIES["score"]([one], evidence(one))
+    assert not isinstance(alone, Missing)
+    assert f"mean over {n} seeds," in alone[-1]
+    at = tuple(np.argwhere(one.outcome_SWL == FINISHED)[0])
+    one.outcome_SWL[at] = DIVERGED
+    fewer = QUANTITIES["score"]([one], evidence(one))
+    assert not isinstance(fewer, Missing)
+    assert f"mean over those of {n} seeds that finished," in fewer[-1]
+
+
 def test_classes_of_cells() -> None:
     """Each cell is shown as exactly one of value, diverged, failed, pending and inferred."""
     one = planted(-3, -1)
