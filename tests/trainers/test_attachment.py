@@ -410,6 +410,17 @@ def test_attach_is_a_function_however_it_is_imported() -> None:
     assert callable(trainers.attach)
 
 
+def test_a_handle_taken_for_the_optimizer_says_what_to_do() -> None:
+    """`optimizer = attach(optimizer, …)` is an easy slip; a name of neither is Python's ordinary error."""
+    optimizer = optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    handle: Any = attach(optimizer, make_transform("none"))
+    for name in ("zero_grad", "step", "param_groups"):
+        with pytest.raises(AttributeError, match=f"no optimizer and has no '{name}'; call `attach"):
+            getattr(handle, name)
+    with pytest.raises(AttributeError, match="'Attachment' object has no attribute 'nothing'"):
+        _ = handle.nothing
+
+
 def test_one_optimizer_takes_one_transform() -> None:
     """A second transform is refused until the first is removed. Other optimizers are not concerned."""
     *_, rule, handle = pair(echo())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 from weakref import WeakKeyDictionary, ref
 
 import torch
@@ -110,6 +110,14 @@ class Attachment:
             optimizer.register_load_state_dict_pre_hook(self._check),
             optimizer.register_load_state_dict_post_hook(self._load),
         ]
+
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Never:
+            if hasattr(optim.Optimizer, name) or name in ("param_groups", "defaults"):
+                keep = "call `attach(optimizer)` by itself and keep your optimizer, which it changes"
+                raise AttributeError(f"what attach returns is no optimizer and has no {name!r}; {keep}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def remove(self) -> None:
         """Take the transform away, and all that it left at the optimizer. A second call does nothing."""

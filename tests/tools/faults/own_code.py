@@ -184,7 +184,8 @@ def train(cell):
     x = torch.randn(256, 16)
     y = (x @ torch.randn(16) > 0).float()
     weight = torch.zeros(16, requires_grad=True)
-    optimizer = cell.attach(torch.optim.AdamW([weight], lr=cell.lr, weight_decay=cell.weight_decay))
+    optimizer = torch.optim.AdamW([weight], lr=cell.lr, weight_decay=cell.weight_decay)
+    cell.attach(optimizer)
     for step in range(1, cell.budget.steps + 1):
         out = x @ weight
         loss = torch.nn.functional.binary_cross_entropy_with_logits(out, y)
