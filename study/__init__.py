@@ -78,7 +78,7 @@ def launch(
     return run(
         read_spec(spec) if isinstance(spec, (str, Path)) else spec,
         Home(Path(home)),
-        console or Console(),
+        console or Console(emoji=False),
         here=here,
         address=address,
         tracking_uri=tracking_uri,

@@ -18,7 +18,7 @@ WRONG_INPUT, INCOMPLETE, INTERRUPTED = 2, 3, 130
 
 
 # In a pipe rich would take 80 columns, where the tables wrap.
-out = Console(width=None if sys.stdout.isatty() else 120)
+out = Console(width=None if sys.stdout.isatty() else 120, emoji=False)
 
 _answer: Answer | None = None
 """Where the JSON of this command goes; None without `--json`."""
@@ -69,7 +69,7 @@ def emit(value: Any) -> None:
 def complain(error: Exception) -> None:
     """Print an error; what a terminal cannot show, or would obey, is shown as its code."""
     text = escape(visible(redacted(str(error))))
-    Console(stderr=True).print(f"[bold red]error[/] {text}", highlight=False, soft_wrap=True)
+    Console(stderr=True, emoji=False).print(f"[bold red]error[/] {text}", highlight=False, soft_wrap=True)
 
 
 def visible(text: str) -> str:
@@ -79,7 +79,7 @@ def visible(text: str) -> str:
 
 def progress_console(*, as_json: bool) -> Console:
     """Where progress is shown: beside the JSON and not in it."""
-    return Console(stderr=True) if as_json else out
+    return Console(stderr=True, emoji=False) if as_json else out
 
 
 def end(*, complete: bool) -> None:

@@ -28,7 +28,9 @@ def stored_analysis(spec: str, home: Path, allow: list[str] | None) -> Analysis:
         found = read(spec_of(spec, Home(home), allow), Home(home))
     if lines := damaged_lines(found.damaged):
         lines.append("they are left out here; a launch trains these cells again")
-        Console(stderr=True).print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+        Console(stderr=True, emoji=False).print(
+            "\n".join(lines), highlight=False, soft_wrap=True, markup=False
+        )
     return found
 
 
@@ -141,7 +143,7 @@ def twins(
 
     analysis = stored_analysis(spec, home, allow)
     name = analysis.plan.spec.name
-    with telling(Console(stderr=True)) as tell:
+    with telling(Console(stderr=True, emoji=False)) as tell:
         found = measure_twins(
             analysis.landscapes,
             analysis.plan.spec.region,

@@ -93,7 +93,8 @@ def read_spec(
     """
     specs = shipped()
     if source in specs:
-        return parse_spec(specs[source], source, launched)
+        code = OwnCode(str(SPECS), allowed_packages(allow), runs, remembered=remembered or {})
+        return parse_spec(specs[source], source, launched, code)
     path = Path(source)
     if not is_there(source):
         known = f"shipped: {', '.join(specs)}{nearest(source, specs)}"

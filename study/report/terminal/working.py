@@ -16,7 +16,7 @@ def working(what: str) -> Iterator[None]:
 
     Where that is no terminal nothing is said: a script reads its answer, and nobody waits.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -119,6 +119,21 @@ def test_a_pool_trains_cells_and_hands_failed_ones_on(tmp_path: Path) -> None:
     assert any("not paired" in line for line in spec.warnings)
 
 
+def test_a_name_is_printed_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`counts:train:` in a sentence is no picture of a train, which a terminal's library would make of it."""
+    (tmp_path / "counts.py").write_text(COUNTS)
+    (tmp_path / "own.yaml").write_text(SPEC)
+    assert study("plan", str(tmp_path / "own.yaml"), "--home", str(tmp_path / "home")) == 0
+    assert "untrained_loss of counts:train: unless" in capsys.readouterr().out
+
+
+def test_a_shipped_function_is_found_beside_its_spec() -> None:
+    """The module that a shipped spec names is the package's own, and needs no extra until a cell trains."""
+    spec = read_spec("stabilizer-half-cheetah", runs=True)
+    assert spec.workload[0].source
+    assert list(fingerprints_of_data(spec)) == ["half_cheetah:train"]
+
+
 def test_a_module_that_trains_or_ends_when_imported_is_refused(tmp_path: Path) -> None:
     """It is imported in a process of its own, before anything is written, and the reason is one sentence."""
     trains = (
