@@ -54,8 +54,8 @@ def train(cell: Any) -> None:
     """Train one agent, and report its mean return [reward] at `budget.points` steps and before the first.
 
     A step is an optimizer step on `budget.batch_size` transitions. Cells of a seed share first weights,
-    resets, the noise of actions and the order of transitions. An agent diverged if one of its parameters is
-    not finite.
+    resets, the noise of actions and the order of transitions. An agent diverged if a loss or one of its
+    parameters is not finite.
 
     Reference: Schulman et al., "Proximal policy optimization algorithms", 2017; CleanRL's
         `ppo_continuous_action.py` for the network and for observations and rewards that are scaled by running
@@ -81,13 +81,15 @@ def train(cell: Any) -> None:
         order = torch.cat([torch.randperm(len(rollout[0])) for _ in range(EPOCHS)])
         for index in order.split(budget.batch_size)[: budget.steps - step]:
             optimizer.zero_grad()
-            loss_of(agent, *(part[index] for part in rollout)).backward()
+            loss = loss_of(agent, *(part[index] for part in rollout))
+            loss.backward()
             optimizer.step()
             step += 1
+            known = (loss, *agent.parameters()) if step in points else (loss,)
+            if not all(one.isfinite().all() for one in known):
+                cell.diverged("a loss or a parameter is not finite")
+                return
             if step in points:
-                if not all(p.isfinite().all() for p in agent.parameters()):
-                    cell.diverged("a parameter is not finite")
-                    return
                 cell.report(step=step, metric=evaluated(agent, trial))
 
 
