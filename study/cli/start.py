@@ -21,7 +21,7 @@ def specs(
 ) -> None:
     """List the specs that ship with the package, or print one of them."""
     from study.report.terminal.pasted import suggested
-    from study.spec.read import parse_spec, shipped, shipped_text
+    from study.spec.read import read_spec, shipped, shipped_text
 
     if name is not None:
         text = shipped_text(name)
@@ -30,7 +30,7 @@ def specs(
         else:
             print(text, end="")
         return
-    found = [parse_spec(text, name) for name, text in shipped().items()]
+    found = [read_spec(name) for name in shipped()]
     if as_json:
         emit(
             [

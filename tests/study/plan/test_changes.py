@@ -165,15 +165,18 @@ def test_an_interrupted_study_keeps_its_tiles() -> None:
 
 def test_a_stored_spec_can_be_read_again() -> None:
     """What the ledger keeps of a spec, `study sync` reads: constants, conditions and all."""
-    from study.spec.read import shipped
+    from study.spec.read import SPECS, shipped
+    from study.spec.user_modules import OwnCode
 
+    beside = OwnCode(str(SPECS))  # of which some name modules
     for text in [
         *shipped().values(),
         TINY.replace("unit_norm", "{name: clip_norm, max_norm: 0.5}").replace(
             "budget:", "conditions: {loss_scale: [0.1, 1]}\nbudget:"
         ),
     ]:
-        spec = parse_spec(text)
-        assert parse_spec(spec.canonical()) == spec
-        assert make_plan(parse_spec(spec.canonical()), {}).keys == make_plan(spec, {}).keys
-        assert settings(parse_spec(spec.canonical())) == settings(spec)
+        spec = parse_spec(text, code=beside)
+        again = parse_spec(spec.canonical(), code=beside)
+        assert again == spec
+        assert make_plan(again, {}).keys == make_plan(spec, {}).keys
+        assert settings(again) == settings(spec)
