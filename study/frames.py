@@ -151,4 +151,4 @@ def ends(name: str, found: Estimate | Missing, confidence: float) -> dict[str, f
         return dict.fromkeys(columns_of(name), math.nan)
     # One seed has no interval. NaN keeps the column numeric; None alone would make objects of it.
     low, high = found.interval(confidence) or (math.nan, math.nan)
-    return dict(zip(columns_of(name), (found.mean, low, high), strict=True))
+    return dict(zip(columns_of(name), (found.shown, low, high), strict=True))

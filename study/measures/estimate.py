@@ -73,6 +73,18 @@ class Estimate:
         return float(np.mean(self.values_S)) if self.values_S else math.nan
 
     @property
+    def shown(self) -> float:
+        """The mean, or the end of what values can be where the mean lies beyond it.
+
+        What is chosen on the other seeds is right on the average, so that it may be below 0 where the truth
+        is not. Verdicts rest on the mean.
+        """
+        return self._possible(self.mean)
+
+    def _possible(self, value: float) -> float:
+        return min(max(value, self.least), self.most)
+
+    @property
     def df(self) -> float:
         """Degrees of freedom of the spread."""
         return self.n - 1 + self.prior.df
@@ -114,7 +126,7 @@ class Estimate:
         half = self.half_width(confidence)
         if not math.isfinite(half):
             return None
-        return max(self.mean - half, self.least), min(self.mean + half, self.most)
+        return self._possible(self.mean - half), self._possible(self.mean + half)
 
     def p(self, threshold: float) -> float:
         """1 - the largest confidence at which the interval excludes the threshold.
@@ -173,7 +185,7 @@ def worded(
     interval = estimate.interval(confidence)
     span = f" [{turn(interval[0]):{digits}}, {turn(interval[1]):{digits}}]" if interval else ""
     bound = bound_of(lower=estimate.lower_bound, upper=estimate.upper_bound)
-    return f"{bound}{turn(estimate.mean):{digits}}{span}"
+    return f"{bound}{turn(estimate.shown):{digits}}{span}"
 
 
 def bound_of(*, lower: bool, upper: bool, at_least: str = "≥ ", at_most: str = "≤ ") -> str:

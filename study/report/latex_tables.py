@@ -120,7 +120,7 @@ def measure_row(case: Case, name: str) -> str:
     if isinstance(answer, Missing):
         return rf"{label} & {escaped(answer.reason)} & --{ROW_END}"
     interval = answer.interval(case.evidence.tolerances.confidence)
-    value = bounded(answer.mean, interval, lower=answer.lower_bound, upper=answer.upper_bound)
+    value = bounded(answer.shown, interval, lower=answer.lower_bound, upper=answer.upper_bound)
     return f"{label} & {value} & {answer.n}{ROW_END}"
 
 

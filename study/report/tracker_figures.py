@@ -80,7 +80,7 @@ def _transform_name(analysis: Analysis, piece: Evidence, transform: str) -> str:
 def _estimate(what: str, name: str, found: Estimate | Missing, confidence: float) -> dict[str, float]:
     if isinstance(found, Missing):
         return {}
-    return _interval(what, name, found.mean, found.interval(confidence))
+    return _interval(what, name, found.shown, found.interval(confidence))
 
 
 def _interval(what: str, name: str, mean: float, ends: tuple[float, float] | None) -> dict[str, float]:

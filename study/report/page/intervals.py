@@ -121,9 +121,9 @@ def shared_bars(found: Sequence[Estimate | Missing], confidence: float) -> list[
     """Estimates on one scale; None for those that are missing."""
     known = [one for one in found if isinstance(one, Estimate) and math.isfinite(one.mean)]
     spans = {id(one): one.interval(confidence) for one in known}
-    axis = axis_of([value for one in known for value in (one.mean, *(spans[id(one)] or ()))])
+    axis = axis_of([value for one in known for value in (one.shown, *(spans[id(one)] or ()))])
     return [
-        bar(axis, one.mean, spans[id(one)], lower=one.lower_bound, upper=one.upper_bound)
+        bar(axis, one.shown, spans[id(one)], lower=one.lower_bound, upper=one.upper_bound)
         if isinstance(one, Estimate) and id(one) in spans
         else None
         for one in found

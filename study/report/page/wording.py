@@ -42,4 +42,4 @@ def worded(found: Estimate | Missing, confidence: float) -> str:
     if isinstance(found, Missing):
         return "–"
     bound = bound_of(lower=found.lower_bound, upper=found.upper_bound)
-    return f"{bound}{number(found.mean)} {span(found.interval(confidence))}".strip()
+    return f"{bound}{number(found.shown)} {span(found.interval(confidence))}".strip()

@@ -104,7 +104,7 @@ def point_of(found: Estimate | Missing, confidence: float) -> Point:
     """A measure as a point with an interval."""
     if isinstance(found, Missing):
         return Point(None, reason=found.reason)
-    return Point(found.mean, found.interval(confidence), found.lower_bound, found.upper_bound, found.n)
+    return Point(found.shown, found.interval(confidence), found.lower_bound, found.upper_bound, found.n)
 
 
 def share_of(one: Importance | None, name: str) -> Point:

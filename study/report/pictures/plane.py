@@ -83,7 +83,7 @@ def plane_table(found: Plane) -> list[dict[str, Any]]:
                 {
                     "measure": name,
                     "transform": spot.transform,
-                    "value": one.mean,
+                    "value": one.shown,
                     "low": low,
                     "high": high,
                     "confidence": found.confidence,
@@ -124,7 +124,7 @@ def draw_plane(found: Plane, look: Look = ORDINARY) -> Figure:
 
 def divide(axes: Axes, reference: Spot) -> None:
     """Above the dashed line a method gains more performance than it costs in sensitivity."""
-    x, y = reference.sensitivity.mean, reference.performance.mean
+    x, y = reference.sensitivity.shown, reference.performance.shown
     faint: dict[str, Any] = {"color": "#888888", "linewidth": 0.6, "zorder": 0}
     axes.axvline(x, **faint)
     axes.axhline(y, **faint)
@@ -133,7 +133,7 @@ def divide(axes: Axes, reference: Spot) -> None:
 
 def place(axes: Axes, spot: Spot, k: int, confidence: float) -> None:
     """One method."""
-    x, y = spot.sensitivity.mean, spot.performance.mean
+    x, y = spot.sensitivity.shown, spot.performance.shown
     axes.errorbar(
         [x],
         [y],
@@ -145,7 +145,7 @@ def place(axes: Axes, spot: Spot, k: int, confidence: float) -> None:
         elinewidth=0.7,
         capsize=1.5,
         linestyle="none",
-        label=f"{spot.title} (d = {spot.dimension.mean:.2g})",
+        label=f"{spot.title} (d = {spot.dimension.shown:.2g})",
     )
 
 
@@ -154,4 +154,4 @@ def ends(one: Estimate, confidence: float) -> Sequence[Sequence[float]] | None:
     interval = one.interval(confidence)
     if interval is None:
         return None
-    return [[max(one.mean - interval[0], 0.0)], [max(interval[1] - one.mean, 0.0)]]
+    return [[max(one.shown - interval[0], 0.0)], [max(interval[1] - one.shown, 0.0)]]

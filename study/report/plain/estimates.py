@@ -12,7 +12,7 @@ def estimate_values(estimate: Estimate, unit: str, confidence: float) -> dict[st
     """An estimate with its unit, interval and n."""
     interval = estimate.interval(confidence)
     return {
-        "estimate": estimate.mean,
+        "estimate": estimate.shown,
         "interval": list(interval) if interval else None,
         "unit": unit,
         "n_seeds": estimate.n,

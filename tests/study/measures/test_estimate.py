@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -167,3 +168,15 @@ def test_every_comparison_must_hold() -> None:
     (claim,) = judge([Question("id", "s", "s", "w", 5, 5, Finding("m", "u", (good, bad)))], 0.95, 3)
     assert claim.verdict == INCONCLUSIVE
     assert claim.against == "against b"
+
+
+def test_what_is_shown_lies_within_its_interval() -> None:
+    """A mean beyond what values can be is shown at that end, where its interval ends too."""
+    below, above = Estimate((-0.3, -0.1, -0.2), least=0.0), Estimate((1.1, 1.3, 1.2), most=1.0)
+    for one, end in ((below, 0.0), (above, 1.0)):
+        low, high = one.interval(0.95) or (math.nan, math.nan)
+        assert low <= one.shown == end <= high
+    assert below.mean == pytest.approx(-0.2)
+    assert Estimate((-0.21, -0.19, -0.2), least=0.0).interval(0.95) == (0.0, 0.0)
+    assert worded(below, 0.95).startswith("0 [0, ")
+    assert Estimate((0.2, 0.4)).shown == pytest.approx(0.3)
