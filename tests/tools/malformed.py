@@ -672,7 +672,7 @@ KINDS: dict[str, Callable[[random.Random], bytes]] = {
                 ]
             ),
             *(
-                {rng.choice(["loss_scal", "steps", "lr", "x" * 500, ""]): [1]},
+                {rng.choice(["loss_scal", "step", "lr", "x" * 500, ""]): [1]},
                 {"precision": ["float31"]},
                 {"precision": 3},
                 {"precision": ["float32"] * 2},
