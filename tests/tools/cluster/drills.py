@@ -10,8 +10,8 @@ from tests.tools.cluster.stack import Stack, run
 from tests.tools.cluster.there import AwayError, There
 from tests.tools.faults.drills import Row, study
 
-STEPS = 2500
-"""Long enough that a tile takes several seconds, and that cells are left when the damage is done."""
+STEPS = 6000
+"""Long enough that a tile takes several seconds, and that two workers have cells left after the damage."""
 TILES, CELLS = 12, 144
 CUT = 60.0
 """How long a worker is cut off [s]."""
