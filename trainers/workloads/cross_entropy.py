@@ -20,11 +20,13 @@ def cross_entropy(output: Tensor, target: Tensor, label_smoothing: float = 0.0) 
         asks both for every batch, in operations of their own for all cells, and loads a library of symbols
         (0.8 s) when it is vectorised for the first time.
     """
-    log_p = output.log_softmax(-1)
+    # The last layer's products leave the examples beside each other (`UprightLinear`). Along them, torch does
+    # several at once; along classes it does one, and copies first: 50 against 990 µs for 64 cells' digits.
+    log_p = output.mT.log_softmax(-2)
     if target.is_floating_point():
         q = target * (1 - label_smoothing) + label_smoothing / output.shape[-1] if label_smoothing else target
-        return -(log_p * q).sum(-1).mean()
-    hit = log_p.gather(-1, target.unsqueeze(-1)).mean()
+        return -(log_p * q.mT).sum(-2).mean()
+    hit = log_p.gather(-2, target.unsqueeze(-2)).mean()
     if not label_smoothing:
         return -hit
     return -((1 - label_smoothing) * hit + label_smoothing * log_p.mean())
