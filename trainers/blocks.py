@@ -123,7 +123,8 @@ class Blocks:
             steps = [one.of(places) for one in group] if self._step.apart else group
             if block is None:
                 start = progress.tile.of(places)
-                block = self._recorded[width] = Recorded(self._step, start, steps[0])
+                left = (len(progress.loss_TC) - progress.step) * -(-cells // width)
+                block = self._recorded[width] = Recorded(self._step, start, steps[0], left)
             block.load(progress.tile, places)
             index = progress.index_C[inside.start : inside.stop]
             for one in steps:
@@ -157,13 +158,13 @@ class Recorded:
         CannotReplayError: it has operations that cannot be repeated.
     """
 
-    def __init__(self, step: Step, tile: TileState, one: Next) -> None:
+    def __init__(self, step: Step, tile: TileState, one: Next, repeats: int) -> None:
         rate_C = tile.lr_C * one.lr_factor
         with Tape() as tape:
             new, loss_C, _ = step(tile, one.micro, rate_C, 1.0)
         given = [rate_C, *(tensor for x, y, _ in one.micro for tensor in (x, y))]
         old, after = tree_leaves(tile), tree_leaves(new)
-        self._replay = Replay(tape, list(zip(old, after, strict=True)), given, [loss_C])
+        self._replay = Replay(tape, list(zip(old, after, strict=True)), given, [loss_C], repeats)
         if self._replay.draws and not step.masked:
             # Without a seed for each step, blocks would draw one after another what cells draw together.
             raise CannotReplayError("numbers are drawn that no seed decides")

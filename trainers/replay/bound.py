@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from trainers.replay.kernel import Chained
 from trainers.replay.tape import Place, numbers
 
 
@@ -30,6 +31,8 @@ class Bound:
     def ready(self, found: dict[int, Any]) -> Callable[[], object]:
         """The operation, to be called. Where no memory was laid for a tensor, it is taken from `found`."""
         if self.result is None and not self.over and not numbers((self.args, self.kwargs)):
+            if isinstance(self.op, Chained):
+                return self.op.bind(*self.args)
             return partial(self.op, *self.args, **self.kwargs)
         return partial(self._taking, found)
 

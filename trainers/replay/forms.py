@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from trainers.replay.kernel import Chained
+
 aten = torch.ops.aten
 SHAPE_ALONE = {
     aten.zeros_like.default,
@@ -52,8 +54,15 @@ QUICK: Mapping[OpOverload, Callable[..., Any]] = {
 """The same operations as torch's own functions, which Python calls in half the time."""
 
 
-def is_view(op: OpOverload) -> bool:
+def changes(op: OpOverload | Chained) -> bool:
+    """Whether an operation changes an argument."""
+    return isinstance(op, OpOverload) and op._schema.is_mutable
+
+
+def is_view(op: OpOverload | Chained) -> bool:
     """Whether the result of an operation is a part of its first argument's memory."""
+    if isinstance(op, Chained):
+        return False
     schema = op._schema
     aliases = any(one.alias_info is not None and not one.alias_info.is_write for one in schema.returns)
     return op is aten._unsafe_view.default or (aliases and not schema.is_mutable)
@@ -90,6 +99,6 @@ def copied(op: OpOverload, place: Tensor, *args: Any, **kwargs: Any) -> None:
     place.copy_(op(*args, **kwargs))
 
 
-def draws(op: OpOverload) -> bool:
+def draws(op: OpOverload | Chained) -> bool:
     """Whether an operation draws numbers."""
-    return torch.Tag.nondeterministic_seeded in op.tags and op not in QUIET
+    return isinstance(op, OpOverload) and torch.Tag.nondeterministic_seeded in op.tags and op not in QUIET

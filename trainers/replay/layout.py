@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from trainers.replay.bound import Bound
-from trainers.replay.forms import INTO, SHAPE_ALONE, aten, copied, draws, is_view, quick, writing
+from trainers.replay.forms import INTO, SHAPE_ALONE, aten, changes, copied, draws, is_view, quick, writing
+from trainers.replay.kernel import Chained
 from trainers.replay.memory import Memory, alike
 from trainers.replay.tape import Call, Place, Tape, numbers
 
@@ -74,7 +75,7 @@ class Layout:
         root = list(range(len(self._tape.tensors)))
         for call in self._tape.calls:
             refuse(call)
-            if is_view(call.op) or call.op._schema.is_mutable:
+            if is_view(call.op) or changes(call.op):
                 first = next(iter(numbers(call.args)))
                 for number in numbers(call.result):
                     root[number] = root[first]
@@ -124,11 +125,7 @@ class Layout:
 
     def _mutated(self) -> set[int]:
         """Memory that some operation changes."""
-        return {
-            self._root[next(iter(numbers(call.args)))]
-            for call in self._tape.calls
-            if call.op._schema.is_mutable
-        }
+        return {self._root[next(iter(numbers(call.args)))] for call in self._tape.calls if changes(call.op)}
 
     def _one(self, at: int, call: Call, ends: Sequence[int]) -> Iterator[Bound]:
         """An operation that is repeated; none for a view, or a result that is always the same.
@@ -144,7 +141,10 @@ class Layout:
         args, kwargs = tree_map_only(Place, self._standing, (call.args, call.kwargs))
         fresh = not self._fresh.isdisjoint(inputs)
         over = [number for number in ends if number in self._fresh]
-        if op._schema.is_mutable:
+        if isinstance(op, Chained):
+            places = [self._room(at, number, inputs) for number in results]
+            yield Bound(op, (*args, *places), {}, over=over)
+        elif changes(op):
             yield Bound(op, args, kwargs, call.result if fresh else None, over)
             self._same(results, numbers(call.args)[0])
         elif is_view(op):
@@ -160,12 +160,13 @@ class Layout:
             self._fresh.update(results)
             yield Bound(op, args, kwargs, call.result, over)
         elif form := writing(op):
-            place = self._room(at, call, inputs)
+            place = self._room(at, results[0], inputs if torch.Tag.pointwise in op.tags else ())
             yield Bound(*quick(*form, args, {**kwargs, form[1]: place}), over=over)
         elif op in INTO:
-            yield Bound(INTO[op], (self._room(at, call, inputs), *args), kwargs, over=over)
+            into = inputs if torch.Tag.pointwise in op.tags else ()
+            yield Bound(INTO[op], (self._room(at, results[0], into), *args), kwargs, over=over)
         elif self._tape.tensors[call.result.number].nbytes <= SMALL:
-            yield Bound(partial(copied, op, self._room(at, call, ())), args, kwargs, over=over)
+            yield Bound(partial(copied, op, self._room(at, results[0], ())), args, kwargs, over=over)
         else:
             self._fresh.update(results)
             yield Bound(op, args, kwargs, call.result, over)
@@ -194,15 +195,14 @@ class Layout:
             if isinstance(place, Place):
                 self._values[place.number] = value
 
-    def _room(self, at: int, call: Call, inputs: Sequence[int]) -> Tensor:
+    def _room(self, at: int, number: int, inputs: Sequence[int]) -> Tensor:
         """Memory for a result: that of the state, of an argument that is not needed again, or other.
 
         Args:
             inputs: arguments whose memory may be written while it is read.
         """
-        number = call.result.number
         like = self._tape.tensors[number]
-        mine = [one for one in inputs if one in self._values and torch.Tag.pointwise in call.op.tags]
+        mine = [one for one in inputs if one in self._values]
         slot = self._slots.get(number)
         if slot is not None and slot not in self._taken and alike(self._values[slot], like):
             last = self._last.get(slot, -1)
@@ -238,6 +238,8 @@ def refuse(call: Call) -> None:
     Raises:
         CannotReplayError: it is one.
     """
+    if isinstance(call.op, Chained):
+        return
     tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
     if not tags.isdisjoint(call.op.tags) or any(
         isinstance(leaf, (bool, int, float, complex)) for leaf in tree_leaves(call.result)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainers.replay.chains import chained
 from trainers.replay.forms import draws
 from trainers.replay.layout import Layout
 from trainers.replay.tape import Tape
@@ -27,6 +28,7 @@ class Replay:
         state: its arguments that it gives new values for, and these values.
         given: its other arguments that differ from one time to the next.
         kept: further results that are read afterwards.
+        repeats: how often it will be done, about: chains are compiled where that pays.
 
     Attributes:
         state, given, kept: the tensors that stand for them. Write into `state` and `given`, `run`, and read
@@ -43,7 +45,10 @@ class Replay:
         state: Sequence[tuple[Tensor, Tensor]],
         given: Sequence[Tensor],
         kept: Sequence[Tensor],
+        repeats: int = 1,
     ) -> None:
+        needed = {tape.place(one).number for one in (*(new for _, new in state), *kept)}
+        tape.calls = chained(tape, needed, repeats)
         layout = Layout(tape, state, given, kept)
         found: dict[int, Any] = {}
         with torch.no_grad():

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from trainers.replay.forms import OF_TYPES
+from trainers.replay.kernel import Chained
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Place:
 class Call:
     """One operation; tensors among its arguments and in its result are places."""
 
-    op: OpOverload
+    op: OpOverload | Chained
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     result: Any

@@ -1,0 +1,129 @@
+"""Small programs in C, compiled once for a machine and kept in the user's cache."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+)
+"""No two operations may become one, because that would round otherwise than torch does."""
+SECONDS = 0.4
+"""What compiling may take, at the least, and so what it has to save [s]: 0.2 on a machine at rest."""
+PATIENCE = 60
+"""When a compiler is given up [s]."""
+
+log = logging.getLogger(__name__)
+
+
+def folder() -> Path:
+    """Where compiled programs are kept: `$XDG_CACHE_HOME` or `~/.cache`, and `stability-study` in it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stability-study"
+
+
+@cache
+def compiler() -> str | None:
+    """The path of `$CC`, `cc`, `gcc` or `clang`; None where there is no compiler, which is said once."""
+    names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        log.warning("no C compiler was found: steps take up to twice as long, with the same numbers")
+    return found
+
+
+@cache
+def machine() -> str:
+    """What a compiled program depends on besides its text: processor, system and compiler."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        processor = f"{platform.processor()} {platform.node()}"
+    path = compiler()
+    version = subprocess.run([path, "--version"], capture_output=True, check=False).stdout if path else b""
+    return f"{platform.platform()} {processor} {version!r} {FLAGS}"
+
+
+def name_of(source: str) -> str:
+    """The name of a program's file."""
+    return hashlib.sha256(f"{machine()}\n{source}".encode()).hexdigest()[:32] + ".so"
+
+
+@cache
+def trusted(where: Path) -> bool:
+    """Whether a folder can be written, and by nobody else; it is made where it is missing."""
+    try:
+        where.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = where.stat()
+    except OSError:
+        return False
+    mine = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return mine and os.access(where, os.W_OK)
+
+
+_loaded: dict[str, ctypes.CDLL | None] = {}
+
+
+def loaded(source: str, *, saves: float) -> ctypes.CDLL | None:
+    """The program, from memory or the cache, or compiled if that pays; None if it is not to be had.
+
+    Args:
+        saves: how much time it will save [s].
+    """
+    if source in _loaded:
+        return _loaded[source]
+    kept = folder() / name_of(source)
+    try:
+        if trusted(folder()) and kept.exists():
+            _loaded[source] = ctypes.CDLL(str(kept))
+        elif saves < SECONDS or compiler() is None:
+            return None
+        else:
+            _loaded[source] = fresh(source, kept)
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("a step's program was not compiled (%s): it takes longer, with the same numbers", error)
+        _loaded[source] = None
+    return _loaded[source]
+
+
+def fresh(source: str, kept: Path) -> ctypes.CDLL:
+    """Compile a program, and keep it if there is a place for it.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it was not compiled, or cannot be loaded.
+    """
+    path = compiler()
+    assert path is not None
+    with tempfile.TemporaryDirectory(prefix="stability-study-") as made:
+        text, program = Path(made, "chain.c"), Path(made, "chain.so")
+        text.write_text(source)
+        subprocess.run(
+            [path, *FLAGS, str(text), "-o", str(program), "-lm"],
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )
+        library = ctypes.CDLL(str(program))
+        if trusted(kept.parent):
+            # Another process may keep the same program at this moment.
+            beside = kept.with_suffix(f".{os.getpid()}")
+            shutil.copy(program, beside)
+            os.replace(beside, kept)
+    return library
