@@ -57,6 +57,7 @@ def _one_migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
+    os.environ["STABILITY_STUDY_CACHE"] = str(shared / "programs")
 
     def migrate(path: Path) -> None:
         if path.exists():

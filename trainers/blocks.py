@@ -21,7 +21,7 @@ from trainers.progress import Progress, TileState
 from trainers.replay import CannotReplayError, Replay, Tape
 from trainers.step import Step
 
-WIDEST = 64
+WIDEST = 32
 """Most cells of a block."""
 MULTIPLE = 4
 """Blocks have so many cells, or a multiple: few sizes are recorded when cells leave a tile."""

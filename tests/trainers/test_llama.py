@@ -230,9 +230,9 @@ def test_blocks_are_as_wide_as_logits_allow(monkeypatch: pytest.MonkeyPatch) -> 
     widths: list[int] = []
     begin = blocks.Recorded.__init__
 
-    def noted(self: Any, step: Any, tile: Any, one: Any) -> None:
+    def noted(self: Any, step: Any, tile: Any, *rest: Any) -> None:
         widths.append(len(tile.lr_C))
-        begin(self, step, tile, one)
+        begin(self, step, tile, *rest)
 
     monkeypatch.setattr(blocks.Recorded, "__init__", noted)
     for module, limit in ((blocks, "OUTPUTS"), (evaluation, "EVALUATION_NUMBERS")):

@@ -23,11 +23,20 @@ from trainers import (
     train_fused,
 )
 from trainers.blocks import Next, grouped, width_of
-from trainers.replay import CannotReplayError, Replay, Tape
+from trainers.replay import CannotReplayError, Replay, Tape, compiler
 from trainers.step import Step
 
+pytestmark = pytest.mark.usefixtures("compiled")
+OFTEN = 10**9
+"""Repeats for which compiling pays."""
 LR_C = torch.logspace(-4, 4, 9)
 """The last ones diverge, and leave the tile."""
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains are compiled for these few steps too, where there is a compiler."""
+    monkeypatch.setattr(compiler, "SECONDS", 0.0)
 
 
 @cache
@@ -104,7 +113,7 @@ def replayed(function: Any, state: list[Tensor], given: list[Tensor]) -> Replay:
     """The replay of `function(state, given) -> (state, kept)`."""
     with Tape() as tape:
         after, kept = function(state, given)
-    return Replay(tape, list(zip(state, after, strict=True)), given, kept)
+    return Replay(tape, list(zip(state, after, strict=True)), given, kept, OFTEN)
 
 
 def test_the_state_goes_on_where_it_stands() -> None:
@@ -137,9 +146,18 @@ ODD = {
     "lists": lambda a, b, x: [torch.stack([b, b + 1, a[0]]), torch.cat([b[:1], x.sum(0)[1:]])],
     "integers and masks": lambda a, b, x: [torch.where(a > b, a, b + x[0]), (b.long() + 1).float()],
     "in place through a view": lambda a, b, x: [written(a, b, x), b * 0.5],
+    "read while it is made": lambda a, b, x: [(c := a * 0.5 + 1) * c.sum() + c, b * 2 + c[0]],
+    "read, and then changed in place": lambda a, b, x: [changed(a, x), b * 0.5],
     "nothing new": lambda a, b, x: [a, b + 1],
 }
 OUTSIDE = torch.eye(3) * 0.5
+
+
+def changed(a: Tensor, x: Tensor) -> Tensor:
+    own = a.clone()
+    twice = own * 2
+    own.add_(x[0])
+    return twice * own
 
 
 def written(a: Tensor, b: Tensor, x: Tensor) -> Tensor:

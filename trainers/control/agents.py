@@ -40,8 +40,10 @@ class Agents:
         actor = Policy(model)
         self._acting = [name for name, _ in actor.named_parameters()]
         self._policy = vmap(lambda params, x: functional_call(actor, params, (x,)))
-        self._acted, self._evaluated = Repeated(self._act_on), Repeated(self._act_out)
         self.period = steps_per_rollout(self._workload, run.budget.batch_size)
+        rollouts = run.budget.steps // self.period
+        self._acted = Repeated(self._act_on, rollouts * self._workload.ppo.horizon)
+        self._evaluated = Repeated(self._act_out, run.budget.points * self._workload.environment.limit)
 
     def _policy_of(self, params: Mapping[str, Tensor]) -> list[Tensor]:
         return [params[name] for name in self._acting]

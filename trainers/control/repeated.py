@@ -19,10 +19,13 @@ class Repeated:
 
     Its operations are so small that most of an ordinary call is the Python that leads to them. On a CPU they
     are recorded and repeated (`trainers.replay`), with the same bits.
+
+    Args:
+        times: how often it is called, about: see `Replay`.
     """
 
-    def __init__(self, function: Function) -> None:
-        self._function = function
+    def __init__(self, function: Function, times: int) -> None:
+        self._function, self._times = function, times
         self._recorded: dict[tuple[torch.Size, ...], Replay | None] = {}
         self._state: Tensors = ()
         self._constant: Tensors = ()
@@ -54,7 +57,7 @@ class Repeated:
         with Tape() as tape:
             after, results = self._function(state, given)
         try:
-            return Replay(tape, list(zip(state, after, strict=True)), given, results)
+            return Replay(tape, list(zip(state, after, strict=True)), given, results, self._times)
         except CannotReplayError:
             return None
 

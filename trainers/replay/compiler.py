@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 
 
 def folder() -> Path:
-    """Where compiled programs are kept: `$XDG_CACHE_HOME` or `~/.cache`, and `stability-study` in it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stability-study"
+    """Where programs are kept: in `$STABILITY_STUDY_CACHE`, or in the user's folder for such things."""
+    asked = os.environ.get("STABILITY_STUDY_CACHE")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return Path(asked) if asked else caches / "stability-study"
 
 
 @cache
@@ -67,7 +69,7 @@ def name_of(source: str) -> str:
 
 @cache
 def trusted(where: Path) -> bool:
-    """Whether a folder can be written, and by nobody else; it is made where it is missing."""
+    """Whether a folder is there, or can be made, and nobody else can write to it: what lies in it is run."""
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = where.stat()
@@ -86,44 +88,43 @@ def loaded(source: str, *, saves: float) -> ctypes.CDLL | None:
     Args:
         saves: how much time it will save [s].
     """
-    if source in _loaded:
-        return _loaded[source]
-    kept = folder() / name_of(source)
-    try:
-        if trusted(folder()) and kept.exists():
-            _loaded[source] = ctypes.CDLL(str(kept))
-        elif saves < SECONDS or compiler() is None:
+    if source not in _loaded:
+        found = kept(source)
+        if found is None and (saves < SECONDS or compiler() is None):
             return None
-        else:
-            _loaded[source] = fresh(source, kept)
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("a step's program was not compiled (%s): it takes longer, with the same numbers", error)
-        _loaded[source] = None
+        _loaded[source] = found or fresh(source)
     return _loaded[source]
 
 
-def fresh(source: str, kept: Path) -> ctypes.CDLL:
-    """Compile a program, and keep it if there is a place for it.
+def kept(source: str) -> ctypes.CDLL | None:
+    """The program from the cache."""
+    path = folder() / name_of(source)
+    if not trusted(folder()) or not path.exists():
+        return None
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:  # half of a file, say: it is compiled again
+        return None
 
-    Raises:
-        OSError, subprocess.SubprocessError: it was not compiled, or cannot be loaded.
-    """
+
+def fresh(source: str) -> ctypes.CDLL | None:
+    """The program, compiled, and kept if there is a place for it; None where that fails, which is said."""
     path = compiler()
     assert path is not None
-    with tempfile.TemporaryDirectory(prefix="stability-study-") as made:
-        text, program = Path(made, "chain.c"), Path(made, "chain.so")
-        text.write_text(source)
-        subprocess.run(
-            [path, *FLAGS, str(text), "-o", str(program), "-lm"],
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )
-        library = ctypes.CDLL(str(program))
-        if trusted(kept.parent):
-            # Another process may keep the same program at this moment.
-            beside = kept.with_suffix(f".{os.getpid()}")
-            shutil.copy(program, beside)
-            os.replace(beside, kept)
-    return library
+    try:
+        with tempfile.TemporaryDirectory(prefix="stability-study-") as made:
+            text, program = Path(made, "chain.c"), Path(made, "chain.so")
+            text.write_text(source)
+            command = [path, *FLAGS, str(text), "-o", str(program), "-lm"]
+            subprocess.run(
+                command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE
+            )
+            if trusted(folder()):
+                # Another process may keep the same program at this moment.
+                beside = folder() / f"{name_of(source)}.{os.getpid()}"
+                shutil.copy(program, beside)
+                os.replace(beside, folder() / name_of(source))
+            return ctypes.CDLL(str(program))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("steps were not compiled (%s): they take longer, with the same numbers", error)
+        return None

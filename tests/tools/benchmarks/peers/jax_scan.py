@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ import numpy as np
 
 TOGETHER = 16
 """Cells of a call: measured best of 8, 16, 32 and 84 on two cores of an AMD EPYC."""
+ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+"""Settings of a process."""
 
 
-def work(file: str, out: str, cells: list[int]) -> None:
-    """Train some cells in this process."""
+def trainer(data: Mapping[str, Any]) -> Callable[..., Any]:
+    """A compiled function of learning rates, weight decays [C], weights and examples' numbers [T, B].
+
+    It gives the mean loss of the last tenth of the steps, and accuracies after each tenth.
+    """
     import jax
     import jax.numpy as jnp
 
-    with np.load(file) as found:
-        data = {name: found[name] for name in found.files}
     train_x, train_y = jnp.asarray(data["train_x"]), jnp.asarray(data["train_y"])
     test_x, test_y = jnp.asarray(data["test_x"]), jnp.asarray(data["test_y"])
 
@@ -62,13 +66,30 @@ def work(file: str, out: str, cells: list[int]) -> None:
             scores.append((logits(carry[0], test_x).argmax(1) == test_y).mean())
         return jnp.concatenate(losses)[-len(indices) // 10 :].mean(), jnp.stack(scores)
 
+    return train
+
+
+def initial(data: Mapping[str, Any], seed: int) -> Any:
+    """The weights of a seed: a matrix and a vector for each layer."""
+    import jax.numpy as jnp
+
+    return [
+        (jnp.asarray(data[f"{layer}.weight_{seed}"].T), jnp.asarray(data[f"{layer}.bias_{seed}"]))
+        for layer in (1, 3, 5)
+    ]
+
+
+def work(file: str, out: str, cells: list[int]) -> None:
+    """Train some cells in this process."""
+    import jax.numpy as jnp
+
+    with np.load(file) as found:
+        data = {name: found[name] for name in found.files}
+    train = trainer(data)
     answers: dict[str, float] = {}
     for seed in sorted({int(data["cells"][cell][0]) for cell in cells}):
         mine = [cell for cell in cells if int(data["cells"][cell][0]) == seed]
-        params = [
-            (jnp.asarray(data[f"{layer}.weight_{seed}"].T), jnp.asarray(data[f"{layer}.bias_{seed}"]))
-            for layer in (1, 3, 5)
-        ]
+        params = initial(data, seed)
         for first in range(0, len(mine), TOGETHER):
             part = mine[first : first + TOGETHER]
             full = np.array([*part, *part[:1] * (TOGETHER - len(part))])  # one compiled size
@@ -84,10 +105,7 @@ def main() -> None:
         work(file, cells[0], [int(one) for one in cells[1:]])
         return
     cores = os.cpu_count() or 1
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    }
+    environment = {**os.environ, **ONE_THREAD}
     command = [sys.executable, "-m", "tests.tools.benchmarks.peers.jax_scan", file, "work"]
     each = -(-len(cells) // cores)
     parts = [cells[first : first + each] for first in range(0, len(cells), each)]

@@ -1,0 +1,147 @@
+"""Steps of the digits MLP on one core: this project, JAX, and their products alone.
+
+`python -m tests.tools.benchmarks.steps`: all cells of a width from the same weights on the same batches, as
+one run of each. JAX has compiled before the clock starts, and takes all cells at once or a few at a time,
+whichever is quicker. This project's runs count whole, with recording and judging.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from study.spec.read import parse_spec
+from tests.tools.benchmarks.peers.jax_scan import ONE_THREAD, initial, trainer
+from tests.tools.benchmarks.peers.task import Task, written
+from trainers import Budget, make_optimizer, make_transform, make_workload, train_fused
+
+STEPS = 200
+"""What a cell's rate is stated for."""
+TOGETHER = (12, 16, 28)
+"""Cells that JAX takes at once, besides all, where the width is a multiple."""
+HIGHEST = 1e-3
+"""Largest learning rate: at higher ones rounding alone decides what a cell gives."""
+APART = 1e-2
+"""Largest relative difference of a cell's final loss."""
+LAYERS = ((64, 64), (64, 64), (64, 10))
+WIDEST = 64
+"""Cells whose products are taken at once, as this project takes them."""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long it takes [s]."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def products(width: int, batch: int) -> Callable[[], None]:
+    """The products of one step, forward and backward, on memory that is there."""
+    cells = min(width, WIDEST)
+    sets = []
+    for inputs, outputs in LAYERS:
+        shapes = {"w": (outputs, inputs), "x": (inputs, batch), "y": (outputs, batch), "xt": (batch, inputs)}
+        shapes["wt"] = (inputs, outputs)
+        sets.append({name: torch.randn(cells, *shape) for name, shape in shapes.items()})
+
+    def once() -> None:
+        for number, one in enumerate(sets):
+            torch.bmm(one["w"], one["x"], out=one["y"])
+            torch.bmm(one["y"], one["xt"], out=one["w"])
+            if number:
+                torch.bmm(one["wt"], one["y"], out=one["x"])
+
+    return once
+
+
+def measured(task: Task, widths: list[int], rounds: int) -> list[dict[str, Any]]:
+    """The rates of each width [cells / s]."""
+    with np.load(task.file) as found:
+        data = {name: found[name] for name in found.files}
+    budget = parse_spec(f"name: steps\n{task.text}").budget
+    train = trainer(data)
+    return [row_of(width, data, budget, train, rounds) for width in widths]
+
+
+def row_of(
+    width: int, data: dict[str, Any], budget: Budget, train: Callable[..., Any], rounds: int
+) -> dict[str, Any]:
+    """The rates of one width [cells / s], taken in turn."""
+    scale, params = budget.steps / STEPS, initial(data, 0)
+    lr = np.geomspace(1e-4, HIGHEST, width, dtype=np.float32)
+    weight_decay = np.full(width, 0.1, np.float32)
+    parts = make_workload("digits", "mlp"), make_transform("none"), make_optimizer("adamw"), budget
+    cells = {"lr_C": torch.tensor(lr), "weight_decay_C": torch.tensor(weight_decay)}
+
+    def ours() -> Any:
+        return train_fused(*parts, **cells, seed=0).loss_final_C.numpy()
+
+    def theirs(together: int) -> Any:
+        places = [slice(k, k + together) for k in range(0, width, together)]
+        found = [train(lr[part], weight_decay[part], params, data["batches_0"])[0] for part in places]
+        return np.concatenate([np.asarray(one) for one in found])
+
+    ways = [partial(theirs, together) for together in {*TOGETHER, width} if width % together == 0]
+    once = products(width, budget.batch_size)
+    wanted = ours()
+    # The first call of each compiles.
+    apart = max(float(np.max(np.abs(way() / wanted - 1))) for way in ways)
+    row: dict[str, Any] = {"width": width, "ours": [], "jax": [], "products": [], "apart": apart}
+    for _ in range(rounds):
+        row["ours"].append(width / seconds(ours) * scale)
+        row["jax"].append(width / min(map(seconds, ways)) * scale)
+        row["products"].append(min(width, WIDEST) / min(seconds(once) for _ in range(100)) / STEPS)
+    return row
+
+
+def shown(rows: list[dict[str, Any]]) -> Table:
+    """The table; a ratio only where results agree."""
+    table = Table(title=f"digits MLP, AdamW, one core, a cell is {STEPS} steps of 64", title_justify="left")
+    for name in ("cells", "this project, cells/s", "JAX", "ratio", "products alone", "share", "losses apart"):
+        table.add_column(name)
+    for row in rows:
+        texts = {}
+        for name in ("ours", "jax", "products"):
+            texts[name] = f"{statistics.median(row[name]):.1f} ({min(row[name]):.1f}–{max(row[name]):.1f})"
+        ratio = statistics.median(a / b for a, b in zip(row["ours"], row["jax"], strict=True))
+        share = statistics.median(a / b for a, b in zip(row["ours"], row["products"], strict=True))
+        said = f"{ratio:.2f}" if row["apart"] <= APART else "–"
+        apart = f"{row['apart']:.0e}"
+        table.add_row(
+            str(row["width"]), texts["ours"], texts["jax"], said, texts["products"], f"{share:.2f}", apart
+        )
+    return table
+
+
+def main() -> int:
+    os.environ.update(ONE_THREAD)
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 84, 256])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="steps-") as place:
+        rows = measured(written(Path(place), 1), asked.widths, asked.rounds)
+    Console(width=None if sys.stdout.isatty() else 140).print(shown(rows))
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+    return 0 if all(row["apart"] <= APART for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
