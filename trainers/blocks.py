@@ -100,11 +100,13 @@ class Blocks:
     Args:
         outputs: numbers that one cell's network gives for a micro-batch, where they decide how many cells
             memory holds; else 0.
+        quickest: so many cells are quickest together, where there is such a number.
     """
 
-    def __init__(self, step: Step, recorder: Recorder, outputs: int = 0) -> None:
+    def __init__(self, step: Step, recorder: Recorder, outputs: int = 0, quickest: int | None = None) -> None:
         self._step, self._recorder = step, recorder
         self._widest = max(1, min(WIDEST, OUTPUTS // outputs)) if outputs else WIDEST
+        self._widest = min(self._widest, quickest or WIDEST)
         self._recorded: dict[int, Recorded] = {}
 
     def advance(self, progress: Progress, group: list[Next]) -> None:

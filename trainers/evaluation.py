@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainers.feed import EVALUATION_NUMBERS, Feed
+from trainers.fusion import quickest_together
 from trainers.optimizers.base import Optimizer
 from trainers.precision import Tensors, loss_function
 from trainers.progress import TileState
@@ -37,16 +38,17 @@ def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -
     total = torch.zeros(len(first), dtype=torch.float64, device=first.device)
     with torch.no_grad():
         for x, y in feed.evaluation():
-            together = cells_at_once(feed, len(x))
+            together = cells_at_once(feed, model, len(x))
             total += vmap(scores, in_dims=(0, 0, None, None), chunk_size=together)(params, buffers, x, y)
     model.train()
     return total / len(feed.workload.eval_y)
 
 
-def cells_at_once(feed: Feed, examples: int) -> int | None:
+def cells_at_once(feed: Feed, model: nn.Module, examples: int) -> int | None:
     """How many cells are evaluated together, as memory and cache allow; None for all of them."""
     numbers = examples * feed.workload.output_numbers
     most = TOGETHER if torch.device(feed.device).type == "cpu" else None
+    most = quickest_together(model, examples) or most
     if not numbers:
         return most
     return max(1, min(most or EVALUATION_NUMBERS, EVALUATION_NUMBERS // numbers))

@@ -17,7 +17,7 @@ from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
 from trainers.evaluation import evaluated, evaluated_weights, untrained_loss
 from trainers.feed import Feed
-from trainers.fusion import fills_processor, fusable
+from trainers.fusion import fills_processor, fusable, quickest_together
 from trainers.network import untrained
 from trainers.optimizers.base import Optimizer
 from trainers.precision import scaled_in
@@ -95,8 +95,9 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
     workload, budget = run.workload, run.budget
     feed = Feed(workload, budget, run.seed, run.device)
     model = untrained(feed)
-    looped = fills_processor(model, feed.inputs(workload.train_x[:1]))
-    model = model if looped else fusable(model)
+    example = feed.inputs(workload.train_x[:1])
+    looped = fills_processor(model, example)
+    model = model if looped else fusable(model, example)
     loss_initial = untrained_loss(feed, model)
     step = Step(run, model, looped=looped)
 
@@ -114,8 +115,9 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
 
     coming = (Next(t, micro, budget.lr_factor(t), spike_T[t]) for t, micro in feed.steps(progress.step))
     whole = Whole(step, recorder)
-    outputs = workload.output_numbers * budget.batch_size // budget.accumulation
-    way: Whole | Blocks = Blocks(step, recorder, outputs) if step.repeatable else whole
+    examples = budget.batch_size // budget.accumulation
+    outputs, quickest = workload.output_numbers * examples, quickest_together(model, examples)
+    way: Whole | Blocks = Blocks(step, recorder, outputs, quickest) if step.repeatable else whole
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for group in grouped(coming, place, min(SECONDS, checkpoint.every) if checkpoint else SECONDS):
             try:

@@ -28,6 +28,7 @@ INTO = {
     aten.relu.default: lambda out, x: aten.clamp_min.out(x, 0, out=out),
     aten._to_copy.default: lambda out, x, **kind: out.copy_(x),
     aten.clone.default: lambda out, x, **kind: out.copy_(x),
+    aten.new_zeros.default: lambda out, *given, **kind: out.zero_(),
 }
 """Operations without a form that writes into given memory, and what does the same there."""
 

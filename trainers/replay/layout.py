@@ -157,8 +157,7 @@ class Layout:
         elif self._constant(call, inputs, results):
             self._keep(call.result, tree_map_only(Place, self._example, call.result))
         elif not isinstance(call.result, Place):
-            self._fresh.update(results)
-            yield Bound(op, args, kwargs, call.result, over)
+            yield Bound(op, args, kwargs, self._several(at, call.result), over)
         elif form := writing(op):
             place = self._room(at, results[0], inputs if torch.Tag.pointwise in op.tags else ())
             yield Bound(*quick(*form, args, {**kwargs, form[1]: place}), over=over)
@@ -170,6 +169,17 @@ class Layout:
         else:
             self._fresh.update(results)
             yield Bound(op, args, kwargs, call.result, over)
+
+    def _several(self, at: int, result: Any) -> Any:
+        """Memory for the small ones of several results, and the places of the others."""
+
+        def room(place: Place) -> Tensor | Place:
+            if self._tape.tensors[place.number].nbytes <= SMALL:
+                return self._room(at, place.number, ())
+            self._fresh.add(place.number)
+            return place
+
+        return tree_map_only(Place, room, result)
 
     def _constant(self, call: Call, inputs: Sequence[int], results: Sequence[int]) -> bool:
         """Whether the result is the same each time, and stays as it is."""
