@@ -62,6 +62,7 @@ FORECASTS = Problem(
 PROBLEMS: Mapping[str, Problem] = {
     "mlp": images(1, 8),
     "convnet": images(1, 8),
+    "vit": images(1, 8),
     "resnet20": images(3, 32),
     "dlinear": FORECASTS,
     "nlinear": FORECASTS,
