@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_leaves, tree_map
 
 from trainers.feed import EVALUATION_NUMBERS, Feed
 from trainers.fusion import quickest_together
 from trainers.optimizers.base import Optimizer
 from trainers.precision import Tensors, loss_function
 from trainers.progress import TileState
+from trainers.replay import CannotReplayError, Replay, Tape
+
+State = tuple[Tensors, Tensors]
+"""Parameters and buffers of cells."""
 
 TOGETHER = 16
 """Cells evaluated together on a CPU: what they give their layers stays in the cache.
@@ -39,9 +45,37 @@ def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -
     with torch.no_grad():
         for x, y in feed.evaluation():
             together = cells_at_once(feed, model, len(x))
-            total += vmap(scores, in_dims=(0, 0, None, None), chunk_size=together)(params, buffers, x, y)
+            total += by_parts(partial(scores, x=x, y=y), (params, buffers), together)
     model.train()
     return total / len(feed.workload.eval_y)
+
+
+def by_parts(score: Callable[[Tensors, Tensors], Tensor], state: State, together: int | None) -> Tensor:
+    """The score of every cell, shape [C], from so many cells at a time.
+
+    On a CPU the first part's operations are repeated for the others, on memory of their own. Otherwise the
+    system takes a part's memory back, and pages it in again: 256 cells of the convnet took 1.1 s, not 0.7.
+    """
+    leaves = tree_leaves(state)
+    cells, scores = len(leaves[0]), vmap(score)
+    if together is None or cells <= together or leaves[0].device.type != "cpu":
+        return vmap(score, chunk_size=together)(*state)
+    own: State = tree_map(lambda all_C: all_C[:together].clone(), state)
+    with Tape() as tape:
+        found = scores(*own)
+    try:
+        again = Replay(tape, [], tree_leaves(own), [found], cells // together)
+    except CannotReplayError:
+        return vmap(score, chunk_size=together)(*state)
+    parts = [found]
+    for first in range(together, cells, together):
+        count = min(together, cells - first)
+        for mine, all_C in zip(again.given, leaves, strict=True):
+            # A last part that is not full has cells of the part before, which nobody reads.
+            mine[:count] = all_C[first : first + count]
+        again.run()
+        parts.append(again.kept[0][:count].clone())
+    return torch.cat(parts)
 
 
 def cells_at_once(feed: Feed, model: nn.Module, examples: int) -> int | None:
