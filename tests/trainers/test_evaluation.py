@@ -27,6 +27,7 @@ def metrics(model: str, together: int | None, monkeypatch: pytest.MonkeyPatch) -
     }
     buffers = {name: b.expand(CELLS, *b.shape).clone() for name, b in network.named_buffers()}
     monkeypatch.setattr(evaluation, "cells_at_once", lambda *_: together)
+    monkeypatch.setattr(evaluation, "PARTS", 2)
     return evaluation.evaluated(feed, network, params, buffers)
 
 
