@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports. Compiling all of torch beforehand would take as long as the rest.
 PIP := pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: test long lint demo bench peers faults cluster frameworks calibration bench-agents bench-edges browser
+.PHONY: test long lint demo bench bench-quick bench-steps bench-road faults cluster frameworks calibration bench-agents bench-edges browser
 
 # Each stamp is as new as the files that decide what is installed, so nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -35,14 +35,22 @@ test: lint  ## install, lint, types and tests, two at a time: they wait for many
 long: $(VENV)/.installed-dev  ## the tests that the gate has no time for
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m long
 
-bench: $(VENV)/.installed-dev  ## fused training beside plain loops; ten thousand cells beside Ray Tune
-	$(BIN)/python -m trainers.bench --models mlp convnet
-	$(BIN)/python -m trainers.bench --models resnet20 --widths 1 4 16 --seconds 8
-	$(BIN)/python -m tests.tools.benchmarks.scale
-
-peers: $(VENV)/.installed-dev  ## the same cells trained by Ray Tune, Optuna, joblib, JAX and this project
+bench: $(VENV)/.installed-dev  ## the same cells by Ray Tune, Optuna, joblib, JAX and this project: twenty minutes
 	$(BIN)/python -m $(PIP) -e '.[bench]'
-	$(BIN)/python -m tests.tools.benchmarks.peers
+	$(BIN)/python -m tests.tools.benchmarks.peers --json bench.json
+
+bench-quick: $(VENV)/.installed-dev  ## the same with few cells and one run of each: three minutes
+	$(BIN)/python -m $(PIP) -e '.[bench]'
+	$(BIN)/python -m tests.tools.benchmarks.peers --seeds 4 --repeats 1 --sample 0.3 --json bench-quick.json
+
+bench-steps: $(VENV)/.installed-dev  ## fused training beside plain loops, and steps beside JAX
+	$(BIN)/python -m $(PIP) -e '.[bench]'
+	$(BIN)/python -m trainers.bench --models mlp convnet vit
+	$(BIN)/python -m tests.tools.benchmarks.steps
+
+bench-road: $(VENV)/.installed-dev  ## where the time of a launch goes; ten thousand cells of next to no training
+	$(BIN)/python -m tests.tools.benchmarks.phases
+	$(BIN)/python -m tests.tools.benchmarks.scale
 
 faults: $(VENV)/.installed-dev  ## processes, servers and disks that die while studies run: about fifty minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/tools/faults/check_drills.py

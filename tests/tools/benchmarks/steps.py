@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -21,10 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from study.spec.read import parse_spec
+from tests.tools.benchmarks.figures import Figures, about, spread, where
 from tests.tools.benchmarks.peers.jax_scan import ONE_THREAD, initial, trainer
 from tests.tools.benchmarks.peers.task import Task, written
 from trainers import Budget, make_optimizer, make_transform, make_workload, train_fused
@@ -108,23 +106,22 @@ def row_of(
     return row
 
 
-def shown(rows: list[dict[str, Any]]) -> Table:
-    """The table; a ratio only where results agree."""
-    table = Table(title=f"digits MLP, AdamW, one core, a cell is {STEPS} steps of 64", title_justify="left")
-    for name in ("cells", "this project, cells/s", "JAX", "ratio", "products alone", "share", "losses apart"):
-        table.add_column(name)
-    for row in rows:
-        texts = {}
-        for name in ("ours", "jax", "products"):
-            texts[name] = f"{statistics.median(row[name]):.1f} ({min(row[name]):.1f}–{max(row[name]):.1f})"
-        ratio = statistics.median(a / b for a, b in zip(row["ours"], row["jax"], strict=True))
-        share = statistics.median(a / b for a, b in zip(row["ours"], row["products"], strict=True))
-        said = f"{ratio:.2f}" if row["apart"] <= APART else "–"
-        apart = f"{row['apart']:.0e}"
-        table.add_row(
-            str(row["width"]), texts["ours"], texts["jax"], said, texts["products"], f"{share:.2f}", apart
+def figures(found: dict[str, Any]) -> Figures:
+    """A ratio only where results agree."""
+    table = []
+    for row in found["rows"]:
+        ratio, share = (
+            [a / b for a, b in zip(row["ours"], row[other], strict=True)] for other in ("jax", "products")
         )
-    return table
+        told = spread(ratio, 2) if row["apart"] <= APART else f"losses differ by {row['apart']:.0e}"
+        rates = [spread(row[name]) for name in ("ours", "jax", "products")]
+        table.append([str(row["width"]), *rates, told, spread(share, 2)])
+    head = ("cells", "this project", "JAX", "products alone", "of JAX", "of the products")
+    said = (
+        f"Cells per second of one core, a cell being {STEPS} steps of 64 images; digits MLP, AdamW, medians "
+        f"(least–greatest), n = {len(found['rows'][0]['ours'])}; {where(found)}."
+    )
+    return Figures(said, head, table)
 
 
 def main() -> int:
@@ -137,9 +134,10 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="steps-") as place:
         rows = measured(written(Path(place), 1), asked.widths, asked.rounds)
-    Console(width=None if sys.stdout.isatty() else 140).print(shown(rows))
+    found = {**about("torch", "jax"), "rows": rows}
+    figures(found).show()
     if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1) + "\n")
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if all(row["apart"] <= APART for row in rows) else 1
 
 

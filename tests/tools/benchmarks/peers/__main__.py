@@ -12,21 +12,20 @@ import csv
 import json
 import math
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from tests.pages import ROOT
+from tests.tools.benchmarks.figures import Figures, about, spread, where
 from tests.tools.benchmarks.peers.task import Task, written
 
 LIMIT = 1200
@@ -81,7 +80,7 @@ class Measured:
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        return median(self.seconds)
 
 
 def timed(command: list[str], folder: Path) -> float:
@@ -129,7 +128,7 @@ def ours(task: Task, folder: Path, more: str) -> tuple[float, dict[str, float]]:
     return seconds, found
 
 
-def theirs(peer: Peer, task: Task, folder: Path) -> tuple[float, dict[str, float]]:
+def theirs(peer: Peer, task: Task, folder: Path, sample: int | None) -> tuple[float, dict[str, float]]:
     """Seconds for all cells, and the final loss of each that was trained."""
     folder.mkdir()
 
@@ -141,11 +140,11 @@ def theirs(peer: Peer, task: Task, folder: Path) -> tuple[float, dict[str, float
         seconds = timed([*command, *map(str, cells)], place)
         return seconds, json.loads((place / "out.json").read_text())
 
-    if peer.sample is None:
+    if sample is None:
         return run("all", list(range(len(task.cells))))
     start, _ = run("few", task.sample(FEW))
-    seconds, losses = run("sample", task.sample(peer.sample))
-    each = (seconds - start) / (peer.sample - FEW)
+    seconds, losses = run("sample", task.sample(sample))
+    each = (seconds - start) / (sample - FEW)
     return start + (len(task.cells) - FEW) * each, losses
 
 
@@ -160,8 +159,14 @@ def apart(task: Task, found: dict[str, float], wanted: dict[str, float]) -> floa
     return worst
 
 
-def measure(folder: Path, seeds: int, repeats: int, console: Console) -> tuple[Task, list[Measured]]:
-    """Every tool, this project first: its losses are what the others are compared with."""
+def measure(
+    folder: Path, seeds: int, repeats: int, share: float, console: Console
+) -> tuple[Task, list[Measured]]:
+    """Every tool, this project first: its losses are what the others are compared with.
+
+    Args:
+        share: of the cells that slow tools train.
+    """
     task = written(folder, seeds)
     rows, wanted = [], dict[str, float]()
     for title, more in OURS.items():
@@ -173,44 +178,52 @@ def measure(folder: Path, seeds: int, repeats: int, console: Console) -> tuple[T
         if missing := [name for name in peer.needs if find_spec(name) is None]:
             console.print(f"{peer.title}: left out, {', '.join(missing)} is not installed", highlight=False)
             continue
-        found = [theirs(peer, task, folder / f"{peer.module}{number}") for number in range(repeats)]
+        sample = peer.sample and max(FEW + 6, round(peer.sample * share))
+        found = [theirs(peer, task, folder / f"{peer.module}{number}", sample) for number in range(repeats)]
         worst = max(apart(task, losses, wanted) for _, losses in found)
-        rows.append(Measured(peer.title, tuple(seconds for seconds, _ in found), peer.sample, worst))
+        rows.append(Measured(peer.title, tuple(seconds for seconds, _ in found), sample, worst))
         console.print(f"{peer.title}: {rows[-1].median:.1f} s", highlight=False)
     return task, rows
 
 
-def shown(task: Task, rows: list[Measured]) -> Table:
+def figures(found: dict[str, Any]) -> Figures:
     """The table; a ratio only where results agree."""
-    cells, mine = len(task.cells), rows[0].median
-    table = Table(title=f"{cells:,} cells", title_justify="left")
-    for name in ("tool", "seconds", "least–greatest", "cells/s", "this project is faster by", "results"):
-        table.add_column(name)
+    rows, cells = found["tools"], found["cells"]
+    mine = median(rows[0]["seconds"])
+    table = []
     for row in rows:
-        agree = row.apart is None or row.apart <= APART
-        between = f"{min(row.seconds):.1f}–{max(row.seconds):.1f}"
-        how = "" if row.scaled is None else f" (from {row.scaled} cells)"
-        said = "" if row.apart is None else f"{'equal' if agree else 'DIFFERENT'} to {row.apart:.1e}"
-        ratio = f"{row.median / mine:.2f}" if agree else "–"
-        table.add_row(row.title + how, f"{row.median:.1f}", between, f"{cells / row.median:.2f}", ratio, said)
-    return table
+        how = "" if row["scaled"] is None else f" (from {row['scaled']} cells)"
+        agree = row["apart"] is None or row["apart"] <= APART
+        said = "" if row["apart"] is None else f"{'equal' if agree else 'DIFFERENT'} to {row['apart']:.1e}"
+        seconds = median(row["seconds"])
+        ratio = f"{seconds / mine:.2f}" if agree else "–"
+        table.append([row["title"] + how, spread(row["seconds"]), f"{cells / seconds:.2f}", ratio, said])
+    head = ("tool", "seconds, median (least–greatest)", "cells/s", "times this project's", "final losses")
+    said = (
+        f"{cells:,} cells of the digits MLP with AdamW, imports and compiling included, "
+        f"n = {len(rows[0]['seconds'])}; {where(found)}. "
+        f"Results are compared up to a learning rate of {CALM:g}."
+    )
+    return Figures(said, head, table)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=21, help="84 cells each")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sample", type=float, default=1.0, help="share of the cells that slow tools train")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory(prefix="peers-") as place:
-        task, rows = measure(Path(place), asked.seeds, asked.repeats, console)
-    console.print(shown(task, rows))
+        task, rows = measure(Path(place), asked.seeds, asked.repeats, asked.sample, console)
+    found = {
+        **about("torch", "ray", "optuna", "mlflow", "joblib", "jax"),
+        "cells": len(task.cells),
+        "tools": [asdict(row) for row in rows],
+    }
+    figures(found).show()
     if asked.json:
-        names = ("torch", "ray", "optuna", "mlflow", "joblib", "jax")
-        versions = {name: version(name) for name in names if find_spec(name) is not None}
-        about = {"cells": len(task.cells), "cores": os.cpu_count(), "machine": platform.processor()}
-        found = {**about, "versions": versions, "tools": [asdict(row) for row in rows]}
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if all(row.apart is None or row.apart <= APART for row in rows) else 1
 
