@@ -17,7 +17,6 @@ from trainers import (
     Workload,
     blocks,
     evaluation,
-    fusion,
     make_optimizer,
     make_transform,
     make_workload,
@@ -25,7 +24,7 @@ from trainers import (
     train_serial,
 )
 from trainers.feed import Feed
-from trainers.fusion import fills_processor
+from trainers.fusion import fills_processor, work
 from trainers.models import model_factory
 from trainers.models.llama import SIZES, rotated
 from trainers.models.sequences import Projection
@@ -204,7 +203,7 @@ def test_large_networks_are_looped_over(monkeypatch: pytest.MonkeyPatch) -> None
     made = {size: make_workload("text", "llama", {"size": size}, context=128) for size in ("0.9m", "20m")}
     found = {size: fills_processor(w.initial_model(0), w.train_x[:1].long()) for size, w in made.items()}
     assert found == {"0.9m": False, "20m": True}
-    monkeypatch.setattr(fusion, "PRODUCT_WORK", 1)
+    monkeypatch.setattr(work, "PRODUCT_WORK", 1)
     largest = 0
     original = token_loss
 
@@ -276,7 +275,7 @@ def test_probes_are_what_they_say() -> None:
 @pytest.mark.parametrize("looped", [False, True])
 def test_probes_are_the_same_in_both_trainers(looped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every recorded moment, also where cells diverge or are looped over; others show nothing."""
-    monkeypatch.setattr(fusion, "PRODUCT_WORK", 1 if looped else fusion.PRODUCT_WORK)
+    monkeypatch.setattr(work, "PRODUCT_WORK", 1 if looped else work.PRODUCT_WORK)
     parts = tiny(qk_norm=True), make_transform("none"), make_optimizer("adamw"), replace(BUDGET, dynamics=3)
     mine = {**cells(), "lr_C": torch.tensor([1e-3, 1e12], dtype=torch.float64)}
     fused, serial = (trainer(*parts, **mine).dynamics for trainer in (train_fused, train_serial))
