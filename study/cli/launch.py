@@ -41,6 +41,7 @@ def launch(
         raise typer.Exit(
             launch_there(cluster, spec, allow, console, until_decided=until_decided, as_json=as_json)
         )
+    from study.analysis import Analysis
     from study.report.plain.best import best_values
     from study.report.plain.claims import claims
     from study.report.plain.counts import launch_values
@@ -51,6 +52,11 @@ def launch(
     from study.run.launch import launch as run
     from study.spec.read import read_spec
 
+    def show(analysis: Analysis) -> None:
+        if not as_json:
+            out.print(best_table(analysis), highlight=False)
+            out.print(claims_table(analysis))
+
     try:
         ended = run(
             read_spec(spec, allow=allow, runs=True),
@@ -60,6 +66,7 @@ def launch(
             address=address,
             tracking_uri=tracking_uri,
             until_decided=until_decided,
+            judged=show,
         )
     except KeyboardInterrupt:
         # While data are loaded or results are drawn; in training it is no error.
@@ -75,8 +82,5 @@ def launch(
         )
         emit(launch_values(ended) | {"claims": judged, "best": best})
     else:
-        if not ended.interrupted:
-            out.print(best_table(ended.analysis), highlight=False)
-            out.print(claims_table(ended.analysis))
         say(closing_lines(ended, spec, home, tracking_uri, allow or ()))
     end(complete=ended.complete)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 from rich.console import Console
 
+from study.analysis import Analysis
 from study.errors import UserError
 from study.home import Home
 from study.launch_result import Launch
@@ -38,10 +41,13 @@ def launch(
     address: str | None = None,
     tracking_uri: str | None = None,
     until_decided: bool = False,
+    judged: Callable[[Analysis], None] = lambda analysis: None,
 ) -> Launch:
     """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
 
     Args:
+        judged: told what is concluded, before the files are drawn, which takes several seconds; not where
+            the launch was interrupted.
         here: train in this process instead of on Ray's workers.
         address: an existing Ray cluster.
         tracking_uri: an MLflow server, or the home's own database.
@@ -66,6 +72,7 @@ def launch(
         stack.enter_context(home.writing(spec.name))
         home.refuse_busy(spec.name)
         if not here and not complete(spec, home):
+            threading.Thread(target=import_torch, daemon=True).start()
             stack.enter_context(reached(address, console, spec.workers))
         return _launch(
             spec,
@@ -75,6 +82,7 @@ def launch(
             address=address,
             tracking_uri=tracking_uri,
             until_decided=until_decided,
+            judged=judged,
         )
 
 
@@ -87,6 +95,7 @@ def _launch(
     address: str | None,
     tracking_uri: str | None,
     until_decided: bool,
+    judged: Callable[[Analysis], None],
 ) -> Launch:
     started, uri = time.monotonic(), address_of(tracking_uri, home)
     console.print(
@@ -143,6 +152,7 @@ def _launch(
         # Whoever stops a launch wants the terminal back. The next one draws everything.
         trouble = mirror.trouble
         if not interrupted:
+            judged(analysis)
             trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
         return Launch(
             analysis,
@@ -155,6 +165,11 @@ def _launch(
             trouble=trouble,
             own_tracker=uri == home.mlflow_uri,
         )
+
+
+def import_torch() -> None:
+    """What loading data needs first, loaded while Ray starts: it waits for processes of its own."""
+    import torch  # noqa: F401
 
 
 def complete(spec: StudySpec, home: Home) -> bool:

@@ -113,23 +113,38 @@ def connected(
         _disconnect()
 
 
-def load_ahead(workers: Workers) -> None:
-    """Start the workers of this machine, and let them load what tiles need while this process loads data.
+_ahead: list[Any] = []
+"""Tasks of `load_ahead`."""
+LOADING = 30.0
+"""How long workers that load their libraries are waited for [s]."""
 
-    Nobody waits for them. Two workers that import torch and Tune at once need five to seven seconds each.
-    """
+
+def load_ahead(workers: Workers) -> None:
+    """Start the workers of this machine, and let them load what tiles need while this process loads data."""
     there = ray.cluster_resources()
     count = int(there.get("CPU", 0) // workers.cpus_per_worker)
     if gpus := there.get("GPU", 0):
         count = min(count, int(gpus // (workers.gpus_per_worker or 1)))
     load = ray.remote(num_cpus=workers.cpus_per_worker)(_load)
-    for _ in range(count):
-        load.remote()
+    _ahead[:] = [load.remote() for _ in range(count)]
+
+
+def wait_for_libraries() -> None:
+    """Wait for the workers that load ahead: only one that has done it is taken for the first tiles.
+
+    Beside a busy one, Ray starts another process, which begins with the same libraries: four seconds later.
+    """
+    if _ahead:
+        ray.wait(_ahead, num_returns=len(_ahead), timeout=LOADING)
+    _ahead.clear()
 
 
 def _load() -> None:
     import torch  # noqa: F401
     from ray import tune  # noqa: F401
+
+    import study.run.ray_pool  # noqa: F401
+    import trainers.fused  # noqa: F401
 
 
 def _disconnect() -> None:

@@ -70,7 +70,7 @@ def measured(text: str, folder: Path) -> tuple[Phases, int]:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)
-            if "verdict" in line and not claims:
+            if "Claims of" in line and not claims:
                 claims = time.time()
     ended = time.time()
     if process.returncode or not claims:
