@@ -29,7 +29,6 @@ from study.run.records import failed_records
 from study.run.rounds import Rounds
 from study.run.tile import Checkpoints
 from study.run.tile_log import TileLogs
-from study.spec.workers import Workers
 from tracking import EVIDENCE, CellRecord, Ledger
 
 log = logging.getLogger(__name__)
@@ -229,12 +228,11 @@ class Training:
 
 
 @contextmanager
-def reached(address: str | None, console: Console, workers: Workers | None = None) -> Iterator[None]:
+def reached(address: str | None, console: Console) -> Iterator[None]:
     """Be connected to a Ray cluster, and say which: `auto` takes one that somebody else may have started.
 
     Args:
         address: None starts one on this machine, which ends with the block.
-        workers: that are started there at once.
 
     Raises:
         PoolError: there is no such cluster, or Ray does not start here.
@@ -252,7 +250,7 @@ def reached(address: str | None, console: Console, workers: Workers | None = Non
     # Not before the environment is set: Ray reads it when it is imported.
     from study.run.ray_cluster import connected
 
-    with connected(address, say, workers):
+    with connected(address, say):
         yield
 
 

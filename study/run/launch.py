@@ -73,7 +73,7 @@ def launch(
         home.refuse_busy(spec.name)
         if not here and not complete(spec, home):
             threading.Thread(target=import_torch, daemon=True).start()
-            stack.enter_context(reached(address, console, spec.workers))
+            stack.enter_context(reached(address, console))
         return _launch(
             spec,
             home,

@@ -26,7 +26,6 @@ from study.errors import PoolError, UserError
 from study.run.ray_environment import temporary_folder
 from study.run.tile_log import captured
 from study.spec.user_source import INSTALLED
-from study.spec.workers import Workers
 
 AUTO = "auto"
 PATIENCE = 30.0
@@ -58,15 +57,12 @@ class SafePath(JobConfig):  # type: ignore[misc]  # Ray is not typed
 
 
 @contextmanager
-def connected(
-    address: str | None, say: Callable[[str], None] = log.info, workers: Workers | None = None
-) -> Iterator[None]:
+def connected(address: str | None, say: Callable[[str], None] = log.info) -> Iterator[None]:
     """A connection to a cluster, or to one that is started on this machine and ends with the block.
 
     Where this process is connected already, it stays so.
 
     Args:
-        workers: of a cluster that is started here; they load their libraries at once.
         say: told what is done, and which cluster it is and what named it, when this process was not connected
             yet.
 
@@ -106,45 +102,9 @@ def connected(
             log.info("Ray said: %s", printed.end.decode(errors="replace").strip())
     try:
         (say if address else log.info)(f"Ray cluster: {found_at(address)}")
-        if not address and workers is not None:
-            load_ahead(workers)
         yield
     finally:
         _disconnect()
-
-
-_ahead: list[Any] = []
-"""Tasks of `load_ahead`."""
-LOADING = 30.0
-"""How long workers that load their libraries are waited for [s]."""
-
-
-def load_ahead(workers: Workers) -> None:
-    """Start the workers of this machine, and let them load what tiles need while this process loads data."""
-    there = ray.cluster_resources()
-    count = int(there.get("CPU", 0) // workers.cpus_per_worker)
-    if gpus := there.get("GPU", 0):
-        count = min(count, int(gpus // (workers.gpus_per_worker or 1)))
-    load = ray.remote(num_cpus=workers.cpus_per_worker)(_load)
-    _ahead[:] = [load.remote() for _ in range(count)]
-
-
-def wait_for_libraries() -> None:
-    """Wait for the workers that load ahead: only one that has done it is taken for the first tiles.
-
-    Beside a busy one, Ray starts another process, which begins with the same libraries: four seconds later.
-    """
-    if _ahead:
-        ray.wait(_ahead, num_returns=len(_ahead), timeout=LOADING)
-    _ahead.clear()
-
-
-def _load() -> None:
-    import torch  # noqa: F401
-    from ray import tune  # noqa: F401
-
-    import study.run.ray_pool  # noqa: F401
-    import trainers.fused  # noqa: F401
 
 
 def _disconnect() -> None:

@@ -26,7 +26,7 @@ from study.plan.widths import worker_of_ray
 from study.run.containment import contained
 from study.run.machines import TYPE, accelerator_of, check_room, holds
 from study.run.pool import ANY, Done, Failure, Pool, cause
-from study.run.ray_cluster import connected, wait_for_libraries
+from study.run.ray_cluster import connected
 from study.run.tile import Checkpoints, measure_width, run_job
 from study.run.tile_log import TileLogs
 from study.spec.workers import Workers
@@ -163,7 +163,6 @@ class RayPool:
                     verbose=0,
                 ),
             )
-            wait_for_libraries()
             try:
                 results = tuner.fit()
             except Exception as error:

@@ -81,7 +81,7 @@ def zoom(
         _refuse_other_meaning(spec, prints, home)
         # A zoom that lacks nothing needs no cluster, and without one nothing is made.
         if not here and len(_stored(plan, own)) < len(plan.cells):
-            stack.enter_context(reached(address, console, spec.workers))
+            stack.enter_context(reached(address, console))
         home.prepare()
         own.prepare()
         stack.enter_context(home.writing(spec.name))
