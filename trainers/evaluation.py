@@ -26,8 +26,12 @@ TOGETHER = 16
 
 84 at once take twice as long (MLP), or two to three times as long (convnet), on an AMD EPYC.
 """
-PARTS = 8
-"""So many parts pay for recording the first: the convnet's evaluation took 56 ms, not 48, in four parts."""
+PARTS, NUMBERS = 8, 2**20
+"""So many parts pay for recording the first: the convnet's evaluation took 56 ms, not 48, in four parts.
+
+All that the first part computes is kept meanwhile. That is little where its inputs have at most so many
+numbers in all of its cells, and outputs are not large.
+"""
 BATCHES = 20
 """Batches that running statistics are computed from where evaluated weights are not the trained ones."""
 
@@ -47,12 +51,15 @@ def evaluated(feed: Feed, model: nn.Module, params: Tensors, buffers: Tensors) -
     with torch.no_grad():
         for x, y in feed.evaluation():
             together = cells_at_once(feed, model, len(x))
-            total += by_parts(partial(scores, x=x, y=y), (params, buffers), together)
+            small = not feed.workload.output_numbers and x.numel() * (together or len(first)) <= NUMBERS
+            total += by_parts(partial(scores, x=x, y=y), (params, buffers), together, record=small)
     model.train()
     return total / len(feed.workload.eval_y)
 
 
-def by_parts(score: Callable[[Tensors, Tensors], Tensor], state: State, together: int | None) -> Tensor:
+def by_parts(
+    score: Callable[[Tensors, Tensors], Tensor], state: State, together: int | None, *, record: bool = True
+) -> Tensor:
     """The score of every cell, shape [C], from so many cells at a time.
 
     On a CPU the first part's operations are repeated for the others, on memory of their own. Otherwise the
@@ -60,7 +67,8 @@ def by_parts(score: Callable[[Tensors, Tensors], Tensor], state: State, together
     """
     leaves = tree_leaves(state)
     cells, scores = len(leaves[0]), vmap(score)
-    if together is None or cells < PARTS * together or leaves[0].device.type != "cpu":
+    on_cpu = leaves[0].device.type == "cpu"
+    if together is None or not record or cells < PARTS * together or not on_cpu:
         return vmap(score, chunk_size=together)(*state)
     own: State = tree_map(lambda all_C: all_C[:together].clone(), state)
     with Tape() as tape:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -243,6 +243,7 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
     if address is None:
         check_temporary_folder()
         keep_token_private()
+        threading.Thread(target=import_torch, daemon=True).start()
     else:
         keep_token_private(make=False)
         if use_found_token(address):
@@ -252,6 +253,13 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
 
     with connected(address, say):
         yield
+
+
+def import_torch() -> None:
+    """What loading data needs first, loaded while Ray starts: it waits for processes of its own."""
+    # Whoever needs it meets what is wrong with it, and says so.
+    with suppress(Exception):
+        import torch  # noqa: F401
 
 
 @contextmanager

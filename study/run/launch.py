@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -72,7 +71,6 @@ def launch(
         stack.enter_context(home.writing(spec.name))
         home.refuse_busy(spec.name)
         if not here and not complete(spec, home):
-            threading.Thread(target=import_torch, daemon=True).start()
             stack.enter_context(reached(address, console))
         return _launch(
             spec,
@@ -152,8 +150,11 @@ def _launch(
         # Whoever stops a launch wants the terminal back. The next one draws everything.
         trouble = mirror.trouble
         if not interrupted:
-            judged(analysis)
-            trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
+            try:
+                judged(analysis)
+            finally:
+                # A reader that has left (`| head`) costs no file.
+                trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
         return Launch(
             analysis,
             trained=display.trained,
@@ -165,11 +166,6 @@ def _launch(
             trouble=trouble,
             own_tracker=uri == home.mlflow_uri,
         )
-
-
-def import_torch() -> None:
-    """What loading data needs first, loaded while Ray starts: it waits for processes of its own."""
-    import torch  # noqa: F401
 
 
 def complete(spec: StudySpec, home: Home) -> bool:

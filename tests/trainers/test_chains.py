@@ -35,6 +35,10 @@ ONE = {
     "clamp from below": lambda a, b, p: a.clamp(min=0.1),
     "clamp from above": lambda a, b, p: a.clamp(max=0.1),
     "clamp by tensors": lambda a, b, p: a.clamp(-p, p),
+    "clamp from below by a tensor": lambda a, b, p: a.clamp(min=p),
+    "clamp from above by a tensor": lambda a, b, p: a.clamp(max=p),
+    "div of what is true": lambda a, b, p: (a > 0) / (b > 0),
+    "reciprocal of what is true": lambda a, b, p: 1 / (a > b),
     "square": lambda a, b, p: a**2,
     "lerp": lambda a, b, p: torch.lerp(a, b, 0.1),
     "lerp from the far end": lambda a, b, p: torch.lerp(a, b, 0.8),
@@ -150,6 +154,36 @@ def test_a_chain_that_gives_other_bits_is_not_used(monkeypatch: pytest.MonkeyPat
     wrong = {**formulas.FORMULAS, aten.div.Tensor: lambda a, b, *, kind: f"({a} * (1 / {b}))"}
     monkeypatch.setattr(formulas, "FORMULAS", wrong)
     assert not kernels(*recorded(adam, *STATE))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, p: [torch.add(a, b, alpha=0.3) * p],
+        lambda a, b, p: [torch.rsub(a, 2, alpha=3) * p],
+        lambda a, b, p: [a**3 * p],
+        lambda a, b, p: [(a.half() + 1).float() * 2],
+        lambda a, b, p: [(a.long() * 3) / 2],
+    ],
+)
+def test_what_has_no_formula_is_left_to_torch(function: Any) -> None:
+    """And a chain goes on behind it."""
+    tape, results = recorded(lambda *given: [one * 0.5 + 1 for one in function(*given)], *STATE)
+    assert len(kernels(tape, results)) == 1
+
+
+@needs_compiler
+def test_what_is_given_may_have_gaps() -> None:
+    """A crop or an expanded tensor gets a place without them, for which no chain was written."""
+    for part in (torch.randn(4, 6, 12)[..., 2:10], torch.randn(4, 1, 8).expand(4, 6, 8)):
+        with Tape() as tape:
+            after = [STATE[0] + (part - 0.5) / 0.25]
+        again = Replay(tape, [(STATE[0], after[0])], [part], [], OFTEN)
+        again.state[0].copy_(STATE[0])
+        again.given[0].copy_(part)
+        again.run()
+        assert torch.equal(again.state[0], after[0])
 
 
 @needs_compiler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,6 +57,8 @@ class GlobalMean(nn.AdaptiveAvgPool2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # the name that callers of the base class may use
+        if input.dtype == torch.float16:
+            return input.mean((-2, -1), keepdim=True)  # a sum would not be finite where its mean is
         pixels = input.shape[-2] * input.shape[-1]
         if input.dim() == 4 and input.stride(0) == 1:
             # Examples are last in memory. A reduction in the order of dimensions would reorder them: 220

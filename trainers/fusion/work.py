@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,10 +57,11 @@ def passes(model: nn.Module, example: Tensor, *kinds: type[nn.Module]) -> list[P
     """What layers of these kinds are given and give, in evaluation, in the order in which they run."""
     found: list[Pass] = []
 
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        found.append(Pass(layer, inputs[0], output))
+    def note(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
+        found.append(Pass(layer, next(iter((*inputs, *named.values()))), output))
 
-    handles = [layer.register_forward_hook(note) for layer in model.modules() if isinstance(layer, kinds)]
+    layers = [layer for layer in model.modules() if isinstance(layer, kinds)]
+    handles = [layer.register_forward_hook(note, with_kwargs=True) for layer in layers]
     if handles:
         model.eval()
         with torch.no_grad():

@@ -25,7 +25,7 @@ FLAGS = (
 )
 """No two operations may become one, because that would round otherwise than torch does."""
 SECONDS = 0.4
-"""What compiling may take, at the least, and so what it has to save [s]: 0.2 on a machine at rest."""
+"""What a program has to save before it is compiled [s]. Compiling takes 0.2 s on a machine at rest."""
 PATIENCE = 60
 """When a compiler is given up [s]."""
 
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 def folder() -> Path:
     """Where programs are kept: in `$STABILITY_STUDY_CACHE`, or in the user's folder for such things."""
     asked = os.environ.get("STABILITY_STUDY_CACHE")
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return Path(asked) if asked else caches / "stability-study"
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(asked or Path(caches, "stability-study"))
 
 
 @cache
@@ -72,10 +72,10 @@ def trusted(where: Path) -> bool:
     """Whether a folder is there, or can be made, and nobody else can write to it: what lies in it is run."""
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = where.stat()
-    except OSError:
+        found, me = where.stat(), os.getuid()
+    except (OSError, AttributeError):  # not every system has users in numbers
         return False
-    mine = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    mine = found.st_uid == me and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return mine and os.access(where, os.W_OK)
 
 
@@ -120,9 +120,10 @@ def fresh(source: str) -> ctypes.CDLL | None:
                 command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE
             )
             if trusted(folder()):
-                # Another process may keep the same program at this moment.
-                beside = folder() / f"{name_of(source)}.{os.getpid()}"
-                shutil.copy(program, beside)
+                # Another process, of another machine maybe, may keep the same program at this moment.
+                handle, beside = tempfile.mkstemp(dir=folder())
+                with os.fdopen(handle, "wb") as file:
+                    file.write(program.read_bytes())
                 os.replace(beside, folder() / name_of(source))
             return ctypes.CDLL(str(program))
     except (OSError, subprocess.SubprocessError) as error:

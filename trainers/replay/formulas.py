@@ -72,6 +72,17 @@ def smallest(a: str, b: str, *, kind: str) -> str:
     return f"({a} < {b} || {a} != {a} ? {a} : {b})"
 
 
+def clamped_by_tensors(a: str, low: str = "", high: str = "", *, kind: str) -> str:
+    """a within bounds; nan where one of the three is."""
+    floor = largest(a, low, kind=kind) if low else a
+    return smallest(floor, high, kind=kind) if high else floor
+
+
+def divided(a: str, b: str, *, kind: str) -> str:
+    """a / b as numbers: what is true or false would be divided as an integer, and 0 would end the process."""
+    return f"(({kind}){a} / {b})"
+
+
 def infix(sign: str) -> Formula:
     """Two arguments with a sign of C between them."""
     return lambda a, b, *, kind: f"({a} {sign} {b})"
@@ -81,17 +92,17 @@ FORMULAS: Mapping[OpOverload, Formula] = {
     aten.add.Tensor: infix("+"),
     aten.sub.Tensor: infix("-"),
     aten.mul.Tensor: infix("*"),
-    aten.div.Tensor: infix("/"),
-    aten.div.Scalar: infix("/"),
+    aten.div.Tensor: divided,
+    aten.div.Scalar: divided,
     aten.rsub.Scalar: lambda a, b, *, kind: f"({b} - {a})",
     aten.neg.default: lambda a, *, kind: f"(-{a})",
     aten.abs.default: lambda a, *, kind: f"{suffixed('fabs', kind)}({a})",
-    aten.reciprocal.default: lambda a, *, kind: f"(1 / {a})",
+    aten.reciprocal.default: lambda a, *, kind: divided("1", a, kind=kind),
     aten.relu.default: lambda a, *, kind: clamped(a, "0", kind=kind),
     aten.threshold_backward.default: lambda g, a, limit, *, kind: f"({a} <= {limit} ? 0 : {g})",
     aten.sign.default: lambda a, *, kind: f"({kind})(({a} > 0) - ({a} < 0))",
     aten.clamp.default: clamped,
-    aten.clamp.Tensor: lambda a, low, high, *, kind: smallest(largest(a, low, kind=kind), high, kind=kind),
+    aten.clamp.Tensor: clamped_by_tensors,
     aten.pow.Tensor_Scalar: power,
     aten.lerp.Scalar: interpolated,
     aten.lerp.Tensor: interpolated,
@@ -131,7 +142,8 @@ def expression(op: OpOverload[..., Any], args: list[Any], kwargs: dict[str, Any]
         return one if isinstance(one, str) else "" if one is None else literal(one, kind)
 
     named = {name: told(one) for name, one in kwargs.items() if one != 1}
-    if "alpha" in named:
-        # torch rounds a + alpha · b once where it is vectorised, and twice at the end of a row.
-        raise KeyError("alpha")
-    return FORMULAS[op](*map(told, args), **named, kind=kind)
+    try:
+        return FORMULAS[op](*map(told, args), **named, kind=kind)
+    except TypeError:
+        # Alpha, for one: torch rounds a + alpha · b once where it is vectorised, and twice at a row's end.
+        raise KeyError(op) from None

@@ -98,6 +98,10 @@ def function(
     return "\n".join([*text, "}" * (last + 2), ""])
 
 
+class StandsOtherwiseError(Exception):
+    """A chain's tensors stand otherwise than those that it was written for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Chained:
     """A chain of operations that was compiled, in the place of an operation.
@@ -120,11 +124,11 @@ class Chained:
         """The chain on tensors that stay where they are.
 
         Raises:
-            ValueError: they stand otherwise than those that it was written for.
+            StandsOtherwiseError: they stand otherwise than those that it was written for.
         """
         way = loops(self.shape, tensors)
         if way is None or way.kind != self.kind:
-            raise ValueError("a chain's tensors stand otherwise than when it was recorded")
+            raise StandsOtherwiseError
         places = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         size = (ctypes.c_long * len(way.size))(*way.size)
         steps = [step for tensor in way.step_X for step in tensor]

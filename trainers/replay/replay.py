@@ -8,7 +8,7 @@ it stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,24 @@ from torch import Tensor
 
 from trainers.replay.chains import chained
 from trainers.replay.forms import draws
+from trainers.replay.kernel import StandsOtherwiseError
 from trainers.replay.layout import Layout
 from trainers.replay.tape import Tape
+
+
+def laid(
+    tape: Tape, state: Sequence[tuple[Tensor, Tensor]], given: Sequence[Tensor], kept: Sequence[Tensor]
+) -> tuple[Layout, list[Callable[[], object]]]:
+    """Where tensors stand, and the operations to be called one after another.
+
+    Raises:
+        CannotReplayError: the tape has an operation that cannot be repeated.
+        StandsOtherwiseError: what is given has gaps in memory, which its place here has not.
+    """
+    layout = Layout(tape, state, given, kept)
+    found: dict[int, Any] = {}
+    with torch.no_grad():
+        return layout, [bound.ready(found) for bound in layout.bound()]
 
 
 class Replay:
@@ -48,11 +64,12 @@ class Replay:
         repeats: int = 1,
     ) -> None:
         needed = {tape.place(one).number for one in (*(new for _, new in state), *kept)}
-        tape.calls = chained(tape, needed, repeats)
-        layout = Layout(tape, state, given, kept)
-        found: dict[int, Any] = {}
-        with torch.no_grad():
-            self._program = [bound.ready(found) for bound in layout.bound()]
+        plain, tape.calls = tape.calls, chained(tape, needed, repeats)
+        try:
+            layout, self._program = laid(tape, state, given, kept)
+        except StandsOtherwiseError:
+            tape.calls = plain
+            layout, self._program = laid(tape, state, given, kept)
         self.state = [layout.value(tape.place(old)) for old, _ in state]
         self.given = [layout.value(tape.place(one)) for one in given]
         self.kept = [layout.value(tape.place(one)) for one in kept]

@@ -11,11 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from study.analysis import Analysis
 from study.errors import UserError
 from study.home import Home
+from study.run.launch import launch
+from study.spec.read import parse_spec
 from tests.command import answer, runs, stored, study
-from tests.conftest import TINY
+from tests.conftest import ONE_CELL, TINY
 from tests.listening import addresses
 from tests.making import every_format
 from tracking import Ledger
@@ -113,6 +117,22 @@ def test_launching_again_draws_nothing_that_is_there(
     picture.unlink()
     assert study(*again) == 0
     assert all(new > before[path] for path, new in files().items())
+
+
+def test_claims_are_told_before_files_are_drawn_which_need_no_reader(tmp_path: Path) -> None:
+    """Whoever is told may be gone (`| head`): the error is his, and the files are there."""
+    told: list[bool] = []
+
+    def gone(analysis: Analysis) -> None:
+        told.append((tmp_path / "home" / "exports" / "one").exists())
+        assert analysis.claims
+        raise BrokenPipeError
+
+    spec = parse_spec(ONE_CELL.replace("name: tiny", "name: one"))
+    with pytest.raises(BrokenPipeError):
+        launch(spec, Home(tmp_path / "home"), Console(quiet=True), here=True, judged=gone)
+    assert told == [False]
+    assert (tmp_path / "home" / "exports" / "one" / "report.html").is_file()
 
 
 def test_export_and_analyse(

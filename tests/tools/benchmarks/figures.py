@@ -110,10 +110,10 @@ def block(name: str) -> tuple[Path, str]:
 def written(page: str, name: str, text: str) -> str:
     """A page's text with this block in the place of the old one."""
     before, begin, rest = page.partition(f"<!-- {name}: begin -->\n")
-    _, end, after = rest.partition(f"\n<!-- {name}: end -->")
+    _, end, after = rest.partition(f"<!-- {name}: end -->")
     if not begin or not end:
         raise ValueError(f"the page has no block {name}")
-    return f"{before}{begin}{text}{end}{after}"
+    return f"{before}{begin}{text}\n{end}{after}"
 
 
 def main() -> None:

@@ -77,8 +77,11 @@ def measured(text: str, folder: Path) -> tuple[Phases, int]:
         raise RuntimeError("".join(said[-30:]))
     with closing(sqlite3.connect(f"file:{home / 'ledger.sqlite'}?mode=ro", uri=True)) as ledger:
         (loaded,) = ledger.execute("SELECT launched_at FROM studies").fetchone()
-        first, last, cells = ledger.execute(
-            "SELECT min(stored_at - seconds), max(stored_at), count(*) FROM cells"
+        last, cells = ledger.execute("SELECT max(stored_at), count(*) FROM cells").fetchone()
+        # Each cell has its share of its tile's seconds, the same for all of a tile.
+        (first,) = ledger.execute(
+            "SELECT min(stored_at) - sum(seconds) FROM cells"
+            " WHERE seconds = (SELECT seconds FROM cells ORDER BY stored_at LIMIT 1)"
         ).fetchone()
     return Phases(loaded - began, first - loaded, last - first, claims - last, ended - claims), cells
 

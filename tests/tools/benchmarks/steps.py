@@ -26,6 +26,7 @@ from tests.tools.benchmarks.figures import Figures, about, spread, where
 from tests.tools.benchmarks.peers.jax_scan import ONE_THREAD, initial, trainer
 from tests.tools.benchmarks.peers.task import Task, written
 from trainers import Budget, make_optimizer, make_transform, make_workload, train_fused
+from trainers.blocks import WIDEST
 
 STEPS = 200
 """What a cell's rate is stated for."""
@@ -36,8 +37,6 @@ HIGHEST = 1e-3
 APART = 1e-2
 """Largest relative difference of a cell's final loss."""
 LAYERS = ((64, 64), (64, 64), (64, 10))
-WIDEST = 64
-"""Cells whose products are taken at once, as this project takes them."""
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -48,7 +47,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def products(width: int, batch: int) -> Callable[[], None]:
-    """The products of one step, forward and backward, on memory that is there."""
+    """The products of one step of a block, forward and backward, on memory that is there."""
     cells = min(width, WIDEST)
     sets = []
     for inputs, outputs in LAYERS:
