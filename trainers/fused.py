@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.blocks import SECONDS, Blocks, Next, Whole, grouped
 from trainers.budget import Budget
@@ -15,7 +15,7 @@ from trainers.control.fused import train_agents
 from trainers.curves import Curves, curves
 from trainers.denormals import flushed_denormals
 from trainers.dynamics import Recorder
-from trainers.evaluation import evaluated, evaluated_weights, untrained_loss
+from trainers.evaluation import Evaluation, evaluated_weights, untrained_loss
 from trainers.feed import Feed
 from trainers.fusion import fills_processor, fusable, quickest_together
 from trainers.network import untrained
@@ -103,8 +103,9 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
 
     identity = f"{run.identity(model)} {LAYOUT}"
     progress = checkpoint.load(identity) if checkpoint else None
+    evaluated = Evaluation(feed, model, len(budget.recorded_steps))
     if progress is None:
-        progress = begin(run, step, feed, model)
+        progress = begin(run, step, evaluated)
     started -= progress.seconds
     recorder = Recorder(
         budget.dynamics, dict(model.named_parameters()), run.cells, spiked_steps(budget, run.seed)
@@ -131,7 +132,7 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 if not len(progress.index_C):
                     break
                 shown = evaluated_weights(feed, model, run.optimizer, progress.tile)
-                metric_C = evaluated(feed, model, *shown)
+                metric_C = evaluated(*shown)
                 progress.metric_KC[place[progress.step], progress.index_C] = metric_C
             if checkpoint and checkpoint.due:
                 progress.seconds = time.perf_counter() - started
@@ -154,7 +155,7 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
     )
 
 
-def begin(run: Run, step: Step, feed: Feed, model: nn.Module) -> Progress:
+def begin(run: Run, step: Step, evaluated: Evaluation) -> Progress:
     """All cells before the first step, and the metric of the untrained network."""
     budget, cells, device = run.budget, run.cells, run.device
     points = len(budget.recorded_steps)
@@ -168,5 +169,5 @@ def begin(run: Run, step: Step, feed: Feed, model: nn.Module) -> Progress:
         bad_C=[None] * cells,
         moments=[],
     )
-    progress.metric_KC[0] = evaluated(feed, model, tile.params, tile.buffers)
+    progress.metric_KC[0] = evaluated(tile.params, tile.buffers)
     return progress

@@ -89,7 +89,9 @@ def test_each_operation_has_the_bits_of_torch(dtype: torch.dtype, shape: tuple[i
     """Vectorised or not, at any length, with nan, inf and both zeros: none is left out of a chain."""
     a, b = (torch.randn(shape, dtype=dtype) for _ in range(2))
     p = torch.rand(shape[0], *[1] * (len(shape) - 1), dtype=dtype)
-    tape, results = recorded(lambda a, b, p: [(one(a, b, p) - a) * b for one in ONE.values()], a, b, p)
+    # What is true divided by what is true is in float32.
+    names = [name for name in ONE if dtype == torch.float32 or "what is true" not in name]
+    tape, results = recorded(lambda a, b, p: [(ONE[name](a, b, p) - a) * b for name in names], a, b, p)
     assert {call.op for call in tape.calls} >= set(formulas.FORMULAS)
     calls = chained(tape, [tape.place(one).number for one in results], OFTEN)
     left = {call.op for call in calls if not isinstance(call.op, Chained)}

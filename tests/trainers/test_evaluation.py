@@ -28,7 +28,12 @@ def metrics(model: str, together: int | None, monkeypatch: pytest.MonkeyPatch) -
     buffers = {name: b.expand(CELLS, *b.shape).clone() for name, b in network.named_buffers()}
     monkeypatch.setattr(evaluation, "cells_at_once", lambda *_: together)
     monkeypatch.setattr(evaluation, "PARTS", 2)
-    return evaluation.evaluated(feed, network, params, buffers)
+    evaluated = evaluation.Evaluation(feed, network, moments=2)
+    first, other = evaluated(params, buffers), {name: -p for name, p in params.items()}
+    # At another moment other parameters are evaluated, and the first ones give what they gave.
+    assert not torch.equal(evaluated(other, buffers), first)
+    assert torch.equal(evaluated(params, buffers), first)
+    return first
 
 
 @pytest.mark.parametrize("model", ["mlp", "convnet", "vit"])

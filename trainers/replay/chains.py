@@ -29,7 +29,7 @@ TINY = {torch.float32: 1e-40, torch.float64: 1e-310}
 """Numbers that training flushes to 0, and that an operation without effect would keep."""
 TRIALS = 2
 """How often a chain is tried against its operations: with numbers of either sign, and with none below 0."""
-_agreed: dict[tuple[Any, Any], bool] = {}
+_agreed: dict[tuple[Any, ...], bool] = {}
 """What was found for operations and how their tensors stand: every tile of a study would try them again."""
 
 
@@ -80,8 +80,10 @@ class Draft:
         said = tuple(
             str((call.op, call.args, call.kwargs)) for call in map(self.tape.calls.__getitem__, self.at)
         )
-        if (known := _agreed.get((said, stand))) is None:
-            known = _agreed[said, stand] = all(self._agrees(kernel, trial) for trial in range(TRIALS))
+        if (known := _agreed.get((self.text, said, stand))) is None:
+            known = _agreed[self.text, said, stand] = all(
+                self._agrees(kernel, trial) for trial in range(TRIALS)
+            )
         return known
 
     def _agrees(self, kernel: Chained, trial: int) -> bool:
