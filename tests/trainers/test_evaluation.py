@@ -18,7 +18,8 @@ CELLS = 5
 
 def metrics(model: str, together: int | None, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
     """The metrics of cells whose parameters differ, so many evaluated at a time."""
-    feed = Feed(make_workload("digits", model), Budget(1, 16, precision="float64"), 0, "cpu")
+    choices = {"width": 32, "layers": 1, "heads": 2} if model == "vit" else {}
+    feed = Feed(make_workload("digits", model, choices), Budget(1, 16, precision="float64"), 0, "cpu")
     network = fusable(untrained(feed), feed.inputs(feed.workload.train_x[:1]))
     scale_C = torch.linspace(-1, 1, CELLS, dtype=torch.float64)
     params = {
