@@ -45,7 +45,7 @@ def compiler() -> str | None:
     names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
-        log.warning("no C compiler was found: steps take up to twice as long, with the same numbers")
+        log.warning("no C compiler was found: steps take up to a third longer, with the same numbers")
     return found
 
 
