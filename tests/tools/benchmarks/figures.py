@@ -88,7 +88,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 def pages() -> dict[str, tuple[Path, Callable[[dict[str, Any]], str]]]:
     """For each file in `measured/` the page, and what makes its block's text."""
-    from tests.tools.benchmarks import phases, steps
+    from tests.tools.benchmarks import growth, phases, steps
     from tests.tools.benchmarks.peers import __main__ as peers
     from trainers.bench.table import as_markdown
 
@@ -96,6 +96,7 @@ def pages() -> dict[str, tuple[Path, Callable[[dict[str, Any]], str]]]:
     return {
         "speed": (trainers, as_markdown),
         "steps": (trainers, lambda found: steps.figures(found).markdown()),
+        "growth": (trainers, lambda found: growth.figures(found).markdown()),
         "peers": (readme, lambda found: peers.figures(found).markdown()),
         "phases": (readme, lambda found: phases.figures(found).markdown()),
     }

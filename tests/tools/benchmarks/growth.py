@@ -21,6 +21,7 @@ from typing import Any
 
 from search_spaces import EdgeDesign
 from tests.pages import ROOT
+from tests.tools.benchmarks.figures import Figures
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 SIZES = ((1, 3), (3, 4), (10, 4), (20, 10))
@@ -218,7 +219,7 @@ SERIES: dict[str, tuple[Callable[[int], Points], str, str]] = {
     "width": (by_width, "cells trained together", "cells/s of one core"),
     "size": (by_size, "cells of a study (next to no training)", "cells/s of a launch"),
     "workers": (by_workers, "workers (asleep)", "tiles/s"),
-    "resolution": (by_resolution, "side of the grid", "cells that `edges` trains"),
+    "resolution": (by_resolution, "side of the grid", "cells that edges trains"),
 }
 """Each series: what measures it, and the names of its axes."""
 
@@ -235,9 +236,29 @@ def said(series: str, argument: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
+def figures(found: dict[str, Points]) -> Figures:
+    """Every point of every series."""
+    rows = []
+    for name, (_, x_is, y_is) in SERIES.items():
+        for one in found.get(name, []):
+            least, greatest = one.get("least", one["y"]), one.get("greatest", one["y"])
+            between = "" if least == greatest else f"{least:,.3g}–{greatest:,.3g}"
+            memory = f"{one['mebibytes']:,.0f} MiB" if "mebibytes" in one else ""
+            rows.append([f"{y_is}, against {x_is}", f"{one['x']:,.0f}", f"{one['y']:,.3g}", between, memory])
+    said = "Medians, with least and greatest where a point was measured more than once; two cores (AMD EPYC)."
+    return Figures(said, ("what", "at", "is", "least–greatest", "peak memory of a tile"), rows)
+
+
 def draw(found: dict[str, Points], path: Path) -> None:
     """The picture: every series on logarithmic axes, memory beside the widths, what is promised dotted."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+    def plain(axes: Any) -> None:
+        """Numbers as people write them."""
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = dict(zip(SERIES, figure.subplots(2, 2).flat, strict=True))
@@ -248,6 +269,9 @@ def draw(found: dict[str, Points], path: Path) -> None:
         panel.grid(alpha=0.3)
         if not points:
             continue
+        panel.set_xticks(x, [f"{one:,.0f}" for one in x], fontsize="small")
+        panel.xaxis.set_minor_locator(NullLocator())
+        plain(panel)
         panel.plot(x, y, "o-", color="#0b3c5d", label=y_is)
         if "least" in points[0]:
             panel.vlines(x, [one["least"] for one in points], [one["greatest"] for one in points], "#0b3c5d")
@@ -256,6 +280,7 @@ def draw(found: dict[str, Points], path: Path) -> None:
             other.plot(x, [max(one["mebibytes"], 0.1) for one in points], "s--", color="#b3541e")
             other.set(yscale="log", ylabel="peak memory of the tile [MiB]")
             other.yaxis.label.set_color("#b3541e")
+            plain(other)
         if name == "workers":
             # A tile sleeps twice: for the loss of the untrained network, and at its step.
             panel.plot(x, [k / NAP / 2 for k in x], ":", color="grey", label="what sleeping allows")
