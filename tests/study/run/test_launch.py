@@ -120,7 +120,7 @@ def test_launching_again_draws_nothing_that_is_there(
 
 
 def test_claims_are_told_before_files_are_drawn_which_need_no_reader(tmp_path: Path) -> None:
-    """Whoever is told may be gone (`| head`): the error is his, and the files are there."""
+    """Whoever is told may be gone (`| head`): the error is theirs, and the files are there."""
     told: list[bool] = []
 
     def gone(analysis: Analysis) -> None:
