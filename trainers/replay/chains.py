@@ -16,6 +16,7 @@ from torch._ops import OpOverload
 from torch.utils._pytree import tree_map_only
 
 from trainers.replay.compiler import loaded
+from trainers.replay.forms import changes
 from trainers.replay.formulas import FORMULAS, TYPES, expression
 from trainers.replay.kernel import Chained, StandsOtherwiseError, function, loops, whole
 from trainers.replay.tape import Call, Place, Tape, numbers
@@ -134,7 +135,7 @@ def found(tape: Tape) -> Iterable[Chain]:
     every: dict[int, Chain] = {}
     for at, call in enumerate(tape.calls):
         reads = of.keys() & set(numbers((call.args, call.kwargs)))
-        if changes(call):
+        if changes(call.op):
             # What it changes may be read by operations before it, which may not come after it now.
             for chain in every.values():
                 chain.closed = True
@@ -156,11 +157,6 @@ def found(tape: Tape) -> Iterable[Chain]:
         every[id(mine)] = mine
         of[call.result.number] = mine
     return every.values()
-
-
-def changes(call: Call) -> bool:
-    """Whether an operation changes an argument."""
-    return isinstance(call.op, OpOverload) and call.op._schema.is_mutable
 
 
 def together(tape: Tape, first: int, second: int) -> bool:
