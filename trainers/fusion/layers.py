@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from trainers.fusion.grouped import GroupedConv2d
 from trainers.fusion.normalisation import FusedBatchNorm2d
 from trainers.fusion.products import ProductConv2d
 from trainers.fusion.work import better_as_products, passes
+from trainers.models.sequences import linear
 from trainers.quantization.layers import QuantizedLinear
 
 
@@ -39,7 +39,7 @@ def fusable(model: nn.Module, example: Tensor | None = None) -> nn.Module:
             module.__class__ = ProductConv2d if products and module.groups == 1 else GroupedConv2d
         elif type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1)):
             module.__class__ = GlobalMean
-        elif type(module) is nn.Linear:
+        elif type(module) in LINEAR:
             module.__class__ = UprightLinear
         elif type(module) is QuantizedLinear:
             module.__class__ = UprightQuantizedLinear
@@ -48,6 +48,10 @@ def fusable(model: nn.Module, example: Tensor | None = None) -> nn.Module:
             assert isinstance(layer, ProductConv2d)
             layer.numbers = output[0].numel()
     return model
+
+
+LINEAR = (nn.Linear, nn.modules.linear.NonDynamicallyQuantizableLinear)
+"""Linear layers of torch; the second is that behind its attention, and computes like the first."""
 
 
 class GlobalMean(nn.AdaptiveAvgPool2d):
@@ -88,6 +92,6 @@ class UprightQuantizedLinear(QuantizedLinear):
 def upright(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`torch.nn.functional.linear`, with the weight on the left where the input has two dimensions."""
     if input.dim() != 2:
-        return functional.linear(input, weight, bias)
+        return linear(input, weight, bias)
     out = weight @ input.mT
     return (out if bias is None else out + bias.unsqueeze(-1)).mT

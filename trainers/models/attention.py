@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor
 from torch.nn import functional
+
+from trainers.models.sequences import linear
+
+SHORT = 64
+"""Longest sequence whose attention is products of their own on a CPU.
+
+Measured were milliseconds of torch's kernel and of products, forward and backward in float32, on one core:
+
+    17 places of 16 numbers, 2,048 heads: 12.0, 5.4       64 of 32, 256 heads: 14.8, 10.4
+    32 places of 32 numbers, 128 heads: 1.2, 0.9          128 of 32, 256 heads: 39.7, 40.8
+"""
 
 
 class SelfAttention(nn.MultiheadAttention):
@@ -35,21 +48,40 @@ class SelfAttention(nn.MultiheadAttention):
 
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values beside each other, [B, length, 3 · width]."""
-        return functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        return linear(x, self.in_proj_weight, self.in_proj_bias)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
     """`scaled_dot_product_attention` of [B, heads, length, depth].
 
-    Under `torch.vmap` the cells are more examples of one call, because torch has no rule for it on a CPU.
+        softmax(q kᵀ / sqrt(depth)) v
+
+    Written in products where sequences are short. Of longer ones, the cells are more examples of one call
+    under `torch.vmap`, because torch has no rule for it on a CPU.
 
     Args:
         causal: each place attends to itself and those before it.
     """
+    if q.shape[-2] <= SHORT and q.device.type == "cpu":
+        return attended(q, k, v, causal=causal)
     if is_batchedtensor(q):
         out: Tensor = Attend.apply(q, k, v, causal)  # type: ignore[no-untyped-call]  # torch has no types
         return out
     return functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
+    """The same in products, which hold every weight in memory, and are finite for logits of 10²⁴ too."""
+    scores = (q / math.sqrt(q.shape[-1])) @ k.mT
+    if causal:
+        scores = scores + later(scores.shape[-1], scores.dtype)
+    return scores.softmax(-1) @ v
+
+
+@cache
+def later(length: int, dtype: torch.dtype) -> Tensor:
+    """What takes away the places after each one, [length, length]: minus infinity there, and 0 elsewhere."""
+    return torch.full((length, length), -torch.inf, dtype=dtype).triu(1)
 
 
 class Attend(torch.autograd.Function):

@@ -35,6 +35,14 @@ class Projection(nn.Linear):
         return projected(input, self.weight)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`functional.linear` of [B, …, inputs], with the products of `Projection` under `torch.vmap`."""
+    if not is_batchedtensor(weight):
+        return functional.linear(x, weight, bias)
+    out = rows_by(x, weight)
+    return out if bias is None else out + bias
+
+
 def rounded_once(product: Callable[..., Tensor], *factors: Tensor) -> Tensor:
     """A product of float16 factors, summed in float32 and rounded once, as the matrix units of a GPU do.
 
@@ -53,7 +61,7 @@ def projected(x: Tensor, weight: Tensor) -> Tensor:
 def rows_by(x: Tensor, weight: Tensor) -> Tensor:
     """`projected` in the factors' own precision."""
     if is_batchedtensor(weight):
-        rows: Tensor = Project.apply(x.flatten(0, -2), weight)
+        rows: Tensor = Project.apply(x.reshape(-1, x.shape[-1]), weight)
         return rows.view(*x.shape[:-1], -1)
     return functional.linear(x, weight)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers.models.attention import SelfAttention
-from trainers.models.sequences import Projection, projected
+from trainers.models.sequences import Projection, linear, projected
 from trainers.quantization.base import Rule, Scheme
 
 
@@ -60,7 +60,7 @@ class QuantizedSelfAttention(Quantized, SelfAttention):
     """SelfAttention whose queries, keys and values are those of a quantised linear layer."""
 
     def project(self, x: Tensor) -> Tensor:
-        return functional.linear(*self.both(x, self.in_proj_weight), self.in_proj_bias)
+        return linear(*self.both(x, self.in_proj_weight), self.in_proj_bias)
 
 
 KINDS: dict[type[nn.Module], tuple[type[nn.Module], str]] = {

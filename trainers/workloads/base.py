@@ -19,7 +19,7 @@ from trainers.workloads.windows import beneath
 if TYPE_CHECKING:
     from trainers.budget import Budget
 
-NUMERICS = 3
+NUMERICS = 4
 """Raised whenever the same cell would give other numbers than before; part of every fingerprint."""
 
 

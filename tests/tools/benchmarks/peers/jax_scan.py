@@ -19,22 +19,29 @@ ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallel
 """Settings of a process."""
 
 
-def trainer(data: Mapping[str, Any]) -> Callable[..., Any]:
+def perceptron(params: Any, x: Any) -> Any:
+    """Logits of the MLP."""
+    import jax
+
+    for number, (weight, bias) in enumerate(params):
+        x = x @ weight + bias
+        x = jax.nn.relu(x) if number + 1 < len(params) else x
+    return x
+
+
+def trainer(data: Mapping[str, Any], logits: Callable[[Any, Any], Any] = perceptron) -> Callable[..., Any]:
     """A compiled function of learning rates, weight decays [C], weights and examples' numbers [T, B].
 
     It gives the mean loss of the last tenth of the steps, and accuracies after each tenth.
+
+    Args:
+        logits: a network, of weights and images.
     """
     import jax
     import jax.numpy as jnp
 
     train_x, train_y = jnp.asarray(data["train_x"]), jnp.asarray(data["train_y"])
     test_x, test_y = jnp.asarray(data["test_x"]), jnp.asarray(data["test_y"])
-
-    def logits(params: Any, x: Any) -> Any:
-        for number, (weight, bias) in enumerate(params):
-            x = x @ weight + bias
-            x = jax.nn.relu(x) if number + 1 < len(params) else x
-        return x
 
     def loss(params: Any, x: Any, y: Any) -> Any:
         return -jnp.take_along_axis(jax.nn.log_softmax(logits(params, x)), y[:, None], 1).mean()

@@ -1,14 +1,17 @@
 """The cells that every peer trains, as arrays that are read without this project.
 
-The digits MLP with AdamW and no transform, over the grid of `quickstart`. Initial weights and the examples of
-each batch are written out, so that every peer trains the same networks on the same examples.
+The digits MLP, or another network, with AdamW and no transform, over the grid of `quickstart`. Initial
+weights and the examples of each batch are written out, so that every peer trains the same networks on the
+same examples.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +23,9 @@ from trainers.workloads.base import batches
 SPEC = "\n".join(
     line
     for line in shipped_text("quickstart").splitlines()
-    if not line.startswith(("name:", "description:", "transforms:", "  - ", "seeds:", "verdicts:"))
+    if not line.startswith(("name:", "description:", "model:", "transforms:", "  - ", "seeds:", "verdicts:"))
 )
-"""`quickstart` without its names, transforms, seeds and looks."""
+"""`quickstart` without its names, network, transforms, seeds and looks."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,16 @@ class Task:
         return sorted(int(number) for number in drawn)
 
 
-def written(folder: Path, seeds: int) -> Task:
-    """Write the arrays of a task."""
-    text = f"{SPEC}\ntransforms: [none]\nseeds: {seeds}\n"
+def written(folder: Path, seeds: int, model: str = "mlp", **constants: Any) -> Task:
+    """Write the arrays of a task.
+
+    Args:
+        constants: of the model.
+    """
+    network = json.dumps({"name": model, **constants})
+    text = f"{SPEC}\nmodel: {network}\ntransforms: [none]\nseeds: {seeds}\n"
     spec = parse_spec(f"name: peers\n{text}")
-    budget, workload = spec.budget, make_workload("digits", "mlp")
+    budget, workload = spec.budget, make_workload("digits", model, constants)
     arrays = {
         "train_x": workload.prepared(workload.train_x, torch.float32).flatten(1),
         "train_y": workload.train_y,
