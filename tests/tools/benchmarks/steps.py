@@ -92,8 +92,8 @@ NETWORKS = {
         "vit",
         {"patch": 2, "width": 32, "layers": 2, "heads": 2},
         100,
-        (4, 16, 64),
-        (1, 4, 16),
+        (4, 16),
+        (1, 4),
         blocks(32, 2, 17, 4),
         lambda: transformers(2, 2),
     ),
@@ -101,9 +101,9 @@ NETWORKS = {
         "ViT, 6 layers of 192",
         "vit",
         {},
-        50,
+        40,
         (1, 4),
-        (1, 4),
+        (1,),
         blocks(192, 6, 5, 16),
         lambda: transformers(3, 4),
     ),
@@ -200,8 +200,9 @@ def figures(found: dict[str, Any]) -> Figures:
             [a / b for a, b in zip(row["ours"], row[other], strict=True)] for other in ("jax", "products")
         )
         told = spread(ratio, 2) if row["apart"] <= APART else f"losses differ by {row['apart']:.0e}"
-        rates = [spread(row[name]) for name in ("ours", "jax", "products")]
-        table.append([f"{row['network']}: {row['width']} cells", *rates, told, spread(share, 2)])
+        rates = [spread(row[name], 1 if row["ours"][0] > 10 else 3) for name in ("ours", "jax", "products")]
+        cells = "1 cell" if row["width"] == 1 else f"{row['width']} cells"
+        table.append([f"{row['network']}: {cells}", *rates, told, spread(share, 2)])
     head = ("network", "this project", "JAX", "products alone", "of JAX", "of the products")
     said = (
         f"Cells per second of one core, a cell being {STEPS} steps of 64 images; digits, AdamW, medians "
