@@ -45,7 +45,7 @@ bench-quick: $(VENV)/.installed-dev  ## the same with few cells and one run of e
 
 bench-steps: $(VENV)/.installed-dev  ## fused training beside plain loops, and steps beside JAX
 	$(BIN)/python -m $(PIP) -e '.[bench]'
-	$(BIN)/python -m trainers.bench --models mlp convnet vit
+	$(BIN)/python -m trainers.bench --models mlp convnet small-vit vit
 	$(BIN)/python -m tests.tools.benchmarks.steps
 
 bench-road: $(VENV)/.installed-dev  ## where the time of a launch goes; ten thousand cells of next to no training
