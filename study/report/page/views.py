@@ -10,7 +10,7 @@ import numpy as np
 from study.measures.array_types import Floats
 from study.measures.landscape import DIVERGED, FINISHED, Landscape, column
 from study.report.page.scale import Scale
-from study.report.pictures.shades import limits, mean_metric, special
+from study.report.pictures.shades import limits, mean_metric, over_seeds, special
 
 CODES = {"diverged": "D", "failed": "F", "pending": "P", "inferred inside": "I", "inferred outside": "O"}
 """Letters of the cells that have a pattern instead of a colour."""
@@ -78,14 +78,6 @@ def step_SWL(landscape: Landscape) -> Floats:
     assert landscape.record_SWL is not None
     records = landscape.record_SWL
     return column(list(records.ravel()), "diverged_step").reshape(records.shape)
-
-
-def over_seeds(value_SWL: Floats, counted_SWL: np.ndarray) -> Floats:
-    """The mean over the seeds that count and have a number, NaN where there is none."""
-    counted = counted_SWL & np.isfinite(value_SWL)
-    total = np.where(counted, value_SWL, 0.0).sum(axis=0)
-    number = counted.sum(axis=0)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def view(

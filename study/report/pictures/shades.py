@@ -40,12 +40,16 @@ def mean_metric(landscape: Landscape) -> np.ndarray:
 
 def mean_of(landscape: Landscape, value_SWL: Floats) -> Floats:
     """The same of another number of each cell."""
-    counted = (landscape.outcome_SWL == FINISHED) & np.isfinite(value_SWL)
+    mean_WL = over_seeds(value_SWL, landscape.outcome_SWL == FINISHED)
+    return np.where(class_of(landscape) == FINISHED, mean_WL, np.nan)
+
+
+def over_seeds(value_SWL: Floats, counted_SWL: np.ndarray) -> Floats:
+    """The mean over the seeds that count and have a number, NaN where there is none."""
+    counted = counted_SWL & np.isfinite(value_SWL)
     total = np.where(counted, value_SWL, 0.0).sum(axis=0)
-    mean = np.full(total.shape, np.nan)
-    usable = counted.any(axis=0) & (class_of(landscape) == FINISHED)
-    mean[usable] = total[usable] / counted.sum(axis=0)[usable]
-    return mean
+    number = counted.sum(axis=0)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def class_of(landscape: Landscape) -> np.ndarray:
