@@ -199,9 +199,10 @@ def figures(found: dict[str, Any]) -> Figures:
         cells = "1 cell" if row["width"] == 1 else f"{row['width']} cells"
         table.append([f"{row['network']}: {cells}", *rates, told, spread(share, 2)])
     head = ("network", "this project", "JAX", "products alone", "of JAX", "of the products")
+    counts = sorted({len(row["ours"]) for row in found["rows"]})
     said = (
         f"Cells per second of one core, a cell being {STEPS} steps of 64 images; digits, AdamW, medians "
-        f"(least–greatest), n = {len(found['rows'][0]['ours'])}; {where(found)}."
+        f"(least–greatest), n = {' or '.join(map(str, counts))}; {where(found)}."
     )
     return Figures(said, head, table)
 
