@@ -31,7 +31,13 @@ def test_no_ratio_is_shown_where_results_differ() -> None:
     assert [row[3] for row in found.rows] == ["1.00", "3.50", "–"]
     assert found.rows[1][:2] == ["same (from 24 cells)", "7.0 (6.0–8.0)"]
     assert "DIFFERENT" in found.rows[2][4]
-    row = {"width": 16, "ours": [50.0, 60.0], "jax": [100.0, 80.0], "products": [100.0, 100.0]}
+    row = {
+        "network": "MLP",
+        "width": 16,
+        "ours": [50.0, 60.0],
+        "jax": [100.0, 80.0],
+        "products": [100.0, 100.0],
+    }
     both = [{**row, "apart": 1e-4}, {**row, "apart": 0.5}]
     first, second = steps.figures({**ABOUT, "rows": both}).rows
     assert first[4:] == ["0.62 (0.50–0.75)", "0.55 (0.50–0.60)"]
