@@ -135,6 +135,19 @@ def scale_of(landscapes: Sequence[Landscape]) -> Scale:
     return Scale(low, high) if landscapes[0].higher_is_better else Scale(high, low)
 
 
+def scale_over(numbers: Floats, *, higher: bool) -> Scale | None:
+    """From the worst number to the best one; None where there are not two.
+
+    Args:
+        higher: whether more is better.
+    """
+    known = numbers[np.isfinite(numbers)]
+    if not len(known) or known.min() == known.max():
+        return None
+    low, high = float(known.min()), float(known.max())
+    return Scale(low, high) if higher else Scale(high, low)
+
+
 def no_better(landscape: Landscape, value_WL: Floats, start: float, *, higher: bool) -> Flags:
     """Cells that were trained and are no better than the untrained network, shape [W, L]."""
     known_WL = np.isfinite(value_WL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from study.measures.landscape import PENDING
 from study.report.pictures.difference_map import say
 from study.report.pictures.layout import title_width
 from study.report.pictures.saving import canvas, save, wrapped
+from study.report.pictures.shades import Scale, scale_over
 from study.report.pictures.style import ORDINARY, Look, page_width, style
 from study.report.pictures.training_curves import Band, Track, tracks
 
@@ -68,7 +69,6 @@ def layer_std(group: Sequence[Track]) -> Figure | Missing:
             looks,
             group[0].unit,
             "gradient deviation" if k % columns_for(len(found)) == 0 else "",
-            log=True,
         )
     if len(layers) <= NAMED_LAYERS:
         legend(figure, looks)
@@ -115,11 +115,25 @@ def exponents(group: Sequence[Track]) -> Figure | Missing:
 
 
 def score(group: Sequence[Track]) -> Figure | Missing:
-    """The metric on the evaluation images."""
-    name = group[0].landscape.metric_name
+    """The metric on the evaluation images.
+
+    All curves begin far below what they come to, and a linear axis would show that alone.
+    """
+    landscape = group[0].landscape
     lines = {track.label: track.metric() for track in group}
+    numbers = [band.low_J for band in lines.values() if band] + [
+        band.high_J for band in lines.values() if band
+    ]
+    scale = scale_over(np.concatenate(numbers or [np.empty(0)]), higher=landscape.higher_is_better)
+    title = f"{landscape.metric_name} on the evaluation set"
     # What lacks here is training and not dynamics, which the other figures need: scores are always recorded.
-    return beside(group, {f"{name} on the evaluation set": lines}, name, log=False, nothing=UNTRAINED)
+    return beside(
+        group,
+        {landscape.metric_name: lines},
+        f"{title}, axis finer toward the best (√)" if scale else title,
+        scale=scale,
+        nothing=UNTRAINED,
+    )
 
 
 FIGURES: dict[str, Callable[[Sequence[Track]], Figure | Missing]] = {
@@ -212,7 +226,7 @@ def beside(
     panels: Mapping[str, Lines],
     title: str,
     *,
-    log: bool = True,
+    scale: Scale | Literal["log"] | None = "log",
     nothing: Missing | None = None,
 ) -> Figure | Missing:
     """One panel per quantity with a line per name, and one legend."""
@@ -227,7 +241,7 @@ def beside(
     looks = {name: look(k, len(seen)) for k, name in enumerate(seen)}
     for panel, (quantity, lines) in zip(axes, panels.items(), strict=True):
         if visible(lines):
-            paint(panel, lines, looks, group[0].unit, quantity, log=log)
+            paint(panel, lines, looks, group[0].unit, quantity, scale)
         else:
             say(panel, "nothing was recorded here")
     legend(figure, looks)
@@ -239,17 +253,26 @@ def visible(lines: Lines) -> bool:
     return any(band is not None and band.known for band in lines.values())
 
 
-def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, log: bool) -> None:
+def paint(
+    panel: Axes,
+    lines: Lines,
+    looks: Looks,
+    unit: str,
+    quantity: str,
+    scale: Scale | Literal["log"] | None = "log",
+) -> None:
     """Means as lines, ranges as bands.
 
     A logarithmic axis leaves out numbers of 0 and below. Where there are no others the axis is linear.
     """
     known = {name: band for name, band in lines.items() if band is not None and band.known}
-    log = log and any((band.mean_J > 0).any() for band in known.values())
+    if scale == "log" and not any((band.mean_J > 0).any() for band in known.values()):
+        scale = None
+    placed: Callable[[Floats], Floats] = np.asarray
+    if scale is not None:
+        placed = positive if scale == "log" else scale.shade
     for name, band in known.items():
-        mean_J, low_J, high_J = band.mean_J, band.low_J, band.high_J
-        if log:
-            mean_J, low_J, high_J = map(positive, (mean_J, low_J, high_J))
+        mean_J, low_J, high_J = map(placed, (band.mean_J, band.low_J, band.high_J))
         panel.plot(
             band.at_J,
             mean_J,
@@ -260,8 +283,11 @@ def paint(panel: Axes, lines: Lines, looks: Looks, unit: str, quantity: str, *, 
             **looks[name],
         )
         panel.fill_between(band.at_J, low_J, high_J, color=looks[name]["color"], alpha=0.18, linewidth=0)
-    if log:
+    if scale == "log":
         panel.set_yscale("log")
+    elif scale is not None:
+        panel.set_ylim(-0.04, 1.04)
+        panel.set_yticks([shade for shade, _ in scale.ticks], [word for _, word in scale.ticks])
     panel.set_xlabel(unit)
     panel.set_ylabel(quantity)
     panel.grid(alpha=0.25, linewidth=0.5)
