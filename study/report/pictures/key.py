@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from study.report.pictures.cells import BEST, DOT, GROUNDS, OUTLINES, PUBLISHED, STAR, handle
@@ -39,6 +41,23 @@ def entries(shown: Heatmap) -> dict[str, Any]:
     return found
 
 
+def apart(ticks: Sequence[tuple[float, str]], inches: float) -> Sequence[tuple[float, str]]:
+    """As many ticks as have room for their words, in equal steps and with both ends.
+
+    Args:
+        inches: length of the bar.
+    """
+    last = len(ticks) - 1
+    for step in (step for step in range(1, last) if last % step == 0):
+        chosen = ticks[::step]
+        if all(
+            (end - start) * inches > ((len(one) + len(other)) / 2 + 1) * LETTER
+            for (start, one), (end, other) in pairwise(chosen)
+        ):
+            return chosen
+    return ticks[:: max(1, last)]
+
+
 def draw_key(figure: Figure, page: Page, shown: Heatmap, image: Any) -> None:
     """The bar of colours and the legend, where the page has room for them."""
     left, bottom, width, height = page.bar
@@ -48,7 +67,8 @@ def draw_key(figure: Figure, page: Page, shown: Heatmap, image: Any) -> None:
     bar = figure.colorbar(
         image, cax=panel, orientation="horizontal", extend="min" if shown.below else "neither"
     )
-    bar.set_ticks([shade for shade, _ in shown.ticks], labels=[word for _, word in shown.ticks])
+    ticks = apart(shown.ticks, width)
+    bar.set_ticks([shade for shade, _ in ticks], labels=[word for _, word in ticks])
     bar.outline.set_linewidth(0.4)
     panel.set_title(wrapped(shown.words, max(20, int((width + 0.1) / LETTER))), pad=3, linespacing=1.05)
     found = entries(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from study.report.pictures import key
 from study.report.pictures.layout import Box, Page, columns_for, page_of
 from study.report.pictures.style import WIDTHS
 
@@ -61,3 +62,12 @@ def test_the_lowest_panels_name_their_axes() -> None:
     page = made(7, "two")
     assert [bottom for bottom, _ in page.outer] == [False, False, False, True, True, True, True]
     assert [left for _, left in page.outer] == [True, False, False, False, True, False, False]
+
+
+def test_ticks_of_a_bar_have_room_for_their_words() -> None:
+    """In equal steps, with both ends; a bar that has room for nothing more names these two."""
+    five = [(k / 4, word) for k, word in enumerate(("0.09", "0.47", "0.74", "0.901", "0.955"))]
+    assert key.apart(five, 2.0) == five
+    assert key.apart(five, 1.15) == five[::2]
+    assert key.apart(five, 0.2) == [five[0], five[-1]]
+    assert key.apart(five[:1], 0.2) == five[:1]
