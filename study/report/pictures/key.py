@@ -42,20 +42,23 @@ def entries(shown: Heatmap) -> dict[str, Any]:
 
 
 def apart(ticks: Sequence[tuple[float, str]], inches: float) -> Sequence[tuple[float, str]]:
-    """As many ticks as have room for their words, in equal steps and with both ends.
+    """Both ends and as many other ticks as have room for their words.
 
     Args:
         inches: length of the bar.
     """
-    last = len(ticks) - 1
-    for step in (step for step in range(1, last) if last % step == 0):
-        chosen = ticks[::step]
-        if all(
-            (end - start) * inches > ((len(one) + len(other)) / 2 + 1) * LETTER
+    chosen = list(ticks)
+    while len(chosen) > 2:
+        room = [
+            (end - start) * inches - ((len(one) + len(other)) / 2 + 1) * LETTER
             for (start, one), (end, other) in pairwise(chosen)
-        ):
-            return chosen
-    return ticks[:: max(1, last)]
+        ]
+        closest = min(range(len(room)), key=room.__getitem__)
+        if room[closest] > 0:
+            break
+        # The inner one of two: an end says where the scale begins, or what is best.
+        del chosen[max(1, min(closest + 1, len(chosen) - 2))]
+    return chosen
 
 
 def draw_key(figure: Figure, page: Page, shown: Heatmap, image: Any) -> None:
