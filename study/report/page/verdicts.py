@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.analysis import Analysis
@@ -48,16 +49,31 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """Verdicts by claim and setting.
+
+    Attributes:
+        names: of the settings, without what all of them have in common.
+        rows: a claim's sentence, and for each setting the place of its verdict in the list, or None.
+    """
+
+    names: list[str]
+    rows: list[tuple[str, list[int | None]]]
+
+
+@dataclass(frozen=True)
 class Verdicts:
     """All claims of a study.
 
     Attributes:
+        overview: what they came to by claim and setting; None of a study that has one setting.
         counts: of verdicts, in words.
         unmeasured: what is missing, and the sentences that need it.
         absent: how many claims are about transforms that the study lacks, and which these are.
     """
 
     listed: list[Verdict]
+    overview: Overview | None
     counts: list[tuple[str, str, str]]
     unmeasured: list[tuple[str, list[tuple[str, str]]]]
     absent: tuple[int, list[str]]
@@ -86,10 +102,36 @@ def verdicts(analysis: Analysis) -> Verdicts:
                 absent[claim.id] = method
     return Verdicts(
         [verdict(analysis, claim) for claim in ordered],
+        overview(measured, ordered),
         [(STYLES[word], GLYPHS[word], f"{counts[word]} {word}") for word in GLYPHS if counts[word]],
         [(what, list(claims.items())) for what, claims in needs.items()],
         (len(absent), list(dict.fromkeys(absent.values()))),
     )
+
+
+def overview(measured: Sequence[Claim], ordered: Sequence[Claim]) -> Overview | None:
+    """The claims about widths first, and the others in the catalogue's order."""
+    settings = list(dict.fromkeys(claim.setting for claim in measured))
+    if len(settings) < 2:
+        return None
+    place = {(claim.id, claim.setting): number for number, claim in enumerate(ordered)}
+    sentences = {
+        claim.id: claim.claim for claim in sorted(measured, key=lambda claim: claim.unit != "decades")
+    }
+    return Overview(
+        without_common(settings),
+        [(words, [place.get((name, one)) for one in settings]) for name, words in sentences.items()],
+    )
+
+
+def without_common(settings: Sequence[str]) -> list[str]:
+    """Names of settings without the parts that all have; one that has nothing else keeps its name."""
+    parts = [one.split(" · ") for one in settings]
+    common = set.intersection(*map(set, parts))
+    return [
+        " · ".join(part for part in own if part not in common) or name
+        for own, name in zip(parts, settings, strict=True)
+    ]
 
 
 def verdict(analysis: Analysis, claim: Claim) -> Verdict:

@@ -19,7 +19,7 @@ from study.report.page.intervals import MARGIN, WIDTH, Axis, claim_bar
 from study.report.page.wording import number, place, tick, worded
 from study.report.pictures.shades import mean_metric
 from tests.fabricated import WIDE, hill
-from tests.study.report.page.studies import Parsed, analysis_of, bare_page_of, page_of
+from tests.study.report.page.studies import FALLING, RICH, Parsed, analysis_of, bare_page_of, page_of
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,25 @@ def test_claims_are_the_ledgers(analysis: Analysis, parsed: Parsed) -> None:
     counted = parsed.one("p", "tally").text
     for verdict in {claim.verdict for claim in measured}:
         assert f"{sum(claim.verdict == verdict for claim in measured)} {verdict}" in counted
+
+
+def test_an_overview_leads_to_each_verdict_once(tmp_path: Path) -> None:
+    """By claim and setting, in the words of the list that it leads to; one setting has no overview."""
+    found = analysis_of(tmp_path, RICH, hill, dynamics=FALLING)
+    page = Parsed(page_of(found))
+    (table,) = page.of("table", "overview")
+    assert [one.text for one in page.of("th") if table in one.inside][:3] == ["claim", "adamw", "sgd"]
+    links = {one.attributes["href"]: one.text for one in page.of("a") if table in one.inside}
+    badges = {
+        f"#{listed.attributes['id']}": badge.text
+        for listed in page.of("li", "verdict")
+        for badge in page.of("span", "badge")
+        if listed in badge.inside
+    }
+    assert links == badges
+    measured = [claim for claim in found.claims if claim.estimate is not None]
+    assert len(links) == len(measured) > len({claim.id for claim in measured})
+    assert not Parsed(page_of(analysis_of(tmp_path, WIDE, hill))).of("table", "overview")
 
 
 def test_widths_are_the_measures(analysis: Analysis, parsed: Parsed) -> None:
