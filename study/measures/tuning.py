@@ -184,5 +184,5 @@ def tuned_score(landscape: Landscape) -> Estimate:
     score_SN = landscape.score_SN
     pseudo_S = pseudo_values(score_SN, lambda value_SN: float(held_out(value_SN).mean()))
     value_S = (held_out(score_SN) + pseudo_S) / 2
-    most = 1.0 if landscape.metric_name == "accuracy" else math.inf
-    return Estimate(tuple(value_S.tolist()), most=most, resolution=landscape.resolution)
+    low, high = (0.0, 1.0) if landscape.metric_name == "accuracy" else (-math.inf, math.inf)
+    return Estimate(tuple(value_S.tolist()), least=low, most=high, resolution=landscape.resolution)

@@ -50,3 +50,18 @@ def test_every_measure_has_a_number_or_a_reason(landscapes: list[Landscape]) -> 
 
 def record_of_key(key: str) -> CellRecord:
     return record_of(Cell("w", "adamw", "none", (), 0.1, 0.1, 0, key), 0.9)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_an_accuracy_stays_possible(higher: bool) -> None:
+    """Three seeds that differ much leave the interval of an accuracy in [0, 1], that of a loss is free."""
+    one = planted(-3.1, -0.9)
+    metric_SWL = one.metric_SWL * np.array([1.0, 0.2, 0.9])[:, None, None]
+    name = "accuracy" if higher else "nats_per_token"
+    noisy = dataclasses.replace(one, metric_SWL=metric_SWL, metric_name=name, higher_is_better=higher)
+    (case,) = cases(gather([noisy], Tolerances()), {})
+    found = measured(case, "tuned score")
+    assert not isinstance(found, Missing)
+    low, high = found.interval(0.95) or (np.nan, np.nan)
+    assert found.mean > 0
+    assert (low == 0 and high == 1) if higher else (low < 0 and high > found.mean)
