@@ -21,6 +21,10 @@ class Missing:
     reason: str
 
 
+ROUNDING = 1e-13
+"""A mean that is smaller than its largest value by this factor is zero."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A measure computed once per seed, on landscapes paired by seed.
@@ -70,7 +74,11 @@ class Estimate:
 
     @cached_property
     def mean(self) -> float:
-        return float(np.mean(self.values_S)) if self.values_S else math.nan
+        if not self.values_S:
+            return math.nan
+        mean = float(np.mean(self.values_S))
+        # Differences that cancel leave a rounding, which nobody wants to read as 1.11e-16.
+        return 0.0 if abs(mean) < ROUNDING * max(map(abs, self.values_S)) else mean
 
     @property
     def shown(self) -> float:

@@ -180,3 +180,13 @@ def test_what_is_shown_lies_within_its_interval() -> None:
     assert Estimate((-0.21, -0.19, -0.2), least=0.0).interval(0.95) == (0.0, 0.0)
     assert worded(below, 0.95).startswith("0 [0, ")
     assert Estimate((0.2, 0.4)).shown == pytest.approx(0.3)
+
+
+def test_differences_that_cancel_have_mean_zero() -> None:
+    """Decimal fractions whose sum is zero leave no rounding behind; small means stay."""
+    values = (0.3, -0.1, -0.2)
+    assert sum(values) != 0
+    assert Estimate(values).mean == 0
+    assert Estimate((1e-9, 1e-9, 1e-9)).mean == pytest.approx(1e-9)
+    assert Estimate((np.inf, 1.0)).mean == np.inf
+    assert math.isnan(Estimate((np.nan, 1.0)).mean)
