@@ -72,15 +72,7 @@ def in_metric(one: Comparison, landscape: Landscape) -> Comparison:
     found = one.estimate
     if landscape.higher_is_better or found is None:
         return one
-    turned = replace(
-        found,
-        values_S=tuple(-value for value in found.values_S),
-        lower_bound=found.upper_bound,
-        upper_bound=found.lower_bound,
-        least=-found.most,
-        most=-found.least,
-    )
-    return replace(one, estimate=turned, threshold=-one.threshold, above=not one.above)
+    return replace(one, estimate=found.turned, threshold=-one.threshold, above=not one.above)
 
 
 def others(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> list[Landscape]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -187,16 +187,7 @@ def in_metric(of: Callable[[Landscape], Estimate]) -> Answer:
 
     def answer(case: Case) -> Estimate | Missing:
         found = of(case.landscape)
-        if case.landscape.sign > 0:
-            return found
-        return replace(
-            found,
-            values_S=tuple(-value for value in found.values_S),
-            lower_bound=found.upper_bound,
-            upper_bound=found.lower_bound,
-            least=-found.most,
-            most=-found.least,
-        )
+        return found if case.landscape.higher_is_better else found.turned
 
     return answer
 

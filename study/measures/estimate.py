@@ -81,6 +81,18 @@ class Estimate:
         return 0.0 if abs(mean) < ROUNDING * max(map(abs, self.values_S)) else mean
 
     @property
+    def turned(self) -> Estimate:
+        """The measure with the other sign."""
+        return replace(
+            self,
+            values_S=tuple(-value for value in self.values_S),
+            lower_bound=self.upper_bound,
+            upper_bound=self.lower_bound,
+            least=-self.most,
+            most=-self.least,
+        )
+
+    @property
     def shown(self) -> float:
         """The mean, or the end of what values can be where the mean lies beyond it.
 
