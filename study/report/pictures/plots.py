@@ -27,6 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 """Okabe and Ito's, which people with every kind of colour vision tell apart."""
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """For the second seven transforms, and so on. Names stand beside the lines, too."""
+BETWEEN = 0.24
+"""Between the columns of a forest plot [inches]: two numbers of four letters overhang their axes by half each."""
 LONGEST = 24
 """Letters of a transform's name in a line beside a plot."""
 PLOT = 1.35
@@ -40,7 +42,7 @@ def draw_forest(shown: Forest, look: Look = ORDINARY) -> Figure:
         lines = [name.count("\n") + 1 for name in names]
         most = 2 if look.width == "one" else len(shown.columns)
         side = max(max(len(part) for name in names for part in name.split("\n")) * LETTER + 0.12, 0.5)
-        wide = (look.inches - side - 0.08 - 0.14 * (most - 1)) / most
+        wide = (look.inches - side - 0.08 - BETWEEN * (most - 1)) / most
         floors = math.ceil(len(shown.columns) / most)
         high = sum(lines) * LINE + 0.05 * len(lines) + 0.1
         top = title_height(shown.title, look)
@@ -49,7 +51,7 @@ def draw_forest(shown: Forest, look: Look = ORDINARY) -> Figure:
         figure = canvas(look.inches, height, layout=None)
         for k, column in enumerate(shown.columns):
             floor, place = divmod(k, most)
-            left, bottom = side + place * (wide + 0.14), height - top - floor * pitch - high - 0.03
+            left, bottom = side + place * (wide + BETWEEN), height - top - floor * pitch - high - 0.03
             box = (left / look.inches, bottom / height, wide / look.inches, high / height)
             forest_column(figure.add_axes(box), column, names if place == 0 else [""] * len(names), lines)
         words(figure, shown.title, shown.note, look)
@@ -77,7 +79,8 @@ def forest_column(axes: Axes, column: Column, names: list[str], lines: list[int]
     axes.grid(axis="x", linewidth=0.3, alpha=0.5)
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.margins(x=0.08)
-    axes.locator_params(axis="x", nbins=4)
+    # No steps of 2.5, whose numbers are longer than those of 2 and 5.
+    axes.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     axes.set_xlabel(column.words)
 
 
