@@ -16,15 +16,10 @@ from study.cli.stored import stored_analysis
 from study.errors import UserError
 from study.home import DEFAULT_HOME, Home
 from study.report.amounts import amount
+from study.report.pictures.on_demand import PANELS, draw_panels
 from study.report.terminal.pasted import nothing_stored
 from study.report.terminal.working import working
 from trainers.naming import nearest
-
-PANELS = (
-    *("dynamics", "score", "loss", "outcomes", "steps", "difference"),
-    *("forest", "slices", "tuning", "importances", "plane"),
-)
-"""What `study figures` draws; `study.report.pictures.on_demand` says how."""
 
 
 @contextmanager
@@ -172,7 +167,6 @@ def figures(
 ) -> None:
     """Draw what is asked for: what cells recorded in training, heatmaps, slices, tuning curves, measures."""
     chosen = panels_of(panel, width)
-    from study.report.pictures.on_demand import draw_panels
     from study.report.pictures.style import Look, settings_of
 
     settings_of(look)

@@ -1,20 +1,79 @@
-"""Pictures that are asked for by name."""
+"""Pictures that are asked for by name.
+
+Add a panel by adding a row of `PANELS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from study.analysis import Analysis
-from study.report.pictures.heatmaps import draw_heatmaps
-from study.report.pictures.plane import draw_planes
-from study.report.pictures.plots import draw_plot
-from study.report.pictures.quantities import QUANTITIES
 from study.report.pictures.style import ORDINARY, Look
-from study.report.pictures.training_figures import draw_figures
+
+if TYPE_CHECKING:
+    from study.analysis import Analysis
 
 EXPORTED = ("forest", "slices")
 """Plots that are part of every export."""
+
+Drawn = tuple[list[Path], dict[str, str]]
+"""The files that were written, and in words why some pictures are missing."""
+Drawer = Callable[["Analysis", Path, str, Look, float | None, float | None], Drawn]
+"""Of a study, a folder, the panel's name, the look, and the lr and weight decay that were asked for."""
+
+
+# Each drawer is imported when it draws: `study figures --help` lists the panels, and must load no numpy.
+def dynamics(
+    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+) -> Drawn:
+    """What cells recorded in training, at one learning rate and weight decay."""
+    from study.report.pictures.training_figures import draw_figures
+
+    return draw_figures(analysis, folder, lr, weight_decay, look)
+
+
+def heatmap(
+    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+) -> Drawn:
+    """A heatmap of `study.report.pictures.quantities.QUANTITIES`, of the whole grid."""
+    from study.report.pictures.heatmaps import draw_heatmaps
+
+    return draw_heatmaps(analysis, folder, name, look)
+
+
+def plot(
+    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+) -> Drawn:
+    """One of `study.report.pictures.plots.PLOTS`, with slices at one learning rate and weight decay."""
+    from study.report.pictures.plots import draw_plot
+
+    return draw_plot(analysis, folder, name, look, lr, weight_decay)
+
+
+def plane(
+    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+) -> Drawn:
+    """The performance-sensitivity plane, over all environments."""
+    from study.report.pictures.plane import draw_planes
+
+    return draw_planes(analysis, folder, look)
+
+
+PANELS: dict[str, Drawer] = {
+    "dynamics": dynamics,
+    "score": heatmap,
+    "loss": heatmap,
+    "outcomes": heatmap,
+    "steps": heatmap,
+    "difference": heatmap,
+    "forest": plot,
+    "slices": plot,
+    "tuning": plot,
+    "importances": plot,
+    "plane": plane,
+}
+"""What `study figures` draws, by its name."""
 
 
 def draw_panels(
@@ -24,11 +83,11 @@ def draw_panels(
     look: Look = ORDINARY,
     lr: float | None = None,
     weight_decay: float | None = None,
-) -> tuple[list[Path], dict[str, str]]:
+) -> Drawn:
     """The pictures of every name as files, and in words why some are missing.
 
     Args:
-        names: `dynamics`, `plane`, a heatmap of `QUANTITIES`, or one of `study.report.pictures.plots.PLOTS`.
+        names: keys of `PANELS`.
         lr, weight_decay: where dynamics and slices are read.
 
     Raises:
@@ -38,14 +97,7 @@ def draw_panels(
     written: list[Path] = []
     missing: dict[str, str] = {}
     for name in names:
-        if name == "dynamics":
-            found = draw_figures(analysis, folder, lr, weight_decay, look)
-        elif name == "plane":
-            found = draw_planes(analysis, folder, look)
-        elif name in QUANTITIES:
-            found = draw_heatmaps(analysis, folder, name, look)
-        else:
-            found = draw_plot(analysis, folder, name, look, lr, weight_decay)
+        found = PANELS[name](analysis, folder, name, look, lr, weight_decay)
         written += found[0]
         missing |= found[1]
     return written, missing

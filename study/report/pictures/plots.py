@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from study.analysis import Analysis
 from study.file_names import file_name
 from study.measures.estimate import Missing
+from study.measures.evidence import Evidence
 from study.report.pictures.cells import TICK
 from study.report.pictures.forest import Column, Forest, forest, forest_table, importance_forest
 from study.report.pictures.geometry import tick_label, tick_places
@@ -28,7 +30,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """For the second seven transforms, and so on. Names stand beside the lines, too."""
 BETWEEN = 0.24
-"""Between the columns of a forest plot [inches]: two numbers of four letters overhang their axes by half each."""
+"""Between the columns of a forest plot [inches]; a number of four letters overhangs its axes by half."""
 LONGEST = 24
 """Letters of a transform's name in a line beside a plot."""
 PLOT = 1.35
@@ -241,7 +243,14 @@ def words(figure: Figure, title: str, note: str, look: Look, count: int = 0) -> 
     figure.text(0.01, 0.02 / height, below, va="bottom", color="#444444")
 
 
-PLOTS = ("forest", "slices", "tuning", "importances")
+Shown = Forest | Charts | Missing
+PLOTS: dict[str, Callable[[Analysis, Evidence, float | None, float | None], Shown]] = {
+    "forest": lambda analysis, piece, lr, weight_decay: forest(analysis, piece),
+    "slices": slices,
+    "tuning": lambda analysis, piece, lr, weight_decay: tuning(analysis, piece),
+    "importances": lambda analysis, piece, lr, weight_decay: importance_forest(analysis, piece),
+}
+"""Every kind of plot: of a study, a setting, and the lr and weight decay that slices are at."""
 
 
 def draw_plot(
@@ -255,17 +264,13 @@ def draw_plot(
     """One kind of plot of every setting in every format, with its numbers, and why some are missing.
 
     Args:
-        name: of `PLOTS`.
+        name: a key of `PLOTS`.
         lr, weight_decay: of the slices that are the same for all.
     """
     written: list[Path] = []
     missing: dict[str, str] = {}
     for piece in analysis.evidence:
-        found: Forest | Charts | Missing
-        if name in ("forest", "importances"):
-            found = (forest if name == "forest" else importance_forest)(analysis, piece)
-        else:
-            found = slices(analysis, piece, lr, weight_decay) if name == "slices" else tuning(analysis, piece)
+        found = PLOTS[name](analysis, piece, lr, weight_decay)
         if isinstance(found, Missing):
             missing[f"{name} of {piece.name}"] = found.reason
             continue

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from study.errors import UserError
+from study.report.pictures.on_demand import PANELS
+from study.report.pictures.plots import PLOTS
+from study.report.pictures.quantities import QUANTITIES
 from study.report.pictures.style import Look, settings_of, style
 from tests.command import answer
 from tests.fabricated import WIDE, fabricate, hill
 
-PANELS = ("score", "loss", "outcomes", "steps", "difference", "forest", "slices", "tuning", "importances")
+DRAWN = ("score", "loss", "outcomes", "steps", "difference", "forest", "slices", "tuning", "importances")
 
 
 def test_a_style_is_a_name_or_a_file(tmp_path: Path) -> None:
@@ -58,7 +61,7 @@ def test_panels_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     spec, home, out = tmp_path / "s.yaml", tmp_path / "home", tmp_path / "out"
     spec.write_text(WIDE)
     fabricate(spec, home, hill)
-    words = [word for name in PANELS for word in ("--panel", name)]
+    words = [word for name in DRAWN for word in ("--panel", name)]
     where = (str(spec), "--home", str(home), "--out", str(out))
     code, found = answer(
         capsys, "figures", *where, *words, "--width", "one", "--no-title", "--style", "ggplot"
@@ -74,6 +77,11 @@ def test_panels_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "digits-mlp-adamw-accuracy-edges.csv" in names
     for wrong in (("--panel", "scores"), ("--width", "three"), ("--style", "nothing")):
         assert answer_code(capsys, *where, *wrong) == 2
+
+
+def test_every_picture_is_a_panel() -> None:
+    """Each kind of heatmap and of plot can be asked for by its name."""
+    assert {*QUANTITIES, *PLOTS} <= set(PANELS)
 
 
 def answer_code(capsys: pytest.CaptureFixture[str], *words: str) -> int:
