@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -87,11 +88,11 @@ class Checkpoint:
         return progress
 
     def clear(self) -> None:
-        """Remove the file, and those of its parts: what the run gave is safe elsewhere."""
-        for file in (
-            self.path,
-            *self.path.parent.glob(f"{self.path.name}.*"),
-            *self.path.parent.glob(f".{self.path.name}.*"),
-        ):
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
+        """Remove the file, those of its parts, and what a write left behind: the results are safe elsewhere."""
+        # Only names that this class gives: what else begins so, as `train.py` beside `train`, is the user's.
+        name = re.escape(self.path.name)
+        ours = re.compile(rf"{name}(\.\d+)*|\.{name}(\.\d+)+\.partial")
+        with suppress(OSError):
+            for file in [one for one in self.path.parent.iterdir() if ours.fullmatch(one.name)]:
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
