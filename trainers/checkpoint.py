@@ -88,7 +88,7 @@ class Checkpoint:
         return progress
 
     def clear(self) -> None:
-        """Remove the file, those of its parts, and what a write left behind: the results are safe elsewhere."""
+        """Remove the file, those of its parts, and half written ones: the results are safe elsewhere."""
         # Only names that this class gives: what else begins so, as `train.py` beside `train`, is the user's.
         name = re.escape(self.path.name)
         ours = re.compile(rf"{name}(\.\d+)*|\.{name}(\.\d+)+\.partial")

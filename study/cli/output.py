@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from study.report.plain.answer import Answer, kept_for_json
+from study.report.terminal.words import tell
 from tracking import redacted
 
 WRONG_INPUT, INCOMPLETE, INTERRUPTED = 2, 3, 130
@@ -56,8 +57,8 @@ def answering() -> Iterator[Answer]:
 
 
 def say(lines: Iterable[str], where: Console = out) -> None:
-    """Print lines unwrapped, and without reading markup: a path or a reason may hold brackets of its own."""
-    where.print(redacted("\n".join(lines)), highlight=False, soft_wrap=True, markup=False)
+    """Print lines as they are, without passwords."""
+    tell(where, redacted("\n".join(lines)))
 
 
 def emit(value: Any) -> None:

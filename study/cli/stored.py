@@ -28,9 +28,7 @@ def stored_analysis(spec: str, home: Path, allow: list[str] | None) -> Analysis:
         found = read(spec_of(spec, Home(home), allow), Home(home))
     if lines := damaged_lines(found.damaged):
         lines.append("they are left out here; a launch trains these cells again")
-        Console(stderr=True, emoji=False).print(
-            "\n".join(lines), highlight=False, soft_wrap=True, markup=False
-        )
+        say(lines, Console(stderr=True, emoji=False))
     return found
 
 

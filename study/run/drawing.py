@@ -10,6 +10,7 @@ from rich.console import Console
 from study.analysis import Analysis
 from study.home import Home
 from study.report.amounts import amount
+from study.report.terminal.words import tell
 from study.run.stamp import Stamp, digest_of, noted, stamped
 from tracking import LedgerError
 
@@ -101,4 +102,4 @@ class Drawing:
             replace(self._stamp, run=run).note(self._folder)
 
     def _tell(self, words: str) -> None:
-        self._console.print(words, highlight=False, soft_wrap=True, markup=False)
+        tell(self._console, words)

@@ -20,6 +20,7 @@ from study.home import Home
 from study.plan.cells import Plan
 from study.plan.job import Job
 from study.plan.widths import known_width
+from study.report.terminal.words import tell
 from study.run.in_flight import InFlight
 from study.run.pool import ANY, Failure, Pool, in_this_process
 from study.run.progress import Display, Showing
@@ -239,7 +240,7 @@ def reached(address: str | None, console: Console) -> Iterator[None]:
         UserError: Ray cannot start here.
     """
     set_environment(alone=address is None)
-    say = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = partial(tell, console)
     if address is None:
         check_temporary_folder()
         keep_token_private()

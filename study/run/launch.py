@@ -17,6 +17,7 @@ from study.launch_result import Launch
 from study.plan.cells import Plan, make_plan, settings
 from study.plan.changes import not_asked, refuse_other_meaning
 from study.report.terminal.counts import not_asked_line
+from study.report.terminal.words import tell
 from study.run.data import fingerprints_of_data
 from study.run.driver import Training, reached, stopped_like_ctrl_c
 from study.run.looking import Looking
@@ -96,9 +97,7 @@ def _launch(
     judged: Callable[[Analysis], None],
 ) -> Launch:
     started, uri = time.monotonic(), address_of(tracking_uri, home)
-    console.print(
-        f"loading {', '.join({setting.title: None for setting in settings(spec)})}", highlight=False
-    )
+    tell(console, f"loading {', '.join({setting.title: None for setting in settings(spec)})}")
     prints, printed = loaded(spec)
     plan = make_plan(spec, prints)
     home.prepare()
@@ -113,11 +112,11 @@ def _launch(
         stored = plan.own(ledger.outcomes(plan.settings))
         if damaged := ledger.set_aside_damaged(stored):
             lines = [*damaged_lines(damaged), "they were set aside, and these cells are trained again"]
-            console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+            tell(console, "\n".join(lines))
         # Looked at again: where the file was damaged, the first answer came from a damaged index.
         stored = plan.own(ledger.outcomes(plan.settings))
         shown = [key for key, outcome in stored.items() if outcome in EVIDENCE]
-        console.print(begun(plan, len(shown), more), highlight=False, soft_wrap=True)
+        tell(console, begun(plan, len(shown), more))
         looking = Looking(plan, ledger, uri, console)
         looking.preregister()
         interrupted = False

@@ -9,6 +9,7 @@ from study.claims.sequence import DECIDED, OPEN
 from study.errors import UserError
 from study.plan.cells import Plan
 from study.report.amounts import amount
+from study.report.terminal.words import tell
 from study.stored import analysed
 from tracking import EVIDENCE, Ledger
 
@@ -43,18 +44,17 @@ class Looking:
         self._ledger.note_verdict_rules(spec.name, rules, seeds)
         if seeds:
             what = "changed" if known else "named"
-            self._console.print(
+            tell(
+                self._console,
                 f"the rules of its verdicts were {what} when {amount(seeds, 'seed')} were complete; "
                 "claims.md says so",
-                highlight=False,
-                soft_wrap=True,
             )
 
     def wanted(self) -> list[str]:
         """The cells that the next look needs and that are not stored; how claims stand is said."""
         found = self._analysed()
         if found.judgement.look is not None:
-            self._console.print(line(found), highlight=False, soft_wrap=True)
+            tell(self._console, line(found))
         trained = {key for key, one in found.stored.items() if one.outcome in EVIDENCE}
         return [key for key in found.next_keys if key not in trained]
 

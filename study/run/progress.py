@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from study.report.amounts import amount
 from study.report.durations import clock
+from study.report.terminal.words import tell
 from tracking import DIVERGED, EVIDENCE, CellRecord
 
 EVERY = 5.0
@@ -49,7 +50,8 @@ class Display:
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(30),
-            TextColumn("{task.description}"),
+            # What a tracker answered is a part of it, and may hold brackets.
+            TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -70,7 +72,7 @@ class Display:
         if what == self._said:
             return
         self._doing = self._said = what
-        self._console.print(what, highlight=False, soft_wrap=True, markup=False)
+        tell(self._console, what)
         self._bar.update(self._task, description=self._news())
 
     def expect(self, cells: int) -> None:
@@ -104,7 +106,7 @@ class Display:
         """Say once why nothing is trained."""
         if why != self._why:
             self._why = why
-            self._console.print(why, highlight=False, soft_wrap=True, markup=False)
+            tell(self._console, why)
         self.refresh()
 
     def stop(self, what: str) -> None:
@@ -119,7 +121,7 @@ class Display:
         now = time.monotonic()
         if not self._console.is_terminal and (force or now - self._printed >= EVERY):
             self._printed = now
-            self._console.print(self._news(), highlight=False, soft_wrap=True)
+            tell(self._console, self._news())
 
     def writing(self) -> None:
         """Bring the display up to date while MLflow gets what it lacks. Training has ended."""

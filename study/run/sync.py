@@ -17,6 +17,7 @@ from study.home import Home
 from study.home_files import make_private, refuse_links
 from study.plan.cells import Plan, make_plan
 from study.report.amounts import amount
+from study.report.terminal.words import tell
 from study.report.tracker_figures import summary, tags
 from study.report.tracker_page import page_of
 from study.run.drawing import Drawing
@@ -75,10 +76,10 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
                 printed = time.monotonic()
                 left = mirror.waiting
                 doing = f"{amount(left, 'run')} left to write" if left else "still looking"
-                console.print(f"{spec.name}: {doing}, {printed - started:.0f} s", highlight=False)
+                tell(console, f"{spec.name}: {doing}, {printed - started:.0f} s")
 
         cells = amount(len(stored), "stored cell")
-        console.print(f"{spec.name}: looking at what MLflow has of {cells}", highlight=False)
+        tell(console, f"{spec.name}: looking at what MLflow has of {cells}")
         with mirrored(plan, stored, ledger, home, uri, console) as mirror:
             mirror.finish(report)
         trouble = mirror.trouble
@@ -87,11 +88,10 @@ def sync(spec: StudySpec, home: Home, console: Console, tracking_uri: str | None
                 "what is stored belongs to other data, code or settings than now; launch says what differs"
             )
         elif stored and trouble is None and judging_runs(spec):
-            console.print(
+            tell(
+                console,
                 f"{spec.name}: its verdicts and files stay as they are, because judging it again runs code "
                 "of its own; give the spec's file to have that done: study sync SPEC",
-                highlight=False,
-                soft_wrap=True,
             )
         elif stored and trouble is None:
             found = analysed(plan, ledger, uri)
@@ -168,7 +168,7 @@ def conclude(
     # Of a server only itself could tell, file by file.
     if uri == home.mlflow_uri and drawing.shown():
         return None
-    console.print("writing files to MLflow", highlight=False)
+    tell(console, "writing files to MLflow")
     folder = home.exports(analysis.plan.spec.name)
     folders = dict.fromkeys(path.parent for path in drawing.files if path.parent != folder)
     files = [path for path in drawing.files if path.parent == folder]
@@ -185,7 +185,7 @@ def conclude(
         drawing.note_shown(store.parent_id)
     elif uri.startswith("http"):
         page = f"{identity(uri).rstrip('/')}/{table(store.experiment_id)}"
-        console.print(f"in MLflow: {page}", highlight=False, soft_wrap=True, markup=False)
+        tell(console, f"in MLflow: {page}")
     return None
 
 
@@ -200,7 +200,7 @@ def open_mlflow(
     from tracking.mlflow_store import MlflowStore
 
     def replaced(told: str) -> None:
-        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        tell(console, told)
         _forget_runs(home, keep=keep)
 
     varied = {key: dict(setting.condition.varied) for key, setting in plan.settings.items()}

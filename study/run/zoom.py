@@ -17,6 +17,7 @@ from study.plan.cells import Plan, make_plan
 from study.plan.changes import refuse_other_meaning
 from study.plan.window import Window, levels, zoom_plan
 from study.report.plain.zooms import zoom_metrics, zoom_params
+from study.report.terminal.words import tell
 from study.report.zoom_files import progress_picture, zoom_files
 from study.run.driver import Training, reached, stopped_like_ctrl_c
 from study.run.launch import loaded
@@ -75,7 +76,7 @@ def zoom(
     with apart(console), ExitStack() as stack:
         refuse_links(home.root, (own.root,))
         own.refuse_busy(spec.name)
-        console.print(f"loading {window.setting.title}", highlight=False)
+        tell(console, f"loading {window.setting.title}")
         prints, printed = loaded(spec)
         plan = zoom_plan(spec, window, prints)
         _refuse_other_meaning(spec, prints, home)
@@ -95,12 +96,12 @@ def zoom(
         folder = home.exports(spec.name) / "zooms"
         known = found.map.known
         left = f"{len(plan.cells) - known:,} to train" if not found.complete else "nothing to train"
-        console.print(f"{window.name}: {len(plan.cells):,} cells, {known:,} stored, {left}", highlight=False)
+        tell(console, f"{window.name}: {len(plan.cells):,} cells, {known:,} stored, {left}")
         found = _trained(found, own, ledger, console, folder, here=here, address=address)
         if not found.complete:
             files = [progress_picture(found, folder)] if found.map.known else []
             return dataclasses.replace(found, files=tuple(files), seconds=time.monotonic() - started)
-        console.print("drawing and writing files", highlight=False)
+        tell(console, "drawing and writing files")
         try:
             found = dataclasses.replace(found, files=tuple(zoom_files(found, folder)))
         except OSError as error:

@@ -202,7 +202,15 @@ def test_parts_of_a_halved_tile_have_checkpoints_of_their_own(
 def test_clearing_removes_nothing_else(name: str, tmp_path: Path) -> None:
     """Of the files that begin with the checkpoint's name, only those that a checkpoint writes go."""
     ours = (name, f"{name}.0", f"{name}.1.0", f".{name}.17.partial", f".{name}.1.0.17.partial")
-    others = (f"{name}.py", f"{name}.1.yaml", f"{name}.partial", f".{name}.swp", f"{name}2", "ab.0", "runxv1.0")
+    others = (
+        f"{name}.py",
+        f"{name}.1.yaml",
+        f"{name}.partial",
+        f".{name}.swp",
+        f"{name}2",
+        "ab.0",
+        "runxv1.0",
+    )
     for file in (*ours, *others):
         (tmp_path / file).write_text("")
     Checkpoint(tmp_path / name).clear()

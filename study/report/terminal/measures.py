@@ -20,7 +20,7 @@ def measures_table(analysis: Analysis) -> Group:
         found = [(case, measured(case, name)) for case in analysis.cases]
         reasons = {answer.reason for _, answer in found if isinstance(answer, Missing)}
         if all(isinstance(answer, Missing) for _, answer in found):
-            blocks.append(f"{name}: {'; '.join(sorted(reasons))}")
+            blocks.append(escape(f"{name}: {'; '.join(sorted(reasons))}"))
             continue
         # A table for each measure, so that a long reason does not widen the columns of all others.
         table = Table(box=None, pad_edge=False, show_header=False)

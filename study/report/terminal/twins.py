@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from study.claims.twins import MOST_SECONDS, Rate, Tell, Twins
 from study.report.terminal.layout import titled
+from study.report.terminal.words import tell
 
 EVERY = 5.0
 """Seconds between two plain lines."""
@@ -90,12 +91,12 @@ def telling(console: Console) -> Iterator[Tell]:
     ) as bar:
         task = bar.add_task("twins", total=None)
 
-        def tell(done: int, of: int) -> None:
+        def count(done: int, of: int) -> None:
             nonlocal printed
             bar.update(task, completed=done, total=of)
             now = time.monotonic()
             if not console.is_terminal and now - printed >= EVERY:
                 printed = now
-                console.print(f"{done}/{of} twin studies", highlight=False)
+                tell(console, f"{done}/{of} twin studies")
 
-        yield tell
+        yield count

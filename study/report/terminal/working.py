@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
@@ -19,7 +18,7 @@ def working(what: str) -> Iterator[None]:
     console = Console(stderr=True, emoji=False)
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         console=console,
         transient=True,
@@ -28,5 +27,5 @@ def working(what: str) -> Iterator[None]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as line:
-        line.add_task(escape(what), total=None)
+        line.add_task(what, total=None)
         yield

@@ -92,3 +92,37 @@ def test_one_misspelt_key_is_one_error() -> None:
     with pytest.raises(UserError) as found:
         parse_spec(TINY.replace("transforms: [none, unit_norm]\n", "zzz: 1\n"))
     assert len(str(found.value).splitlines()) == 2
+
+
+@pytest.fixture(scope="module")
+def bracketed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The options of a study whose labels look like rich's markup."""
+    folder = tmp_path_factory.mktemp("bracketed")
+    spec = folder / "tiny.yaml"
+    text = TINY.replace("workload: digits", "workload: {name: digits, label: 'data [bold]'}")
+    text = text.replace("model: mlp", "model: {name: mlp, label: 'net [red]'}")
+    spec.write_text(text.replace("[none, unit_norm]", "[none, {name: unit_norm, label: 'unit [/d]'}]"))
+    fabricate(spec, folder / "home", hill)
+    return str(spec), "--home", str(folder / "home")
+
+
+@pytest.mark.usefixtures("read_once")
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("plan", ()),
+        ("analyse", ("--measures", "--specification")),
+        ("compare", ("none", "unit [/d]")),
+        ("verdicts", ()),
+        ("table", ()),
+        ("twins", ("--replicates", "2")),
+        ("watch", ()),
+    ],
+)
+def test_brackets_of_labels_are_words(
+    verb: str, more: tuple[str, ...], bracketed: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A label may look like markup: no verb obeys it, drops it or ends with it."""
+    spec, *options = bracketed
+    said = printed(capsys, verb, spec, *more, *options)
+    assert ("unit [/d]" in said) == (verb in ("analyse", "compare", "watch"))

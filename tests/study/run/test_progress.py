@@ -19,8 +19,11 @@ from study.run import progress
 from study.run.pool import Failure
 from study.run.progress import Display
 from tests.command import study
+from tests.conftest import TINY
 from tests.making import records
 from tracking import Mirror
+
+WINDOW = ("--lr", "0.01", "10", "--weight-decay", "0.01", "10", "--points", "16")
 
 
 @dataclass
@@ -141,6 +144,42 @@ def test_trouble_of_the_tracker_is_told_at_once(tracker: Tracker) -> None:
         seen.train(12, 2)
         seen.add(records(6))
     assert shown(seen).splitlines()[-1].endswith("training goes on (ConnectionError: no)")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_brackets_of_a_tracker_are_words(tracker: Tracker, terminal: bool) -> None:
+    """What looks like markup in a server's fault is shown as it is, and ends no training."""
+    with display(tracker, terminal=terminal) as seen:
+        seen._console.width = 240
+        seen.train(12, 2)
+        tracker.trouble = "RestException: [bold]404[/] at [/api/2.0/mlflow]"
+        seen.add(records(6))
+        seen.refresh(force=True)
+        seen.waits("waiting for a launch in [/home]")
+        seen._bar.refresh()
+    words = " ".join(shown(seen).split())
+    assert "training goes on (RestException: [bold]404[/] at [/api/2.0/mlflow])" in words
+    assert "waiting for a launch in [/home]" in words
+
+
+@pytest.mark.parametrize(("verb", "more"), [("launch", ()), ("zoom", ("--transform", "none", *WINDOW))])
+def test_brackets_of_a_label_are_words(
+    verb: str,
+    more: tuple[str, ...],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A launch and a zoom say what they load, whatever the user called it."""
+
+    def interrupted(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("study.run.launch.fingerprints_of_data", interrupted)
+    tiny.write_text(TINY.replace("model: mlp", "model: {name: mlp, label: 'net [bold]'}"))
+    assert study(verb, str(tiny), "--here", "--home", str(tmp_path / "home"), *more) == 130
+    assert "loading digits/net [bold]" in capsys.readouterr().out
 
 
 def test_a_terminal_has_one_live_line(tracker: Tracker) -> None:
