@@ -52,6 +52,8 @@ def launch(
     address: str | None = None,
     tracking_uri: str | None = None,
     console: Console | None = None,
+    until_decided: bool = False,
+    allow: Iterable[str] | None = None,
 ) -> Launch:
     """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
 
@@ -64,9 +66,12 @@ def launch(
         address: an existing Ray cluster; None starts one on this machine.
         tracking_uri: an MLflow server; None takes the home's own database.
         console: where progress goes; None prints it.
+        until_decided: add seeds, look by look, until every claim is decided, futile or at the cap. Without it
+            a study with looks is trained up to its next look.
+        allow: packages that the spec may name, where `spec` is a name or a file.
 
     Raises:
-        UserError: the input is wrong, and nothing was changed.
+        UserError: the input is wrong, or the spec has no looks to decide by; nothing was changed.
         PoolError: there are no workers.
         LedgerError: the home can no longer be written; what was stored is whole.
     """
@@ -76,29 +81,44 @@ def launch(
     from study.run.launch import launch as run
 
     return run(
-        read_spec(spec) if isinstance(spec, (str, Path)) else spec,
+        read_spec(spec, allow) if isinstance(spec, (str, Path)) else spec,
         Home(Path(home)),
         console or Console(emoji=False),
         here=here,
         address=address,
         tracking_uri=tracking_uri,
+        until_decided=until_decided,
     )
 
 
-def analyse(spec: StudySpec | str | Path, home: str | Path = "stability-study-home") -> Analysis:
+def analyse(
+    spec: StudySpec | str | Path,
+    home: str | Path = "stability-study-home",
+    *,
+    allow: Iterable[str] | None = None,
+) -> Analysis:
     """Everything that is concluded from the cells that a home has of a study; trains and writes nothing.
 
     Of code of the user's own that a spec's file names, only that of claims runs, when they are judged.
 
+    Args:
+        spec: a spec, what `read_spec` takes, or the name of a study that the home has.
+        home: the folder of ledger, MLflow, Optuna and exports.
+        allow: packages that the spec may name, where `spec` is a name or a file.
+
     Returns:
         `cells` and `regions` are pandas tables, `claims` a list of `study.claims.Claim`. Each is computed
         when it is first used.
+
+    Raises:
+        UserError: no such spec or study, its content is wrong, or stored cells have another meaning.
+        LedgerError: the home's ledger cannot be read.
     """
     from study.home import Home
     from study.stored import read, spec_of
 
     place = Home(Path(home))
-    return read(spec_of(str(spec), place) if isinstance(spec, (str, Path)) else spec, place)
+    return read(spec_of(str(spec), place, allow) if isinstance(spec, (str, Path)) else spec, place)
 
 
 def __getattr__(name: str) -> Any:

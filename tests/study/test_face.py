@@ -6,6 +6,7 @@ import csv
 import doctest
 import json
 import math
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -17,8 +18,9 @@ import study
 import study.claims
 from study.analysis import Analysis
 from study.claims import Claim
+from study.errors import UserError
 from study.launch_result import Launch
-from tests.conftest import TINY
+from tests.conftest import ONE_CELL, TINY
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,48 @@ def test_one_seed_has_sizes_without_intervals(tmp_path: Path) -> None:
     assert ended.analysis.regions["area_low"].dtype == float
     assert math.isnan(row["area_low"])
     assert math.isnan(row["area_high"])
+
+
+def test_a_launch_goes_on_until_its_claims_are_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`until_decided` trains look after look, as the command does: 36 cells, and 12 more."""
+    # On so small a grid no verdict is in sight.
+    monkeypatch.setattr("study.claims.sequence.HOPELESS", 0.0)
+    spec, home, quiet = tmp_path / "s.yaml", tmp_path / "home", Console(quiet=True)
+    three = TINY.replace("[none, unit_norm]", "[none, gradient_stabilizer]")
+    spec.write_text(f"{three}verdicts: {{looks: [3, 4]}}\n")
+    ended = study.launch(spec, home, here=True, console=quiet, until_decided=True)
+    assert ended.trained == 36 + 12
+    assert {claim.standing for claim in ended.analysis.judged} >= {"at the cap"}
+    assert "open" not in {claim.standing for claim in study.analyse(spec, home).judged}
+
+
+def test_a_launch_that_is_to_decide_needs_looks(launched: tuple[Path, Launch], tmp_path: Path) -> None:
+    """Without looks `until_decided` is refused before anything is made, with what to write."""
+    with pytest.raises(UserError, match="add to the spec"):
+        study.launch(launched[0], tmp_path / "home", here=True, until_decided=True)
+    assert not (tmp_path / "home").exists()
+
+
+def test_packages_are_allowed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`allow` of `launch` and `analyse` is `--allow` of the commands: another package is refused."""
+    package = tmp_path / "path" / "allowed_by_face"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from study import factory\nfrom trainers import make_transform\n\n\n"
+        "@factory\ndef clip():\n    return make_transform('clip_norm')\n"
+    )
+    monkeypatch.syspath_prepend(package.parent)
+    spec, home, quiet = tmp_path / "s.yaml", tmp_path / "home", Console(quiet=True)
+    spec.write_text(ONE_CELL.replace("[none]", "[{factory: 'allowed_by_face:clip'}]"))
+    for call in (study.launch, study.analyse):
+        with pytest.raises(UserError, match="--allow allowed_by_face"):
+            call(spec, home)
+    ended = study.launch(spec, home, here=True, console=quiet, allow=["allowed_by_face"])
+    assert ended.trained == 1
+    assert study.analyse(spec, home, allow=["allowed_by_face"]).counts["pending"] == 0
+    del sys.modules["allowed_by_face"]
 
 
 def test_the_version_is_the_distributions() -> None:

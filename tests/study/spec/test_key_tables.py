@@ -53,7 +53,7 @@ def shown(field: dataclasses.Field[Any]) -> str:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_has_a_row_with_its_default(section: str) -> None:
-    """The table of a section names each of its keys once, with the default that the code has, and a meaning."""
+    """The table of a section names each of its keys once, with the default of the code, and a meaning."""
     table = rows(f"key of `{section}`")
     wanted = {f"`{field.name}`": shown(field) for field in dataclasses.fields(SECTIONS[section])}
     assert {key: default for key, default, _ in table} == wanted
