@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from study.measures.catalogue import MEASURES, Case, measured, unit_of
 from study.measures.estimate import Estimate, Missing, difference, ratio
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
-from trainers.naming import nearest
+from study.plan.transform_name import transform_named
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,11 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
     """Every setting that both studies have, compared.
 
     Raises:
-        UserError: a study has no such transform, both are the same, or the studies share no workload with one
-            optimizer.
+        UserError: a study has no such transform, both are the same, the studies share no workload with one
+            optimizer, or what one calls it has other data or another network in the other.
     """
     same = first.plan.keys == second.plan.keys
-    a, b = label_in(first, a), label_in(second, b)
+    a, b = transform_in(first, a), transform_in(second, b)
     if a == b and same:
         raise UserError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
     pairs = [
@@ -89,6 +88,12 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
             f"the studies share no workload with one optimizer: {_settings(first)}, {_settings(second)}; "
             "give studies of the same workload and optimizer"
         )
+    others = [one for one, other in pairs if one.landscape.fingerprint != other.landscape.fingerprint]
+    if others:
+        raise UserError(
+            f"{others[0].evidence.name} has other data or another network in {second.plan.spec.name} than in "
+            f"{first.plan.spec.name}, so that seeds are no pairs; give studies of the same"
+        )
     names = (a, b) if same else (f"{first.plan.spec.name}: {a}", f"{second.plan.spec.name}: {b}")
     studies = (first.plan.spec.name, second.plan.spec.name)
     return [_compared(one, other, names, studies, same=same) for one, other in pairs]
@@ -99,32 +104,18 @@ def _settings(analysis: Analysis) -> str:
     return f"{analysis.plan.spec.name} has {' and '.join(piece.name for piece in analysis.evidence)}"
 
 
-def label_in(analysis: Analysis, name: str) -> str:
-    """The label of a study's transform.
+def transform_in(analysis: Analysis, name: str) -> str:
+    """The technical name of a study's transform.
 
     Args:
-        name: the label, its own or the spec's, or the method's name alone where the study has one variant.
+        name: any of its names, or what tables call it.
 
     Raises:
         UserError: there is no such transform, or there are several variants.
     """
-    labels = {case.landscape.transform: case.landscape.method for case in analysis.cases}
+    # Tables add what a framework clips by itself, which no spec says.
     titles = {case.landscape.title: case.landscape.transform for case in analysis.cases}
-    variants = [label for label, method in labels.items() if method == name]
-    # The label first: a method without constants is its own label, beside variants that have some.
-    if name in labels:
-        return name
-    if name in titles:
-        return titles[name]
-    if len(variants) == 1:
-        return variants[0]
-    study = analysis.plan.spec.name
-    if variants:
-        among = ", ".join(map(shlex.quote, variants))
-        raise UserError(f"{name!r} stands for {len(variants)} transforms of {study}; give one of: {among}")
-    # Quoted as a shell wants it, because brackets end a command.
-    among = ", ".join(map(shlex.quote, labels))
-    raise UserError(f"unknown transform {name!r} in {study}; it has: {among}{nearest(name, list(labels))}")
+    return titles.get(name) or transform_named(analysis.plan.spec, name).label
 
 
 def _compared(

@@ -92,7 +92,7 @@ def regions(evidence: Sequence[Evidence]) -> DataFrame:
     for piece in evidence:
         for (transform, kind, reference), found in piece.regions.items():
             row: dict[str, Any] = {
-                "workload": piece.landscapes[transform].workload_name,
+                "workload": piece.landscapes[transform].workload,
                 "optimizer": piece.optimizer,
                 "condition": piece.condition,
                 "transform": transform,
@@ -123,7 +123,7 @@ def best(reached: Sequence[Best], confidence: float) -> DataFrame:
         landscape = one.case.landscape
         rows.append(
             {
-                "workload": landscape.workload_name,
+                "workload": landscape.workload,
                 "optimizer": landscape.optimizer,
                 "condition": landscape.condition,
                 "transform": landscape.transform,

@@ -15,7 +15,7 @@ from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
 
 Task = tuple[str, ...]
-"""Workload with its model, and optimizer where the claim does not compare optimizers."""
+"""Workload with its model, their fingerprint, and optimizer where the claim does not compare optimizers."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]
         return (setting,), math.nan
     optimizers = {one.optimizer for one in landscapes}
     first = landscapes[0]
-    task = (first.workload, *(optimizers if len(optimizers) == 1 else ()))
+    # The data too: two files of one name are two tasks, and one file under two labels is one.
+    task = (first.workload, first.fingerprint, *(optimizers if len(optimizers) == 1 else ()))
     known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
     return task, float(known_S.mean()) if known_S.size else math.nan
 

@@ -42,12 +42,7 @@ class Source:
 
     @property
     def settings(self) -> list[str]:
-        return [setting_of(one) for one in self.landscapes]
-
-
-def setting_of(landscape: Landscape) -> str:
-    """What a message calls its setting."""
-    return " · ".join(part for part in landscape.setting if part)
+        return [one.setting_title for one in self.landscapes]
 
 
 def spanning(
@@ -72,7 +67,7 @@ def spanning(
         if ready:
             for one in members:
                 if one.complete_S.sum() < least:
-                    left_out[f"{setting_of(one)} · {transform}"] = int(one.complete_S.sum())
+                    left_out[f"{one.setting_title} · {transform}"] = int(one.complete_S.sum())
         else:
             ready = members
         common = set.intersection(*(set(np.asarray(one.seeds)[one.complete_S].tolist()) for one in ready))

@@ -36,6 +36,7 @@ class Evidence:
     They have the seeds at which every cell of every transform is done.
 
     Attributes:
+        workload: technical name of the workload with its model.
         landscapes: by transform label, all with the same seeds, so that they are paired.
         seeds_asked: number of seeds in the spec.
         condition: what is varied of the budget; empty where nothing is.
@@ -55,7 +56,12 @@ class Evidence:
     @property
     def name(self) -> str:
         """What tables and pictures call it."""
-        return " · ".join(part for part in (self.workload, self.optimizer, self.condition) if part)
+        return next(iter(self.landscapes.values())).setting_title
+
+    @property
+    def workload_title(self) -> str:
+        """What tables and pictures call the workload with its model."""
+        return next(iter(self.landscapes.values())).workload_title
 
     @property
     def key(self) -> tuple[str, str, str]:

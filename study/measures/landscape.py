@@ -13,7 +13,7 @@ from study.measures.array_types import Flags, Floats, Records
 from study.measures.clipping import clipping_of
 from study.measures.dynamics import Series, series
 from study.measures.plateaus import Surroundings
-from study.plan.cells import Plan, Setting
+from study.plan.cells import Plan, Setting, words_of
 from study.spec.method_choice import Choice
 from study.spec.tolerances import Tolerances
 from tracking import OUTCOMES, CellRecord
@@ -54,6 +54,8 @@ class Landscape:
             trained.
         departed: limit of a departed loss, as a share of the untrained one.
         label: what the spec calls the transform; empty where it gives no label.
+        workload_label: what the spec calls the workload with its model; empty where it gives no label.
+        fingerprint: of data and network; empty for a landscape that no study planned.
         clipping: at what the cells' framework clips by itself, before any transform; empty where it does not.
     """
 
@@ -79,6 +81,8 @@ class Landscape:
     class_SWL: NDArray[np.int64] | None = None
     departed: float = Tolerances.departed
     label: str = ""
+    workload_label: str = ""
+    fingerprint: str = ""
     clipping: tuple[str, ...] = ()
 
     @property
@@ -91,14 +95,23 @@ class Landscape:
         return own
 
     @property
-    def workload_name(self) -> str:
-        """Technical name of the workload with its model, which cells have."""
-        return self.origin.name if self.origin else self.workload
+    def workload_title(self) -> str:
+        """What people read of the workload with its model: its label, else its technical name."""
+        return self.workload_label or self.workload
 
     @property
     def setting(self) -> tuple[str, str, str]:
-        """Workload, optimizer and condition: landscapes with equal ones are compared with each other."""
+        """Workload, optimizer and condition by technical names.
+
+        Landscapes with equal ones are compared with each other. A label is in none of them, since it says
+        nothing of what was trained.
+        """
         return self.workload, self.optimizer, self.condition
+
+    @property
+    def setting_title(self) -> str:
+        """What people read of the setting: `digits/mlp · adamw · loss_scale=0.01`."""
+        return words_of(self.workload_title, self.optimizer, self.condition)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -255,7 +268,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
         start = column(records, "loss_initial").reshape(shape)
         result.append(
             Landscape(
-                workload=setting.title,
+                workload=setting.name,
                 optimizer=setting.optimizer.label,
                 method=transform.name,
                 transform=transform.label,
@@ -276,6 +289,8 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
                 record_SWL=objects(records).reshape(shape),
                 departed=spec.region.departed,
                 label=titles.get((transform.name, transform.constants), ""),
+                workload_label=setting.title if setting.title != setting.name else "",
+                fingerprint=plan.fingerprints.get(setting.name, ""),
                 clipping=clipping_of(records),
             )
         )

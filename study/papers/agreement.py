@@ -127,7 +127,7 @@ def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> It
 def _row(landscape: Landscape, table: PublishedTable, published: Published, tolerances: Tolerances) -> Row:
     assert landscape.origin is not None
     assert landscape.record_SWL is not None
-    setting = " · ".join(part for part in landscape.setting if part)
+    setting = landscape.setting_title
     row = landscape.weight_decay.index(table.recipe.weight_decay)
     column = landscape.lr.index(table.recipe.lr)
     cells: list[CellRecord | None] = list(landscape.record_SWL[:, row, column])

@@ -122,7 +122,7 @@ def _row(landscape: Landscape, table: PerplexityTable, one: Printed, tolerances:
     assert landscape.record_SWL is not None
     at, place = setting_of(landscape), cell_at(landscape, one.lr, one.weight_decay)
     assert place is not None
-    setting = " · ".join(part for part in landscape.setting if part)
+    setting = landscape.setting_title
     cells = list(landscape.record_SWL[:, *place])
     done = [cell for cell in cells if cell is not None and not cell.failed]
     values = [cell.metric_final for cell in done if cell.finished]

@@ -55,6 +55,21 @@ class Setting:
             return self.workload.title
         return f"{self.workload.title}{BETWEEN}{self.model.title}"
 
+    @property
+    def full_name(self) -> str:
+        """Technical names of all its parts: `digits/mlp · adamw`, and the condition where one is varied."""
+        return words_of(self.name, self.optimizer.label, self.condition.label)
+
+    @property
+    def full_title(self) -> str:
+        """The same as people read it, by the labels of the spec."""
+        return words_of(self.title, self.optimizer.label, self.condition.label)
+
+
+def words_of(*parts: str) -> str:
+    """The parts of a setting in one line; empty ones are left out."""
+    return " · ".join(part for part in parts if part)
+
 
 @dataclass(frozen=True)
 class Plan:

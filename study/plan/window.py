@@ -11,10 +11,10 @@ from search_spaces import digest
 from study.errors import UserError
 from study.file_names import file_name
 from study.plan.cells import Plan, Setting, make_plan, settings
+from study.plan.transform_name import transform_named
 from study.spec.method_choice import Choice
 from study.spec.model import StudySpec
 from study.spec.verdicts import Verdicts
-from trainers.naming import nearest
 
 LEAST, MOST = 16, 1024
 """Points along an axis: fewer show nothing, and more are a million networks."""
@@ -48,20 +48,9 @@ class Window:
         words = f"{self.transform.label}-lr-{'-'.join(ends[:2])}-wd-{'-'.join(ends[2:])}"
         # Labels may be long, and numbers that differ late look the same. Another budget is another picture.
         budget = asdict(self.setting.condition.budget)
-        meaning = [self.where, budget, self.transform.identity(), *self.lr, *self.weight_decay]
+        meaning = [self.setting.full_name, budget, self.transform.identity(), *self.lr, *self.weight_decay]
         apart = digest(meaning)[:6]
         return f"{file_name(words)[:100]}-{self.points}-seed-{self.seed}-{apart}"
-
-    @property
-    def where(self) -> str:
-        """The setting in words."""
-        return setting_name(self.setting)
-
-    @property
-    def place(self) -> str:
-        """The same as people read it, by the labels of the spec."""
-        parts = (self.setting.title, self.setting.optimizer.label, self.setting.condition.label)
-        return " · ".join(part for part in parts if part)
 
     @property
     def lr_values(self) -> tuple[float, ...]:
@@ -77,13 +66,6 @@ def _axis(low: float, high: float, points: int) -> tuple[float, ...]:
     return tuple(low * (high / low) ** (k / points) for k in range(points))
 
 
-def setting_name(setting: Setting) -> str:
-    """`digits/mlp · adamw`, with the condition where there are several."""
-    return " · ".join(
-        part for part in (setting.name, setting.optimizer.label, setting.condition.label) if part
-    )
-
-
 def window_of(
     spec: StudySpec,
     transform: str,
@@ -96,9 +78,10 @@ def window_of(
     """The window that a user asks for.
 
     Args:
-        transform: its label, or its name where the spec has one variant of it.
+        transform: any of its names.
+        setting: its name, technical or by the spec's labels, or a part that one setting alone has. None
+            takes the only one.
         seed: None takes the spec's first.
-        setting: None takes the only one.
 
     Raises:
         UserError: it is none; the message says what was found and what is wanted.
@@ -112,7 +95,7 @@ def window_of(
         raise UserError(f"--seed {seed}: wanted a whole number from 0 on")
     found = Window(
         _setting(spec, setting),
-        _transform(spec, transform),
+        transform_named(spec, transform),
         lr,
         weight_decay,
         points,
@@ -137,29 +120,16 @@ def _check_ends(option: str, ends: tuple[float, float]) -> None:
         raise UserError(f"{said}: wanted the low end first, and a high end above it")
 
 
-def _transform(spec: StudySpec, name: str) -> Choice:
-    labels = {one.label: one for one in spec.transforms}
-    if name in labels:
-        return labels[name]
-    variants = [one for one in spec.transforms if one.name == name]
-    if len(variants) == 1:
-        return variants[0]
-    known = ", ".join(labels)
-    if variants:
-        raise UserError(
-            f"--transform {name}: stands for {len(variants)} transforms of {spec.name}; it has: {known}"
-        )
-    raise UserError(f"--transform {name}: unknown in {spec.name}; it has: {known}{nearest(name, labels)}")
-
-
 def _setting(spec: StudySpec, name: str | None) -> Setting:
-    known = {setting_name(one): one for one in settings(spec)}
-    listed = "; ".join(known)
-    if name is None and len(known) > 1:
-        raise UserError(f"{spec.name} has {len(known)} settings; give one with --setting: {listed}")
+    known = settings(spec)
+    listed = "; ".join(one.full_title for one in known)
+    if name is None:
+        if len(known) > 1:
+            raise UserError(f"{spec.name} has {len(known)} settings; give one with --setting: {listed}")
+        return known[0]
     # A part of the name is enough where one setting alone has it.
-    found = [one for words, one in known.items() if name is None or name == words]
-    found = found or [one for words, one in known.items() if name and name in words]
+    whole = [one for one in known if name in (one.full_name, one.full_title)]
+    found = whole or [one for one in known if name and (name in one.full_name or name in one.full_title)]
     if len(found) != 1:
         why = "stands for several settings" if found else "unknown"
         raise UserError(f"--setting {name}: {why} in {spec.name}; it has: {listed}")

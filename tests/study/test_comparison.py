@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from study.comparison import compare
+from study.errors import UserError
 from study.home import Home
 from study.measures.estimate import Estimate
 from study.measures.landscape import DIVERGED
@@ -66,6 +67,27 @@ def test_a_map_is_named_after_both_studies(stored: tuple[Path, Path]) -> None:
     other = replace(analysis, plan=replace(analysis.plan, spec=spec))
     (found,) = compare(analysis, "none", other, "unit_norm")
     assert map_name(found) == "tiny-digits-mlp-adamw-accuracy-none-vs-other-unit_norm"
+
+
+def test_a_label_says_nothing_of_the_data(stored: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same cells under another label are compared; other data under one label are not."""
+    spec, home = stored
+    text = WIDE.replace("workload: digits", "workload: {name: digits, label: D}")
+    named, other = tmp_path / "named.yaml", tmp_path / "other.yaml"
+    named.write_text(text.replace("name: tiny", "name: named"))
+    other.write_text(text.replace("name: digits", "name: synthetic").replace("name: tiny", "name: other"))
+    fabricate(other, home, hill)
+    first, same, apart = (read(read_spec(str(path)), Home(home)) for path in (spec, named, other))
+    assert first.plan.keys == same.plan.keys
+    (found,) = compare(same, "none", first, "unit_norm")
+    assert found.setting == "D/mlp · adamw"
+    with pytest.raises(UserError, match="share no workload"):
+        compare(same, "none", apart, "none")
+    # The same name for other data, as one file name in two folders.
+    plan = replace(first.plan, fingerprints=dict.fromkeys(first.plan.fingerprints, "another"))
+    moved = replace(first, plan=plan)
+    with pytest.raises(UserError, match="digits/mlp · adamw has other data or another network in tiny"):
+        compare(first, "none", moved, "unit_norm")
 
 
 def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def dynamics(analysis: Analysis) -> list[Dynamics]:
         return []
     found = []
     for group in tracks(analysis):
-        name = " · ".join(part for part in group[0].landscape.setting if part)
+        name = group[0].landscape.setting_title
         cells = [f"{one.landscape.title}: {one.place}" for one in group]
         for quantity, words in QUANTITIES.items():
             lines = [line for one in group if (line := line_of(one, quantity)) is not None]

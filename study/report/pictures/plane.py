@@ -69,7 +69,7 @@ def shown(analysis: Analysis, optimizer: str, condition: str) -> Plane | Missing
     words = " · ".join(part for part in (optimizer, condition) if part)
     title = f"{analysis.plan.spec.name}: {words}"
     confidence = pieces[0].tolerances.confidence
-    return Plane(title, spots, tuple(piece.workload for piece in pieces), confidence)
+    return Plane(title, spots, tuple(piece.workload_title for piece in pieces), confidence)
 
 
 def plane_table(found: Plane) -> list[dict[str, Any]]:

@@ -29,8 +29,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 """Okabe and Ito's, which people with every kind of colour vision tell apart."""
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """For the second seven transforms, and so on. Names stand beside the lines, too."""
-BETWEEN = 0.24
-"""Between the columns of a forest plot [inches]; a number of four letters overhangs its axes by half."""
+COLUMN_GAP = 0.24
+"""Between the columns of a forest plot [inches]. Numbers of four letters overhang their axes by half."""
 LONGEST = 24
 """Letters of a transform's name in a line beside a plot."""
 PLOT = 1.35
@@ -44,7 +44,7 @@ def draw_forest(shown: Forest, look: Look = ORDINARY) -> Figure:
         lines = [name.count("\n") + 1 for name in names]
         most = 2 if look.width == "one" else len(shown.columns)
         side = max(max(len(part) for name in names for part in name.split("\n")) * LETTER + 0.12, 0.5)
-        wide = (look.inches - side - 0.08 - BETWEEN * (most - 1)) / most
+        wide = (look.inches - side - 0.08 - COLUMN_GAP * (most - 1)) / most
         floors = math.ceil(len(shown.columns) / most)
         high = sum(lines) * LINE + 0.05 * len(lines) + 0.1
         top = title_height(shown.title, look)
@@ -53,7 +53,7 @@ def draw_forest(shown: Forest, look: Look = ORDINARY) -> Figure:
         figure = canvas(look.inches, height, layout=None)
         for k, column in enumerate(shown.columns):
             floor, place = divmod(k, most)
-            left, bottom = side + place * (wide + BETWEEN), height - top - floor * pitch - high - 0.03
+            left, bottom = side + place * (wide + COLUMN_GAP), height - top - floor * pitch - high - 0.03
             box = (left / look.inches, bottom / height, wide / look.inches, high / height)
             forest_column(figure.add_axes(box), column, names if place == 0 else [""] * len(names), lines)
         words(figure, shown.title, shown.note, look)

@@ -161,16 +161,17 @@ def draw_figures(
     written: list[Path] = []
     missing: dict[str, str] = {}
     for group in tracks(analysis, lr, weight_decay):
-        setting = "-".join(part for part in group[0].landscape.setting if part)
+        one = group[0].landscape
         for name, draw in FIGURES.items():
             with style(look=look):
                 found = draw(group)
             if isinstance(found, Missing):
-                missing[f"{name} of {setting}"] = found.reason
+                missing[f"{name} of {one.setting_title}"] = found.reason
                 continue
             if not look.title:
                 found.suptitle("")
-            written += save(found, folder, file_name(f"{name}-{setting}"), look)
+            file = file_name("-".join(part for part in (name, *one.setting) if part))
+            written += save(found, folder, file, look)
     return written, missing
 
 
@@ -212,7 +213,7 @@ def page(
     if seeds > 1:
         bands = f"means over {seeds} seeds, bands from the least to the greatest"
     where = f"{group[0].chosen}: {places[0]}" if len(places) == 1 else group[0].chosen
-    setting = " · ".join(part for part in group[0].landscape.setting if part)
+    setting = group[0].landscape.setting_title
     lines = (setting, title, f"{where}; {bands}")
     # Each on its own: wrapping all as one text would join the lines.
     title = "\n".join(wrapped(line, title_width(figure.get_figwidth())) for line in lines)

@@ -86,7 +86,7 @@ def heading(said: Titled) -> str:
     """What was trained."""
     window = said.window
     steps = amount(window.setting.condition.budget.steps, "step")
-    return f"{said.study}: {window.transform.label}, {window.place}, {steps}, seed {window.seed}"
+    return f"{said.study}: {window.transform.label}, {window.setting.full_title}, {steps}, seed {window.seed}"
 
 
 def below(found: FineMap, said: Titled) -> str:

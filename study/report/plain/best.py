@@ -18,7 +18,7 @@ def best_values(analysis: Analysis) -> list[dict[str, Any]]:
         unit = unit_of(one.case, "tuned score")
         found.append(
             {
-                "workload": landscape.workload_name,
+                "workload": landscape.workload,
                 "optimizer": landscape.optimizer,
                 "condition": landscape.condition,
                 "transform": landscape.transform,

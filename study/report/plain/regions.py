@@ -64,7 +64,7 @@ def of_transform(analysis: Analysis, case: Case, search: Search | None) -> dict[
             if (name, kind, reference) in piece.regions:
                 found.append(of_region(case, kind, reference, confidence))
     return {
-        "workload": landscape.workload_name,
+        "workload": landscape.workload,
         "optimizer": landscape.optimizer,
         **({"condition": landscape.condition} if landscape.condition else {}),
         "transform": name,

@@ -27,7 +27,7 @@ def map_values(one: LiveMap) -> dict[str, Any]:
     """One map; its rows are weight decays and its columns learning rates."""
     landscape = one.landscape
     return {
-        "workload": landscape.workload_name,
+        "workload": landscape.workload,
         "optimizer": landscape.optimizer,
         "condition": landscape.condition,
         "transform": landscape.transform,

@@ -32,7 +32,7 @@ def zoom_values(found: Zoomed) -> dict[str, Any]:
         "schema": SCHEMA,
         "study": found.study,
         "name": window.name,
-        "setting": window.where,
+        "setting": window.setting.full_name,
         "transform": window.transform.label,
         "lr": list(window.lr),
         "weight_decay": list(window.weight_decay),
@@ -73,7 +73,7 @@ def zoom_params(window: Window) -> dict[str, object]:
     """What tells a zoom from others, for a tracker."""
     return {
         "transform": window.transform.label,
-        "setting": window.where,
+        "setting": window.setting.full_name,
         "lr_low": window.lr[0],
         "lr_high": window.lr[1],
         "weight_decay_low": window.weight_decay[0],

@@ -98,7 +98,7 @@ def panel(one: LiveMap, room: Room, glyphs: dict[str, str], *, named: bool) -> l
     name = printable(landscape.title)
     lines = [Text(cropped(name, width - len(count)) + count, style="bold")]
     if named:
-        place = " · ".join(part for part in landscape.setting if part)
+        place = landscape.setting_title
         lines.insert(0, Text(cropped(printable(place), width), style="dim"))
     order = range(len(landscape.weight_decay) - 1, -1, -1)
     for w in list(order)[: room.rows]:
