@@ -165,38 +165,18 @@ def table(
     as_json: JsonOption = False,
 ) -> None:
     """Print the published numbers of the spec's networks and methods beside this study's."""
-    from study.papers import gains, perplexities
-    from study.papers.agreement import tables_of
-    from study.papers.gains import gain_tables
-    from study.papers.perplexity_rows import perplexity_tables
-    from study.papers.tables import TABLES
-    from study.report.plain.gains import gain_values
-    from study.report.plain.perplexities import perplexity_values
-    from study.report.plain.published import published_values
-    from study.report.terminal.gains import gain_table
-    from study.report.terminal.perplexities import perplexity_table
-    from study.report.terminal.published import published_table
+    from study.report.published.catalogue import KINDS
 
     analysis = stored_analysis(spec, home, allow)
     name = analysis.plan.spec.name
     with working(f"comparing {amount(len(analysis.stored), 'cell')} with published numbers"):
-        found, of_gains, of_text = tables_of(analysis), gain_tables(analysis), perplexity_tables(analysis)
+        found = [(kind, one) for kind in KINDS for one in kind.of(analysis)]
     if as_json:
-        values = [published_values(analysis, one) for one in found]
-        values += [gain_values(analysis, one) for one in of_gains]
-        values += [perplexity_values(analysis, one) for one in of_text]
-        emit({"study": name, "tables": values})
-    elif found or of_gains or of_text:
-        for one in found:
-            out.print(published_table(analysis, one), highlight=False)
-        for gain in of_gains:
-            out.print(gain_table(analysis, gain), highlight=False)
-        for text in of_text:
-            out.print(perplexity_table(analysis, text), highlight=False)
+        emit({"study": name, "tables": [kind.values(analysis, one) for kind, one in found]})
+    elif found:
+        for kind, one in found:
+            out.print(kind.shown(analysis, one), highlight=False)
     else:
-        titles = [(one.title, one.source) for one in TABLES]
-        titles += [(one.title, one.source) for one in gains.TABLES]
-        titles += [(one.title, one.source) for one in perplexities.TABLES]
-        known = "; ".join(f"{title} ({source})" for title, source in titles)
+        known = "; ".join(f"{one.title} ({one.source})" for kind in KINDS for one in kind.tables)
         say([f"no published table is about the data of {name}; known: {known}"])
     end(complete=analysis.complete)

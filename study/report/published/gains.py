@@ -1,16 +1,41 @@
-"""A paper's gains on corrupted inputs beside a study's, as a table."""
+"""A paper's gains on corrupted inputs beside a study's."""
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group
 from rich.markup import escape
 
 from study.analysis import Analysis
 from study.measures.estimate import worded
-from study.papers.gains import GainTable, gain_rows
+from study.papers.gains import TABLES, GainRow, GainTable, gain_rows, gain_tables
+from study.report.published.kind import Kind, reasons, score_values
 from study.report.terminal.layout import titled
+
+
+def gain_values(analysis: Analysis, table: GainTable) -> dict[str, Any]:
+    """A table with what the paper did, and all of its rows."""
+    confidence = analysis.plan.spec.region.confidence
+    rows = [gain_row(row, confidence) for row in gain_rows(analysis, table)]
+    return asdict(table) | {"confidence": confidence, "rows": rows}
+
+
+def gain_row(row: GainRow, confidence: float) -> dict[str, Any]:
+    """One level beside this study's gain."""
+    return {
+        "level": row.level,
+        "published": row.printed,
+        "data": row.data,
+        "model": row.model,
+        "n_seeds": row.n_seeds,
+        "base": score_values(row.base, confidence),
+        "gain": score_values(row.gain, confidence),
+        "agreement": row.agreement,
+        "reason": row.reason,
+        "differences": row.differences,
+    }
 
 
 def gain_table(analysis: Analysis, table: GainTable) -> Group:
@@ -44,16 +69,14 @@ def gain_table(analysis: Analysis, table: GainTable) -> Group:
             str(row.n_seeds) if row.n_seeds else "–",
         )
         shown.add_row(*map(escape, cells))
-    reasons = [
-        f"  {agreement} ({count} row{'s' * (count > 1)}): {escape(reason)}"
-        for (agreement, reason), count in Counter((row.agreement, row.reason) for row in found).items()
-        if agreement
-    ]
     return Group(
         shown,
-        *reasons,
+        *reasons(found),
         f"A gain is {table.metric} of AdamW less that of {table.transform}, each at the cell that is best on "
         "the other seeds.",
         f"The paper leaves open: {escape('; '.join(table.unknown))}.",
         "",
     )
+
+
+GAINS = Kind(TABLES, gain_tables, gain_values, gain_table)

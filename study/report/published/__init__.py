@@ -1,0 +1,1 @@
+"""Papers' numbers beside a study's, as JSON and as tables of a terminal: one file per kind of table."""

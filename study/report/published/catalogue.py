@@ -1,0 +1,13 @@
+"""Every kind of published table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from study.report.published.gains import GAINS
+from study.report.published.kind import Kind
+from study.report.published.perplexities import PERPLEXITIES
+from study.report.published.scores import SCORES
+
+KINDS: tuple[Kind[Any], ...] = (SCORES, GAINS, PERPLEXITIES)
+"""Add a kind by adding a file with its values and its table, and a row here. `study table` shows it."""
