@@ -82,15 +82,15 @@ class MlflowStore:
         # A database elsewhere may be another home's, whose artifacts lie there and not here.
         if self._file and artifacts and self._file.resolve().parent == artifacts.resolve().parent:
             relocate(self._file, artifacts)
-        self._client = MlflowClient(uri)
-        experiment = self._client.get_experiment_by_name(self.study)
+        self.client = MlflowClient(uri)
+        experiment = self.client.get_experiment_by_name(self.study)
         if experiment is None:
             location = artifacts.resolve().as_uri() if artifacts and uri.startswith(EMBEDDED) else None
-            self.experiment_id = self._client.create_experiment(self.study, artifact_location=location)
+            self.experiment_id = self.client.create_experiment(self.study, artifact_location=location)
         else:
             self.experiment_id = experiment.experiment_id
             if experiment.lifecycle_stage == "deleted":
-                self._client.restore_experiment(self.experiment_id)
+                self.client.restore_experiment(self.experiment_id)
         self._runs = self._opened()
         self.parent_id = self._parent()
 
@@ -108,28 +108,28 @@ class MlflowStore:
     def _opened(self) -> DatabaseRuns | ClientRuns:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        store = self._client._tracking_client.store
+        store = self.client._tracking_client.store
         if isinstance(store, SqlAlchemyStore):
             return DatabaseRuns(
                 store,
-                self._client.get_experiment(self.experiment_id),
-                ClientRuns(self._client, self.experiment_id, threads=1, home=self._home),
+                self.client.get_experiment(self.experiment_id),
+                ClientRuns(self.client, self.experiment_id, threads=1, home=self._home),
                 self._home,
             )
-        return ClientRuns(self._client, self.experiment_id, home=self._home)
+        return ClientRuns(self.client, self.experiment_id, home=self._home)
 
     def _parent(self) -> str:
         tags = {STUDY: "parent"} | ({HOME: self._home} if self._home else {})
-        found = self._client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'")
+        found = self.client.search_runs([self.experiment_id], f"tags.{STUDY} = 'parent'")
         whose = {run.data.tags.get(HOME): str(run.info.run_id) for run in reversed(found)}
         if self._home is None and found:
             return str(found[0].info.run_id)
         if self._home in whose:
             return whose[self._home]
         if None in whose:  # of a version that named no home: the first that comes has it
-            self._client.set_tag(whose[None], HOME, self._home)
+            self.client.set_tag(whose[None], HOME, self._home)
             return whose[None]
-        return str(self._client.create_run(self.experiment_id, run_name=self.study, tags=tags).info.run_id)
+        return str(self.client.create_run(self.experiment_id, run_name=self.study, tags=tags).info.run_id)
 
     def complete_runs(self) -> dict[str, str]:
         """Run ids of all complete cells, by cell key; runs that a crash left open or doubled are deleted."""
@@ -142,7 +142,7 @@ class MlflowStore:
                 else:
                     surplus.append(run_id)
             for run_id in surplus:
-                self._client.delete_run(run_id)
+                self.client.delete_run(run_id)
         return complete
 
     def write(self, records: Sequence[CellRecord], stop: Callable[[], bool] = lambda: False) -> Written:
@@ -205,14 +205,14 @@ class MlflowStore:
                 that is not there.
         """
         with self._watched():
-            parent = Parent(self._client, self.experiment_id, self.parent_id)
+            parent = Parent(self.client, self.experiment_id, self.parent_id)
             parent.tell(summary, {name: storable(text) for name, text in tags.items()})
-            self._put(artifacts)
+            self.put(artifacts)
             if page is not None:
                 parent.describe(page)
-            self._client.set_terminated(self.parent_id)
+            self.client.set_terminated(self.parent_id)
 
-    def _put(self, artifacts: Iterable[Path], run_id: str | None = None) -> None:
+    def put(self, artifacts: Iterable[Path], run_id: str | None = None) -> None:
         """Put files on a run; None stands for the parent run."""
         run_id = run_id or self.parent_id
         if self._file:
@@ -220,11 +220,11 @@ class MlflowStore:
 
             # MLflow's client remembers where a run's files are by its id alone, for all databases of a
             # process. After a home was copied, it would write the copy's files into the original.
-            place = get_artifact_repository(self._client.get_run(run_id).info.artifact_uri)
+            place = get_artifact_repository(self.client.get_run(run_id).info.artifact_uri)
             one, many = place.log_artifact, place.log_artifacts
         else:
-            one = partial(self._client.log_artifact, run_id)
-            many = partial(self._client.log_artifacts, run_id)
+            one = partial(self.client.log_artifact, run_id)
+            many = partial(self.client.log_artifacts, run_id)
         for path in artifacts:
             if path.is_dir():
                 many(str(path), path.name)

@@ -30,7 +30,7 @@ def show_zoom(
     Raises:
         Exception: MLflow is unreachable, or writes nothing.
     """
-    client, experiment = store._client, store.experiment_id
+    client, experiment = store.client, store.experiment_id
     # Names hold no quotes: `study.file_names` allows none.
     found = client.search_runs([experiment], f"tags.{ZOOM} = '{name}'")
     same = [run for run in found if run.data.tags.get(HOME) == home]
@@ -47,6 +47,6 @@ def show_zoom(
             client.log_param(run_id, key, storable(str(value)))
     for key, number in metrics.items():
         client.log_metric(run_id, key, number)
-    store._put(files, run_id)
+    store.put(files, run_id)
     client.set_terminated(run_id)
     return run_id

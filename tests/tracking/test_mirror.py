@@ -127,7 +127,7 @@ def test_giving_up_notes_what_was_written(tmp_path: Path, ledger: Ledger, kind: 
     """Told to give up, the mirror finishes the runs in hand, and the ledger knows of every run there is."""
     store = MlflowStore(f"sqlite:///{tmp_path / 'mlflow.db'}", "s")
     store._runs = (
-        store._runs if kind is DatabaseRuns else ClientRuns(store._client, store.experiment_id, threads=2)
+        store._runs if kind is DatabaseRuns else ClientRuns(store.client, store.experiment_id, threads=2)
     )
     begun = threading.Event()
 

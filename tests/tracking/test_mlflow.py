@@ -112,7 +112,7 @@ def test_both_ways_leave_the_same(tmp_path: Path) -> None:
         )
         assert isinstance(store._runs, DatabaseRuns)
         if way == "client":
-            store._runs = ClientRuns(store._client, store.experiment_id)
+            store._runs = ClientRuns(store.client, store.experiment_id)
         else:
             store._runs._one_by_one = None  # type: ignore[assignment]  # must not be needed
         found = dict(store.write(kinds))
