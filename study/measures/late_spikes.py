@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from study.measures.array_types import Floats
 from study.measures.estimate import Estimate, Missing
 from study.measures.landscape import Landscape
+from study.measures.spikes import spikes_of
 from tracking import CellRecord
 
-WINDOW, LEAST_WINDOW = 20, 5
-"""A recorded loss is compared with the points before it: at most and at least this many."""
-SPIKE = 7.0
-"""A spike lies this many standard deviations above their mean."""
+WINDOW = 20
+"""Recorded points before a loss that it is compared with, at most.
+
+In points and not in steps, as those of `spike_score`: a cell records a few dozen losses, however long it is.
+"""
+LEAST = 5
+"""Recorded points before a loss, at least.
+
+With as many as `spike_score` wants of norms, most of what a cell records could be no spike.
+"""
 
 
 def late_spikes(landscape: Landscape, stored: Mapping[str, CellRecord]) -> Estimate | Missing:
@@ -27,27 +35,23 @@ def late_spikes(landscape: Landscape, stored: Mapping[str, CellRecord]) -> Estim
     """
     mean_S = []
     for key_WL in landscape.key_SWL:
-        counts = [spikes_of(stored[str(key)]) for key in key_WL.ravel()]
-        known = [count for count in counts if count is not None]
-        if len(known) < len(counts):
-            return Missing(f"needs at least {LEAST_WINDOW + 1} recorded points per cell (budget.points)")
-        mean_S.append(float(np.mean(known)))
+        count_N = counts_of([stored[str(key)] for key in key_WL.ravel()])
+        if count_N is None:
+            return Missing(f"needs at least {LEAST + 1} recorded points per cell (budget.points)")
+        mean_S.append(float(count_N.mean()))
     return Estimate(tuple(mean_S), least=0.0, resolution=1 / landscape.key_SWL[0].size if mean_S else 0.0)
 
 
-def spikes_of(record: CellRecord) -> int | None:
-    """Late spikes of one cell; None where too few points were recorded.
+def counts_of(records: Sequence[CellRecord]) -> Floats | None:
+    """Late spikes of each of N cells; None where too few points of one were recorded.
 
     What follows divergence is not counted.
     """
     # A cell that diverged early has few points too, but they are all that there is to count.
-    if len(record.curve) <= LEAST_WINDOW and record.finished:
+    if any(record.finished and len(record.curve) <= LEAST for record in records):
         return None
-    loss = [value for _, value, _ in record.curve if value is not None]
-    count = 0
-    for k in range(LEAST_WINDOW, len(loss)):
-        before = np.array(loss[max(0, k - WINDOW) : k])
-        # Next to equal losses every rise would lie infinitely many deviations above them.
-        if before.std() > 0 and loss[k] > before.mean() + SPIKE * before.std() > 0:
-            count += 1
-    return count
+    losses = [[value for _, value, _ in record.curve if value is not None] for record in records]
+    loss_NJ = np.full((len(losses), max(map(len, losses), default=0)), np.nan)
+    for n, known in enumerate(losses):
+        loss_NJ[n, : len(known)] = known
+    return spikes_of(loss_NJ, np.arange(loss_NJ.shape[1], dtype=np.float64), window=WINDOW, least=LEAST)[0]

@@ -12,7 +12,8 @@ from study.claims import judge_claims
 from study.claims.verdicts import NO_DIFFERENCE, REFUTED, SUPPORTED, Claim
 from study.measures.evidence import gather
 from study.measures.landscape import FINISHED, Landscape
-from study.measures.spike_score import LEAST, SPIKE, WINDOW, spikes_of
+from study.measures.spike_score import LEAST, WINDOW
+from study.measures.spikes import SPIKE, spikes_of
 from study.spec.tolerances import Tolerances
 from tests.planting import LR, WD, planted
 from tests.study.claims.test_claims import under
@@ -136,7 +137,7 @@ def test_spike_scores_count_what_stands_out() -> None:
     series[0, [200, 900]] *= 50
     series[1, 10] *= 50  # before enough is known
     series[2] = 1.0
-    spikes, moments = spikes_of(series, np.arange(1, 1_501))
+    spikes, moments = spikes_of(series, np.arange(1, 1_501), window=WINDOW, least=LEAST)
     assert spikes.tolist() == [2, 0, 0, 0]
     assert [(int(a), int(b)) for a, b in zip(spikes, moments, strict=True)] == [brute(one) for one in series]
 
@@ -147,7 +148,7 @@ def test_a_skipped_step_hides_no_others() -> None:
     series[:, 0] = np.inf
     series[1, 50] = np.nan
     series[2, 100] *= 50
-    spikes, moments = spikes_of(series, np.arange(1, 201))
+    spikes, moments = spikes_of(series, np.arange(1, 201), window=WINDOW, least=LEAST)
     assert spikes.tolist() == [0, 0, 1]
     assert moments.tolist() == [179, 178, 179]
 
@@ -155,8 +156,8 @@ def test_a_skipped_step_hides_no_others() -> None:
 def test_a_window_with_few_moments_tells_nothing() -> None:
     """Where every hundredth step is recorded, ten moments are too few to count in deviations."""
     series = np.random.default_rng(3).lognormal(0, 0.1, (1, 60))
-    assert spikes_of(series, np.arange(1, 6_000, 100))[1].tolist() == [0]
-    assert spikes_of(series, np.arange(1, 1_200, 20))[1].tolist() == [40]
+    assert spikes_of(series, np.arange(1, 6_000, 100), window=WINDOW, least=LEAST)[1].tolist() == [0]
+    assert spikes_of(series, np.arange(1, 1_200, 20), window=WINDOW, least=LEAST)[1].tolist() == [40]
 
 
 @pytest.mark.parametrize(("calm", "verdict"), [(True, SUPPORTED), (False, "inconclusive")])

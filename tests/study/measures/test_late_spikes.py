@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from search_spaces import Cell
-from study.measures.late_spikes import spikes_of
+from study.measures.late_spikes import counts_of
 from tests.fabricated import record_of
 
 
@@ -17,7 +17,8 @@ def test_late_spikes_are_counted() -> None:
 
     def with_curve(values: list[float]) -> int | None:
         curve = tuple((k, value, None) for k, value in enumerate(values))
-        return spikes_of(dataclasses.replace(record, curve=curve))
+        found = counts_of([dataclasses.replace(record, curve=curve)])
+        return None if found is None else int(found[0])
 
     noise = list(1 + 0.01 * np.random.default_rng(0).normal(size=30))
     assert with_curve(noise) == 0
