@@ -12,7 +12,8 @@ import numpy as np
 
 from study.measures.edge_dimension import Dimension, by_boxes, by_pairs
 from study.measures.estimate import Missing
-from study.measures.fine_map import DIVERGED, FINISHED, FineMap, stretched
+from study.measures.fine_map import FineMap, stretched
+from study.measures.landscape import DIVERGED, FINISHED
 from study.plan.cells import Plan
 from study.plan.window import Window
 

@@ -16,7 +16,7 @@ from tracking.record import CellRecord
 
 BATCH = 100
 """Cells read from the ledger, shown, and noted as shown together."""
-PATIENCE = 10.0
+RETRY_SECONDS = 10.0
 """Pause after a failed attempt [s]."""
 MOST_WORDS = 400
 """Characters of a fault that are told: a path of the user's, and behind it what to do."""
@@ -133,7 +133,7 @@ class Mirror:
                 with self._news:
                     if self._giving_up or (last and stuck):
                         return None
-                    self._news.wait_for(lambda: self._closing, PATIENCE)
+                    self._news.wait_for(lambda: self._closing, RETRY_SECONDS)
 
     def _write_all(self, ledger: Ledger) -> None:
         store = self._open_store()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-PATIENCE = 20_000
+WRITE_TIMEOUT_MS = 20_000
 """How long a write waits for another process's, as MLflow's own do [ms]."""
 _written_ahead: set[str] = set()
 
@@ -168,6 +168,6 @@ def _opened(connection: Any, record: Any) -> None:
     if type(connection).__module__ == "sqlite3":
         (_, _, file), *_ = connection.execute("PRAGMA database_list").fetchall()
         if file in _written_ahead:
-            connection.execute(f"PRAGMA busy_timeout={PATIENCE}")
+            connection.execute(f"PRAGMA busy_timeout={WRITE_TIMEOUT_MS}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tracking.record import CellRecord
 
-DIVERGED = "✗ "
+DIVERGED_MARK = "✗ "
 """Before the name of a diverged cell's run.
 
 Its status is `FINISHED` like any other's, because divergence is a result. MLflow marks `KILLED` and `FAILED`
@@ -26,7 +26,7 @@ def run_name(record: CellRecord, varied: Mapping[str, Any]) -> str:
     words = [f"s{record.seed}", f"lr {short(record.lr)}", f"wd {short(record.weight_decay)}"]
     for name, value in varied.items():
         words.append(f"{name} {short(value) if isinstance(value, int | float) else value}")
-    return f"{DIVERGED if record.diverged else ''}{record.transform} {' '.join(words)}"
+    return f"{DIVERGED_MARK if record.diverged else ''}{record.transform} {' '.join(words)}"
 
 
 def short(value: float) -> str:

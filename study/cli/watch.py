@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0
 """Seconds between two looks, at least."""
-SHARE = 3.0
+PAUSE_PER_LOOK = 3.0
 """A pause is so many times as long as the look before it, which large studies make long."""
 
 
@@ -73,7 +73,7 @@ def follow(watching: Watching, look: Look) -> tuple[Look, bool]:
                 width, height = out.size
                 text = screen(look, width, height, time.monotonic() - started, ascii_only=ascii_only(out))
                 live.update(text, refresh=True)
-                time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+                time.sleep(max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)))
                 began = time.monotonic()
                 look = watching.look(patient=True)
     except KeyboardInterrupt:

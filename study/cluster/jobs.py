@@ -18,7 +18,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from study.cluster.address import cause, check_address, not_ray, token_words
 from study.errors import PoolError, UserError
 
-PATIENCE = 30.0
+REQUEST_SECONDS = 30.0
 """How long the head may take to answer one request [s]."""
 SILENCE = 30.0
 """After how long without a line the connection is looked at [s]: a cut network says nothing."""
@@ -89,7 +89,7 @@ class _Client(JobSubmissionClient):  # type: ignore[misc]  # Ray is not typed
     """Ray's own client, which would wait for ever for a head that takes connections and does not answer."""
 
     def _do_request(self, method: str, endpoint: str, **more: Any) -> Any:
-        return super()._do_request(method, endpoint, **{"timeout": PATIENCE} | more)
+        return super()._do_request(method, endpoint, **{"timeout": REQUEST_SECONDS} | more)
 
 
 class Jobs:
@@ -206,7 +206,7 @@ class Jobs:
             # Before RuntimeError: some of these are both.
             if isinstance(error, (requests.exceptions.HTTPError, requests.exceptions.JSONDecodeError)):
                 raise PoolError(not_ray(self.address)) from None
-            why = cause(error, PATIENCE)
+            why = cause(error, REQUEST_SECONDS)
             raise UnreachableError(
                 f"cannot reach a Ray cluster at {self.address} ({why}); start it, or name another with "
                 "--cluster; the address is that of its dashboard"

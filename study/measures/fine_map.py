@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from study.measures.array_types import Flags, Floats
+from study.measures.landscape import DIVERGED, FINISHED, PENDING
 from tracking import EVIDENCE, CellRecord
-
-PENDING, FINISHED, DIVERGED = 0, 1, 2
-"""How a cell of a map ended; a failed one is pending."""
 
 
 class FineMap:
@@ -20,7 +18,7 @@ class FineMap:
     It keeps numbers alone: records of 65,536 cells would take several hundred megabytes.
 
     Attributes:
-        state_WL: `PENDING`, `FINISHED` or `DIVERGED`.
+        state_WL: how a cell ended, `PENDING`, `FINISHED` or `DIVERGED`; a failed one is pending.
         size_WL: how large the losses are. Of a finished cell the mean of its recorded losses, divided by the
             untrained loss. Of a diverged one the mean of the inverse, to which points after its end
             add nothing: it is small where a cell diverged early. NaN where nothing is known.

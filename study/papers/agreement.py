@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from study.measures.estimate import Estimate
 from study.papers.recipes import differences, images_of
 from study.papers.tables import TABLES, Published, PublishedTable, Recipe
+from tracking import DIVERGED
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -21,7 +22,6 @@ AGREES = "agrees"
 DISAGREES = "disagrees"
 UNDECIDED = "undecided"
 NOT_COMPARABLE = "not comparable"
-DIVERGED = "diverged"
 NOT_RUN = "not run"
 RULE = (
     "agrees: this study's whole interval for the mean over seeds lies within the margin around the published "
@@ -35,7 +35,7 @@ RULE = (
 
 
 class Agreement(NamedTuple):
-    """One of the six words above, and why."""
+    """One of the five words above or `DIVERGED`, and why."""
 
     word: str
     reason: str

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from study.claims.losses import cell_at
 from study.measures.estimate import Estimate
-from study.papers.agreement import DIVERGED, NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement_of
+from study.papers.agreement import NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement_of
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe
 from study.plan.cells import Setting
 from study.spec.conditions import named
 from study.spec.method_choice import label
+from tracking import DIVERGED
 from trainers.budget import Budget
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ END_THEMSELVES = ("multiprocessing.popen_fork", "subprocess")
 """Modules of Python whose children end by themselves: workers of a data loader, and other programs."""
 ENDED_BY = ("click", "typer", "ray")
 """Packages that end a process on purpose: a command's own exit, and Ray's stop of a worker."""
-PATIENCE = 0.25
+CHILD_SECONDS = 0.25
 """How long a tile waits at its end for a child that may still come back [s]."""
-PATIENCE_WITH_THREADS = 10.0
+THREAD_SECONDS = 10.0
 """How long a thread that ended Python waits for its tile to end [s]; it may hang, and be ended for it."""
 _real_exit = os._exit
 _blocks: dict[int, _Block] = {}
@@ -139,7 +139,7 @@ def _ended(error: SystemExit) -> str:
 
 
 def _refuse_children(block: _Block) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + CHILD_SECONDS
     while block.forked and not block.back[0] and time.monotonic() < deadline:
         time.sleep(0.005)
     if block.back[0]:
@@ -189,7 +189,7 @@ def _exit_in_a_thread(status: int, frame: FrameType) -> NoReturn:
         _real_exit(status)
     error = SystemExit(f"os._exit({status})")
     error.__traceback__ = TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
-    tile, until = tiles[-1], time.monotonic() + PATIENCE_WITH_THREADS
+    tile, until = tiles[-1], time.monotonic() + THREAD_SECONDS
     tile.ended = error
     while not tile.closed.is_set() and time.monotonic() < until:
         tile.interrupt()

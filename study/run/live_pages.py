@@ -26,7 +26,7 @@ from tracking import Ledger, LedgerError
 EVERY = 10
 """Seconds after which a browser asks again while cells are missing."""
 
-SHARE = 4.0
+AGE_PER_MAKING = 4.0
 """A page is as old as so many times what making it took before it is made again, which workers are spared."""
 
 PORT = re.compile(r":\d+$")
@@ -74,7 +74,7 @@ class Pages:
             if name not in self.names():
                 return None
             kept, now = self._kept.get(name), self.now()
-            if kept and now - kept.made < SHARE * kept.took:
+            if kept and now - kept.made < AGE_PER_MAKING * kept.took:
                 return kept
             state = self._state(name)
             if kept is None or kept.state != state:

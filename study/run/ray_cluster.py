@@ -28,7 +28,7 @@ from study.run.tile_log import captured
 from study.spec.user_source import INSTALLED
 
 AUTO = "auto"
-PATIENCE = 30.0
+CONNECT_SECONDS = 30.0
 """How long Ray may try to connect to a cluster [s]."""
 REPLY = 5.0
 """How long a port may take to answer [s]."""
@@ -83,7 +83,7 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
     try:
         # Ray's core writes lines of its own to standard error, which no level of logging stops.
-        with captured() as printed, _deadline(PATIENCE if address else None):
+        with captured() as printed, _deadline(CONNECT_SECONDS if address else None):
             ray.init(
                 address=address or "local",
                 job_config=SafePath(),
@@ -93,7 +93,7 @@ def connected(address: str | None, say: Callable[[str], None] = log.info) -> Ite
             )
     except _TooLong:
         _disconnect()
-        raise _unreachable(address, f"no answer of Ray's in {PATIENCE:g} s", printed.end) from None
+        raise _unreachable(address, f"no answer of Ray's in {CONNECT_SECONDS:g} s", printed.end) from None
     except Exception as error:
         _disconnect()
         raise _unreachable(address, _in_one_line(error), printed.end) from error

@@ -33,8 +33,8 @@ from tracking.mlflow_zoom import show_zoom
 
 EVERY = 10.0
 """Least pause between two pictures while cells are trained [s]."""
-SHARE = 20
-"""Drawing may take one part in so many of the time."""
+PAUSE_PER_DRAWING = 20
+"""A pause is so many times as long as the drawing before it, which takes a share of the time that way."""
 CHUNK = 2_000
 """Records that are read at a time: all of a picture at once would fill hundreds of megabytes."""
 
@@ -186,7 +186,7 @@ class Painter:
         with suppress(OSError):
             self._draw()
         ended = time.monotonic()
-        self._next = ended + max(EVERY, SHARE * (ended - began))
+        self._next = ended + max(EVERY, PAUSE_PER_DRAWING * (ended - began))
 
 
 class ZoomDisplay(Display):

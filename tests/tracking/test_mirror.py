@@ -57,7 +57,7 @@ def test_a_cell_that_is_refused_stops_no_other(ledger: Ledger) -> None:
 
 def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells that are stored while the mirror pauses after it are written at the end."""
-    monkeypatch.setattr("tracking.mirror.PATIENCE", 0.05)
+    monkeypatch.setattr("tracking.mirror.RETRY_SECONDS", 0.05)
     tries, twice, written = list[str](), threading.Event(), list[str]()
 
     class Strict:
@@ -69,7 +69,7 @@ def test_a_refused_cell_alone_ends_nothing(ledger: Ledger, monkeypatch: pytest.M
                 if record.key == "k0":
                     tries.append(record.key)
                     if len(tries) == 2:
-                        monkeypatch.setattr("tracking.mirror.PATIENCE", 60.0)
+                        monkeypatch.setattr("tracking.mirror.RETRY_SECONDS", 60.0)
                         twice.set()
                     yield record.key, ValueError("k0 is not to my taste")
                 else:

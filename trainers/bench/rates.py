@@ -88,7 +88,7 @@ PROBLEMS: Mapping[str, Problem] = {
 """
 LEAST_STEPS = 12
 """A timed run is never shorter [steps], as no study is: recording is what takes time in fewer."""
-PATIENCE = 8.0
+LONGEST_RUN = 8.0
 """A width is skipped when its shortest run would take more than this many times the wanted time."""
 RELATIVE = 1e-9
 """Allowed difference of fused and serial losses in float64: rounding, amplified by four steps of training."""
@@ -204,8 +204,8 @@ def measured(rank: int, task: BenchTask) -> Rates:
     for width in task.widths:
         # The first process decides for all. With numbers of their own, some might skip what others measure.
         least = company.agree(rank, LEAST_STEPS * width * pace)
-        if least > PATIENCE * task.seconds:
-            limit = f"{PATIENCE:g} x {task.seconds:g} s"
+        if least > LONGEST_RUN * task.seconds:
+            limit = f"{LONGEST_RUN:g} x {task.seconds:g} s"
             reason = f"{LEAST_STEPS} steps would take about {least:.0f} s, more than {limit}"
             skipped.append(Skipped(width, reason))
             continue

@@ -24,9 +24,9 @@ FLAGS = (
     "-fPIC",
 )
 """No two operations may become one, because that would round otherwise than torch does."""
-SECONDS = 0.4
+LEAST_SAVED_SECONDS = 0.4
 """What a program has to save before it is compiled [s]. Compiling takes 0.2 s on a machine at rest."""
-PATIENCE = 60
+COMPILE_SECONDS = 60
 """When a compiler is given up [s]."""
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def loaded(source: str, *, saves: float) -> ctypes.CDLL | None:
     """
     if source not in _loaded:
         found = kept(source)
-        if found is None and (saves < SECONDS or compiler() is None):
+        if found is None and (saves < LEAST_SAVED_SECONDS or compiler() is None):
             return None
         _loaded[source] = found or fresh(source)
     return _loaded[source]
@@ -117,7 +117,7 @@ def fresh(source: str) -> ctypes.CDLL | None:
             text.write_text(source)
             command = [path, *FLAGS, str(text), "-o", str(program), "-lm"]
             subprocess.run(
-                command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE
+                command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=COMPILE_SECONDS
             )
             if trusted(folder()):
                 # Another process, of another machine maybe, may keep the same program at this moment.

@@ -10,7 +10,8 @@ import numpy as np
 
 from study.measures.edge_dimension import Dimension
 from study.measures.estimate import Missing
-from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled, stretched
+from study.measures.fine_map import FineMap, filled, stretched
+from study.measures.landscape import DIVERGED, FINISHED, PENDING
 from study.plan.window import FIRST, Window
 from study.report.amounts import amount
 from study.report.pictures.saving import DPI

@@ -27,7 +27,7 @@ Answers = dict[str, tuple[int, str]]
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+    monkeypatch.setattr(jobs, "REQUEST_SECONDS", 0.5)
 
 
 @contextmanager

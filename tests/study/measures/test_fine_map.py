@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from study.measures.fine_map import DIVERGED, FINISHED, PENDING, FineMap, filled, size_of, stretched
+from study.measures.fine_map import FineMap, filled, size_of, stretched
+from study.measures.landscape import DIVERGED, FINISHED, PENDING
 from tests.making import RECORD
 
 

@@ -17,7 +17,6 @@ from study.measures.estimate import Estimate
 from study.papers.agreement import (
     AGREES,
     DISAGREES,
-    DIVERGED,
     NOT_COMPARABLE,
     NOT_RUN,
     UNDECIDED,
@@ -29,6 +28,7 @@ from study.plan.cells import settings
 from study.spec.read import parse_spec, read_spec
 from tests.command import answer, study
 from tests.fabricated import fabricate
+from tracking import DIVERGED
 from trainers.models import MODELS
 from trainers.transforms import TRANSFORMS
 

@@ -66,7 +66,7 @@ import own
 from study.run import containment
 from study.run.containment import contained
 
-containment.PATIENCE_WITH_THREADS = 3
+containment.THREAD_SECONDS = 3
 
 # A frame that counts as this program's own, which calls the user's function.
 exec(compile("def call(function): return function()", {HOUSE[0] + "caller.py"!r}, "exec"))

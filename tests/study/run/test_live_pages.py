@@ -13,7 +13,7 @@ import pytest
 
 from study.home import Home
 from study.plan.cells import make_plan
-from study.run.live_pages import EVERY, SHARE, Pages, Server, listening
+from study.run.live_pages import AGE_PER_MAKING, EVERY, Pages, Server, listening
 from study.spec.read import read_spec
 from tests.fabricated import WIDE, fabricate, hill
 
@@ -87,9 +87,9 @@ def test_a_page_is_made_once_per_state_and_not_too_often(spec: Path, tmp_path: P
     assert first is not None
     first.took = 5.0
     fabricate(spec, tmp_path / "home", hill)
-    clock.at = SHARE * 5.0 - 0.1
+    clock.at = AGE_PER_MAKING * 5.0 - 0.1
     assert pages.page("tiny") is first
-    clock.at = SHARE * 5.0
+    clock.at = AGE_PER_MAKING * 5.0
     second = pages.page("tiny")
     assert second is not None
     assert (second is first, second.complete) == (False, True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.measures.fine_map import DIVERGED, FINISHED, FineMap
+from study.measures.fine_map import FineMap
+from study.measures.landscape import DIVERGED, FINISHED
 from study.plan.window import window_of
 from study.report.pictures.saving import save
 from study.report.pictures.zoom_picture import Titled, colours, draw, round_values
