@@ -51,7 +51,7 @@ class LiveMap:
 
 
 @dataclass(frozen=True)
-class Look:
+class LiveStudy:
     """What is stored of a study at one moment.
 
     Attributes:
@@ -87,7 +87,7 @@ class Look:
         return self.complete and not (self.planned and self.process)
 
 
-def look_of(plan: Plan, known: Mapping[str, CellRecord], process: int | None, damaged: int) -> Look:
+def live_study(plan: Plan, known: Mapping[str, CellRecord], process: int | None, damaged: int) -> LiveStudy:
     """The maps and counts of what is known of a plan's cells."""
     first = set(plan.spec.first_seeds)
     found = []
@@ -101,7 +101,7 @@ def look_of(plan: Plan, known: Mapping[str, CellRecord], process: int | None, da
     maps: list[LiveMap] = []
     for setting in dict.fromkeys(one.setting for one in found):
         maps += maps_of([one for one in found if one.setting == setting], plan.spec.region)
-    return Look(plan.spec.name, counts, tuple(maps), process, damaged, bool(plan.spec.verdicts.looks))
+    return LiveStudy(plan.spec.name, counts, tuple(maps), process, damaged, bool(plan.spec.verdicts.looks))
 
 
 def maps_of(landscapes: Sequence[Landscape], tolerances: Tolerances) -> list[LiveMap]:

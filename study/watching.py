@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from study.home import Home
-from study.live_map import Look, look_of
+from study.live_map import LiveStudy, live_study
 from study.plan.cells import Plan, make_plan
 from study.plan.changes import refuse_other_meaning
 from study.spec.model import StudySpec
@@ -38,10 +38,10 @@ class Watching:
     _known: dict[str, CellRecord] = field(default_factory=dict)
     _outcomes: dict[str, str] = field(default_factory=dict)
     _damaged: set[str] = field(default_factory=set)
-    _last: Look | None = None
+    _last: LiveStudy | None = None
     _failures: int = 0
 
-    def look(self, *, patient: bool = False) -> Look:
+    def look(self, *, patient: bool = False) -> LiveStudy:
         """What is stored now.
 
         Args:
@@ -61,10 +61,10 @@ class Watching:
             being_made = not self._outcomes and self._is_young()
             if not patient or not (being_made or (self._last and self._failures <= TRIES)):
                 raise
-            last = self._last or look_of(make_plan(self.spec, {}), {}, process, 0)
+            last = self._last or live_study(make_plan(self.spec, {}), {}, process, 0)
             return replace(last, process=process)
         self._failures = 0
-        self._last = look_of(plan, self._known, process, len(self._damaged))
+        self._last = live_study(plan, self._known, process, len(self._damaged))
         return self._last
 
     def _is_young(self) -> bool:

@@ -22,7 +22,7 @@ from study.measures.landscape import Landscape
 from study.measures.regions import width_difference
 from study.measures.sensitivity import wd_difference
 from study.measures.tuning import tuned_score
-from study.measures.windows import Window, windows
+from study.measures.windows import LrWindow, windows
 from study.spec.claim_rule import Decide
 
 BASELINES = {"the baseline none": ("none",), "a clipping method": CLIPPING}
@@ -119,7 +119,9 @@ def _lost_difference(evidence: Evidence, own: Landscape, other: Landscape) -> Es
     return difference(*(lost_share(one, window) for one, window in zip((own, other), found, strict=True)))
 
 
-def equal_windows(evidence: Evidence, own: Landscape, other: Landscape) -> tuple[Window, Window] | Missing:
+def equal_windows(
+    evidence: Evidence, own: Landscape, other: Landscape
+) -> tuple[LrWindow, LrWindow] | Missing:
     """Equally wide windows of lr around the competitive regions of two methods."""
     mine, theirs = (evidence.regions[one.transform, "competitive", "own"] for one in (own, other))
     return windows(mine, theirs, evidence.tolerances.window)

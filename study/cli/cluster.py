@@ -15,7 +15,7 @@ from study.errors import UserError
 
 if TYPE_CHECKING:
     from study.cluster.bundle import Bundle
-    from study.cluster.jobs import Job, Jobs
+    from study.cluster.jobs import Jobs, RayJob
 
 ELSEWHERE = ("home", "here", "address", "tracking_uri")
 """Options that say what the head of a cluster knows by itself."""
@@ -116,7 +116,7 @@ def launch_there(
     return code
 
 
-def exit_code(ended: Job) -> int:
+def exit_code(ended: RayJob) -> int:
     """The exit code of a launch that ended, and 3 for one that was stopped.
 
     Raises:

@@ -167,7 +167,7 @@ def figures(
 ) -> None:
     """Draw what is asked for: what cells recorded in training, heatmaps, slices, tuning curves, measures."""
     chosen = panels_of(panel, width)
-    from study.report.pictures.style import Look, settings_of
+    from study.report.pictures.style import PictureStyle, settings_of
 
     settings_of(look)
     analysis = stored_analysis(spec, home, allow)
@@ -175,7 +175,9 @@ def figures(
         writing_pictures(folder, home, analysis.plan.spec.name, "figures") as place,
         working(f"drawing what {amount(len(analysis.stored), 'cell')} recorded"),
     ):
-        written, missing = draw_panels(analysis, place, chosen, Look(width, title, look), lr, weight_decay)
+        written, missing = draw_panels(
+            analysis, place, chosen, PictureStyle(width, title, look), lr, weight_decay
+        )
     if as_json:
         emit({"figures": list(map(str, written)), "missing": missing})
     else:

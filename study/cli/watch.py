@@ -14,7 +14,7 @@ from study.home import DEFAULT_HOME, Home
 from study.report.terminal.pasted import nothing_stored
 
 if TYPE_CHECKING:
-    from study.live_map import Look
+    from study.live_map import LiveStudy
     from study.watching import Watching
 
 PAUSE = 1.0
@@ -58,7 +58,7 @@ def watch(
     end(complete=look.complete)
 
 
-def follow(watching: Watching, look: Look) -> tuple[Look, bool]:
+def follow(watching: Watching, look: LiveStudy) -> tuple[LiveStudy, bool]:
     """Draw look after look; the last one, and whether Ctrl-C ended it."""
     from rich.live import Live
 
@@ -81,7 +81,7 @@ def follow(watching: Watching, look: Look) -> tuple[Look, bool]:
     return look, False
 
 
-def show(look: Look) -> None:
+def show(look: LiveStudy) -> None:
     """Print all maps once."""
     from study.report.terminal.live import screen
 

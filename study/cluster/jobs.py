@@ -55,7 +55,7 @@ class RefusedError(PoolError):
 
 
 @dataclass(frozen=True)
-class Job:
+class RayJob:
     """A job as the cluster knows it.
 
     Attributes:
@@ -139,7 +139,7 @@ class Jobs:
             raise _starting(error) from None
         return True
 
-    def find(self, id_: str) -> Job | None:
+    def find(self, id_: str) -> RayJob | None:
         """The job of that id; None where the cluster knows none."""
         try:
             return _job(self._ask(lambda: self._client.get_job_info(id_)))
@@ -148,7 +148,7 @@ class Jobs:
                 return None
             raise _starting(error) from None
 
-    def running(self, study: str) -> list[Job]:
+    def running(self, study: str) -> list[RayJob]:
         """The launches of a study that have not ended, whatever their spec."""
         try:
             listed = self._ask(self._client.list_jobs)
@@ -242,8 +242,8 @@ async def _next(pieces: AsyncIterator[str]) -> str | None:
     return await asyncio.wait_for(anext(pieces, None), SILENCE)
 
 
-def _job(found: JobDetails) -> Job:
-    return Job(
+def _job(found: JobDetails) -> RayJob:
+    return RayJob(
         id=found.submission_id or "",
         status=found.status,
         message=found.message or "",

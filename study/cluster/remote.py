@@ -11,7 +11,7 @@ from pathlib import Path
 
 from study.cluster.answer import BEGIN, FILES, Answer, found_in, unpacked
 from study.cluster.bundle import Bundle
-from study.cluster.jobs import BEGINS, Job, Jobs, RefusedError, UnreachableError
+from study.cluster.jobs import BEGINS, Jobs, RayJob, RefusedError, UnreachableError
 from study.errors import PoolError, UserError
 
 Say = Callable[[str], None]
@@ -29,7 +29,7 @@ ANSWERED = (0, 3)
 """Exit codes of verbs that say something of a study, complete or not."""
 
 
-def launch(jobs: Jobs, bundle: Bundle, say: Say, show: Say, *, until_decided: bool = False) -> Job:
+def launch(jobs: Jobs, bundle: Bundle, say: Say, show: Say, *, until_decided: bool = False) -> RayJob:
     """Launch a study on a cluster, or follow the launch that runs, until it ends.
 
     A launch that ended goes on with what is missing. One that its head forgot, because that was started anew,
@@ -135,7 +135,7 @@ def begin(jobs: Jobs, bundle: Bundle, say: Say, *, until_decided: bool) -> int:
     return found.begins if found is not None else 0
 
 
-def follow(jobs: Jobs, id_: str, say: Say, show: Say, shown: int = 0) -> Job | None:
+def follow(jobs: Jobs, id_: str, say: Say, show: Say, shown: int = 0) -> RayJob | None:
     """Show what a job prints until it ends; None where the cluster knows no such job any more.
 
     Args:
@@ -194,7 +194,7 @@ def stop(jobs: Jobs, study: str, say: Say) -> bool:
     return bool(running)
 
 
-def last(jobs: Jobs, bundle: Bundle) -> Job:
+def last(jobs: Jobs, bundle: Bundle) -> RayJob:
     """The launch of a study that runs, or the last one of this spec.
 
     Raises:

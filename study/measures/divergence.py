@@ -9,7 +9,7 @@ from study.measures.edges import extent
 from study.measures.estimate import Estimate
 from study.measures.grid_error import EXACT, GridError
 from study.measures.landscape import Landscape
-from study.measures.windows import Window
+from study.measures.windows import LrWindow
 
 
 def divergence_share(landscape: Landscape) -> Estimate:
@@ -25,7 +25,7 @@ def collapse_share(landscape: Landscape) -> Estimate:
     return share(landscape, landscape.collapsed_SWL)
 
 
-def lost_share(landscape: Landscape, window: Window | None = None) -> Estimate:
+def lost_share(landscape: Landscape, window: LrWindow | None = None) -> Estimate:
     """Share of cells that departed or collapsed [fraction]: no limit decides which of the two.
 
     Args:
@@ -34,7 +34,7 @@ def lost_share(landscape: Landscape, window: Window | None = None) -> Estimate:
     return share(landscape, landscape.lost_SWL, window)
 
 
-def share(landscape: Landscape, of_SWL: Flags, window: Window | None = None) -> Estimate:
+def share(landscape: Landscape, of_SWL: Flags, window: LrWindow | None = None) -> Estimate:
     """Share of cells with a property that begins at some learning rate [fraction]."""
     seeds, rows, columns = of_SWL.shape
     weight_SL = window.weight_SL if window else np.full((seeds, columns), 1 / columns)

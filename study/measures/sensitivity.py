@@ -16,7 +16,7 @@ from study.measures.grid_error import GridError, mean_grid_error
 from study.measures.landscape import Landscape
 from study.measures.least import least
 from study.measures.regions import LR
-from study.measures.windows import Window
+from study.measures.windows import LrWindow
 
 
 def constant_axes(evidence: Evidence, method: str) -> dict[str, list[Landscape]]:
@@ -93,7 +93,7 @@ def absolute(moved: Estimate) -> Estimate:
 
 
 def lr_sensitivity(
-    landscape: Landscape, window: Window | None = None, *, lower_bound: bool = False
+    landscape: Landscape, window: LrWindow | None = None, *, lower_bound: bool = False
 ) -> Estimate:
     """Mean over lr of min(loss, initial loss) - least loss of the row [loss units].
 

@@ -14,7 +14,7 @@ from study.measures.regions import Region
 
 
 @dataclass(frozen=True)
-class Window:
+class LrWindow:
     """Learning rates around each seed's own optimum.
 
     Attributes:
@@ -27,7 +27,7 @@ class Window:
     error: GridError
 
 
-def windows(one: Region, other: Region, share: float) -> tuple[Window, Window] | Missing:
+def windows(one: Region, other: Region, share: float) -> tuple[LrWindow, LrWindow] | Missing:
     """For two methods equally wide windows.
 
     Methods may change what lr means, so windows lie around each one's own optimum. With c the mean log10 lr
@@ -53,7 +53,7 @@ def windows(one: Region, other: Region, share: float) -> tuple[Window, Window] |
     if (reach_S < width.mean()).any():
         return Missing("a window around the optima: one of them lies at the border of the lr axis; widen it")
     first, second = (
-        Window(
+        LrWindow(
             _overlap(c - reach_S, c + reach_S, begins, ends),
             # Half of the width's error is the centre's; the window is twice the reach.
             region.lr_width.grid * (1 / 4 / float(reach_S.mean())),

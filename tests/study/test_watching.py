@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from study.home import Home
-from study.live_map import SHOWN, Look
+from study.live_map import SHOWN, LiveStudy
 from study.plan.cells import make_plan, settings
 from study.report.plain.watch import look_values
 from study.report.terminal.live import ASCII, EVERY, GLYPHS, screen
@@ -37,7 +37,7 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def rows(look: Look, transform: str) -> list[str]:
+def rows(look: LiveStudy, transform: str) -> list[str]:
     """The map of a transform, a letter per place, the smallest weight decay first."""
     (one,) = (one for one in look.maps if one.landscape.transform == transform)
     return ["".join(SHOWN[place][0] for place in row) for row in one.place_WL.tolist()]

@@ -27,7 +27,7 @@ each 64 cells with 64 images, 35.5 ms in blocks of 4 cells, 34.9 of 8, 37.7 of 1
 """
 
 
-class Window(NamedTuple):
+class SlidingWindow(NamedTuple):
     """How a kernel moves over maps: numbers of rows and of columns."""
 
     stride: tuple[int, ...]
@@ -48,7 +48,7 @@ class ProductConv2d(GroupedConv2d):
         if input.dtype not in PRECISIONS or input.device.type != "cpu":
             return super().forward(input)
         assert isinstance(self.padding, tuple)
-        window = Window(self.stride, self.padding, self.dilation)
+        window = SlidingWindow(self.stride, self.padding, self.dilation)
         out: Tensor = Multiply.apply(input, self.weight, self.bias, window)
         return out
 
@@ -73,7 +73,12 @@ class Multiply(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], x: Tensor, weight: Tensor, bias: Tensor | None, window: Window
+        info: Any,
+        in_dims: tuple[Any, ...],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        window: SlidingWindow,
     ) -> tuple[Tensor, int]:
         cells = info.batch_size
         weights = over_cells(weight, in_dims[1], cells)
@@ -92,7 +97,7 @@ class Products(torch.autograd.Function):
     """The products of images [C, in, H, W, B] and weights [C, out, in, kh, kw], and their gradients."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, window: SlidingWindow) -> Tensor:
         seen = patches(padded(x, window), weight.shape[-2:], window)
         columns = seen.reshape(len(x), weight[0, 0].numel(), -1)
         out = torch.bmm(weight.flatten(2), columns)
@@ -119,7 +124,7 @@ class Products(torch.autograd.Function):
         return tuple(found)
 
 
-def padded(x: Tensor, window: Window) -> Tensor:
+def padded(x: Tensor, window: SlidingWindow) -> Tensor:
     """[C, in, H, W, B] with zeros around each map."""
     if not any(window.padding):
         return x
@@ -128,7 +133,7 @@ def padded(x: Tensor, window: Window) -> Tensor:
     return out
 
 
-def around(shape: torch.Size, window: Window) -> list[int]:
+def around(shape: torch.Size, window: SlidingWindow) -> list[int]:
     """The shape of padded images."""
     cells, channels, *sides, examples = shape
     return [
@@ -138,20 +143,20 @@ def around(shape: torch.Size, window: Window) -> list[int]:
     ]
 
 
-def inside(images: Tensor, shape: torch.Size, window: Window) -> Tensor:
+def inside(images: Tensor, shape: torch.Size, window: SlidingWindow) -> Tensor:
     """Padded images without their padding; a view."""
     (rows, columns), (down, right) = shape[2:4], window.padding
     return images[:, :, down : down + rows, right : right + columns]
 
 
-def patches(images: Tensor, kernel: torch.Size, window: Window) -> Tensor:
+def patches(images: Tensor, kernel: torch.Size, window: SlidingWindow) -> Tensor:
     """What a kernel sees of padded images: [C, in, kh, kw, H', W', B]; a view."""
     for k, (size, stride, dilation) in enumerate(zip(kernel, window.stride, window.dilation, strict=True)):
         images = images.unfold(2 + k, dilation * (size - 1) + 1, stride)[..., ::dilation]
     return images.permute(0, 1, 5, 6, 2, 3, 4)
 
 
-def summed(parts: Tensor, shape: torch.Size, window: Window) -> Tensor:
+def summed(parts: Tensor, shape: torch.Size, window: SlidingWindow) -> Tensor:
     """Gradients of patches, added where they were seen: gradients of images of this shape."""
     kernel = parts.shape[2:4]
     total = parts.new_zeros(around(shape, window))

@@ -28,7 +28,7 @@ from study.report.pictures.key import draw_key, entries
 from study.report.pictures.layout import LINE, columns_for, name_width, page_of, title_width
 from study.report.pictures.panels import Heatmap, Panel, edge_table, heatmap, table_of
 from study.report.pictures.saving import canvas, save, save_table, wrapped
-from study.report.pictures.style import ORDINARY, Look, style
+from study.report.pictures.style import ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ COLUMNS = {"one": 2, "two": 4}
 """Most panels side by side, by the width of the page."""
 
 
-def draw(shown: Heatmap, look: Look = ORDINARY) -> Figure:
+def draw(shown: Heatmap, look: PictureStyle = ORDINARY) -> Figure:
     """A page of panels with its key."""
     with style(look=look):
         first = shown.panels[0].landscape
@@ -127,7 +127,7 @@ def paint(axes: Axes, panel: Panel, colours: str, inches: float) -> Any:
 
 
 def draw_heatmaps(
-    analysis: Analysis, folder: Path, name: str = "score", look: Look = ORDINARY
+    analysis: Analysis, folder: Path, name: str = "score", look: PictureStyle = ORDINARY
 ) -> tuple[list[Path], dict[str, str]]:
     """A heatmap per setting in every format with its numbers beside it, and in words why some are missing.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.report.pictures.style import ORDINARY, Look
+from study.report.pictures.style import ORDINARY, PictureStyle
 
 if TYPE_CHECKING:
     from study.analysis import Analysis
@@ -19,13 +19,18 @@ EXPORTED = ("forest", "slices")
 
 Drawn = tuple[list[Path], dict[str, str]]
 """The files that were written, and in words why some pictures are missing."""
-Drawer = Callable[["Analysis", Path, str, Look, float | None, float | None], Drawn]
+Drawer = Callable[["Analysis", Path, str, PictureStyle, float | None, float | None], Drawn]
 """Of a study, a folder, the panel's name, the look, and the lr and weight decay that were asked for."""
 
 
 # Each drawer is imported when it draws: `study figures --help` lists the panels, and must load no numpy.
 def dynamics(
-    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+    analysis: Analysis,
+    folder: Path,
+    name: str,
+    look: PictureStyle,
+    lr: float | None,
+    weight_decay: float | None,
 ) -> Drawn:
     """What cells recorded in training, at one learning rate and weight decay."""
     from study.report.pictures.training_figures import draw_figures
@@ -34,7 +39,12 @@ def dynamics(
 
 
 def heatmap(
-    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+    analysis: Analysis,
+    folder: Path,
+    name: str,
+    look: PictureStyle,
+    lr: float | None,
+    weight_decay: float | None,
 ) -> Drawn:
     """A heatmap of `study.report.pictures.quantities.QUANTITIES`, of the whole grid."""
     from study.report.pictures.heatmaps import draw_heatmaps
@@ -43,7 +53,12 @@ def heatmap(
 
 
 def plot(
-    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+    analysis: Analysis,
+    folder: Path,
+    name: str,
+    look: PictureStyle,
+    lr: float | None,
+    weight_decay: float | None,
 ) -> Drawn:
     """One of `study.report.pictures.plots.PLOTS`, with slices at one learning rate and weight decay."""
     from study.report.pictures.plots import draw_plot
@@ -52,7 +67,12 @@ def plot(
 
 
 def plane(
-    analysis: Analysis, folder: Path, name: str, look: Look, lr: float | None, weight_decay: float | None
+    analysis: Analysis,
+    folder: Path,
+    name: str,
+    look: PictureStyle,
+    lr: float | None,
+    weight_decay: float | None,
 ) -> Drawn:
     """The performance-sensitivity plane, over all environments."""
     from study.report.pictures.plane import draw_planes
@@ -80,7 +100,7 @@ def draw_panels(
     analysis: Analysis,
     folder: Path,
     names: Sequence[str],
-    look: Look = ORDINARY,
+    look: PictureStyle = ORDINARY,
     lr: float | None = None,
     weight_decay: float | None = None,
 ) -> Drawn:

@@ -12,7 +12,7 @@ from study.file_names import file_name
 from study.measures.estimate import Estimate, Missing
 from study.measures.plane import REFERENCE, Spot, plane
 from study.report.pictures.saving import canvas, save, save_table, wrapped
-from study.report.pictures.style import ORDINARY, Look, style
+from study.report.pictures.style import ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from study.report.pictures.saving import Axes, Figure
@@ -43,7 +43,9 @@ class Plane:
         return self.spots[0].performance.n
 
 
-def draw_planes(analysis: Analysis, folder: Path, look: Look = ORDINARY) -> tuple[list[Path], dict[str, str]]:
+def draw_planes(
+    analysis: Analysis, folder: Path, look: PictureStyle = ORDINARY
+) -> tuple[list[Path], dict[str, str]]:
     """One plane per optimizer and condition in every format, with its numbers, and why some are missing."""
     written: list[Path] = []
     missing: dict[str, str] = {}
@@ -95,7 +97,7 @@ def plane_table(found: Plane) -> list[dict[str, Any]]:
     return rows
 
 
-def draw_plane(found: Plane, look: Look = ORDINARY) -> Figure:
+def draw_plane(found: Plane, look: PictureStyle = ORDINARY) -> Figure:
     """Every method with its intervals, and the lines that divide the plane at the reference."""
     with style(look=look):
         figure = canvas(look.inches, HEIGHT + 0.25 * look.title)

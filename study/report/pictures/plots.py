@@ -19,7 +19,7 @@ from study.report.pictures.geometry import tick_label, tick_places
 from study.report.pictures.layout import LETTER, LINE, title_width
 from study.report.pictures.saving import canvas, save, save_table, wrapped
 from study.report.pictures.slices import Chart, Charts, Line, chart_table, slices, spread, tuning
-from study.report.pictures.style import ORDINARY, Look, style
+from study.report.pictures.style import ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ PLOT = 1.35
 """Height of a chart [inches]."""
 
 
-def draw_forest(shown: Forest, look: Look = ORDINARY) -> Figure:
+def draw_forest(shown: Forest, look: PictureStyle = ORDINARY) -> Figure:
     """A column per measure with a row per transform: estimate and interval."""
     with style(look=look):
         names = [wrapped(title, LONGEST) for title, _ in shown.rows]
@@ -86,7 +86,7 @@ def forest_column(axes: Axes, column: Column, names: list[str], lines: list[int]
     axes.set_xlabel(column.words)
 
 
-def draw_charts(shown: Charts, look: Look = ORDINARY) -> Figure:
+def draw_charts(shown: Charts, look: PictureStyle = ORDINARY) -> Figure:
     """Charts with all transforms on one axis, each line with its name beside it."""
     with style(look=look):
         count = len(shown.charts[0].lines)
@@ -115,7 +115,7 @@ def draw_charts(shown: Charts, look: Look = ORDINARY) -> Figure:
         return figure
 
 
-def look_of(k: int) -> dict[str, Any]:
+def line_style(k: int) -> dict[str, Any]:
     """Colour and dashes of the k-th line."""
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k // len(COLOURS) % len(DASHES)]}
 
@@ -131,7 +131,7 @@ def chart_lines(axes: Axes, chart: Chart, shown: Charts, inches: float) -> None:
             places(line),
             (shown.scale.shade(v) for v in (line.mean_J, line.low_J, line.high_J)),
         )
-        chosen = look_of(k)
+        chosen = line_style(k)
         if np.isfinite(low).any():
             axes.fill_between(x, low, high, color=chosen["color"], alpha=0.15, linewidth=0)
         axes.plot(x, mean, **chosen, marker="o" if len(x) < 3 else "", markersize=2)
@@ -193,12 +193,12 @@ def name_lines(axes: Axes, chart: Chart, shown: Charts, high: float, names: list
             xycoords="data",
             textcoords="axes fraction",
             va="center",
-            color=look_of(k)["color"],
+            color=line_style(k)["color"],
             linespacing=1.0,
             arrowprops={
                 "arrowstyle": "-",
                 "linewidth": 0.35,
-                "color": look_of(k)["color"],
+                "color": line_style(k)["color"],
                 "shrinkA": 1,
                 "shrinkB": 0,
                 "relpos": (0, 0.5),
@@ -207,7 +207,7 @@ def name_lines(axes: Axes, chart: Chart, shown: Charts, high: float, names: list
         )
 
 
-def title_height(title: str, look: Look) -> float:
+def title_height(title: str, look: PictureStyle) -> float:
     """Room for the words above all plots [inches]."""
     return (
         (wrapped(title, title_width(look.inches)).count("\n") + 1) * LINE * 1.15 + 0.06
@@ -216,7 +216,7 @@ def title_height(title: str, look: Look) -> float:
     )
 
 
-def words(figure: Figure, title: str, note: str, look: Look, count: int = 0) -> None:
+def words(figure: Figure, title: str, note: str, look: PictureStyle, count: int = 0) -> None:
     """What stands above and below all plots."""
     height = figure.get_figheight()
     if look.title:
@@ -257,7 +257,7 @@ def draw_plot(
     analysis: Analysis,
     folder: Path,
     name: str,
-    look: Look = ORDINARY,
+    look: PictureStyle = ORDINARY,
     lr: float | None = None,
     weight_decay: float | None = None,
 ) -> tuple[list[Path], dict[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.file_names import partial
-from study.report.pictures.style import ORDINARY, Look, style
+from study.report.pictures.style import ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -56,7 +56,7 @@ def take_literally(figure: Figure) -> None:
 
 
 def save(
-    figure: Figure, folder: Path, name: str, look: Look = ORDINARY, kinds: Sequence[str] = ()
+    figure: Figure, folder: Path, name: str, look: PictureStyle = ORDINARY, kinds: Sequence[str] = ()
 ) -> list[Path]:
     """Write the figure, each file whole or not at all.
 

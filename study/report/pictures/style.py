@@ -45,7 +45,7 @@ KEPT = ("svg.fonttype", "pdf.fonttype", "text.usetex", "backend", "interactive",
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureStyle:
     """What the user chooses of how pictures look.
 
     Attributes:
@@ -63,11 +63,11 @@ class Look:
         return WIDTHS[self.width]
 
 
-ORDINARY = Look()
+ORDINARY = PictureStyle()
 
 
 @contextmanager
-def style(salt: str | None = None, look: Look = ORDINARY) -> Iterator[None]:
+def style(salt: str | None = None, look: PictureStyle = ORDINARY) -> Iterator[None]:
     """Draw and save under matplotlib's own defaults, also as a decorator; afterwards the user's are back.
 
     A `matplotlibrc` in the current folder, or code of the user's own, must not change pictures: studies are

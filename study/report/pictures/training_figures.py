@@ -21,7 +21,7 @@ from study.report.pictures.difference_map import say
 from study.report.pictures.layout import title_width
 from study.report.pictures.saving import canvas, save, wrapped
 from study.report.pictures.shades import Scale, scale_over
-from study.report.pictures.style import ORDINARY, Look, page_width, style
+from study.report.pictures.style import ORDINARY, PictureStyle, page_width, style
 from study.report.pictures.training_curves import Band, Track, tracks
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def draw_figures(
     folder: Path,
     lr: float | None = None,
     weight_decay: float | None = None,
-    look: Look = ORDINARY,
+    look: PictureStyle = ORDINARY,
 ) -> tuple[list[Path], dict[str, str]]:
     """Every figure of every network as files, and in words why some are missing.
 

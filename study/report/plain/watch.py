@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from study.live_map import SHOWN, LiveMap, Look
+from study.live_map import SHOWN, LiveMap, LiveStudy
 
 
-def look_values(look: Look) -> dict[str, Any]:
+def look_values(look: LiveStudy) -> dict[str, Any]:
     """The counts, and a map per setting and transform."""
     return {
         "study": look.study,

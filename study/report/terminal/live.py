@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 
-from study.live_map import SHOWN, LiveMap, Look
+from study.live_map import SHOWN, LiveMap, LiveStudy
 from study.report.amounts import amount
 from study.report.terminal.room import GAP, LABELS, Room, room_for, several, wide
 
@@ -31,7 +31,9 @@ EVERY = 6.0
 """Seconds until the next page of maps is shown."""
 
 
-def screen(look: Look, width: int, height: int | None, seconds: float = 0.0, *, ascii_only: bool) -> Text:
+def screen(
+    look: LiveStudy, width: int, height: int | None, seconds: float = 0.0, *, ascii_only: bool
+) -> Text:
     """All lines that are shown at one moment.
 
     Args:
@@ -62,7 +64,7 @@ def screen(look: Look, width: int, height: int | None, seconds: float = 0.0, *, 
     return text
 
 
-def header(look: Look) -> list[Text]:
+def header(look: LiveStudy) -> list[Text]:
     """How far the study is, and who trains it."""
     counts = ", ".join(f"{count:,} {name}" for name, count in look.counts.items() if count)
     done = f"{look.stored:,} of {amount(look.cells, 'cell')}"
@@ -78,7 +80,7 @@ def header(look: Look) -> list[Text]:
     return [Text(f"{look.study}: {done}, {who}", style="bold"), Text(counts + colours)]
 
 
-def legend(look: Look, glyphs: dict[str, str]) -> Text:
+def legend(look: LiveStudy, glyphs: dict[str, str]) -> Text:
     """What the glyphs are, as far as they occur here."""
     line = Text()
     there = {SHOWN[place] for one in look.maps for place in set(one.place_WL.ravel().tolist())}
@@ -131,7 +133,7 @@ def side_by_side(panels: list[list[Text]]) -> list[Text]:
     return found
 
 
-def footer(look: Look, room: Room, page: int, pages: int) -> str:
+def footer(look: LiveStudy, room: Room, page: int, pages: int) -> str:
     """What there is no room for; empty where everything is shown."""
     parts = []
     if pages > 1:

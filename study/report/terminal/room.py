@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from study.live_map import Look
+from study.live_map import LiveStudy
 
 LABELS = 7
 """Columns for the weight decays, left of a map."""
@@ -35,7 +35,7 @@ class Room:
         return self.beside * self.below
 
 
-def room_for(look: Look, width: int, height: int | None) -> Room:
+def room_for(look: LiveStudy, width: int, height: int | None) -> Room:
     """The room of a terminal; without a height there is room for all."""
     rows = max((len(one.landscape.weight_decay) for one in look.maps), default=1)
     columns = max((len(one.landscape.lr) for one in look.maps), default=1)
@@ -55,6 +55,6 @@ def wide(cell: int, columns: int) -> int:
     return max(LABELS + cell * columns, LEAST_TITLE)
 
 
-def several(look: Look) -> bool:
+def several(look: LiveStudy) -> bool:
     """Whether the maps are of several settings."""
     return len({one.landscape.setting for one in look.maps}) > 1

@@ -10,7 +10,7 @@ import pytest
 
 from study.cli import cluster
 from study.cluster import remote
-from study.cluster.jobs import Job
+from study.cluster.jobs import RayJob
 from tests.command import answer, study
 from tests.study.cluster.fake import FakeJobs, Step, answered, finish, go_on, interrupt
 
@@ -84,22 +84,22 @@ def test_a_launch_ends_as_it_ended_there(
 @pytest.mark.parametrize(
     ("job", "code", "words"),
     [
-        (Job("a", "STOPPED"), 3, ""),
+        (RayJob("a", "STOPPED"), 3, ""),
         (
-            Job("a", "FAILED", "out of memory\x1b[2J\nthere"),
+            RayJob("a", "FAILED", "out of memory\x1b[2J\nthere"),
             1,
             r"by its cluster (out of memory\x1b[2J there)",
         ),
         (
-            Job("a", "FAILED", "killed", exit_code=137),
+            RayJob("a", "FAILED", "killed", exit_code=137),
             1,
             "was ended by its cluster (killed); what finished is",
         ),
-        (Job("a", "FAILED", "", exit_code=127), 1, "the head has no command `study`"),
+        (RayJob("a", "FAILED", "", exit_code=127), 1, "the head has no command `study`"),
     ],
 )
 def test_a_launch_that_did_not_end_by_itself(
-    job: Job, code: int, words: str, jobs: FakeJobs, tiny: Path, capsys: pytest.CaptureFixture[str]
+    job: RayJob, code: int, words: str, jobs: FakeJobs, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A stopped one is incomplete. One that the cluster ended is an error, with what to do."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from study.cluster.answer import packed, printed
 from study.cluster.bundle import SPEC, Bundle
-from study.cluster.jobs import Job, RefusedError, UnreachableError
+from study.cluster.jobs import RayJob, RefusedError, UnreachableError
 
 BUNDLE = Bundle("tiny", "tiny.yaml", "0123456789abcdef" * 4, {SPEC: b"name: tiny\n"})
 Step = Callable[["FakeJobs", str], None]
@@ -25,7 +25,7 @@ class FakeJobs:
     """
 
     address: str = "http://head:8265"
-    known: dict[str, Job] = field(default_factory=dict)
+    known: dict[str, RayJob] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     sent: list[set[str]] = field(default_factory=list)
@@ -37,17 +37,17 @@ class FakeJobs:
             return False
         self.asked.append(command)
         self.sent.append({str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()})
-        self.known[id_] = Job(id_, "RUNNING", metadata=dict(metadata))
+        self.known[id_] = RayJob(id_, "RUNNING", metadata=dict(metadata))
         self.logs[id_] = self.logs.get(id_, "") + f"begin {len(self.asked)}\n"
         return True
 
-    def find(self, id_: str) -> Job | None:
+    def find(self, id_: str) -> RayJob | None:
         found = self.known.get(id_)
         if found is not None and not found.ended and "question" in found.metadata:
             self._happen(id_)
         return self.known.get(id_)
 
-    def running(self, study: str) -> list[Job]:
+    def running(self, study: str) -> list[RayJob]:
         return [job for job in self.known.values() if job.metadata.get("study") == study and not job.ended]
 
     def text(self, id_: str) -> str:

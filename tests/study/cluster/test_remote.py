@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from study.cluster import remote
-from study.cluster.jobs import Job, UnreachableError
+from study.cluster.jobs import RayJob, UnreachableError
 from study.errors import PoolError, UserError
 from tests.study.cluster.fake import (
     BUNDLE,
@@ -30,7 +30,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "CLEARED", 0.05)
 
 
-def launch(jobs: FakeJobs, **more: bool) -> tuple[Job, str, str]:
+def launch(jobs: FakeJobs, **more: bool) -> tuple[RayJob, str, str]:
     """The job that ended, what was said, and what was shown of its log."""
     said: list[str] = []
     shown: list[str] = []
@@ -111,7 +111,7 @@ def test_two_clients_at_once_launch_once(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_another_spec_of_that_name_is_in_the_way(id_: str, metadata: dict[str, str], words: str) -> None:
     """Refused in one sentence, with nothing sent."""
-    jobs = FakeJobs(known={id_: Job(id_, "RUNNING", metadata=metadata)})
+    jobs = FakeJobs(known={id_: RayJob(id_, "RUNNING", metadata=metadata)})
     with pytest.raises(UserError, match=words) as refused:
         launch(jobs)
     assert jobs.asked == []
@@ -163,7 +163,7 @@ def test_stop_waits_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every launch of the study is stopped, of whichever spec; what runs beside it goes on."""
     jobs: Any = FakeJobs()
     for id_, study in (("study-tiny-a", "tiny"), ("study-tiny-b", "tiny"), ("study-tiny2-c", "tiny2")):
-        jobs.known[id_] = Job(id_, "RUNNING", metadata={"study": study})
+        jobs.known[id_] = RayJob(id_, "RUNNING", metadata={"study": study})
     said: list[str] = []
     assert remote.stop(jobs, "tiny", said.append)
     assert [job.id for job in jobs.known.values() if not job.ended] == ["study-tiny2-c"]

@@ -20,7 +20,7 @@ from study.report.pictures.plots import draw_charts, draw_forest
 from study.report.pictures.saving import save
 from study.report.pictures.shades import Scale
 from study.report.pictures.slices import Chart, Charts, Line
-from study.report.pictures.style import Look, style
+from study.report.pictures.style import PictureStyle, style
 from tests.planting import evidence, planted
 from tests.study.report.pictures import inked
 
@@ -78,10 +78,11 @@ def lines() -> Charts:
 PICTURES = {
     "heatmap": lambda: draw(everything()),
     "difference": lambda: draw(
-        heatmap_of(planted(-3, -1), planted(-3, -0.5, method="clip_norm"), name="difference"), Look("one")
+        heatmap_of(planted(-3, -1), planted(-3, -0.5, method="clip_norm"), name="difference"),
+        PictureStyle("one"),
     ),
     "forest": lambda: draw_forest(rows()),
-    "slices": lambda: draw_charts(lines(), Look("one", title=False)),
+    "slices": lambda: draw_charts(lines(), PictureStyle("one", title=False)),
 }
 
 
@@ -117,7 +118,7 @@ def test_files_are_fit_for_print(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from PIL import Image
 
     monkeypatch.setattr(saving, "FORMATS", ("png", "svg", "pdf"))
-    look = Look("one")
+    look = PictureStyle("one")
     png, svg, pdf = save(draw(everything(), look), tmp_path, "x", look)
     with Image.open(png) as image:
         assert image.width == round(3.25 * 300)
@@ -186,7 +187,7 @@ def test_wild_studies_are_drawn(name: str, width: str, tmp_path: Path) -> None:
     """Pictures have ink and the width of the page; all words of titles and keys lie on it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    look = Look(width)
+    look = PictureStyle(width)
     figure = draw(heatmap_of(*WILD[name]()), look)
     (picture,) = save(figure, tmp_path, "x", look)
     assert inked(picture)

@@ -10,7 +10,7 @@ from study.errors import UserError
 from study.report.pictures.on_demand import PANELS
 from study.report.pictures.plots import PLOTS
 from study.report.pictures.quantities import QUANTITIES
-from study.report.pictures.style import Look, settings_of, style
+from study.report.pictures.style import PictureStyle, settings_of, style
 from tests.command import answer
 from tests.fabricated import WIDE, fabricate, hill
 
@@ -23,7 +23,7 @@ def test_a_style_is_a_name_or_a_file(tmp_path: Path) -> None:
 
     file = tmp_path / "mine.mplstyle"
     file.write_text("font.family: serif\nsvg.fonttype: path\ntext.usetex: True\n")
-    with style(look=Look(style=str(file))):
+    with style(look=PictureStyle(style=str(file))):
         assert rcParams["font.family"] == ["serif"]
         assert (rcParams["svg.fonttype"], rcParams["text.usetex"]) == ("none", False)
         assert rcParams["font.size"] == 7
