@@ -65,10 +65,7 @@ def check(home: Home) -> Check:
     Raises:
         UserError: there is no ledger, or no room to look at a copy of what is not settled.
     """
-    if not home.ledger.exists():
-        raise UserError(
-            f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
-        )
+    home.require_ledger()
     files = home.ledger.resolve(), home.mlflow_database.resolve()
     try:
         for _ in range(TRIES):

@@ -134,6 +134,17 @@ class Home:
                 make_private(self.ledger)
             return Ledger(self.ledger)
 
+    def require_ledger(self) -> None:
+        """Refuse a home in which nothing was launched yet.
+
+        Raises:
+            UserError: there is no ledger.
+        """
+        if not self.ledger.exists():
+            raise UserError(
+                f"home {self.root}: there is no ledger; launch a study first, or name another with --home"
+            )
+
     @contextmanager
     def training(self, study: str) -> Iterator[None]:
         """Be seen to train cells of this study."""

@@ -1,6 +1,6 @@
 """What is remembered of every cell: the durable ledger first, then the tracker that people browse."""
 
-from tracking.address import conceal, doubtful, identity, redacted, shown, without_passwords
+from tracking.address import conceal, doubtful, identity, redacted, shown, without_passwords, words_of
 from tracking.ledger import Ledger
 from tracking.ledger_errors import LedgerError
 from tracking.mirror import Mirror, ReplacedError
@@ -36,4 +36,5 @@ __all__ = [
     "redacted",
     "shown",
     "without_passwords",
+    "words_of",
 ]

@@ -36,6 +36,8 @@ VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 HIDDEN = "***"
 LEAST = 4
 """Characters of a password that is looked for in texts by itself: a shorter one is part of any word."""
+MOST_WORDS = 400
+"""Characters of a fault that are told: a path of the user's, and behind it what to do."""
 _secrets: set[str] = set()
 
 
@@ -128,6 +130,18 @@ def redacted(text: str) -> str:
     for secret in sorted((one for one in known if len(one) >= LEAST), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text
+
+
+def words_of(error: Exception) -> str:
+    """What a tracker's fault says to people: its kind and its first line, without passwords.
+
+    Example:
+        >>> words_of(OSError("no answer of http://me:my-password@host\\nand how it came to that"))
+        'OSError: no answer of http://***@host'
+    """
+    first = next(iter(str(error).splitlines()), "")
+    # Hidden before it is cut, while a password can still be recognised.
+    return f"{type(error).__name__}: {redacted(first)[:MOST_WORDS]}"
 
 
 def _parts(address: str) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from tracking.address import redacted
+from tracking.address import words_of
 from tracking.ledger import Ledger
 from tracking.record import CellRecord
 
@@ -18,8 +18,6 @@ BATCH = 100
 """Cells read from the ledger, shown, and noted as shown together."""
 RETRY_SECONDS = 10.0
 """Pause after a failed attempt [s]."""
-MOST_WORDS = 400
-"""Characters of a fault that are told: a path of the user's, and behind it what to do."""
 REPLACEMENTS = 3
 """A tracker that was replaced is opened again at once, so many times."""
 
@@ -124,9 +122,7 @@ class Mirror:
                     return self._write_all(ledger)
             # Everything is caught: no fault of a tracker, ours or the network's, may reach training.
             except Exception as error:
-                first = next(iter(str(error).splitlines()), "")
-                # Hidden before it is cut, while a password can still be recognised.
-                self.trouble = f"{type(error).__name__}: {redacted(first)[:MOST_WORDS]}"
+                self.trouble = words_of(error)
                 stuck = (self._written, len(self._refused)) == before
                 if isinstance(error, ReplacedError) and (replaced := replaced + 1) <= REPLACEMENTS:
                     continue

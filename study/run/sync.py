@@ -26,8 +26,7 @@ from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.spec.read import parse_stored
 from study.stored import Shown, analysed, damaged_lines
-from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, identity, redacted
-from tracking.mirror import MOST_WORDS
+from tracking import EVIDENCE, Ledger, Mirror, ReplacedError, identity, words_of
 from tracking.mlflow_page import table
 
 log = logging.getLogger(__name__)
@@ -126,10 +125,7 @@ def sync_all(home: Home, console: Console, tracking_uri: str | None = None) -> l
 
 
 def _existing(home: Home) -> Ledger:
-    if not home.ledger.exists():
-        raise UserError(
-            f"home {home.root}: there is no ledger; launch a study first, or name another with --home"
-        )
+    home.require_ledger()
     return home.open_ledger()
 
 
@@ -180,7 +176,7 @@ def conclude(
         # Any fault of a tracker, its own or the network's.
         if isinstance(error, ReplacedError):
             _forget_runs(home)
-        return f"{type(error).__name__}: {redacted(next(iter(str(error).splitlines()), ''))[:MOST_WORDS]}"
+        return words_of(error)
     if uri == home.mlflow_uri:
         drawing.note_shown(store.parent_id)
     elif uri.startswith("http"):

@@ -27,8 +27,7 @@ from study.run.tile_log import apart
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.zoomed import Zoomed
-from tracking import EVIDENCE, CellRecord, Ledger, LedgerError, redacted
-from tracking.mirror import MOST_WORDS
+from tracking import EVIDENCE, CellRecord, Ledger, LedgerError, words_of
 from tracking.mlflow_zoom import show_zoom
 
 EVERY = 10.0
@@ -279,5 +278,5 @@ def _shown(
             show_zoom(store, found.window.name, params, metrics, found.files, identity)
     # Any fault of a tracker, its own or the network's, costs a zoom nothing.
     except Exception as error:
-        return f"{type(error).__name__}: {redacted(next(iter(str(error).splitlines()), ''))[:MOST_WORDS]}"
+        return words_of(error)
     return None

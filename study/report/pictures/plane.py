@@ -12,14 +12,13 @@ from study.file_names import file_name
 from study.measures.estimate import Estimate, Missing
 from study.measures.plane import REFERENCE, Spot, plane
 from study.report.pictures.saving import canvas, save, save_table, wrapped
-from study.report.pictures.style import ORDINARY, PictureStyle, style
+from study.report.pictures.style import COLOURS, ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from study.report.pictures.saving import Axes, Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's. Names stand beside the points, too."""
 MARKERS = "osD^vP*X"
+"""Beside the colours of the points, whose names stand there, too."""
 HEIGHT = 3.1
 """Of the picture, without its title [inches]."""
 

@@ -19,14 +19,12 @@ from study.report.pictures.geometry import tick_label, tick_places
 from study.report.pictures.layout import LETTER, LINE, title_width
 from study.report.pictures.saving import canvas, save, save_table, wrapped
 from study.report.pictures.slices import Chart, Charts, Line, chart_table, slices, spread, tuning
-from study.report.pictures.style import ORDINARY, PictureStyle, style
+from study.report.pictures.style import COLOURS, ORDINARY, PictureStyle, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's, which people with every kind of colour vision tell apart."""
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """For the second seven transforms, and so on. Names stand beside the lines, too."""
 COLUMN_GAP = 0.24

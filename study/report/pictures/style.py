@@ -40,6 +40,8 @@ HOUSE: dict[str, Any] = {
     "axes.labelpad": 1.5,
     "hatch.linewidth": 0.5,
 }
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Okabe and Ito's, which people with every kind of colour vision tell apart."""
 KEPT = ("svg.fonttype", "pdf.fonttype", "text.usetex", "backend", "interactive", "figure.figsize")
 """What no style changes: how text is stored, how wide a page is, what starts programs or opens windows."""
 
