@@ -155,6 +155,8 @@ class Finding:
         partial: the comparisons alone can refute the claim, but not support it.
         beside: what is shown and decides nothing, because the sentence is not about it.
         keys: the cells behind it.
+        unread: the code that would answer was not run. What it would say is unknown, so that the claim has
+            its share of the study's error, as where it is answered.
     """
 
     measure: str
@@ -165,6 +167,7 @@ class Finding:
     partial: bool = False
     keys: tuple[str, ...] = ()
     beside: tuple[Comparison, ...] = ()
+    unread: bool = False
 
     def turn(self, comparison: Comparison) -> Callable[[float], float]:
         """The function that turns a comparison's own number into the one that is shown."""

@@ -15,9 +15,21 @@ from study.spec.user_code import error_line
 from study.spec.user_modules import OwnCode
 from trainers.naming import short
 
+UNREAD = "code that a home names is not run; give the spec as a file, and its own claims are judged"
 
-def rules_of(references: Sequence[str], code: OwnCode) -> dict[str, Rule]:
-    """The user's rules by name; a rule that raises or returns nonsense becomes a finding that says so."""
+
+def rules_of(references: Sequence[str], code: OwnCode, method: str = "") -> dict[str, Rule]:
+    """The user's rules by name; one that raises, returns nonsense or must not run becomes a finding of that.
+
+    Args:
+        method: what rules are asked of whose code does not run: nobody knows which method they name.
+    """
+    if not code.trusted:
+        unread = Finding("not measured", "", missing=UNREAD, unread=True)
+        return {
+            reference: Rule("a claim of the study's own", reference, method, lambda *_: unread)
+            for reference in references
+        }
     found = {reference: rule_of(reference, code) for reference in references}
     return {
         reference: replace(rule, decide=_guarded(reference, rule.decide)) for reference, rule in found.items()

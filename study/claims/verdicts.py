@@ -111,7 +111,7 @@ class Question:
         comparisons = self.finding.comparisons
         exact = [c for c in comparisons if c.exact and c.estimate]
         if not comparisons or len(exact) < len(comparisons):
-            return bool(comparisons)
+            return bool(comparisons) or self.finding.unread
         return all((1 - c.breaking) ** max(seeds, self.seeds_asked) <= 1 - confidence for c in exact)
 
 

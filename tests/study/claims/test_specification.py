@@ -14,6 +14,7 @@ from study.analysis import Analysis
 from study.claims.specification import GRID, variations
 from study.report.claims_page import claims_page
 from study.report.plain.claims import claims
+from study.spec.read import parse_stored
 from study.spec.tolerances import Tolerances
 from tests.command import answer
 from tests.command import study as command
@@ -148,3 +149,15 @@ def test_edge_seeking_designs_have_no_curve(tmp_path: Path, capsys: pytest.Captu
     fabricate(spec, tmp_path / "home", half_trained)
     assert command("analyse", str(spec), "--home", str(tmp_path / "home"), "--specification") == 0
     assert "No specification curve: an edge-seeking design" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_claim_that_is_not_run_keeps_its_share_of_the_error(tmp_path: Path) -> None:
+    """Read by the name of the study its own claim has no number, and no other verdict is bolder for it."""
+    full = analysed(tmp_path, clear)
+    spec = parse_stored(full.plan.spec.remembered(), "tiny")
+    unread = Analysis(replace(full.plan, spec=spec), full.stored)
+    assert unread.judgement.families == full.judgement.families
+    there, here = ({one.id: one for one in found.judged} for found in (full, unread))
+    assert (there[OWN].verdict, here[OWN].verdict) == ("supported", "inconclusive")
+    assert here[OWN].missing.startswith("code that a home names is not run")
+    assert {**there, OWN: None} == {**here, OWN: None}

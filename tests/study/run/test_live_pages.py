@@ -15,6 +15,7 @@ from study.home import Home
 from study.plan.cells import make_plan
 from study.run.live_pages import AGE_PER_MAKING, EVERY, Pages, Server, listening
 from study.spec.read import read_spec
+from tests.command import study
 from tests.fabricated import WIDE, fabricate, hill
 
 
@@ -109,6 +110,33 @@ def test_only_given_names_and_reading_are_answered(server: Server) -> None:
     for path in ("/other", "/../home", "/tiny/../../etc/passwd", "/%3Cscript%3E"):
         status, _, text = asked(server, path)
         assert (status, text) == (404, "no study of that name is stored here\n"), path
+
+
+def test_a_study_with_claims_of_its_own_is_shown(
+    spec: Path,
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its page, and the verbs that take its name, have all but what code that a home names would say."""
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nWIDER = None\n")
+    monkeypatch.chdir(tmp_path)
+    spec.write_text(WIDE + "claims: ['mine:WIDER', 'os:system']\n")
+    told, home = read_spec(str(spec)), tmp_path / "home"
+    with closing(Home(home).open_ledger()) as ledger:
+        ledger.note_study("tiny", told.remembered(), make_plan(told, ledger.fingerprints("tiny")).meanings)
+    spec.rename(tmp_path / "elsewhere.yaml")
+    status, again, text = asked(server, "/tiny")
+    assert (status, again) == (200, str(EVERY))
+    for words in ("mine:WIDER", "os:system", "code that a home names is not run", "autoscale"):
+        assert words in text, words
+    capsys.readouterr()
+    for verb, more in (("analyse", ()), ("export", ("--out", str(tmp_path / "out")))):
+        assert study(verb, "tiny", *more, "--home", str(home)) == 3
+    assert "mine:WIDER, os:system: code that a home names is not run" in capsys.readouterr().out
+    assert "not run" in (tmp_path / "out" / "claims.md").read_text()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_home_without_studies_has_an_empty_list(tmp_path: Path) -> None:
