@@ -56,6 +56,9 @@ class Block:
         return self.kind in ("python", "yaml")
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
 @cache
 def blocks(page: Path) -> tuple[Block, ...]:
     """The fenced blocks of a page, in order."""
@@ -67,3 +70,23 @@ def blocks(page: Path) -> tuple[Block, ...]:
         line = text.count("\n", 0, match.start()) + 1
         found.append(Block(kind, content, line, named[1] if named else ""))
     return tuple(found)
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def linked(page: Path) -> list[Path]:
+    """The pages that a page links to, in order."""
+    targets = [(page.parent / link.partition("#")[0]).resolve() for link in LINK.findall(prose(page))]
+    return [other for other in dict.fromkeys(targets) if other in PAGES and other != page]
+
+
+def shown_files(*pages: Path) -> dict[str, str]:
+    """What the files hold that pages show, by name."""
+    return {block.file: block.text for page in pages for block in blocks(page) if block.file}
+
+
+OF_STUDY = [page for page in PAGES if page.is_relative_to(ROOT / "study")]
+"""The pages about specs, with the code of a user's own that they show."""

@@ -17,19 +17,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pages import FENCE, FRONT, PAGES, ROOMS, ROOT, Block, blocks
+from tests.pages import FRONT, LINK, PAGES, ROOMS, ROOT, Block, blocks, linked, prose, shown_files
 
-LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"python -m ([\w.]+)")
 TARGET = re.compile(r"`make ([a-z-]+)`")
 REPOSITORY_FILE = re.compile(rf"`((?:{'|'.join(ROOMS)})/[\w/.-]+)`")
 HELP_ONLY = re.compile(r"study (ui|twins)\b|study .* --cluster ")
 """Commands of which the pages only get the help: they serve forever, need more seeds, or need a cluster."""
-
-
-def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def name_of(page: Path) -> str:
@@ -42,13 +36,13 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 def play(page: Path) -> None:
     """Run a page from top to bottom in the current folder. What is printed last names the block that failed.
 
-    Files that a page shows are there from the start, and those of the front page too. All commands run in
-    this process, since starting Python and importing torch costs seconds each time. A YAML block is planned.
-    One that shows no file is a part of a spec, and takes its place in the front page's study.
+    Files that a page shows are there from the start, and those of the front page and of pages that it links
+    to. All commands run in this process, since starting Python and importing torch costs seconds each time. A
+    YAML block is planned. One that shows no file is a part of a spec, and takes its place in the front page's
+    study.
     """
-    for block in (*blocks(FRONT), *blocks(page)):
-        if block.file:
-            Path(block.file).write_text(block.text, encoding="utf-8")
+    for name, text in shown_files(FRONT, *linked(page), page).items():
+        Path(name).write_text(text, encoding="utf-8")
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
         print(where, flush=True)
@@ -197,8 +191,8 @@ def test_named_files_exist(page: Path) -> None:
 def test_every_room_has_a_page() -> None:
     """A folder at the top has a README, and the front page links to it."""
     rooms = [room for room in ROOMS if (ROOT / room).is_dir()]
-    linked = set(LINK.findall(prose(FRONT)))
-    assert {f"{room}/README.md" for room in rooms} <= linked
+    named = set(LINK.findall(prose(FRONT)))
+    assert {f"{room}/README.md" for room in rooms} <= named
 
 
 def test_front_page_is_short() -> None:

@@ -1,4 +1,4 @@
-"""The tables of keys that a page shows are those of the code."""
+"""The tables of keys that pages show are those of the code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from study.spec.model import StudySpec
 from study.spec.tolerances import Tolerances
 from study.spec.verdicts import Verdicts
 from study.spec.workers import Workers
-from tests.pages import ROOT
+from tests.pages import OF_STUDY
 from trainers.budget import CORRUPTED, PRECISIONS, Budget
 from trainers.quantization import QUANTIZATIONS
 from trainers.schedules import SCHEDULES
 
-PAGE = ROOT / "study" / "README.md"
 SECTIONS: dict[str, type[Any]] = {
     "budget": Budget,
     "workers": Workers,
@@ -28,8 +27,8 @@ SECTIONS: dict[str, type[Any]] = {
 
 
 def rows(head: str) -> list[list[str]]:
-    """The rows below this head of a table."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    """The rows below this head of a table, which one page of studies has."""
+    lines = [line for page in OF_STUDY for line in page.read_text(encoding="utf-8").splitlines()]
     (begin,) = (number for number, line in enumerate(lines) if line.startswith(f"| {head} |"))
     found = []
     for line in lines[begin + 2 :]:

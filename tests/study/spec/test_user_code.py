@@ -23,14 +23,10 @@ from study.spec.user_modules import OwnCode
 from tests.command import answer, study
 from tests.conftest import TINY
 from tests.making import every_format
-from tests.pages import ROOT, blocks
+from tests.pages import OF_STUDY, shown_files
 from tests.tools import malformed
 
-OWN = {
-    block.file: block.text
-    for block in blocks(ROOT / "study" / "README.md")
-    if block.file.startswith(("my_", "own"))
-}
+OWN = {name: text for name, text in shown_files(*OF_STUDY).items() if name.startswith(("my_", "own"))}
 MODULES = [name for name in OWN if name.endswith(".py")]
 
 

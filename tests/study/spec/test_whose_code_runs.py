@@ -18,7 +18,7 @@ from study.spec.read import read_spec
 from study.spec.user_modules import ALLOW, OwnCode
 from tests.command import answer, study
 from tests.conftest import TINY
-from tests.pages import ROOT, blocks
+from tests.pages import OF_STUDY, shown_files
 
 NOTED = "from pathlib import Path\nPath({place!r}).write_text('ran')\n"
 """The first lines of a module that leaves a mark when it is imported."""
@@ -39,7 +39,7 @@ class Anything:
 clip = Anything()
 """
 PARTIAL = f"from functools import partial\n{CLIP}\nclip = partial(clip)\n"
-OWN = {block.file: block.text for block in blocks(ROOT / "study" / "README.md") if block.file}
+OWN = shown_files(*OF_STUDY)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from study.errors import UserError
 from study.plan.cells import make_plan
 from study.spec.command_template import title_of
 from study.spec.read import parse_spec, read_spec
-from tests.pages import ROOT, blocks
+from tests.pages import OF_STUDY, shown_files
 from tests.study.run.own_training.making import spec_of, trained
 
 PROGRAM = """
@@ -222,7 +222,7 @@ def test_labels_of_model_and_optimizer_are_free(folder: Path) -> None:
 
 def test_the_pages_command_trains_as_its_function_does(tmp_path: Path) -> None:
     """The page's loop has under 25 lines, and its cell has the same numbers as a command."""
-    shown = {block.file: block.text for block in blocks(ROOT / "study" / "README.md") if block.file}
+    shown = shown_files(*OF_STUDY)
     for name in ("digits_loop.py", "digits_program.py", "loop.yaml", "program.yaml"):
         (tmp_path / name).write_text(shown[name])
     assert len([line for line in shown["digits_loop.py"].splitlines()[1:] if line.strip()]) < 25
