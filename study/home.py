@@ -67,9 +67,11 @@ class Home:
         return self.root / "mlflow-artifacts"
 
     def optuna(self, study: str) -> Path:
+        """Optuna's storage of a study."""
         return self.root / "optuna" / f"{study}.sqlite"
 
     def exports(self, study: str) -> Path:
+        """The folder of a study's files."""
         return self.root / "exports" / study
 
     def checkpoints(self, study: str) -> Path:

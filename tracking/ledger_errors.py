@@ -22,18 +22,21 @@ class LedgerError(ValueError):
 
 
 def not_opened(path: Path, error: sqlite3.Error) -> LedgerError:
+    """The error of a ledger that SQLite cannot open."""
     return LedgerError(
         f"{path} cannot be opened ({error}). {PERMIT}; make it so, or choose another home with --home"
     )
 
 
 def not_read(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+    """The error of a ledger that SQLite cannot read, with what is known of the cause."""
     return _unusable(path, error) or LedgerError(
         f"{path} cannot be read ({error}). {PERMIT}; make it so, and run the same command again"
     )
 
 
 def not_written(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+    """The error of a ledger that SQLite cannot write, with what is known of the cause."""
     if known := _unusable(path, error):
         return known
     if advice := ADVICE.get(code(error)):

@@ -77,6 +77,7 @@ class LossScale:
     start: float = 65536.0
 
     def init(self, like: Tensor) -> Tensors:
+        """The state of a cell before its first step, on the device of a tensor."""
         return {
             "scale": torch.full_like(like, self.start, dtype=torch.float32),
             **{name: torch.zeros_like(like, dtype=torch.float32) for name in ("good", "skipped", "lost")},

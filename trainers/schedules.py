@@ -24,6 +24,7 @@ def cosine(step: int, steps: int, floor: float = 0.0) -> float:
 
     Reference: Loshchilov, Hutter, "SGDR", 2017, eq. 5, one period;
         `torch.optim.lr_scheduler.CosineAnnealingLR` with T_max = steps.
+    Differs from the reference: there is no restart, and `floor` is a fraction of lr.
     """
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
@@ -33,6 +34,7 @@ def linear(step: int, steps: int, floor: float = 0.0) -> float:
 
     Reference: `torch.optim.lr_scheduler.LinearLR` with start_factor 1, end_factor `floor` and total_iters =
         steps.
+    Differs from the reference: nothing.
     """
     return 1.0 - (1.0 - floor) * step / steps
 
@@ -44,6 +46,7 @@ def staircase(step: int, steps: int, decay_every: int, decay_factor: float = 0.7
     training examples // batch size.
 
     Reference: `torch.optim.lr_scheduler.StepLR`.
+    Differs from the reference: it counts calls, which are epochs as a rule; this counts optimizer steps.
     """
     return float(decay_factor) ** (step // decay_every)
 

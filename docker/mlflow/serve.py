@@ -56,6 +56,7 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
 
 
 def main() -> None:
+    """Read the settings, prepare the database, and become the server."""
     try:
         settings = read_settings(os.environ)
         folder = Path(tempfile.mkdtemp(prefix="mlflow-", dir=os.environ.get("MLFLOW_PRIVATE_FOLDER")))

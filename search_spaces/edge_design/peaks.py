@@ -63,6 +63,8 @@ def draws(known: Knowledge, solved: Collection[int], count: int, generator: rand
 
     Reference: Thompson, "On the likelihood that one unknown probability exceeds another", 1933, with normal
         scores.
+    Differs from the reference: the scores in and beside a column stand for what is believed of it
+        (`chances`), and many draws are taken before the first result is used.
     """
     top = max(known.classes.values())
     spans = {row: found for row in solved if (found := span(known.lines.get((0, row), {}), top))}

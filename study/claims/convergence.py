@@ -99,6 +99,8 @@ def bound_holds(evidence: Evidence, own: Landscape) -> Finding:
 
     Reference: Yun, arXiv:2509.03677, 2025, Lemma 1 and Theorem 2: the bound of stochastic gradient descent
         with the step lr · a_t, in which a_t counts as a constant and the centring is left out.
+    Differs from the reference: the expectation is a mean over seeds, and a_t and the gradients are those of
+        the method as it runs, with its centring.
     """
     found = quotients(own)
     if isinstance(found, Missing):

@@ -43,6 +43,7 @@ def numbered(one: Pooled, confidence: float) -> str:
 
 
 def spanned(one: Pooled, interval: tuple[float, float]) -> str:
+    """An interval in the unit that is shown: the ends of a ratio are exponentials."""
     low, high = (f"{one.turn(end):.3g}" for end in interval)
     return f"[{low}, {high}]"
 

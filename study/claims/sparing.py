@@ -24,6 +24,7 @@ class Pair:
     transform: str
 
     def landscape(self, of: Evidence) -> Landscape:
+        """The transform's landscape in that setting."""
         return of.landscapes[self.transform]
 
     @property
@@ -67,6 +68,7 @@ class Apart:
 
     @classmethod
     def of(cls, mine: Pair, others: Sequence[Pair]) -> Apart:
+        """The differences of one transform's costs to those of others, with spreads pooled."""
         score = {one.transform: difference(mine.cost, one.cost) for one in others}
         own = mine.narrower
         width = {

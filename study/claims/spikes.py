@@ -62,6 +62,8 @@ def bound(step: int, constants: Mapping[str, Any]) -> float:
 
     Reference: GradientStabilizer, arXiv:2502.17055 v4, Lemma 3.6, whose averages are not corrected for their
         start.
+    Differs from the reference: with `bias_correction`, as the official code has it, the bound has the second
+        factor.
     """
     low, high = constants["gamma1"], constants["gamma2"]
     correction = math.sqrt(1 - high**step) / (1 - low**step) if constants["bias_correction"] else 1.0

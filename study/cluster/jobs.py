@@ -71,6 +71,7 @@ class RayJob:
 
     @property
     def ended(self) -> bool:
+        """Whether it finished, failed or was stopped."""
         return bool(JobStatus(self.status).is_terminal())
 
     @property
@@ -124,7 +125,12 @@ class Jobs:
             )
 
     def submit(self, id_: str, command: str, folder: Path, metadata: Mapping[str, str]) -> bool:
-        """Have the head run a shell command in a copy of a folder; False where a job has that id already."""
+        """Have the head run a shell command in a copy of a folder; False where a job has that id already.
+
+        Raises:
+            UserError: the cluster's token is missing or wrong.
+            PoolError: nobody answers, the head is still starting, or it refuses the job.
+        """
         given = {
             "entrypoint": command,
             "submission_id": id_,
@@ -140,7 +146,12 @@ class Jobs:
         return True
 
     def find(self, id_: str) -> RayJob | None:
-        """The job of that id; None where the cluster knows none."""
+        """The job of that id; None where the cluster knows none.
+
+        Raises:
+            UserError: the cluster's token is missing or wrong.
+            PoolError: nobody answers, the head is still starting, or it refuses to say.
+        """
         try:
             return _job(self._ask(lambda: self._client.get_job_info(id_)))
         except RefusedError as error:
@@ -149,7 +160,12 @@ class Jobs:
             raise _starting(error) from None
 
     def running(self, study: str) -> list[RayJob]:
-        """The launches of a study that have not ended, whatever their spec."""
+        """The launches of a study that have not ended, whatever their spec.
+
+        Raises:
+            UserError: the cluster's token is missing or wrong.
+            PoolError: nobody answers, the head is still starting, or it refuses to say.
+        """
         try:
             listed = self._ask(self._client.list_jobs)
         except RefusedError as error:

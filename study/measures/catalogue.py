@@ -144,6 +144,7 @@ def along_weight_decay(case: Case) -> Estimate | Missing:
 
 
 def spikes(case: Case) -> Estimate | Missing:
+    """Late spikes of the training loss per cell."""
     return late_spikes(case.landscape, case.stored)
 
 

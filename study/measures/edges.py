@@ -47,6 +47,9 @@ class Side:
         - The rest is each seed's own.
 
         Reference: Widrow and Kollár, "Quantization Noise", 2008, chapters 4 and 19 (dither).
+        Differs from the reference: it has one quantiser of a known step. Here the step is doubt x gap, how
+            much two errors have in common is estimated from the spread of the edges, and the three parts are
+            this project's.
         """
         if self._shared is None:
             return EXACT

@@ -212,7 +212,9 @@ class Landscape:
         """min(final loss, initial loss), a diverged or non-finite one counted as the initial loss.
 
         Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
-        2023.
+            2023, section 2.2.
+        Differs from the reference: what diverged counts as the initial loss by whatever rule it did, and not
+            by a NaN alone.
         """
         start = self.loss_initial_S[:, None, None]
         known = np.isfinite(self.loss_SWL) & (self.outcome_SWL == FINISHED)

@@ -28,6 +28,7 @@ def least(value_SX: Floats) -> Floats:
         value_SX: S seeds, any axes between, X places.
 
     Reference: Tukey, "Bias and confidence in not-quite large samples", 1958.
+    Differs from the reference: its pseudo-values of the whole estimate are averaged with the held-out values.
     """
     count = len(value_SX)
     if count < 2:

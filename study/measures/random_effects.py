@@ -31,6 +31,9 @@ class RandomEffects:
     Reference: Hartung and Knapp, "A refined method for the meta-analysis of controlled clinical trials with
     binary outcome", 2001; Röver et al., "Hartung-Knapp-Sidik-Jonkman approach and its modification", 2015;
     Hedges and Olkin, "Statistical methods for meta-analysis", 1985.
+    Differs from the reference: tasks have equal weights where these have inverse variances. The error of the
+        mean is never below what the seeds alone give, as Röver et al. propose. The prediction is of what a
+        further task would show with as many seeds, not of its true number.
     """
 
     means_K: tuple[float, ...]

@@ -108,6 +108,10 @@ def lr_sensitivity(
 
     Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
     2023, section 2.2.
+    Differs from the reference: its least loss is that of the same runs, and here of an lr chosen on the other
+        seeds. It has one range of lr for all methods, and here a window may lie around each method's optimum.
+        It is not averaged over weight decays and has no interval. Whatever made a cell diverge, its loss
+        counts as the initial one, as a NaN does there.
     """
     loss, lost = landscape.clamped_loss_SWL, landscape.lost_SWL
     seeds, rows, columns = loss.shape

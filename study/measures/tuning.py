@@ -25,6 +25,7 @@ def best_of(score_N: Floats, most: int) -> Floats:
     """Expected best of k cells drawn with replacement, for k = 1 … most: Σ_v v (F(v)^k - F(v-)^k).
 
     Reference: Dodge et al., "Show your work: improved reporting of experimental results", 2019, equation 3.
+    Differs from the reference: the cells are those of a grid, not random draws from a space.
     """
     ordered = np.sort(score_N)
     share = np.arange(len(ordered) + 1) / len(ordered)
@@ -51,6 +52,9 @@ def expected_performance(landscape: Landscape) -> Estimate:
 
     Reference: Sivaprasad et al., "Optimizer benchmarking needs to account for hyperparameter tuning", 2020,
     section 3.
+    Differs from the reference: K is the number of cells where it has 100 random configurations, and the curve
+        is computed in closed form where it resamples. One score both chooses the best cell and is reported,
+        where it chooses on validation and reports the test.
     """
     score_SN = landscape.score_SWL.reshape(len(landscape.seeds), -1)
     weight_K = np.arange(score_SN.shape[1], 0, -1.0)
@@ -125,6 +129,9 @@ def shared_default_regret(score_SEWL: Floats) -> Estimate:
 
     Reference: Adkins, Bowling and White, "A method for evaluating hyperparameter sensitivity in reinforcement
     learning", 2024.
+    Differs from the reference: scores are 0 for the untrained network and 1 for the best of all transforms,
+        where it scales by percentiles of all runs of an environment. Best points are chosen on the other
+        seeds. A diverged cell counts as untrained, where it is dropped.
     """
     score_SEP = score_SEWL.reshape(*score_SEWL.shape[:2], -1)
     best_SE = -least(-score_SEP)
@@ -140,6 +147,9 @@ def effective_dimension(score_SEWL: Floats) -> Estimate:
     then one of the counts beside their mean, so that half a count is in doubt however many seeds there are.
 
     Reference: Adkins, Bowling and White 2024, section 5.
+    Differs from the reference: it is computed for each seed, with default and tuned values from the other
+        seeds, and averaged. lr and weight decay are the only hyperparameters. Scores are those of
+        `shared_default_regret`.
     """
     seeds = range(len(score_SEWL))
     chosen = []

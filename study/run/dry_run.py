@@ -82,6 +82,9 @@ def check_workload(workload: Workload) -> None:
     """Refuse a loss, score or metric name that cannot be used.
 
     A loss is one number, a score is one number per example, and trackers store the metric under its name.
+
+    Raises:
+        PromiseError: one of them cannot be used; the message says what was found and what is wanted.
     """
     import torch
 
@@ -118,7 +121,11 @@ def check_workload(workload: Workload) -> None:
 
 
 def check_transform(transform: Transform, workload: Workload, dtype: Any) -> None:
-    """Refuse a transform that changes its inputs, or returns other names, shapes or types than it got."""
+    """Refuse a transform that changes its inputs, or returns other names, shapes or types than it got.
+
+    Raises:
+        PromiseError: it does; the message says which and what is wanted.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(0)

@@ -105,6 +105,11 @@ class RayPool:
 
     @property
     def workers(self) -> Mapping[str, str]:
+        """The name under which widths are remembered, for each kind of machine that can hold a worker.
+
+        Raises:
+            PoolError: no worker joins the cluster, or no machine that can hold one is left.
+        """
         wait_for_workers()
         kinds = sorted({accelerator_of(one) for one in machines() if holds(one, self._workers, self._gpus)})
         if not kinds:
@@ -117,7 +122,11 @@ class RayPool:
         return "cuda" if self._gpus else "cpu"
 
     def width(self, job: Job, accelerator: str) -> int:
-        """How many cells like these one worker best trains together, measured on a worker of that kind."""
+        """How many cells like these one worker best trains together, measured on a worker of that kind.
+
+        Raises:
+            PoolError: no machine of that kind is left.
+        """
         threads = self._workers.cpus_per_worker
         on = {f"{TYPE}{one}": 0.001 for one in accelerator.split("+") if one}
         task = ray.remote(num_cpus=threads, num_gpus=self._gpus, resources=on)(measured_on_worker)
@@ -284,5 +293,6 @@ def packed(job: Job) -> str:
 
 
 def unpacked(text: str) -> Job:
+    """The job that `packed` made a text of."""
     job: Job = pickle.loads(bytes.fromhex(text))  # made by `packed` in the same cluster
     return job

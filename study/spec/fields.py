@@ -20,7 +20,11 @@ NUMBERS = {int: "a whole number", float: "a number"}
 
 
 def read_axis(value: Any) -> Any:
-    """The numbers of an axis: one, a list, or `low`, `high` and `points_per_decade`."""
+    """The numbers of an axis: one, a list, or `low`, `high` and `points_per_decade`.
+
+    Raises:
+        FieldError: it is none of these, is empty, or a key is unknown, missing or out of range.
+    """
     if isinstance(value, Mapping):
         return _log_axis(value)
     if _is_number(value):
@@ -60,7 +64,11 @@ def _is_number(value: Any) -> bool:
 
 
 def rising(values: tuple[float, ...]) -> tuple[float, ...]:
-    """Values in their order, each of them once."""
+    """Values in their order, each of them once.
+
+    Raises:
+        FieldError: a value appears twice.
+    """
     twice = sorted(value for value, times in Counter(values).items() if times > 1)
     if twice:
         raise wrong(f"{twice[0]:g} appears twice; give each value once", shows_value=True)
@@ -68,7 +76,11 @@ def rising(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def read_seeds(value: Any) -> Any:
-    """So many seeds, or those of a list."""
+    """So many seeds, or those of a list.
+
+    Raises:
+        FieldError: there is none, or more than `MOST_SEEDS`, or one appears twice.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= MOST_SEEDS:
             raise wrong(f"wanted at least one seed and at most {MOST_SEEDS}")

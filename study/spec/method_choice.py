@@ -73,6 +73,7 @@ class Choice:
         return found | {LABEL: self.given} if self.given else found
 
     def keywords(self) -> dict[str, Any]:
+        """The given constants, by name."""
         return dict(self.constants)
 
     def identity(self) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def constants_of(transform: Transform) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
+    """A constant as text; a whole number is the same text as int, float and tensor."""
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     # 1 and 1.0 are the same constant.

@@ -153,6 +153,7 @@ class Company:
         self.barrier, self.number = barrier, number
 
     def meet(self) -> None:
+        """Wait until all processes are here."""
         self.barrier.wait()
 
     def agree(self, rank: int, number: float) -> float:
@@ -275,6 +276,7 @@ class Plain:
         self.parameters = sum(p.numel() for p in self.model.parameters())
 
     def step(self, index_B: Tensor) -> None:
+        """One optimizer step on the examples of a batch."""
         loss = self.loss(self.model(self.prepared(self.x[index_B], torch.float32)), self.y[index_B])
         self.rule.zero_grad()
         loss.backward()

@@ -39,6 +39,7 @@ def choose(output: Tensor, noise: Tensor) -> Tensor:
     """The index of the largest of logits + noise, which has the probabilities of a softmax; [..., 1].
 
     Reference: Gumbel, "Statistical theory of extreme values", 1954 (the Gumbel-max trick).
+    Differs from the reference: nothing; the noise comes from outside, so that all cells of a seed share it.
     """
     return (output + noise).argmax(-1, keepdim=True).to(output.dtype)
 

@@ -75,6 +75,8 @@ class Ppo:
 
         Reference: Schulman et al., "High-dimensional continuous control using generalized advantage
             estimation", 2016, eq. 16.
+        Differs from the reference: its sum has no end. Here it ends with the episode or the rollout, and
+            rewards are multiplied by `reward_scale` before.
         """
         delta = reward * self.reward_scale + self.discount * next_value * (1 - terminated) - value
         carry = self.discount * self.trace * (1 - done)

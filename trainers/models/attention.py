@@ -34,6 +34,7 @@ class SelfAttention(nn.MultiheadAttention):
     Parameters and results are those of the base class. Shapes: [B, length, width] in and out.
 
     Reference: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
+    Differs from the reference: the four linear layers have biases, as the base class has them.
     """
 
     # callers give the sequence three times

@@ -28,6 +28,8 @@ class PairedDepth(nn.Module):
     makes this of every `torchvision.ops.StochasticDepth`.
 
     Reference: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016.
+    Differs from the reference: what is kept is divided by 1 - p in training, where it multiplies by that in
+        evaluation; as in torchvision.
     """
 
     def __init__(self, p: float, mode: str = "row") -> None:

@@ -40,6 +40,7 @@ class RMSNorm(nn.RMSNorm):
     The weight stays in float32 where the network computes in half precision. Returns its input's type.
 
     Reference: Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019, equation 4.
+    Differs from the reference: eps is added to the mean square.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,6 +69,8 @@ def rotated(x: Tensor, base: float) -> Tensor:
     a is entry i of a vector and b entry i + depth / 2.
 
     Reference: Su et al., "RoFormer", 2021, section 3.2.2; entries are paired as in Hugging Face's LLaMA.
+    Differs from the reference: it pairs neighbouring entries, 2 i and 2 i + 1, and has no other base than
+        10,000.
     """
     cos, sin = angles(x.shape[-2], x.shape[-1], base, x.dtype, x.device)
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
@@ -112,6 +115,7 @@ class SwiGLU(nn.Module):
     """down(silu(gate(x)) · up(x)).
 
     Reference: Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
+    Differs from the reference: nothing.
     """
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -164,6 +168,7 @@ class Llama(nn.Module):
 
         Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities",
             2023, sections 3.1.1 and 3.1.2.
+        Differs from the reference: nothing that it names; both are computed in float32 at least.
         """
         x, largest = self.embed(tokens), []
         for block in self.blocks:

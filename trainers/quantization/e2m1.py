@@ -24,6 +24,7 @@ def e2m1(x: Tensor) -> Tensor:
 
     Reference: OCP Microscaling Formats (MX) Specification 1.0, section 5.3.3, and 6.3 (values beyond the
         largest are clamped).
+    Differs from the reference: the format has no NaN, and here one stays one, so that divergence is seen.
     """
     x = x.clamp(-LARGEST, LARGEST)
     size = x.abs()

@@ -60,6 +60,7 @@ class QuantizedSelfAttention(Quantized, SelfAttention):
     """SelfAttention whose queries, keys and values are those of a quantised linear layer."""
 
     def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values beside each other, [B, length, 3 · width]."""
         return linear(*self.both(x, self.in_proj_weight), self.in_proj_bias)
 
 
@@ -88,6 +89,8 @@ def quantized(model: nn.Module, scheme: Scheme | None, example: Tensor) -> nn.Mo
 
     Reference: TianjinYellow/StableSPAM, utils/setup.py, which quantises the layers named q_proj, k_proj,
         v_proj, o_proj, gate_proj, up_proj and down_proj, and neither `lm_head` nor the embedding.
+    Differs from the reference: layers are found by their kind and by which is called last, and not by names,
+        so that other networks have them too. In `llama` they are the same.
     """
     if scheme is None:
         return model

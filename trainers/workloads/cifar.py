@@ -55,6 +55,8 @@ def cifar10(
         ValueError: a file is missing or damaged, or a constant is out of range.
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+    Differs from the reference: nothing in the images and their two parts; crops, mirror images and CutMix are
+        later usage.
     """
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, classes=10)
     return cifar(
@@ -88,6 +90,7 @@ def cifar100(
     Arguments and errors are those of `cifar10`.
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+    Differs from the reference: as in `cifar10`.
     """
     augmentation = Augmentation(crop, flip, cutmix_alpha, cutmix_probability, classes=100)
     return cifar(

@@ -116,6 +116,9 @@ def control(
         ValueError: a constant is out of range, or the model has dropout or running statistics.
 
     Reference: CleanRL, `ppo.py` and `ppo_continuous_action.py`, for λ, clip and weights.
+    Differs from the reference: the norm of gradients is not clipped (at 0.5 there), and neither observations
+        nor rewards are scaled by their running statistics. Rollouts, epochs and first weights are this
+        project's.
     """
     check_range("control", 1, episodes=episodes)
     ppo = Ppo(

@@ -16,6 +16,8 @@ def cross_entropy(output: Tensor, target: Tensor, label_smoothing: float = 0.0) 
         label_smoothing: s, in [0, 1].
 
     Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016, section 7.
+    Differs from the reference: a target may be a distribution already, as CutMix makes it, and is smoothed
+        likewise.
     Differs from `torch.nn.functional.cross_entropy`: no class is ignored and none has a weight. That function
         asks both for every batch, in operations of their own for all cells, and loads a library of symbols
         (0.8 s) when it is vectorised for the first time.

@@ -158,6 +158,7 @@ class ImageFiles(Stored):
             return torch.stack(list(pool.map(self.decode, chosen)))
 
     def decoded(self) -> Tensor:
+        """All images, decoded once."""
         return self._all
 
     @cached_property

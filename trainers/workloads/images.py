@@ -33,6 +33,8 @@ def digits(
 
     Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
         1998 (its test part).
+    Differs from the reference: evaluation is on every fourth example of that part, not on other writers, and
+        pixels are standardised.
     """
     check_range("digits", 0.0, 1.0, label_smoothing=label_smoothing)
     table = digits_table()

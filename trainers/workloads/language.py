@@ -29,6 +29,7 @@ class Draws:
         self._generator = torch.Generator().manual_seed(derived_seed(seed, "synthetic language"))
 
     def uniform(self, *shape: int) -> Tensor:
+        """Numbers of [0, 1), evenly distributed."""
         return torch.rand(shape, generator=self._generator, dtype=torch.float64)
 
     def below(self, size: int, *shape: int) -> Tensor:

@@ -50,9 +50,11 @@ class Geometry:
         return TOP + self.tall * self.cell_height + BOTTOM
 
     def x(self, column: float) -> float:
+        """Where a column begins [px]."""
         return round(LEFT + column * self.cell_width, 2)
 
     def y(self, row: float) -> float:
+        """Where a row begins [px]."""
         return round(TOP + row * self.cell_height, 2)
 
 

@@ -109,10 +109,12 @@ class Scale:
     best: float
 
     def shade(self, value: Floats) -> Floats:
+        """Where values lie on the colour scale, from 0 for the untrained one to 1 for the best."""
         share = np.clip((self.best - np.asarray(value, dtype=float)) / (self.best - self.start), 0.0, 1.0)
         return np.asarray(1 - share**POWER)
 
     def value(self, shade: Floats) -> Floats:
+        """The values of places on the colour scale."""
         share = np.clip(1 - np.asarray(shade, dtype=float), 0.0, 1.0) ** (1 / POWER)
         return np.asarray(self.best - share * (self.best - self.start))
 

@@ -75,10 +75,16 @@ class Reports:
         return report.loss is not None and not math.isfinite(report.loss)
 
     def note(self, facts: Mapping[str, Any]) -> None:
+        """Write facts down that are kept beside the cell's numbers.
+
+        Raises:
+            ReportError: found, wanted.
+        """
         check_facts(facts)
         self._write({"note": dict(facts)})
 
     def diverge(self, reason: str) -> None:
+        """Write down that the cell diverged, and why."""
         self._write({"diverged": said_reason(reason)})
 
     def end(self, how: str, words: str = "") -> None:

@@ -31,6 +31,7 @@ def move(numbers: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One Runge-Kutta step of fourth order with a torque of -1, 0 or 1; reward -1, and 0 where it ends.
 
     Reference: gymnasium 1.4.0, `envs/classic_control/acrobot.py`, the book's equations.
+    Differs from the reference: an angle is turned back by all whole turns at once, not one after another.
     """
     torque = action.to(numbers.dtype) - 1.0
     half = SECONDS / 2

@@ -32,6 +32,7 @@ def move(numbers: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         reward = -(angle² + 0.1 · angular velocity² + 0.001 · torque²)
 
     Reference: gymnasium 1.4.0, `envs/classic_control/pendulum.py`.
+    Differs from the reference: nothing.
     """
     angle, spin = numbers.unbind(-1)
     torque = action[..., 0].clamp(-TORQUE, TORQUE)
