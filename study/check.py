@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from study.errors import UserError
-from study.exported import exported, fault
+from study.exported import by_hash, exported, fault
 from study.home import DEFAULT_HOME, Home
 from tracking import EVIDENCE, Ledger, LedgerError
 from tracking.snapshot import state_of, untouched
@@ -202,12 +202,13 @@ def _same(path: Path, folder: Path, exports: Path) -> bool:
 
 def _exports(home: Home, ledger: Ledger) -> Part:
     """Whether each study's files are there to their end, and tell of the cells what the ledger tells."""
-    part, files = Part("exports"), 0
+    part, files, listed = Part("exports"), 0, 0
     for study, spec in ledger.studies().items():
         files += sum(1 for _ in exported(home, study))
+        listed += by_hash(home, study)
         if found := fault(home, ledger, study, spec):
             part.problems.append(f"{study}: {found}; write them with: {mend(home)}")
-    part.facts = {"files": files}
+    part.facts = {"files": files, "by_hash": listed}
     return part
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from study.drawn import noted
 from study.errors import UserError
 from study.file_names import EXPORTS
 from study.home import Home
@@ -27,11 +28,25 @@ COLUMNS = ("key", "outcome", "metric_final")
 
 
 def exported(home: Home, study: str) -> Iterator[Path]:
-    """The files that a launch writes, as far as they are there."""
+    """The files that a launch wrote, as far as they are there; without its list, tables and heatmaps."""
     folder = home.exports(study)
-    for path in (*(folder / name for name in EXPORTS), *sorted((folder / "heatmaps").glob("*"))):
-        if path.is_file() and not path.name.startswith("."):
-            yield path
+    stamp = noted(folder)
+    listed = [folder / name for name in dict.fromkeys((*EXPORTS, *(stamp.files if stamp else ())))]
+    yield from _files(listed if stamp else (*listed, *sorted((folder / "heatmaps").glob("*"))))
+
+
+def by_hash(home: Home, study: str) -> int:
+    """How many files of a study are listed with their hash. The others are known by how they begin and end.
+
+    None are where no launch or sync wrote them, where its version had no list yet, or where the study has
+    claims of its own. No list tells then of a picture that is gone.
+    """
+    stamp = noted(home.exports(study))
+    return len(stamp.files) if stamp else 0
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    return (path for path in paths if path.is_file() and not path.name.startswith("."))
 
 
 def fault(home: Home, ledger: Ledger, study: str, spec: str) -> str | None:
@@ -41,12 +56,16 @@ def fault(home: Home, ledger: Ledger, study: str, spec: str) -> str | None:
         spec: as the ledger has it.
     """
     folder, found = home.exports(study), list(exported(home, study))
+    stamp = noted(folder)
+    if stamp is None:
+        # `study figures` writes there too, and so it may be more than a launch wrote.
+        found += _files(sorted((folder / "figures").glob("*")))
     names = {path.relative_to(folder).as_posix() for path in found}
-    wrong = [name for name in EXPORTS if name not in names]
+    wanted = dict.fromkeys((*EXPORTS, *(stamp.files if stamp else ())))
+    wrong = [name for name in wanted if name not in names]
     wrong += [path.name for path in found if not _ends_well(path)]
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        return f"{', '.join(wrong[:3])}{more} missing or cut short"
+        return f"{_named(wrong)} missing or cut short"
     try:
         with (folder / "cells.csv").open(encoding="utf-8", newline="") as file:
             table = csv.DictReader(file)
@@ -62,7 +81,14 @@ def fault(home: Home, ledger: Ledger, study: str, spec: str) -> str | None:
     stored = ledger.get(rows)
     if differing := sum(not _agrees(row, stored.get(key)) for key, row in rows.items()):
         return f"its files differ from the ledger in {differing} cells"
+    if stamp and (changed := list(stamp.changed(folder))):
+        return f"{_named(changed)} changed since a launch wrote them"
     return None
+
+
+def _named(files: list[str]) -> str:
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return f"{', '.join(files[:3])}{more}"
 
 
 def _ends_well(path: Path) -> bool:

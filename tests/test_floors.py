@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
-    *("errors", "file_names", "home_files", "home"),
+    *("errors", "file_names", "home_files", "drawn", "home"),
     *("spec", "plan", "measures", "claims"),
     *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison", "zoomed"),
     *("live_map", "watching"),

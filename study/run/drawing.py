@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from study.analysis import Analysis
+from study.drawn import Stamp, forget, noted
 from study.home import Home
 from study.report.amounts import amount
 from study.report.terminal.words import tell
-from study.run.stamp import Stamp, digest_of, noted, stamped
+from study.run.stamp import digest_of, stamped
 from tracking import LedgerError
 
 
@@ -62,7 +63,9 @@ class Drawing:
                 f"{self._folder} cannot be written ({error.strerror or error}); every cell is stored: "
                 "make room, and run the same command again"
             ) from error
-        if made_from is not None:
+        if made_from is None:
+            forget(self._folder)
+        else:
             self._stamp = stamped(made_from, self._folder, self.files)
             self._stamp.note(self._folder)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from study.drawn import NAME
 from study.home import Home
 from study.run.sync import open_database
 from study.spec.read import read_spec
@@ -170,6 +171,45 @@ def test_a_cut_text_is_cut_short(
     (problem,) = found["exports"]["problems"]
     assert code == 3
     assert f"{name} missing or cut short; write them with: study sync --home {home}" in problem
+
+
+def test_figures_are_looked_at(copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut picture, lost numbers and another digit are found by the list of what the launch wrote."""
+    spec, home = copied
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    figures = Home(home).exports("tiny") / "figures"
+    picture, table, other = min(figures.glob("*.png")), *sorted(figures.glob("*.csv"))
+    picture.write_bytes(picture.read_bytes()[:100])
+    table.unlink()
+    code, found = answer(capsys, "check", "--home", str(home))
+    assert isinstance(found, dict)
+    (problem,) = found["exports"]["problems"]
+    assert (code, picture.name in problem, table.name in problem) == (3, True, True)
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    other.write_text(other.read_text().replace("0", "1", 1))
+    _, found = answer(capsys, "check", "--home", str(home))
+    assert isinstance(found, dict)
+    (problem,) = found["exports"]["problems"]
+    assert problem.startswith(
+        f"tiny: figures/{other.name} changed since a launch wrote them; write them with"
+    )
+
+
+def test_an_export_without_a_list_is_known_by_its_ends(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the launch's list a cut figure is found all the same, and no hash counts as compared."""
+    _, home = copied
+    folder = Home(home).exports("tiny")
+    (folder / NAME).unlink()
+    _, found = answer(capsys, "check", "--home", str(home))
+    assert isinstance(found, dict)
+    exports = found["exports"]
+    assert (exports["whole"], exports["by_hash"], exports["files"]) == (True, 0, 16)
+    picture = min((folder / "figures").glob("*.png"))
+    picture.write_bytes(picture.read_bytes()[:100])
+    assert study("check", "--home", str(home)) == 3
+    assert f"tiny: {picture.name} missing or cut short" in capsys.readouterr().out
 
 
 def left_open(home: Path, elsewhere: Path) -> Path:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from study.analysis import Analysis
+from study.drawn import NAME, Stamp, noted
 from study.home import Home
 from study.run import stamp
-from study.run.stamp import Stamp, digest_of, noted, stamped
+from study.run.stamp import digest_of, stamped
 from study.spec.read import read_spec
 from study.stored import read
 from tests.fabricated import fabricate, hill
@@ -96,5 +97,5 @@ def test_a_stamp_holds_for_files_that_are_whole(tmp_path: Path) -> None:
     assert not found.holds(tmp_path)
     assert not Stamp("digest", {}).holds(tmp_path)
     for text in ("", "[]", '{"made_from": "digest", "files": 3, "run": ""}', '{"made_from": "digest"}'):
-        (tmp_path / stamp.NAME).write_text(text)
+        (tmp_path / NAME).write_text(text)
         assert noted(tmp_path) is None
