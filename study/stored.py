@@ -74,6 +74,11 @@ def damaged_lines(damaged: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def set_aside_lines(damaged: Mapping[str, str]) -> list[str]:
+    """The same of records that training does without."""
+    return [*damaged_lines(damaged), "they were set aside, and these cells are trained again"]
+
+
 def spec_of(source: str, home: Home, allow: Iterable[str] | None = None) -> StudySpec:
     """The spec of that name or file, to read what is stored of it. Nothing of the user's runs.
 

@@ -76,14 +76,18 @@ class Cells(LedgerFile):
     def set_aside_damaged(self, keys: Iterable[str]) -> dict[str, str]:
         """Take the damaged records among these cells out, so that they are trained again; why, by key.
 
+        A record whose damaged key no index knows belongs to them, too. Others stay, and stay in `damaged`.
         What was found in their place is kept in the table `damaged`.
         """
-        asked = list(keys)
+        asked, before = set(keys), dict(self.damaged)
+        self.damaged.clear()
         whole, _ = self.look_at(asked)
+        others = set[str]()
         strange = whole + len(self.damaged) < len(asked)
         if strange:  # the index has keys that no row has, and a row a key that was never stored
+            others = self.outcomes().keys() - asked
             self.look_at()
-        found = dict(self.damaged)
+        found = {key: why for key, why in self.damaged.items() if key not in others}
         if found or strange:
             # A row that its index does not know cannot be deleted: sqlite calls the whole file malformed.
             with self._transaction() as connection:
@@ -96,7 +100,7 @@ class Cells(LedgerFile):
                     [(row[0], found[row[0]], json.dumps(row, default=repr), time.time()) for row in rows],
                 )
                 connection.executemany("DELETE FROM cells WHERE key = ?", [(key,) for key in found])
-            self.damaged.clear()
+        self.damaged = {key: why for key, why in before.items() if key not in found}
         return found
 
     def problems(self) -> list[str]:

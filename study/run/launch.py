@@ -26,7 +26,7 @@ from study.run.sync import conclude, mirrored, runs_of
 from study.run.tile_log import Captured, apart, captured, last_lines
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
-from study.stored import analysed, damaged_lines, status
+from study.stored import analysed, set_aside_lines, status
 from tracking import EVIDENCE, LedgerError, identity
 
 log = logging.getLogger(__name__)
@@ -111,8 +111,7 @@ def _launch(
         ledger.note_study(spec.name, spec.remembered(), plan.meanings)
         stored = plan.own(ledger.outcomes(plan.settings))
         if damaged := ledger.set_aside_damaged(stored):
-            lines = [*damaged_lines(damaged), "they were set aside, and these cells are trained again"]
-            tell(console, "\n".join(lines))
+            tell(console, "\n".join(set_aside_lines(damaged)))
         # Looked at again: where the file was damaged, the first answer came from a damaged index.
         stored = plan.own(ledger.outcomes(plan.settings))
         shown = [key for key, outcome in stored.items() if outcome in EVIDENCE]

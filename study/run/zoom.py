@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -26,6 +26,7 @@ from study.run.sync import open_mlflow
 from study.run.tile_log import apart
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
+from study.stored import set_aside_lines
 from study.zoomed import Zoomed
 from tracking import EVIDENCE, CellRecord, Ledger, LedgerError, words_of
 from tracking.mlflow_zoom import show_zoom
@@ -89,7 +90,8 @@ def zoom(
         ledger = stack.enter_context(closing(own.open_ledger()))
         printed.save(own.logs(spec.name) / "loading.log")
         ledger.note_fingerprints(spec.name, prints)
-        _take_over(plan, home, ledger)
+        if damaged := _take_over(plan, home, ledger):
+            tell(console, "\n".join(set_aside_lines(damaged)))
         found = Zoomed(spec.name, window, plan, FineMap(plan.keys, window.points), spec.region.confidence)
         _read(found.map, plan, ledger)
         folder = home.exports(spec.name) / "zooms"
@@ -98,18 +100,33 @@ def zoom(
         tell(console, f"{window.name}: {len(plan.cells):,} cells, {known:,} stored, {left}")
         found = _trained(found, own, ledger, console, folder, here=here, address=address)
         if not found.complete:
-            files = [progress_picture(found, folder)] if found.map.known else []
+            with _writing(folder, "what finished is stored"):
+                files = [progress_picture(found, folder)] if found.map.known else []
             return dataclasses.replace(found, files=tuple(files), seconds=time.monotonic() - started)
         tell(console, "drawing and writing files")
-        try:
+        with _writing(folder, "every cell is stored"):
             found = dataclasses.replace(found, files=tuple(zoom_files(found, folder)))
-        except OSError as error:
-            raise LedgerError(
-                f"{folder} cannot be written ({error.strerror or error}); every cell is stored: "
-                "make room, and run the same command again"
-            ) from error
         trouble = _shown(found, spec, home, uri, console, prints)
         return dataclasses.replace(found, trouble=trouble, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _writing(folder: Path, kept: str) -> Iterator[None]:
+    """Write files of a zoom.
+
+    Args:
+        kept: what is not lost, in words.
+
+    Raises:
+        LedgerError: they cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"{folder} cannot be written ({error.strerror or error}); {kept}: "
+            "make room, and run the same command again"
+        ) from error
 
 
 def _trained(
@@ -244,16 +261,21 @@ def _stored(plan: Plan, home: Home) -> list[str]:
         return _evidence(plan, ledger)
 
 
-def _take_over(plan: Plan, home: Home, ledger: Ledger) -> None:
-    """Take the cells that the study itself has trained."""
-    ledger.set_aside_damaged(plan.own(ledger.outcomes(plan.settings)))
+def _take_over(plan: Plan, home: Home, ledger: Ledger) -> dict[str, str]:
+    """Take the cells that the study itself has trained.
+
+    Returns:
+        Why each record of the zooms that was set aside is damaged, by key.
+    """
+    damaged = ledger.set_aside_damaged(plan.own(ledger.outcomes(plan.settings)))
     if not home.ledger.exists():
-        return
+        return damaged
     with closing(Ledger(home.ledger, create=False)) as studies:
         outcomes = plan.own(studies.outcomes(plan.settings))
         wanted = [key for key, outcome in outcomes.items() if outcome in EVIDENCE]
         if wanted:
             ledger.add(studies.get(wanted).values())
+    return damaged
 
 
 def _read(found: FineMap, plan: Plan, ledger: Ledger) -> None:

@@ -96,6 +96,17 @@ def test_a_damaged_record_is_left_out_and_trained_again(change: str, ledger: Led
     assert ledger.set_aside_damaged(["k0", "k1", "k2"]) == {}
 
 
+def test_only_the_asked_cells_are_set_aside(ledger: Ledger) -> None:
+    """Damage of other cells that was seen before is no matter of these, and stays known."""
+    ledger.add(records(4))
+    harm(ledger.path, "UPDATE cells SET metric_final = 0.1 WHERE key IN ('k1', 'k3')")
+    ledger.look_at()
+    assert set(ledger.damaged) == {"k1", "k3"}
+    assert set(ledger.set_aside_damaged(["k0", "k1"])) == {"k1"}
+    assert set(ledger.damaged) == {"k3"}
+    assert set(ledger.outcomes()) == {"k0", "k2", "k3"}
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -172,6 +173,49 @@ def test_it_goes_on_after_an_interruption(
     assert len(trained) == len(set(trained)) == 1024
     with closing(Ledger(zooms_of(Home(home)).ledger, create=False)) as ledger:
         assert ledger.outcomes().keys() == set(trained)
+
+
+def test_ctrl_c_on_a_full_disk_is_told(
+    trained: list[str],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where the picture so far cannot be written one line says so, and what finished is stored."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    home = tmp_path / "home"
+    monkeypatch.setattr("study.run.zoom.progress_picture", full)
+    with monkeypatch.context() as patch:
+        patch.setattr("study.run.zoom.ZoomDisplay.add", interrupted)
+        assert zoom(tiny, home, 32) == 1
+    said = capsys.readouterr().err
+    assert "cannot be written (No space left on device); what finished is stored: make room" in said
+    assert "Traceback" not in said
+    with closing(Ledger(zooms_of(Home(home)).ledger, create=False)) as ledger:
+        assert ledger.outcomes().keys() == set(trained)
+
+
+def test_a_damaged_record_is_told_and_trained_again(
+    trained: list[str], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a launch does, a zoom names what it sets aside."""
+    home = tmp_path / "home"
+    assert zoom(tiny, home, 16) == 0
+    with sqlite3.connect(zooms_of(Home(home)).ledger) as connection:
+        connection.execute("UPDATE cells SET seconds = seconds + 1 WHERE key = ?", trained[:1])
+    capsys.readouterr()
+    assert zoom(tiny, home, 16) == 0
+    said = capsys.readouterr().out
+    assert f"the record of cell {trained[0]} is damaged" in said
+    assert "they were set aside, and these cells are trained again" in said
+    assert trained[256:] == trained[:1]
 
 
 @pytest.mark.parametrize(
