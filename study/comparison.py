@@ -74,8 +74,11 @@ def compare(first: Analysis, a: str, second: Analysis, b: str) -> list[SideBySid
     """
     same = first.plan.keys == second.plan.keys
     a, b = transform_in(first, a), transform_in(second, b)
-    if a == b and same:
+    if a == b and first is second:
         raise UserError(f"found {a!r} twice; give two transforms of the study, or another study with --with")
+    if a == b and same:
+        both = f"{first.plan.spec.name} and {second.plan.spec.name}"
+        raise UserError(f"{both} have the same cells, so that {a!r} is one; give two transforms of them")
     pairs = [
         (one, other)
         for one in first.cases

@@ -93,7 +93,8 @@ def ui(
     open_database(place, lambda told: say([told, "to write its runs: study sync"]))
     studies, at = pages(f"{place.mlflow_database.resolve().as_uri()}?mode=ro"), address(host, port, hosts)
     found = addresses(at, studies)
-    live = address(host, live_pages.start(place, host, port + 1, hosts), hosts)
+    beside = live_pages.start(place, host, port + 1, hosts)
+    live = "" if beside is None else address(host, beside, hosts)
     # The server takes this process over. What is not flushed before would be lost.
     sys.stdout.flush()
     serve(

@@ -174,11 +174,14 @@ class Server(ThreadingHTTPServer):
         super().__init__((own, port), Answers)
 
 
-def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int:
-    """Serve the pages from a process that ends with this one; the port that they are at.
+def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int | None:
+    """Serve the pages from a process that ends with this one.
 
     Args:
         port: where to listen if it is free; else any free port is taken.
+
+    Returns:
+        The port that they are at; None where the process ended at once, and said why on standard error.
     """
     line = [sys.executable, "-P", "-m", "study.run.live_pages", str(home.root.resolve()), host, str(port)]
     # `-P`: a file called `statistics.py` in the current folder would else stand for Python's.
@@ -193,7 +196,12 @@ def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int:
     )
     assert began.stdout is not None
     with began.stdout:
-        return int(began.stdout.readline())
+        said = began.stdout.readline()
+    if said.strip().isdigit():
+        return int(said)
+    began.terminate()
+    began.wait()
+    return None
 
 
 def listening(home: Home, host: str, port: int, hosts: Sequence[str]) -> Server:

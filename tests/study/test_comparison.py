@@ -111,6 +111,18 @@ def test_twins_differ_in_nothing(stored: tuple[Path, Path], tmp_path: Path) -> N
     assert set(value_WL[np.isfinite(value_WL)].tolist()) == {0.0}
 
 
+def test_the_same_cells_are_called_so(stored: tuple[Path, Path], tmp_path: Path) -> None:
+    """With a second study there is no advice to name one: the words are about its cells."""
+    spec, home = stored
+    other = tmp_path / "same.yaml"
+    other.write_text(WIDE.replace("name: tiny", "name: same"))
+    first, second = (read(read_spec(str(path)), Home(home)) for path in (spec, other))
+    with pytest.raises(UserError, match="tiny and same have the same cells, so that 'none' is one; give two"):
+        compare(first, "none", second, "none")
+    with pytest.raises(UserError, match="or another study with --with"):
+        compare(first, "none", first, "none")
+
+
 def test_both_transforms_divergence_is_told_apart(stored: tuple[Path, Path]) -> None:
     """A cell that diverged with one alone is of its class, and has no difference of metrics."""
     spec, home = stored

@@ -13,7 +13,7 @@ import pytest
 
 from study.home import Home
 from study.plan.cells import make_plan
-from study.run.live_pages import AGE_PER_MAKING, EVERY, Pages, Server, listening
+from study.run.live_pages import AGE_PER_MAKING, EVERY, Pages, Server, listening, start
 from study.spec.read import read_spec
 from tests.command import study
 from tests.fabricated import WIDE, fabricate, hill
@@ -144,6 +144,12 @@ def test_a_home_without_studies_has_an_empty_list(tmp_path: Path) -> None:
     pages = Pages(Home(tmp_path / "none"))
     assert (pages.names(), pages.page("tiny")) == ([], None)
     assert not (tmp_path / "none").exists()
+
+
+def test_pages_that_cannot_be_served_are_none(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Their process ends, says why on standard error, and whoever started it goes on."""
+    assert start(Home(tmp_path / "home"), "256.1.1.1", 5001, ["a.test"]) is None
+    assert "Name or service" in capfd.readouterr().err
 
 
 def test_a_port_above_the_last_one_is_any_free_one(tmp_path: Path) -> None:

@@ -200,6 +200,8 @@ def test_addresses_are_those_that_browsers_can_use() -> None:
     assert lines[2].split() == ["old", found["old"]]
     assert "to give old a table of its own" in lines[-1].replace("their own", "its own")
     assert "sync" in lines[-1]
+    (line,) = (line for line in ui_lines(Path("home"), "at", {}, "", plain=[]) if "reports" in line)
+    assert line.startswith("reports that follow a launch: not served, their process ended")
 
 
 def test_an_interface_of_many_names_needs_one() -> None:
