@@ -195,6 +195,15 @@ def test_every_room_has_a_page() -> None:
     assert {f"{room}/README.md" for room in rooms} <= named
 
 
+def test_the_page_of_study_names_all_of_it() -> None:
+    """Every folder of code and every file that is directly in `study/` has its place on the page."""
+    page = (ROOT / "study" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w.]+/?)`", page))
+    inside = {one.name for one in (ROOT / "study").glob("*.py")} - {"__init__.py"}
+    inside |= {f"{one.parent.name}/" for one in (ROOT / "study").glob("*/__init__.py")}
+    assert inside <= named
+
+
 def test_front_page_is_short() -> None:
     """The front page has at most 160 lines and 10 KB."""
     content = FRONT.read_bytes()

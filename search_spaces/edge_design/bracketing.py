@@ -123,7 +123,7 @@ class Bracketing:
         return wanted
 
     def _best_column(self, lines: tuple[Line, ...]) -> int:
-        """The known column with the best told score of some rows."""
+        """The known column with the best observed score of some rows."""
         known = self._known
         scored = [
             (known.told.get((*line, column), -math.inf), column)

@@ -31,7 +31,7 @@ class EdgeDesign:
     A row whose region is not one run of columns is filled in between its region and its strays. Where these
     are wide apart, the whole row is asked for.
 
-    The design is a function of what it was told: telling the same scores again leads to the same batches.
+    The design is a function of the observed scores: the same scores lead to the same batches again.
 
     Args:
         layers, rows, columns: size of the stack; each layer has its own region. In a study a layer is a seed.
@@ -41,7 +41,7 @@ class EdgeDesign:
         seed: of all random choices.
 
     Raises:
-        ValueError: a size is not positive, or a point is told that is not on the grid.
+        ValueError: a size is not positive, or an observed point is not on the grid.
     """
 
     def __init__(
@@ -70,20 +70,20 @@ class EdgeDesign:
 
     @property
     def batch(self) -> tuple[Point, ...]:
-        """The points that were last asked for together, told or not."""
+        """The points that were last asked for together, observed or not."""
         return tuple(self._batch)
 
     def ask(self) -> list[Point]:
-        """The points of the current batch that were not told yet; empty when the design is done."""
+        """The points of the current batch that were not observed yet; empty when the design is done."""
         return [point for point in self._batch if point not in self.known.told]
 
     def tell(self, scores: Mapping[Point, float]) -> None:
-        """Add scores, of the batch or of any other points; once the batch is told, the next one is made."""
+        """Add scores, of the batch or of other points; once the batch is complete, the next one is made."""
         self.known.tell(scores)
         self._go_on()
 
     def classes(self) -> dict[Point, int]:
-        """The class of every point: told, or inferred."""
+        """The class of every point: observed, or inferred."""
         self.known.update()
         return self.known.inferred()
 

@@ -1,4 +1,4 @@
-"""What is known of a stack of grids: told classes, edges taken over from other rows, and what follows."""
+"""What is known of a stack of grids: observed classes, edges taken over from other rows, and what follows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Line = tuple[int, int]
 Edge = tuple[Line, int, int]
 """Of a row and a class: side 0 is the first column of at least this class, side 1 the last."""
 Classify = Callable[[Mapping[Point, float]], Mapping[Point, int]]
-"""The class of each told point: 0 outside, 1 inside of a region, 2 inside of a narrower one in it, and so on.
+"""The class of each observed point: 0 outside, 1 in a region, 2 in a narrower one inside of it, and so on.
 
 It is called again after every batch, so that classes may depend on the best score so far.
 """
@@ -25,12 +25,12 @@ BAND = 5
 
 
 class Knowledge:
-    """The told scores of a design, their classes, and what follows from them.
+    """The observed scores of a design, their classes, and what follows from them.
 
     Attributes:
-        told: scores.
-        classes: of the told points.
-        lines: per row the classes of told columns, and of columns beside an assumed edge.
+        told: the observed scores.
+        classes: of the observed points.
+        lines: per row the classes of observed columns, and of columns beside an assumed edge.
         doubted: assumed edges that are contradicted, or whose rows around no longer agree; to be asked for.
 
     Raises:
@@ -88,7 +88,7 @@ class Knowledge:
                 self.doubted.add(edge)
 
     def _take_over(self, edge: Edge, supports: tuple[Line, ...], place: int) -> bool:
-        """Whether an assumed edge agrees with what is told; if so, the columns beside it count as known."""
+        """Whether an assumed edge agrees with observations; if so, the columns beside it count as known."""
         (line, level, side), known = edge, self.lines.setdefault(edge[0], {})
         self._assumed[edge] = supports, place
         around = inferred(self.lines[supports[0]], self.columns)
@@ -104,7 +104,7 @@ class Knowledge:
         return agrees
 
     def assume(self, edge: Edge, supports: tuple[Line, ...], place: int) -> None:
-        """Take an edge to be where it is in other rows, until these change or something told contradicts."""
+        """Take an edge to be where it is in other rows, until these change or an observation contradicts."""
         self._assumed[edge] = supports, place
 
     def edge(self, edge: Edge) -> int | None:
@@ -123,10 +123,10 @@ class Knowledge:
         return found
 
     def doubts(self) -> dict[Point, tuple[int, float]]:
-        """For each untold point near an edge the likelier class, and the share of the votes for another one.
+        """For each unobserved point near an edge the likelier class, and the share of votes for another.
 
-        Where training is chaotic, edges are frayed, and the nearest told point is a coin toss. So the told
-        points around vote, and so does what follows from the point's own row; see `likeliest`.
+        Where training is chaotic, edges are frayed, and the nearest observed point is a coin toss. So the
+        observed points around vote, and so does what follows from the point's own row; see `likeliest`.
         """
         said = self.by_rows()
         near: set[Point] = set()
@@ -137,5 +137,5 @@ class Knowledge:
         return {point: likeliest(point, said[point], self.classes) for point in untold}
 
     def inferred(self) -> dict[Point, int]:
-        """The class of every point of the rows that anything is known of: told, or the likeliest."""
+        """The class of every point of the rows that anything is known of: observed, or the likeliest."""
         return self.by_rows() | {point: value for point, (value, _) in self.doubts().items()} | self.classes

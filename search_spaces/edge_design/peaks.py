@@ -11,7 +11,7 @@ from search_spaces.edge_design.rows import span
 from search_spaces.edge_design.sizes import Sizes
 
 Sought = Callable[[Mapping[Point, float]], Collection[Place]]
-"""The places that are still needed to know the best score, given what is told: none when it is known."""
+"""The places that are still needed to know the best score, given what is observed: none when it is known."""
 SPREAD_FLOOR = 0.005
 """Least deviation that is expected among good scores, as a share of their mean.
 
@@ -105,7 +105,7 @@ def best_place(known: Knowledge) -> Place:
 
 
 def means(known: Knowledge) -> dict[Place, float]:
-    """The mean score over layers of every place that is told in all of them."""
+    """The mean score over layers of every place that is observed in all of them."""
     found: dict[Place, list[float]] = {}
     for (_, row, column), score in sorted(known.told.items()):
         found.setdefault((row, column), []).append(score)

@@ -1,5 +1,7 @@
 """Looks: the numbers of seeds at which verdicts are given, and how much error each of them may spend.
 
+They are the interim analyses of a group-sequential design, and what they spend is its alpha spending.
+
 Whoever looks after every seed, and stops when something is significant, is wrong far more often than 5 %. So
 the looks of a study share its error: whatever a look may spend is a share of 1 - confidence, and the shares
 of all looks together are at most 1 (Bonferroni over looks, which holds under any dependence).

@@ -1,7 +1,8 @@
 """Twins: how often the shipped verdicts err on a study's own cells, where every difference is luck.
 
 A twin study takes disjoint seeds of one transform and calls them by the names of several, in every setting of
-the study at once. Whatever a claim then says about a difference between them, the truth is 0.
+the study at once. Whatever a claim then says about a difference between them, the truth is 0. It is an
+A/A test.
 """
 
 from __future__ import annotations

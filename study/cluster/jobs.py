@@ -29,7 +29,7 @@ NOISY = (
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
 )
-"""Loggers of Ray that tell of each upload and each connection."""
+"""Loggers of Ray with a line for each upload and each connection."""
 OVERRULING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray obeys even where it is given an address. They may name another cluster."""
 BEGINS = "begins"

@@ -130,7 +130,7 @@ class Estimate:
         Args:
             deviation: of one seed's value; the present one if it is not given.
         """
-        # What others tell of the spread grows with the seeds, too.
+        # What others say about the spread grows with the seeds, too.
         df = self.df * (seeds - 1) / (self.n - 1)
         spread = (self.deviation if deviation is None else deviation) / math.sqrt(seeds)
         own = self.grid.own * math.sqrt(self.n / seeds)

@@ -1,4 +1,4 @@
-"""What a grid hides: how far a measure may be off because the edges it comes from lie between two cells."""
+"""The grid's error, or discretisation error: how far a measure is off because edges lie between two cells."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def start(home: Home, host: str, port: int, hosts: Sequence[str]) -> int | None:
         The port that they are at; None where the process ended at once, and said why on standard error.
     """
     line = [sys.executable, "-P", "-m", "study.run.live_pages", str(home.root.resolve()), host, str(port)]
-    # `-P`: a file called `statistics.py` in the current folder would else stand for Python's.
+    # `-P`: a file called `statistics.py` in the current folder would else replace Python's.
     source = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])
     # The process prints its port to standard output, and closes it.

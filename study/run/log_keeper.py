@@ -1,4 +1,4 @@
-"""The process that keeps the limits of logs when their tiles have ended: how it is started and told."""
+"""The process that keeps the limits of logs when their tiles have ended: its start and its messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _tell(word: bytes, log: int) -> None:
             _keeper[1].sendmsg([word], rights, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
             return
         except BlockingIOError:
-            # It is too busy to listen. When it hears of the next tile, it knows that this one has ended.
+            # It is too busy to read. The message of the next tile says, too, that this one has ended.
             return
         except (OSError, subprocess.SubprocessError):
             _forget()

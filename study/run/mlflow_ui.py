@@ -53,8 +53,8 @@ def serve(
         [sys.executable, "-I", "-S", ui_answers.__file__], input=json.dumps(told).encode(), check=True
     )
     # Both `python -m` and MLflow's own server put the current folder first on Python's path, where a file
-    # called `mlflow.py` would be run and one called `statistics.py` would stand for Python's. A home may be
-    # somebody else's, so the server stands in neither.
+    # called `mlflow.py` would be run and one called `statistics.py` would replace Python's. A home may be
+    # somebody else's, so the server runs in neither.
     os.chdir(os.path.abspath(os.sep))
     os.execve(sys.executable, line, environment)  # noqa: S606
 

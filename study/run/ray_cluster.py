@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 class SafePath(JobConfig):  # type: ignore[misc]  # Ray is not typed
     """A job whose workers do not look for modules in the current folder of the launch.
 
-    Ray puts it first on their path, where a file of the user's called `torch.py` would stand for torch. Where
+    Ray puts it first on their path, where a file of the user's called `torch.py` would replace torch. Where
     the user's own modules lie is said by each choice of a method. Only this package's own folder is kept.
     """
 

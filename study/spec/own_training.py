@@ -32,7 +32,7 @@ TAKEN = ("loss", "grad_std", "scale")
 SAID = ("step", "metric", "note", "diverged", "ended")
 """Keys of reports that mean something else."""
 CELL_FILE = "STABILITY_STUDY_CELL"
-"""The environment variable with the file that tells a command of its cell, as JSON."""
+"""The environment variable that names the file with a command's cell, as JSON."""
 APPLIED = ("steps", "batch_size", "points", "explosion_factor")
 """Keys of a budget that every training knows of, or that are applied to its reports."""
 LONGEST = 40
@@ -41,7 +41,7 @@ LONGEST = 40
 
 @dataclass(frozen=True)
 class OwnTraining:
-    """What a spec tells of training of the user's own, because no code tells it.
+    """What a spec says of training of the user's own, because no code says it.
 
     Args:
         metric: name of the score that it reports.
@@ -80,7 +80,7 @@ ASKED = {
 
 
 def own_training_of(choice: Choice) -> OwnTraining:
-    """What a spec tells of a choice that is training of the user's own."""
+    """What a spec says of a choice that is training of the user's own."""
     known = {field.name for field in dataclasses.fields(OwnTraining)}
     return OwnTraining(**{key: value for key, value in choice.constants if key in known})
 

@@ -19,9 +19,9 @@ class Verdicts:
     """When verdicts are given.
 
     Args:
-        looks: rising numbers of seeds after which the study looks for verdicts, and goes on to the next while
-            a claim is undecided. The last one is its cap. Without any, a study has as many seeds as `seeds`
-            says, and one look.
+        looks: rising numbers of seeds after which the study looks for verdicts (interim analyses), and goes
+            on to the next while a claim is undecided. The last one is its cap. Without any, a study has as
+            many seeds as `seeds` says, and one look.
         indifference: the smallest effects of interest.
     """
 

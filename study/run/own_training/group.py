@@ -15,7 +15,7 @@ from study.run.own_training.order import Ended
 GRACE = 2.0
 """Between SIGTERM and SIGKILL [s]."""
 LOOK_EVERY = 0.02
-"""How often a process is looked at where the system cannot tell of its end [s]."""
+"""How often a process is looked at where the system cannot report its end [s]."""
 SET_DEATH_SIGNAL, SET_SUBREAPER = 1, 36
 
 

@@ -114,7 +114,7 @@ def _command(job: Job, own: OwnTraining, directory: Path, device: str) -> tuple[
 
 
 def told(order: Order) -> dict[str, Any]:
-    """A cell as the file tells of it that a command finds in its environment."""
+    """A cell as a command finds it in the file that its environment names."""
     return {
         "lr": order.lr,
         "weight_decay": order.weight_decay,
