@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from study.claims.baselines import CLIPPING, against_others, keys_of, lacking, others
 from study.claims.finding import Comparison, Finding
+from study.measures.axis import cell_at
 from study.measures.estimate import Estimate, difference
 from study.measures.evidence import Evidence
 from study.measures.landscape import Landscape
@@ -74,16 +74,6 @@ def _lower(
         partial=bool(missing),
         keys=keys_of([own, *baselines]),
     )
-
-
-def cell_at(landscape: Landscape, lr: float, weight_decay: float) -> tuple[int, int] | None:
-    """Row and column of a setting; None where the grid has no such cell."""
-    row, column = (
-        # Axes are computed in decades, and hold a round number only up to rounding.
-        next((k for k, one in enumerate(axis) if math.isclose(one, value, rel_tol=1e-6)), None)
-        for axis, value in ((landscape.weight_decay, weight_decay), (landscape.lr, lr))
-    )
-    return None if row is None or column is None else (row, column)
 
 
 def score_at(landscape: Landscape, place: tuple[int, int]) -> Estimate:

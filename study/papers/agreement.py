@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from study.measures.axis import cell_at
 from study.measures.estimate import Estimate
 from study.papers.recipes import differences, images_of
 from study.papers.tables import TABLES, Published, PublishedTable, Recipe
@@ -82,13 +83,8 @@ def printed_cell(analysis: Analysis, landscape: Landscape) -> tuple[int, int] | 
     recipe = recipe_of(analysis, landscape)
     if recipe is None:
         return None
-    column, row = _index(landscape.lr, recipe.lr), _index(landscape.weight_decay, recipe.weight_decay)
-    return None if column is None or row is None else (column, row)
-
-
-def _index(axis: Sequence[float], value: float) -> int | None:
-    # Axes are computed in decades, and hold what papers print only up to rounding.
-    return next((k for k, one in enumerate(axis) if math.isclose(one, value, rel_tol=1e-6)), None)
+    place = cell_at(landscape, recipe.lr, recipe.weight_decay)
+    return place and (place[1], place[0])
 
 
 def rows(analysis: Analysis, table: PublishedTable) -> list[Row]:
@@ -116,8 +112,7 @@ def _rows(analysis: Analysis, table: PublishedTable, published: Published) -> It
         why = f"{published.transform} is not in the spec"
     else:
         why = f"lr {recipe.lr:g} with weight decay {recipe.weight_decay:g} is no cell of the grid"
-        on_grid = recipe.lr in spec.lr and recipe.weight_decay in spec.weight_decay
-        mine = mine if on_grid else []
+        mine = [one for one in mine if cell_at(one, recipe.lr, recipe.weight_decay)]
     if not mine:
         yield Row(published, "", 0, None, None, NOT_RUN, why)
     for landscape in mine:
@@ -128,9 +123,9 @@ def _row(landscape: Landscape, table: PublishedTable, published: Published, tole
     assert landscape.origin is not None
     assert landscape.record_SWL is not None
     setting = landscape.setting_title
-    row = landscape.weight_decay.index(table.recipe.weight_decay)
-    column = landscape.lr.index(table.recipe.lr)
-    cells: list[CellRecord | None] = list(landscape.record_SWL[:, row, column])
+    place = cell_at(landscape, table.recipe.lr, table.recipe.weight_decay)
+    assert place is not None  # others have no row
+    cells: list[CellRecord | None] = list(landscape.record_SWL[:, *place])
     done = [cell for cell in cells if cell is not None and not cell.failed]
     finished = [cell for cell in done if cell.finished]
     last = _estimate([cell.metric_final for cell in finished])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from study.claims.losses import cell_at
+from study.measures.axis import cell_at
 from study.measures.estimate import Estimate
 from study.papers.agreement import NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement_of
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe

@@ -11,6 +11,7 @@ import numpy as np
 
 from study.analysis import Analysis
 from study.measures.array_types import Flags, Floats
+from study.measures.axis import index_on
 from study.measures.estimate import Estimate, Missing, worded
 from study.measures.evidence import KINDS, Evidence
 from study.measures.landscape import DIVERGED, FINISHED, Landscape
@@ -265,17 +266,22 @@ def named(evidence: Evidence) -> str:
 def place_of(recipe: Recipe, landscape: Landscape) -> tuple[float, float] | None:
     """Where a paper's setting stands in a panel, if it lies within its axes [cells]."""
     lr, decays = landscape.lr, landscape.weight_decay
-    if not (lr[0] <= recipe.lr <= lr[-1]) or not (decays[0] <= recipe.weight_decay <= decays[-1]):
+    column, at_row = index_on(lr, recipe.lr), index_on(decays, recipe.weight_decay)
+    # A border may be one rounding inside of what the paper prints.
+    rate = recipe.lr if column is None else lr[column]
+    if not lr[0] <= rate <= lr[-1]:
         return None
-    if recipe.weight_decay in decays:
-        row = bottoms(landscape)[decays.index(recipe.weight_decay)] + 0.5
+    if at_row is not None:
+        row = bottoms(landscape)[at_row] + 0.5
+    elif not decays[0] <= recipe.weight_decay <= decays[-1]:
+        return None
     else:
         positive = [value for value in decays if value > 0]
         if recipe.weight_decay < positive[0]:
             return None
         offset = bottoms(landscape)[len(decays) - len(positive)]
         row = at_column(positive, math.log10(recipe.weight_decay)) + offset
-    return at_column(lr, math.log10(recipe.lr)), float(row)
+    return at_column(lr, math.log10(rate)), float(row)
 
 
 def table_of(shown: Heatmap) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ Numbers only; `training_figures.py` draws them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from study.claims.settings import stress
 from study.errors import UserError
 from study.measures.array_types import Flags, Floats, Records
+from study.measures.axis import index_on
 from study.measures.dynamics import Series, curve, series
 from study.measures.landscape import DIVERGED, FINISHED, PENDING, Landscape
 from study.papers.agreement import tables_of
@@ -226,8 +226,8 @@ def chosen_cell(
         return column, row, "as asked for, the other number each transform's best"
     for table in tables_of(analysis):
         recipe = table.recipe
-        if recipe.lr in spec.lr and recipe.weight_decay in spec.weight_decay:
-            column, row = spec.lr.index(recipe.lr), spec.weight_decay.index(recipe.weight_decay)
+        column, row = index_on(spec.lr, recipe.lr), index_on(spec.weight_decay, recipe.weight_decay)
+        if column is not None and row is not None:
             return column, row, "the published setting"
     return None, None, "each transform's best cell"
 
@@ -240,10 +240,8 @@ def position(name: str, value: float | None, axis: tuple[float, ...]) -> int | N
     """
     if value is None:
         return None
-    for k, one in enumerate(axis):
-        # Axes are computed in decades, and hold what people type as 0.001 only up to rounding.
-        if math.isclose(one, value, rel_tol=1e-6):
-            return k
+    if (index := index_on(axis, value)) is not None:
+        return index
     known = ", ".join(f"{one:g}" for one in axis)
     raise UserError(f"--{name} {value:g} is not on the study's grid; wanted one of {known}")
 

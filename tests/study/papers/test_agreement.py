@@ -5,6 +5,7 @@ What agrees, what does not, what cannot be compared, and what was not run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from search_spaces import Cell
+from study.home import Home
 from study.measures.estimate import Estimate
 from study.papers.agreement import (
     AGREES,
@@ -21,11 +23,15 @@ from study.papers.agreement import (
     NOT_RUN,
     UNDECIDED,
     agreement_of,
+    printed_cell,
 )
 from study.papers.recipes import alike, differences, epochs_of, images_of
 from study.papers.tables import EXAMPLES, TABLES, USES
 from study.plan.cells import settings
+from study.report.pictures.panels import place_of
+from study.report.pictures.training_curves import chosen_cell
 from study.spec.read import parse_spec, read_spec
+from study.stored import read
 from tests.command import answer, study
 from tests.fabricated import fabricate
 from tracking import DIVERGED
@@ -111,6 +117,22 @@ def test_what_the_paper_printed_agrees_and_what_was_not_run_says_so(
     assert "resnet20 AdamW none 0.5932 0.5932 [0.5907, 0.5957] 0.5932 [0.5907, 0.5957] 3 agrees" in said
     assert "no number of seeds" in said
     assert "not run (5 rows): vgg16_bn is not in the spec" in said
+
+
+def test_a_grid_one_rounding_away_is_the_papers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Axes are computed in decades: the table has its cell wherever the maps have its star."""
+    near = PAPER.replace("[1e-4, 1e-3]", f"[1e-4, {math.nextafter(1e-3, 0)!r}]")
+    near = near.replace("[5e-5, 5e-3]", f"[{math.nextafter(5e-5, 1)!r}, 5e-3]")
+    home = tmp_path / "home"
+    found = table(
+        near, lambda cell: PRINTED[model_of(cell), cell.transform] + 1e-3 * cell.seed, tmp_path, capsys
+    )
+    assert found["resnet20", "none"]["n_seeds"] == 3
+    analysis = read(read_spec(str(tmp_path / "paper.yaml")), Home(home))
+    landscape = analysis.landscapes[0]
+    assert printed_cell(analysis, landscape) == (1, 0)
+    assert place_of(TABLES[0].recipe, landscape) == (pytest.approx(1.5), pytest.approx(0.5))
+    assert chosen_cell(analysis, None, None) == (1, 0, "the published setting")
 
 
 @pytest.mark.parametrize(
