@@ -211,6 +211,13 @@ def test_front_page_is_short() -> None:
     assert len(content) <= 10_240
 
 
+def test_pages_are_of_one_sitting() -> None:
+    """A page has at most 20 KB, but for findings and the changelog, which grow with every study."""
+    grow = {"CHANGELOG.md", "study/specs/README.md"}
+    long = [name_of(page) for page in PAGES if page.stat().st_size > 20_480 and name_of(page) not in grow]
+    assert not long, "move whole sections into pages of their own"
+
+
 def test_picture_is_there_and_small() -> None:
     """The heatmap of the front page exists and is a small PNG."""
     picture = ROOT / ".github" / "quickstart.png"

@@ -92,13 +92,14 @@ def pages() -> dict[str, tuple[Path, Callable[[dict[str, Any]], str]]]:
     from tests.tools.benchmarks.peers import __main__ as peers
     from trainers.bench.table import as_markdown
 
-    trainers, readme = ROOT / "trainers" / "README.md", ROOT / "tests" / "README.md"
+    trainers = ROOT / "trainers" / "bench" / "README.md"
+    tools = ROOT / "tests" / "tools" / "benchmarks" / "README.md"
     return {
         "speed": (trainers, as_markdown),
         "steps": (trainers, lambda found: steps.figures(found).markdown()),
         "growth": (trainers, lambda found: growth.figures(found).markdown()),
-        "peers": (readme, lambda found: peers.figures(found).markdown()),
-        "phases": (readme, lambda found: phases.figures(found).markdown()),
+        "peers": (tools, lambda found: peers.figures(found).markdown()),
+        "phases": (tools, lambda found: phases.figures(found).markdown()),
     }
 
 
