@@ -86,8 +86,8 @@ class Whole:
         """Take these steps."""
         for one in group:
             tile = progress.tile
-            rate_C = tile.lr_C * one.lr_factor
-            progress.tile, loss_C, moment = self._step(tile, one.micro, rate_C, one.spike)
+            scheduled_lr_C = tile.lr_C * one.lr_factor
+            progress.tile, loss_C, moment = self._step(tile, one.micro, scheduled_lr_C, one.spike)
             progress.note(loss_C)
             if self._recorder.due(progress.step):
                 probed = self._step.probes.of_tile(tile.params, tile.buffers, one.micro)
@@ -161,10 +161,10 @@ class Recorded:
     """
 
     def __init__(self, step: Step, tile: TileState, one: Next, repeats: int) -> None:
-        rate_C = tile.lr_C * one.lr_factor
+        scheduled_lr_C = tile.lr_C * one.lr_factor
         with Tape() as tape:
-            new, loss_C, _ = step(tile, one.micro, rate_C, 1.0)
-        given = [rate_C, *(tensor for x, y, _ in one.micro for tensor in (x, y))]
+            new, loss_C, _ = step(tile, one.micro, scheduled_lr_C, 1.0)
+        given = [scheduled_lr_C, *(tensor for x, y, _ in one.micro for tensor in (x, y))]
         old, after = tree_leaves(tile), tree_leaves(new)
         self._replay = Replay(tape, list(zip(old, after, strict=True)), given, [loss_C], repeats)
         if self._replay.draws and not step.masked:
@@ -186,8 +186,8 @@ class Recorded:
 
     def repeat(self, one: Next) -> Tensor:
         """One step, as it was recorded; the losses [C]."""
-        rate_C, *batches = self._replay.given
-        torch.mul(self.tile.lr_C, one.lr_factor, out=rate_C)
+        scheduled_lr_C, *batches = self._replay.given
+        torch.mul(self.tile.lr_C, one.lr_factor, out=scheduled_lr_C)
         for own, new in zip(batches, (tensor for x, y, _ in one.micro for tensor in (x, y)), strict=True):
             own.copy_(new)
         if self._masked:

@@ -95,14 +95,14 @@ class Moment:
     Attributes:
         before, after: parameters before and after the step.
         grads, out: gradients before and after the transform.
-        memory: what the transform remembers after it.
+        transform_state: what the transform remembers after it.
     """
 
     before: Tensors
     after: Tensors
     grads: Tensors
     out: Tensors
-    memory: Tensors
+    transform_state: Tensors
 
 
 register_dataclass(Moment)
@@ -132,12 +132,12 @@ def measured(layers: tuple[str, ...], moment: Moment) -> Tensors:
     place = {name: p for p, name in enumerate(grads)}
     weights = torch.tensor([place[name] for name in layers], device=norm.device)
     step = {name: moment.after[name] - p for name, p in before.items()}
-    memory = moment.memory
+    state = moment.transform_state
     return {
         "grad_std": torch.sqrt(squares.sum(1) / (total - 1)),
         "layer_std": torch.sqrt(rest / torch.clamp(counts - 1, min=1)),
         "grad_norm": norm,
-        "scale": memory["factor"].double() if "factor" in memory else out_norm / norm,
+        "scale": state["factor"].double() if "factor" in state else out_norm / norm,
         "update_ratio": norms(step) / norms(before),
         "out_norm": out_norm,
         "tensor_norm": after_CP.amax(1),

@@ -117,7 +117,7 @@ def evaluated_weights(
     """The parameters and buffers of a tile that are evaluated."""
     if optimizer.evaluation is None:
         return tile.params, tile.buffers
-    params = optimizer.evaluated(tile.params, tile.optimizer)
+    params = optimizer.evaluated(tile.params, tile.optimizer_state)
     return params, recomputed(feed, model, params, tile.buffers)
 
 

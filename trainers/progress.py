@@ -21,8 +21,8 @@ class TileState:
     Attributes:
         params: parameters of the networks.
         buffers: running statistics of the networks. A step changes them in place.
-        memory: what the transform remembers.
-        optimizer: what the optimizer remembers.
+        transform_state: what the transform remembers.
+        optimizer_state: what the optimizer remembers.
         scale: the dynamic loss scale of float16; empty in other precisions.
         lr_C: learning rates before the schedule.
         weight_decay_C: weight decays.
@@ -33,8 +33,8 @@ class TileState:
 
     params: Tensors
     buffers: Tensors
-    memory: State
-    optimizer: OptimizerState
+    transform_state: State
+    optimizer_state: OptimizerState
     scale: Tensors
     lr_C: Tensor
     weight_decay_C: Tensor
@@ -99,7 +99,7 @@ class Progress:
     def plain(self) -> dict[str, Any]:
         """The same as tensors in dictionaries and lists, which can be loaded without running any code."""
         kept = {name: getattr(self, name) for name in LAYOUT[0]}
-        kept["tile"] = {name: getattr(self.tile, name) for name in LAYOUT[1]}
+        kept["tile"] = {stored(name): getattr(self.tile, name) for name in names(TileState)}
         return kept
 
     @classmethod
@@ -109,7 +109,18 @@ class Progress:
         Raises:
             KeyError, TypeError: the content is of another version.
         """
-        return cls(**{**kept, "tile": TileState(**kept["tile"])})
+        own = {stored(name): name for name in names(TileState)}
+        tile = {own[name]: part for name, part in kept["tile"].items()}
+        return cls(**{**kept, "tile": TileState(**tile)})
+
+
+STORED = {"transform_state": "memory", "optimizer_state": "optimizer"}
+"""Names of parts of a tile in checkpoints, where a version that wrote some called them otherwise."""
+
+
+def stored(name: str) -> str:
+    """The name of a part of a tile in a checkpoint."""
+    return STORED.get(name, name)
 
 
 def names(kind: type[Progress] | type[TileState]) -> tuple[str, ...]:
@@ -117,5 +128,5 @@ def names(kind: type[Progress] | type[TileState]) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
 
 
-LAYOUT = names(Progress), names(TileState)
+LAYOUT = names(Progress), tuple(map(stored, names(TileState)))
 """Names of what `Progress.plain` holds, and of what its tile holds."""

@@ -93,7 +93,7 @@ def train_cell(
     named, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     loss_of = loss_function(workload, model, budget)
     rule = optimizer.reference(model.named_parameters(), lr, weight_decay)
-    memory = transform.init(detached(named))
+    transform_state = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
     probes = Probes(model, budget, workload.output_numbers)
     spike_T, scale, good = spike_factors(budget, seed), LossScale().start if scaled_in(budget) else 1.0, 0
@@ -121,11 +121,13 @@ def train_cell(
         due = recorder.due(t + 1)
         probed = probes.of_tile(as_tile(before), as_tile(buffers), micro) if due else {}
         if not scaled_in(budget) or all_finite(grads):
-            lr_t = lr * budget.lr_factor(t)
-            out, memory = take_step(transform, optimizer, rule, named, grads, memory, lr_t)
+            scheduled_lr = lr * budget.lr_factor(t)
+            out, transform_state = take_step(
+                transform, optimizer, rule, named, grads, transform_state, scheduled_lr
+            )
             good += 1
         else:
-            out, _ = transform.update(grads, memory, before)
+            out, _ = transform.update(grads, transform_state, before)
             scale, good, skipped = scale * 0.5, 0, skipped + 1
         if scaled_in(budget) and good >= GROWTH_INTERVAL:
             scale, good = min(scale * 2.0, LARGEST_SCALE), 0
@@ -135,7 +137,7 @@ def train_cell(
                 after=as_tile(detached(named)),
                 grads=as_tile(grads),
                 out=as_tile(out),
-                memory=as_tile(memory),
+                transform_state=as_tile(transform_state),
             )
             recorder.add(t + 1, torch.tensor([0]), moment, probed)
         if t + 1 in budget.recorded_steps:
@@ -152,16 +154,16 @@ def take_step(
     rule: torch.optim.Optimizer,
     named: dict[str, nn.Parameter],
     grads: Tensors,
-    memory: Tensors,
+    transform_state: Tensors,
     lr: float,
 ) -> tuple[Tensors, Tensors]:
-    """Put the transformed gradients into `.grad` and step; returns them and the transform's memory."""
+    """Put the transformed gradients into `.grad` and step; returns them and the transform's state."""
     with torch.no_grad():
-        out, memory = transform.update(grads, memory, detached(named))
+        out, transform_state = transform.update(grads, transform_state, detached(named))
     for name, p in named.items():
         p.grad = out[name]
     if transform.signal is not None:
-        asked = transform.signal(memory)
+        asked = transform.signal(transform_state)
         lr *= float(asked.lr_scale)
         if asked.restart:
             optimizer.restart_reference(rule, keep_count=asked.keep_count)
@@ -170,7 +172,7 @@ def take_step(
     for group in rule.param_groups:
         group["lr"] = lr
     rule.step()
-    return out, memory
+    return out, transform_state
 
 
 @contextmanager

@@ -56,8 +56,8 @@ class Step:
         tile = TileState(
             params=params,
             buffers=copies(dict(self._model.named_buffers()), run.cells),
-            memory=vmap(lambda own, params: self._method(own).init(params))(constants_C, params),
-            optimizer=vmap(run.optimizer.init)(params),
+            transform_state=vmap(lambda own, params: self._method(own).init(params))(constants_C, params),
+            optimizer_state=vmap(run.optimizer.init)(params),
             scale=self._scale.init(lr_C) if self._scale else {},
             lr_C=lr_C,
             weight_decay_C=run.weight_decay_C.to(run.device, dtype),
@@ -69,31 +69,37 @@ class Step:
         return apart
 
     def __call__(
-        self, tile: TileState, micro: list[Micro], rate_C: Tensor, spike: float
+        self, tile: TileState, micro: list[Micro], scheduled_lr_C: Tensor, spike: float
     ) -> tuple[TileState, Tensor, Moment]:
         """The tile after a step, the mean loss of each cell, and what dynamics are measured from.
 
         Args:
-            rate_C: learning rates of this step.
+            scheduled_lr_C: learning rates of this step, with the factor of the schedule.
             spike: what gradients are multiplied by.
         """
         grads, loss_C = self._accumulated(tile, micro)
         share = spike / len(micro)
         if share != 1.0:  # a product with 1 for every gradient of every step costs time, and changes nothing
             grads = {name: g * share for name, g in grads.items()}
-        params, memory, optimizer, out = self._apply(
+        params, transform_state, optimizer_state, out = self._apply(
             tile.params,
-            tile.memory,
-            tile.optimizer,
+            tile.transform_state,
+            tile.optimizer_state,
             grads,
             tile.constants_C,
-            rate_C,
+            scheduled_lr_C,
             tile.weight_decay_C,
         )
-        new = replace(tile, params=params, memory=memory, optimizer=optimizer)
+        new = replace(tile, params=params, transform_state=transform_state, optimizer_state=optimizer_state)
         if self._scale:
             new = self._without_overflow(self._scale, tile, new, grads, loss_C)
-        moment = Moment(before=tile.params, after=new.params, grads=grads, out=out, memory=new.memory)
+        moment = Moment(
+            before=tile.params,
+            after=new.params,
+            grads=grads,
+            out=out,
+            transform_state=new.transform_state,
+        )
         return new, loss_C, moment
 
     def _accumulated(self, tile: TileState, micro: list[Micro]) -> tuple[Tensors, Tensor]:
@@ -117,37 +123,43 @@ class Step:
     def _applied(
         self,
         params: Tensors,
-        memory: State,
-        state: OptimizerState,
+        transform_state: State,
+        optimizer_state: OptimizerState,
         grads: Tensors,
         constants: Tensors,
         lr: Tensor,
         weight_decay: Tensor,
     ) -> tuple[Tensors, State, OptimizerState, Tensors]:
-        """Transform and optimizer of one cell: new parameters, memory and state, and the gradients."""
+        """Transform and optimizer of one cell: new parameters and states, and the transformed gradients."""
         method, optimizer = self._method(constants), self._run.optimizer
-        out, memory = method.update(grads, memory, params)
+        out, transform_state = method.update(grads, transform_state, params)
         if method.signal is not None:
-            asked = method.signal(memory)
-            state = optimizer.restart(state, asked.restart, keep_count=asked.keep_count)
+            asked = method.signal(transform_state)
+            optimizer_state = optimizer.restart(optimizer_state, asked.restart, keep_count=asked.keep_count)
             if asked.recount is not None:
-                state = optimizer.recount(state, asked.recount)
+                optimizer_state = optimizer.recount(optimizer_state, asked.recount)
             lr = lr * asked.lr_scale
-        params, state = optimizer.update(out, state, params, lr, weight_decay)
-        return params, memory, state, out
+        params, optimizer_state = optimizer.update(out, optimizer_state, params, lr, weight_decay)
+        return params, transform_state, optimizer_state, out
 
     def _without_overflow(
         self, scale: LossScale, old: TileState, new: TileState, grads: Tensors, loss_C: Tensor
     ) -> TileState:
         """Cells whose gradients are not finite stay as they were, and halve their loss scale."""
         finite_C = torch.stack([torch.isfinite(g).flatten(1).all(1) for g in grads.values()]).all(0)
-        params, memory, optimizer = tree_map(
+        params, transform_state, optimizer_state = tree_map(
             lambda after, before: torch.where(over_cells(finite_C, after), after, before),
-            (new.params, new.memory, new.optimizer),
-            (old.params, old.memory, old.optimizer),
+            (new.params, new.transform_state, new.optimizer_state),
+            (old.params, old.transform_state, old.optimizer_state),
         )
         scales = scale.update(old.scale, finite_C, loss_C)
-        return replace(new, params=params, memory=memory, optimizer=optimizer, scale=scales)
+        return replace(
+            new,
+            params=params,
+            transform_state=transform_state,
+            optimizer_state=optimizer_state,
+            scale=scales,
+        )
 
     def _method(self, own: Tensors) -> Transform:
         return self._run.transform.with_constants(**own) if own else self._run.transform

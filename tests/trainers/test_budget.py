@@ -184,7 +184,7 @@ def test_a_tensor_that_overflows_is_not_left_out(broken: float) -> None:
     """
     whole, lost = torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [broken, broken, broken]])
     ordinary, overflown = {"a": whole, "b": whole}, {"a": whole, "b": lost}
-    moment = Moment(before=ordinary, after=ordinary, grads=ordinary, out=overflown, memory={})
+    moment = Moment(before=ordinary, after=ordinary, grads=ordinary, out=overflown, transform_state={})
     found = measured(("a",), moment)
     for name in ("cosine", "least_cosine"):
         assert found[name].tolist() == pytest.approx([1.0, math.nan], nan_ok=True)
@@ -213,7 +213,7 @@ def test_the_step_that_breaks_parameters_is_kept(transform: str) -> None:
 
 def least_cosine(layer: str, grads: dict[str, torch.Tensor]) -> list[float]:
     """Per cell, of a transform that leaves these gradients as they are."""
-    moment = Moment(before=grads, after=grads, grads=grads, out=grads, memory={})
+    moment = Moment(before=grads, after=grads, grads=grads, out=grads, transform_state={})
     found: list[float] = measured((layer,), moment)["least_cosine"].tolist()
     return found
 

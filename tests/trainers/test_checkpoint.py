@@ -27,6 +27,7 @@ from trainers import (
 )
 from trainers.blocks import Next, grouped
 from trainers.fused import train_together
+from trainers.progress import LAYOUT
 from trainers.run import Run
 from trainers.width import train_within_memory
 
@@ -150,6 +151,14 @@ def test_a_checkpoint_of_another_version_is_as_good_as_none(change: str, tmp_pat
     torch.save(kept, tmp_path / "run")
     assert Checkpoint(tmp_path / "run").load(kept["identity"]) is None
     assert same(train_fused(*parts, **CELLS, checkpoint=Checkpoint(tmp_path / "run")), undisturbed)
+
+
+def test_what_an_older_version_kept_is_gone_on_from() -> None:
+    """Parts of a tile keep the names that they have in files, whatever the code calls them."""
+    assert LAYOUT[1] == (
+        *("params", "buffers", "memory", "optimizer", "scale"),
+        *("lr_C", "weight_decay_C", "constants_C", "loss_scale_C", "world"),
+    )
 
 
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:

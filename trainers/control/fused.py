@@ -61,7 +61,7 @@ def train_agents(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
                 progress.drop_nonfinite()
                 if not len(progress.index_C):
                     break
-                shown = run.optimizer.evaluated(progress.tile.params, progress.tile.optimizer)
+                shown = run.optimizer.evaluated(progress.tile.params, progress.tile.optimizer_state)
                 metric_C = agents.returns(shown).mean(1)
                 progress.metric_KC[place[progress.step], progress.index_C] = metric_C
             if checkpoint and checkpoint.due:

@@ -91,7 +91,7 @@ def train_agent(run: Run, workload: Control, cell: int, take_step: TakeStep) -> 
     named, transform = dict(model.named_parameters()), run.method(cell)
     lr, weight_decay = float(run.lr_C[cell]), float(run.weight_decay_C[cell])
     rule = run.optimizer.reference(model.named_parameters(), lr, weight_decay)
-    memory = transform.init(detached(named))
+    transform_state = transform.init(detached(named))
     recorder = Recorder(budget.dynamics, named, 1, spiked_steps(budget, seed))
     spike_T = spike_factors(budget, seed)
     loss_T, metric_K = [math.nan] * budget.steps, [math.nan] * len(budget.recorded_steps)
@@ -119,11 +119,17 @@ def train_agent(run: Run, workload: Control, cell: int, take_step: TakeStep) -> 
         factor = spike_T[t] / budget.accumulation
         grads = {name: p.grad * factor for name, p in named.items() if p.grad is not None}
         before = {name: p.detach().clone() for name, p in named.items()}
-        out, memory = take_step(
-            transform, run.optimizer, rule, named, grads, memory, lr * budget.lr_factor(t)
+        out, transform_state = take_step(
+            transform, run.optimizer, rule, named, grads, transform_state, lr * budget.lr_factor(t)
         )
         if recorder.due(t + 1):
-            parts = {"before": before, "after": detached(named), "grads": grads, "out": out, "memory": memory}
+            parts = {
+                "before": before,
+                "after": detached(named),
+                "grads": grads,
+                "out": out,
+                "transform_state": transform_state,
+            }
             recorder.add(
                 t + 1, torch.tensor([0]), Moment(**{key: as_tile(one) for key, one in parts.items()})
             )
