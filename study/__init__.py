@@ -79,15 +79,13 @@ def launch(
 
     from study.home import Home
     from study.run.launch import launch as run
+    from study.run.launch_options import LaunchOptions
 
     return run(
         read_spec(spec, allow) if isinstance(spec, (str, Path)) else spec,
         Home(Path(home)),
         console or Console(emoji=False),
-        here=here,
-        address=address,
-        tracking_uri=tracking_uri,
-        until_decided=until_decided,
+        LaunchOptions(here=here, address=address, tracking_uri=tracking_uri, until_decided=until_decided),
     )
 
 

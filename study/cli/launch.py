@@ -50,6 +50,7 @@ def launch(
     from study.report.terminal.closing import closing_lines
     from study.report.terminal.pasted import FILE_MEANS, IN_FILE, same_again
     from study.run.launch import launch as run
+    from study.run.launch_options import LaunchOptions
     from study.spec.read import read_spec
 
     def show(analysis: Analysis) -> None:
@@ -62,10 +63,7 @@ def launch(
             read_spec(spec, allow=allow, runs=True),
             Home(home),
             console,
-            here=here,
-            address=address,
-            tracking_uri=tracking_uri,
-            until_decided=until_decided,
+            LaunchOptions(here=here, address=address, tracking_uri=tracking_uri, until_decided=until_decided),
             judged=show,
         )
     except KeyboardInterrupt:

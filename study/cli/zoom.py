@@ -45,10 +45,12 @@ def zoom(
     from study.report.plain.zooms import zoom_values
     from study.report.terminal.pasted import same_again
     from study.report.terminal.zooms import zoom_lines
+    from study.run.launch_options import LaunchOptions
     from study.run.zoom import zoom as run
 
+    options = LaunchOptions(here=here, address=address, tracking_uri=tracking_uri)
     try:
-        found = run(asked, window, Home(home), console, here=here, address=address, tracking_uri=tracking_uri)
+        found = run(asked, window, Home(home), console, options)
     except KeyboardInterrupt:
         # While data are loaded or pictures are drawn; in training it is no error.
         say([f"stopped; what finished is kept. Go on with: {same_again()}"], console)

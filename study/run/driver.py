@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,12 +22,12 @@ from study.plan.job import Job
 from study.plan.widths import known_width
 from study.report.terminal.words import tell
 from study.run.in_flight import InFlight
+from study.run.launch_options import LaunchOptions
 from study.run.pool import ANY, Failure, Pool, in_this_process
 from study.run.progress import Display, Showing
 from study.run.ray_environment import check_temporary_folder, set_environment
 from study.run.ray_token import keep_token_private, use_found_token
 from study.run.records import failed_records
-from study.run.rounds import Rounds
 from study.run.tile import Checkpoints
 from study.run.tile_log import TileLogs
 from tracking import EVIDENCE, CellRecord, Ledger
@@ -43,12 +43,8 @@ class Training:
     """Trains what is missing, round by round, and stores each tile as it ends.
 
     Args:
+        rounds: what is trained together, in this order.
         console: where the cluster that is used is named.
-        here: train in this process instead of on Ray's workers.
-        address: an existing Ray cluster; None starts one on this machine.
-        wanted: the cells that the next look at the verdicts needs and that are not stored.
-        until_decided: train look after look, until every claim is decided, futile or at the cap.
-        rounds: what is trained together, in this order; None takes what the spec's design and looks ask for.
     """
 
     def __init__(
@@ -58,16 +54,12 @@ class Training:
         ledger: Ledger,
         mirror: Showing,
         display: Display,
-        *,
+        rounds: Iterable[Plan],
+        options: LaunchOptions,
         console: Console,
-        here: bool = False,
-        address: str | None = None,
-        wanted: Callable[[], Collection[str]] = tuple,
-        until_decided: bool = False,
-        rounds: Iterable[Plan] | None = None,
     ) -> None:
         self._plan, self._ledger, self._mirror, self._display = plan, ledger, mirror, display
-        self._console, self._here, self._address = console, here, address
+        self._rounds, self._options, self._console = rounds, options, console
         # Absolute: a worker's current folder need not be the launch's.
         folder = home.checkpoints(plan.spec.name).resolve()
         self.checkpoints = Checkpoints(folder, plan.spec.workers.checkpoint_every)
@@ -75,7 +67,6 @@ class Training:
         self.failures: list[Failure] = []
         self._jobs: dict[str, Job] = {}
         self._in_flight = InFlight(home, ledger, plan.spec.name)
-        self._rounds = Rounds(plan, ledger.get, wanted, until_decided) if rounds is None else rounds
 
     def run(self) -> None:
         """Train every round until nothing is missing, or what is missing failed.
@@ -124,17 +115,18 @@ class Training:
         return [cell for cell in left if cell.key not in found]
 
     def _pool(self) -> AbstractContextManager[Pool]:
-        if self._here:
+        if self._options.here:
             return in_this_process(self.checkpoints, self.logs)
         return self._ray()
 
     @contextmanager
     def _ray(self) -> Iterator[Pool]:
-        with reached(self._address, self._console):
+        address = self._options.address
+        with reached(address, self._console):
             from study.run.ray_pool import ray_pool
 
             spec, say = self._plan.spec.workers, self._display.begin
-            with ray_pool(spec, self.checkpoints, self.logs, self._address, say) as pool:
+            with ray_pool(spec, self.checkpoints, self.logs, address, say) as pool:
                 yield pool
 
     @contextmanager

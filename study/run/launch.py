@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -20,38 +22,34 @@ from study.report.terminal.counts import not_asked_line
 from study.report.terminal.words import tell
 from study.run.data import fingerprints_of_data
 from study.run.driver import Training, reached, stopped_like_ctrl_c
+from study.run.launch_options import DEFAULT_OPTIONS, LaunchOptions
 from study.run.looking import Looking
 from study.run.progress import Display
+from study.run.rounds import Rounds
 from study.run.sync import conclude, mirrored, runs_of
 from study.run.tile_log import Captured, apart, captured, last_lines
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.stored import analysed, set_aside_lines, status
-from tracking import EVIDENCE, LedgerError, identity
+from tracking import EVIDENCE, Ledger, LedgerError, identity
 
 log = logging.getLogger(__name__)
+Judged = Callable[[Analysis], None]
 
 
 def launch(
     spec: StudySpec,
     home: Home,
     console: Console,
+    options: LaunchOptions = DEFAULT_OPTIONS,
     *,
-    here: bool = False,
-    address: str | None = None,
-    tracking_uri: str | None = None,
-    until_decided: bool = False,
-    judged: Callable[[Analysis], None] = lambda analysis: None,
+    judged: Judged = lambda analysis: None,
 ) -> Launch:
     """Train what is missing, store it, show it in MLflow, analyse it and write the exports.
 
     Args:
         judged: told what is concluded, before the files are drawn, which takes several seconds; not where
             the launch was interrupted.
-        here: train in this process instead of on Ray's workers.
-        address: an existing Ray cluster.
-        tracking_uri: an MLflow server, or the home's own database.
-        until_decided: add seeds look by look, until every claim is decided, futile or at the cap.
 
     Raises:
         UserError: the spec cannot be run, stored cells of the study have another meaning, another process
@@ -60,7 +58,7 @@ def launch(
         PoolError: Ray cannot be reached, or it stopped; what finished is stored.
         LedgerError: the home can no longer be written (a full disk, say); what was stored is whole.
     """
-    if until_decided and not spec.verdicts.looks:
+    if options.until_decided and not spec.verdicts.looks:
         raise UserError(
             f"{spec.name}: --until-decided needs the looks at which verdicts are given; add to the spec, "
             "say, verdicts: {looks: [3, 5, 8, 12]}"
@@ -71,99 +69,136 @@ def launch(
         # may take minutes, and workers start meanwhile. A study that lacks nothing needs no cluster.
         stack.enter_context(home.writing(spec.name))
         home.refuse_busy(spec.name)
-        if not here and not complete(spec, home):
-            stack.enter_context(reached(address, console))
-        return _launch(
-            spec,
-            home,
-            console,
-            here=here,
-            address=address,
-            tracking_uri=tracking_uri,
-            until_decided=until_decided,
-            judged=judged,
-        )
-
-
-def _launch(
-    spec: StudySpec,
-    home: Home,
-    console: Console,
-    *,
-    here: bool,
-    address: str | None,
-    tracking_uri: str | None,
-    until_decided: bool,
-    judged: Callable[[Analysis], None],
-) -> Launch:
-    started, uri = time.monotonic(), address_of(tracking_uri, home)
-    tell(console, f"loading {', '.join({setting.title: None for setting in settings(spec)})}")
-    prints, printed = loaded(spec)
-    plan = make_plan(spec, prints)
-    home.prepare()
-    log.info("%d cells planned, home %s, tracker %s", len(plan.cells), home.root, identity(uri))
-    with home.lock(spec.name), closing(home.open_ledger()) as ledger:
+        if not options.here and not complete(spec, home):
+            stack.enter_context(reached(options.address, console))
+        started, uri = time.monotonic(), address_of(options.tracking_uri, home)
+        tell(console, f"loading {', '.join({setting.title: None for setting in settings(spec)})}")
+        prints, printed = loaded(spec)
+        plan = make_plan(spec, prints)
+        home.prepare()
+        log.info("%d cells planned, home %s, tracker %s", len(plan.cells), home.root, identity(uri))
+        stack.enter_context(home.lock(spec.name))
+        ledger = stack.enter_context(closing(home.open_ledger()))
         printed.save(home.logs(spec.name) / "loading.log")
-        before = ledger.meanings(spec.name)
-        refuse_other_meaning(plan, before)
-        more = not_asked(plan, ledger.outcomes({**plan.settings, **before}))
-        ledger.note_fingerprints(spec.name, prints)
-        ledger.note_study(spec.name, spec.remembered(), plan.meanings)
-        stored = plan.own(ledger.outcomes(plan.settings))
-        if damaged := ledger.set_aside_damaged(stored):
-            tell(console, "\n".join(set_aside_lines(damaged)))
-        # Looked at again: where the file was damaged, the first answer came from a damaged index.
-        stored = plan.own(ledger.outcomes(plan.settings))
-        shown = [key for key, outcome in stored.items() if outcome in EVIDENCE]
-        tell(console, begun(plan, len(shown), more))
+        opened = Opened(plan, home, ledger, uri, console)
+        stored = planned(opened)
         looking = Looking(plan, ledger, uri, console)
         looking.preregister()
-        interrupted = False
-        with (
-            mirrored(plan, shown, ledger, home, uri, console) as mirror,
-            Display(console, stored, mirror) as display,
-        ):
-            training = Training(
-                plan,
-                home,
-                ledger,
-                mirror,
-                display,
-                console=console,
-                here=here,
-                address=address,
-                wanted=looking.wanted,
-                until_decided=until_decided,
-            )
-            try:
-                training.run()
-                with stopped_like_ctrl_c():
-                    mirror.finish(display.writing)
-            except KeyboardInterrupt:
-                interrupted = True
-                display.stop("stopping; runs that MLflow lacks are written by the next launch")
-        analysis = analysed(plan, ledger, uri) if interrupted else looking.concluded()
-        if analysis.complete:
-            shutil.rmtree(training.checkpoints.folder, ignore_errors=True)
-        # Whoever stops a launch wants the terminal back. The next one draws everything.
-        trouble = mirror.trouble
-        if not interrupted:
-            try:
-                judged(analysis)
-            finally:
-                # A reader that has left (`| head`) costs no file.
-                trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
+        outcome = trained(opened, stored, looking, options)
+        analysis, trouble = concluded(opened, looking, outcome, judged)
         return Launch(
             analysis,
-            trained=display.trained,
-            failures=tuple(failure.words for failure in training.failures),
-            interrupted=interrupted,
+            trained=outcome.cells,
+            failures=outcome.failures,
+            interrupted=outcome.interrupted,
             exports=home.exports(spec.name),
             seconds=time.monotonic() - started,
             mlflow_runs=runs_of(plan, ledger, uri),
             trouble=trouble,
             own_tracker=uri == home.mlflow_uri,
         )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study whose ledger is open, locked for this launch.
+
+    Attributes:
+        uri: of its tracker.
+    """
+
+    plan: Plan
+    home: Home
+    ledger: Ledger
+    uri: str
+    console: Console
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave.
+
+    Attributes:
+        cells: how many were trained.
+        failures: why tiles could not be trained, one reason each.
+        interrupted: Ctrl-C or SIGTERM ended it.
+        trouble: what was wrong with the tracker; None where nothing was.
+        checkpoints: the folder of those of tiles that did not end.
+    """
+
+    cells: int
+    failures: tuple[str, ...]
+    interrupted: bool
+    trouble: str | None
+    checkpoints: Path
+
+
+def planned(opened: Opened) -> dict[str, str]:
+    """Enter the study into the ledger: the outcomes of its cells that are stored, by their key.
+
+    Raises:
+        UserError: stored cells of the study have another meaning; nothing was changed.
+    """
+    plan, ledger, console = opened.plan, opened.ledger, opened.console
+    before = ledger.meanings(plan.spec.name)
+    refuse_other_meaning(plan, before)
+    more = not_asked(plan, ledger.outcomes({**plan.settings, **before}))
+    ledger.note_fingerprints(plan.spec.name, plan.fingerprints)
+    ledger.note_study(plan.spec.name, plan.spec.remembered(), plan.meanings)
+    stored = plan.own(ledger.outcomes(plan.settings))
+    if damaged := ledger.set_aside_damaged(stored):
+        tell(console, "\n".join(set_aside_lines(damaged)))
+    # Looked at again: where the file was damaged, the first answer came from a damaged index.
+    stored = plan.own(ledger.outcomes(plan.settings))
+    tell(console, begun(plan, len(evidence(stored)), more))
+    return stored
+
+
+def trained(opened: Opened, stored: dict[str, str], looking: Looking, options: LaunchOptions) -> Trained:
+    """Train what is missing, look by look, while the tracker is shown what is stored."""
+    plan, home, ledger, console = opened.plan, opened.home, opened.ledger, opened.console
+    interrupted = False
+    with (
+        mirrored(plan, evidence(stored), ledger, home, opened.uri, console) as mirror,
+        Display(console, stored, mirror) as display,
+    ):
+        rounds = Rounds(plan, ledger.get, looking.wanted, options.until_decided)
+        training = Training(plan, home, ledger, mirror, display, rounds, options, console)
+        try:
+            training.run()
+            with stopped_like_ctrl_c():
+                mirror.finish(display.writing)
+        except KeyboardInterrupt:
+            interrupted = True
+            display.stop("stopping; runs that MLflow lacks are written by the next launch")
+    failures = tuple(failure.words for failure in training.failures)
+    return Trained(display.trained, failures, interrupted, mirror.trouble, training.checkpoints.folder)
+
+
+def concluded(
+    opened: Opened, looking: Looking, outcome: Trained, judged: Judged
+) -> tuple[Analysis, str | None]:
+    """Analyse what is stored and write the exports; and what was wrong with the tracker.
+
+    Whoever stops a launch wants the terminal back. The next one draws everything.
+    """
+    plan, home, uri, console = opened.plan, opened.home, opened.uri, opened.console
+    analysis = analysed(plan, opened.ledger, uri) if outcome.interrupted else looking.concluded()
+    if analysis.complete:
+        shutil.rmtree(outcome.checkpoints, ignore_errors=True)
+    trouble = outcome.trouble
+    if not outcome.interrupted:
+        try:
+            judged(analysis)
+        finally:
+            # A reader that has left (`| head`) costs no file.
+            trouble = conclude(analysis, home, uri, console, known_trouble=trouble, again=False)
+    return analysis, trouble
+
+
+def evidence(stored: Mapping[str, str]) -> list[str]:
+    """Keys of the cells that did not fail."""
+    return [key for key, outcome in stored.items() if outcome in EVIDENCE]
 
 
 def complete(spec: StudySpec, home: Home) -> bool:

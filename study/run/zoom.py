@@ -21,6 +21,7 @@ from study.report.terminal.words import tell
 from study.report.zoom_files import progress_picture, zoom_files
 from study.run.driver import Training, reached, stopped_like_ctrl_c
 from study.run.launch import loaded
+from study.run.launch_options import DEFAULT_OPTIONS, LaunchOptions
 from study.run.progress import Display
 from study.run.sync import open_mlflow
 from study.run.tile_log import apart
@@ -53,17 +54,9 @@ def zoom(
     window: Window,
     home: Home,
     console: Console,
-    *,
-    here: bool = False,
-    address: str | None = None,
-    tracking_uri: str | None = None,
+    options: LaunchOptions = DEFAULT_OPTIONS,
 ) -> Zoomed:
     """Train what a window lacks, and write its picture and numbers.
-
-    Args:
-        here: train in this process instead of on Ray's workers.
-        address: an existing Ray cluster.
-        tracking_uri: an MLflow server, or the home's own database.
 
     Raises:
         UserError: something cannot be made, or the home cannot be used, and nothing was changed; or another
@@ -72,7 +65,7 @@ def zoom(
         LedgerError: the home can no longer be written; what was stored is whole.
     """
     started = time.monotonic()
-    own, uri = zooms_of(home), address_of(tracking_uri, home)
+    own, uri = zooms_of(home), address_of(options.tracking_uri, home)
     with apart(console), ExitStack() as stack:
         refuse_links(home.root, (own.root,))
         own.refuse_busy(spec.name)
@@ -81,8 +74,8 @@ def zoom(
         plan = zoom_plan(spec, window, prints)
         _refuse_other_meaning(spec, prints, home)
         # A zoom that lacks nothing needs no cluster, and without one nothing is made.
-        if not here and len(_stored(plan, own)) < len(plan.cells):
-            stack.enter_context(reached(address, console))
+        if not options.here and len(_stored(plan, own)) < len(plan.cells):
+            stack.enter_context(reached(options.address, console))
         home.prepare()
         own.prepare()
         stack.enter_context(home.writing(spec.name))
@@ -98,7 +91,7 @@ def zoom(
         known = found.map.known
         left = f"{len(plan.cells) - known:,} to train" if not found.complete else "nothing to train"
         tell(console, f"{window.name}: {len(plan.cells):,} cells, {known:,} stored, {left}")
-        found = _trained(found, own, ledger, console, folder, here=here, address=address)
+        found = _trained(found, own, ledger, console, folder, options)
         if not found.complete:
             with _writing(folder, "what finished is stored"):
                 files = [progress_picture(found, folder)] if found.map.known else []
@@ -130,14 +123,7 @@ def _writing(folder: Path, kept: str) -> Iterator[None]:
 
 
 def _trained(
-    found: Zoomed,
-    home: Home,
-    ledger: Ledger,
-    console: Console,
-    folder: Path,
-    *,
-    here: bool,
-    address: str | None,
+    found: Zoomed, home: Home, ledger: Ledger, console: Console, folder: Path, options: LaunchOptions
 ) -> Zoomed:
     """Train from coarse to fine what is missing."""
     plan, nobody = found.plan, Nobody()
@@ -146,9 +132,7 @@ def _trained(
     stored = plan.own(ledger.outcomes(plan.settings))
     with ZoomDisplay(console, stored, nobody, len(plan.cells), found.map, painter) as display:
         rounds = _rounds(plan, found.window, ledger, painter)
-        training = Training(
-            plan, home, ledger, nobody, display, console=console, here=here, address=address, rounds=rounds
-        )
+        training = Training(plan, home, ledger, nobody, display, rounds, options, console)
         try:
             training.run()
         except KeyboardInterrupt:

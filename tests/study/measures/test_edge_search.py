@@ -18,6 +18,7 @@ from study.measures.landscape import INFERRED
 from study.plan.cells import make_plan
 from study.plan.job import Job
 from study.run.launch import Launch, fingerprints_of_data, launch
+from study.run.launch_options import LaunchOptions
 from study.run.records import failed_records
 from study.run.rounds import Rounds
 from study.run.tile import run_job
@@ -44,7 +45,7 @@ def sought(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Launch]:
     """A study of 2 transforms x 2 seeds x 27 learning rates x 6 weight decays, trained in this process."""
     home = Home(tmp_path_factory.mktemp("sought") / "home")
     with every_format():
-        return home, launch(parse_spec(SPEC), home, Console(quiet=True), here=True)
+        return home, launch(parse_spec(SPEC), home, Console(quiet=True), LaunchOptions(here=True))
 
 
 def test_spec_has_a_design() -> None:
@@ -73,7 +74,7 @@ def test_edges_need_fewer_cells_and_everything_is_shown(sought: tuple[Home, Laun
 def test_launching_again_trains_nothing(sought: tuple[Home, Launch]) -> None:
     """The design leads to the same cells again, so a finished study is recognised as finished."""
     home, ended = sought
-    again = launch(parse_spec(SPEC), home, Console(quiet=True), here=True)
+    again = launch(parse_spec(SPEC), home, Console(quiet=True), LaunchOptions(here=True))
     assert again.trained == 0
     assert again.analysis.counts == ended.analysis.counts
 

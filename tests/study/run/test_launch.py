@@ -17,6 +17,7 @@ from study.analysis import Analysis
 from study.errors import UserError
 from study.home import Home
 from study.run.launch import launch
+from study.run.launch_options import LaunchOptions
 from study.spec.read import parse_spec
 from tests.command import answer, runs, stored, study
 from tests.conftest import ONE_CELL, TINY
@@ -130,7 +131,7 @@ def test_claims_are_told_before_files_are_drawn_which_need_no_reader(tmp_path: P
 
     spec = parse_spec(ONE_CELL.replace("name: tiny", "name: one"))
     with pytest.raises(BrokenPipeError):
-        launch(spec, Home(tmp_path / "home"), Console(quiet=True), here=True, judged=gone)
+        launch(spec, Home(tmp_path / "home"), Console(quiet=True), LaunchOptions(here=True), judged=gone)
     assert told == [False]
     assert (tmp_path / "home" / "exports" / "one" / "report.html").is_file()
 
