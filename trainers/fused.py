@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.blocks import SECONDS, Blocks, Next, Whole, grouped
 from trainers.budget import Budget
@@ -92,15 +92,11 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
     if isinstance(run.workload, Control):
         return train_agents(run, checkpoint)
     started = time.perf_counter()
-    workload, budget = run.workload, run.budget
-    feed = Feed(workload, budget, run.seed, run.device)
-    model = untrained(feed)
-    example = feed.inputs(workload.train_x[:1])
-    looped = fills_processor(model, example)
-    model = model if looped else fusable(model, example)
+    budget = run.budget
+    feed = Feed(run.workload, budget, run.seed, run.device)
+    model, looped = network(feed)
     loss_initial = untrained_loss(feed, model)
     step = Step(run, model, looped=looped)
-
     identity = f"{run.identity(model)} {LAYOUT}"
     progress = checkpoint.load(identity) if checkpoint else None
     evaluated = Evaluation(feed, model, len(budget.recorded_steps))
@@ -111,21 +107,11 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
         budget.dynamics, dict(model.named_parameters()), run.cells, spiked_steps(budget, run.seed)
     )
     recorder.moments = progress.moments
-    spike_T = spike_factors(budget, run.seed)
     place = {at: k for k, at in enumerate(budget.recorded_steps)}
-
-    coming = (Next(t, micro, budget.lr_factor(t), spike_T[t]) for t, micro in feed.steps(progress.step))
-    whole = Whole(step, recorder)
-    examples = budget.batch_size // budget.accumulation
-    outputs, quickest = workload.output_numbers * examples, quickest_together(model, examples)
-    way: Whole | Blocks = Blocks(step, recorder, outputs, quickest) if step.repeatable else whole
+    most = min(SECONDS, checkpoint.every) if checkpoint else SECONDS
+    groups = grouped(steps_to_come(feed, progress), place, most)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        for group in grouped(coming, place, min(SECONDS, checkpoint.every) if checkpoint else SECONDS):
-            try:
-                way.advance(progress, group)
-            except CannotReplayError:
-                way = whole
-                way.advance(progress, group)
+        for _ in advanced(progress, groups, *ways(feed, model, step, recorder)):
             if progress.step in place:
                 progress.drop_nonfinite()
                 # All cells have ended, and no step that is left would train anything.
@@ -148,11 +134,48 @@ def train_together(run: Run, checkpoint: Checkpoint | None = None) -> Curves:
         progress.metric_KC,
         progress.bad_C,
         loss_initial,
-        higher_is_better=workload.higher_is_better,
+        higher_is_better=run.workload.higher_is_better,
         seconds=progress.seconds,
         dynamics=recorder.result(),
         skipped_C=[progress.skipped[cell] for cell in range(run.cells)] if scaled_in(budget) else None,
     )
+
+
+def network(feed: Feed) -> tuple[nn.Module, bool]:
+    """The untrained network in the form in which it is trained, and whether its cells are looped over."""
+    model, example = untrained(feed), feed.inputs(feed.workload.train_x[:1])
+    looped = fills_processor(model, example)
+    return (model if looped else fusable(model, example)), looped
+
+
+def steps_to_come(feed: Feed, progress: Progress) -> Iterator[Next]:
+    """Each step to the end of the budget."""
+    spike_T = spike_factors(feed.budget, feed.seed)
+    for t, micro in feed.steps(progress.step):
+        yield Next(t, micro, feed.budget.lr_factor(t), spike_T[t])
+
+
+def ways(feed: Feed, model: nn.Module, step: Step, recorder: Recorder) -> tuple[Whole | Blocks, Whole]:
+    """How steps are taken, and how they are where they turn out not to be repeatable."""
+    whole = Whole(step, recorder)
+    if not step.repeatable:
+        return whole, whole
+    examples = feed.budget.batch_size // feed.budget.accumulation
+    outputs, quickest = feed.workload.output_numbers * examples, quickest_together(model, examples)
+    return Blocks(step, recorder, outputs, quickest), whole
+
+
+def advanced(
+    progress: Progress, groups: Iterable[list[Next]], way: Whole | Blocks, whole: Whole
+) -> Iterator[None]:
+    """Take steps, and stop after each group; from the first that cannot be repeated, all cells at once."""
+    for group in groups:
+        try:
+            way.advance(progress, group)
+        except CannotReplayError:
+            way = whole
+            way.advance(progress, group)
+        yield
 
 
 def begin(run: Run, step: Step, evaluated: Evaluation) -> Progress:

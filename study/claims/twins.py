@@ -125,45 +125,73 @@ def measure_twins(
     sources = [Source(span, min(len(span[0].seeds) // per_name, most)) for span in spans]
     left_out |= {one.transform: one.seeds for one in sources if one.names < 2}
     sources = [one for one in sources if one.names >= 2]
-    compared = {name for name, rule in {**CLAIMS, **rules}.items() if not rule.absolute}
-    methods = tuple(dict.fromkeys((*METHODS, *(rules[name].method for name in rules if name in compared))))
+    ids = [name for name, rule in {**CLAIMS, **rules}.items() if not rule.absolute]
+    methods = tuple(dict.fromkeys((*METHODS, *(rules[name].method for name in rules if name in ids))))
 
     rng = np.random.default_rng(draw)
-    count = len(sources)
-    asked: dict[str, Floats] = {name: np.zeros(count) for name in (ANY, *compared)}
-    false: dict[str, Floats] = {name: np.zeros(count) for name in (ANY, *compared)}
-    verdicts = {name: Counter[str]() for name in compared}
-    done = 0
+    count = Count(ids, len(sources))
     start = time.monotonic()
     # Sources take turns, so that each has its share of the replicates.
-    while done < replicates and time.monotonic() - start < MOST_SECONDS:
-        k = done % count
-        twins = twin_study(sources[k], per_name, methods, rng)
-        wrong = judged(twins, tolerances, rules, compared)
-        for name, verdict in wrong.items():
-            asked[name][k] += 1
-            if verdict:
-                false[name][k] += 1
-                verdicts[name][verdict] += 1
-        asked[ANY][k] += bool(wrong)
-        false[ANY][k] += any(wrong.values())
-        done += 1
-        tell(done, replicates)
-
-    reached = sources[:done]
+    while count.done < replicates and time.monotonic() - start < MOST_SECONDS:
+        twins = twin_study(sources[count.turn], per_name, methods, rng)
+        count.add(judged(twins, tolerances, rules, set(ids)))
+        tell(count.done, replicates)
 
     def rate(name: str) -> Rate:
-        independent = worth(false[name], asked[name], reached, per_name, tolerances.confidence)
-        return Rate(int(false[name].sum()), int(asked[name].sum()), independent, tolerances.confidence)
+        return count.rate(name, sources, per_name, tolerances.confidence)
 
-    ids = [name for name in {**CLAIMS, **rules} if name in compared]
     return Twins(
         per_name,
         tuple(sources),
         left_out,
-        done,
+        count.done,
         replicates,
         rate(ANY),
         {name: rate(name) for name in ids},
-        {name: dict(verdicts[name]) for name in ids},
+        {name: dict(count.verdicts[name]) for name in ids},
     )
+
+
+class Count:
+    """What claims said of the twin studies so far, which sources take turns in giving.
+
+    Attributes:
+        done: twin studies that were judged.
+        asked, false: by the id of a claim, or `ANY`: of each source, the twin studies in which there was
+            something to judge, and those with a false verdict.
+        verdicts: of each claim, how often it had which false verdict.
+    """
+
+    def __init__(self, ids: Sequence[str], sources: int) -> None:
+        self.done = 0
+        self._sources = sources
+        self.asked: dict[str, Floats] = {name: np.zeros(sources) for name in (ANY, *ids)}
+        self.false: dict[str, Floats] = {name: np.zeros(sources) for name in (ANY, *ids)}
+        self.verdicts = {name: Counter[str]() for name in ids}
+
+    @property
+    def turn(self) -> int:
+        """The source whose turn it is."""
+        return self.done % self._sources
+
+    def add(self, found: Mapping[str, str]) -> None:
+        """Count a twin study of the source whose turn it is.
+
+        Args:
+            found: of the claims that it asked, the verdict where it is false, empty where it is not.
+        """
+        k = self.turn
+        for name, verdict in found.items():
+            self.asked[name][k] += 1
+            if verdict:
+                self.false[name][k] += 1
+                self.verdicts[name][verdict] += 1
+        self.asked[ANY][k] += bool(found)
+        self.false[ANY][k] += any(found.values())
+        self.done += 1
+
+    def rate(self, name: str, sources: Sequence[Source], per_name: int, confidence: float) -> Rate:
+        """How often a claim, or `ANY`, was false."""
+        false, asked = self.false[name], self.asked[name]
+        independent = worth(false, asked, sources[: self.done], per_name, confidence)
+        return Rate(int(false.sum()), int(asked.sum()), independent, confidence)
