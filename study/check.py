@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from study.errors import UserError
-from study.exported import by_hash, exported, fault
+from study.export_files import by_hash, exported, fault
 from study.home import DEFAULT_HOME, Home
 from tracking import EVIDENCE, Ledger, LedgerError
 from tracking.snapshot import state_of, untouched

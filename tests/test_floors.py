@@ -17,8 +17,8 @@ GROUND = ("search_spaces", "trainers", "tracking")
 ORDER = (
     *("errors", "file_names", "home_files", "drawn", "home"),
     *("spec", "plan", "measures", "claims"),
-    *("best", "frames", "analysis", "launch_result", "stored", "exported", "check", "comparison", "zoomed"),
-    *("live_map", "watching"),
+    *("best", "frames", "analysis", "launch_result", "stored"),
+    *("export_files", "check", "comparison", "zoom_result", "live_map", "watcher"),
     *("papers", "report", "run", "sampler", "", "cluster", "cli"),
 )
 """Rooms and files of `study`: each imports only those before it. The empty name is `study` itself."""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from study.claims.catalogue import CLAIMS
 from study.claims.generality_words import reason_of
-from study.claims.pooled import Pooled
+from study.claims.pooled_comparison import Pooled
 from study.claims.pooling import pool_all
 from study.claims.tasks import Asked, Repeated, Task, distinct
 from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE, REFUTED, SUPPORTED

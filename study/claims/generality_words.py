@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from study.claims.pooled import LEAST_TASKS, Pooled
+from study.claims.pooled_comparison import LEAST_TASKS, Pooled
 from study.claims.verdicts import INCONCLUSIVE, NO_DIFFERENCE
 from study.measures.estimate import bound_of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from study.claims.finding import Comparison
-from study.claims.pooled import Pooled
+from study.claims.pooled_comparison import Pooled
 from study.claims.tasks import Asked, Task
 from study.measures.estimate import Estimate
 from study.measures.random_effects import RandomEffects, as_one, squared_error

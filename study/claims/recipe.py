@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from study.claims.ablation import Apart, Pair, kept, merit, needed, smallest
 from study.claims.baselines import keys_of, lacking, others
 from study.claims.finding import Comparison, Finding
 from study.claims.settings import regime
-from study.claims.sparing import Apart, Pair, kept, merit, needed, smallest
 from study.measures.evidence import Evidence, missing_seeds
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Decide

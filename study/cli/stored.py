@@ -165,7 +165,7 @@ def table(
     as_json: JsonOption = False,
 ) -> None:
     """Print the published numbers of the spec's networks and methods beside this study's."""
-    from study.report.published.catalogue import KINDS
+    from study.report.paper_tables.catalogue import KINDS
 
     analysis = stored_analysis(spec, home, allow)
     name = analysis.plan.spec.name

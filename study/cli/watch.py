@@ -15,7 +15,7 @@ from study.report.terminal.pasted import nothing_stored
 
 if TYPE_CHECKING:
     from study.live_map import LiveStudy
-    from study.watching import Watching
+    from study.watcher import Watcher
 
 PAUSE = 1.0
 """Seconds between two looks, at least."""
@@ -35,19 +35,19 @@ def watch(
     machine; a study on a cluster elsewhere has no --cluster here yet.
     """
     from study.stored import spec_of
-    from study.watching import Watching
+    from study.watcher import Watcher
 
     # rich's own word for a terminal whose lines cannot be drawn again.
     follows = out.is_terminal and not out.is_dumb_terminal and not as_json
-    watching = Watching(spec_of(spec, Home(home), allow), Home(home))
-    look = watching.look(patient=follows)
+    watcher = Watcher(spec_of(spec, Home(home), allow), Home(home))
+    look = watcher.look(patient=follows)
     if as_json:
         from study.report.plain.watch import look_values
 
         emit(look_values(look))
         end(complete=look.complete)
     if follows:
-        look, interrupted = follow(watching, look)
+        look, interrupted = follow(watcher, look)
         show(look)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
@@ -58,7 +58,7 @@ def watch(
     end(complete=look.complete)
 
 
-def follow(watching: Watching, look: LiveStudy) -> tuple[LiveStudy, bool]:
+def follow(watcher: Watcher, look: LiveStudy) -> tuple[LiveStudy, bool]:
     """Draw look after look; the last one, and whether Ctrl-C ended it."""
     from rich.live import Live
 
@@ -75,7 +75,7 @@ def follow(watching: Watching, look: LiveStudy) -> tuple[LiveStudy, bool]:
                 live.update(text, refresh=True)
                 time.sleep(max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)))
                 began = time.monotonic()
-                look = watching.look(patient=True)
+                look = watcher.look(patient=True)
     except KeyboardInterrupt:
         return look, True
     return look, False

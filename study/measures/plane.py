@@ -10,7 +10,7 @@ import numpy as np
 from study.measures.array_types import Floats
 from study.measures.estimate import Estimate, Missing
 from study.measures.evidence import Evidence, missing_seeds
-from study.measures.least import least
+from study.measures.minimum import least
 from study.measures.tuning import effective_dimension, normalised, shared_default_regret
 
 PERCENTILES = (5.0, 95.0)
@@ -55,7 +55,7 @@ def plane(pieces: Sequence[Evidence]) -> tuple[Spot, ...] | Missing:
         learning", 2024, sections 3 and 4.
 
     Differs from the reference: a maximum is chosen on the other seeds and read on the seed itself
-        (`study.measures.least`), because the best of noisy scores is too good. A lost setting counts as the
+        (`study.measures.minimum`), because the best of noisy scores is too good. A lost setting counts as the
         untrained score, where the paper leaves it out. Intervals are Student's over seeds.
     """
     if len(pieces) < 2:

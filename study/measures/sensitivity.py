@@ -14,7 +14,7 @@ from study.measures.estimate import Estimate
 from study.measures.evidence import Evidence, along, missing_seeds
 from study.measures.grid_error import GridError, mean_grid_error
 from study.measures.landscape import Landscape
-from study.measures.least import least
+from study.measures.minimum import least
 from study.measures.regions import LR
 from study.measures.windows import LrWindow
 
@@ -41,7 +41,7 @@ def constant_sensitivity(members: Sequence[Landscape], near_SWL: Flags) -> Estim
     Each seed takes the mean over the cells that are competitive at the other seeds, by their number. Its own
     are lucky ones of the plain method, where the other values have no luck: 95 % intervals of a constant that
     changes nothing held in 76 % with ten seeds. The value with the least loss is chosen on the other seeds
-    too (`study.measures.least`).
+    too (`study.measures.minimum`).
 
     Args:
         members: one landscape per value, all with the same seeds and grid.
@@ -98,9 +98,9 @@ def lr_sensitivity(
     """Mean over lr of min(loss, initial loss) - least loss of the row [loss units].
 
     It is averaged over weight decays. The least loss is that of a learning rate that is chosen on the other
-    seeds (`study.measures.least`): the least of one seed's own losses lies below the least expected one, and
-    no number of seeds would mend that. The interval also holds what the grid hides of the jump at the first
-    lost cell.
+    seeds (`study.measures.minimum`): the least of one seed's own losses lies below the least expected one,
+    and no number of seeds would mend that. The interval also holds what the grid hides of the jump at the
+    first lost cell.
 
     Args:
         window: the learning rates that count; all of the grid where it is not given.
@@ -144,7 +144,7 @@ def wd_sensitivity(landscape: Landscape, columns_SL: Flags) -> Estimate:
         mean over w of l(w) - least of l
         l(w) = mean over the seed's learning rates of min(loss, initial loss)
 
-    The least is that of a weight decay that is chosen on the other seeds (`study.measures.least`). Taken at
+    The least is that of a weight decay that is chosen on the other seeds (`study.measures.minimum`). Taken at
     each learning rate alone it would be chosen anew in every column, and those at the rim of a region, where
     cells are lost at some seeds, would add more noise than everything else.
 

@@ -12,7 +12,7 @@ from study.measures.array_types import Floats
 from study.measures.estimate import Estimate
 from study.measures.grid_error import EXACT, GridError
 from study.measures.landscape import Landscape
-from study.measures.least import least
+from study.measures.minimum import least
 from study.measures.reference import held_out, pseudo_values
 
 ENOUGH = 0.95
@@ -124,7 +124,7 @@ def shared_default_regret(score_SEWL: Floats) -> Estimate:
         Φ = mean over workloads of the best score - best over points of the mean score over workloads
 
     A point is a pair of lr and weight decay. Both best points are chosen on the other seeds
-    (`study.measures.least`): the best of a seed's own noisy scores is too good, and the more so the more
+    (`study.measures.minimum`): the best of a seed's own noisy scores is too good, and the more so the more
     points there are to choose from.
 
     Reference: Adkins, Bowling and White, "A method for evaluating hyperparameter sensitivity in reinforcement

@@ -10,17 +10,17 @@ from study.report.export import write
 from study.report.pictures.saving import FORMATS, save
 from study.report.pictures.zoom_picture import Titled, draw
 from study.report.plain.zooms import zoom_values
-from study.zoomed import Zoomed
+from study.zoom_result import ZoomResult
 
 
-def progress_picture(found: Zoomed, folder: Path) -> Path:
+def progress_picture(found: ZoomResult, folder: Path) -> Path:
     """The picture as far as it is known, in place of the last one."""
     titled = Titled(found.study, found.window)
     (path,) = save(draw(found.map, titled), folder, found.window.name, kinds=FORMATS[:1])
     return path
 
 
-def zoom_files(found: Zoomed, folder: Path) -> list[Path]:
+def zoom_files(found: ZoomResult, folder: Path) -> list[Path]:
     """Every file of a zoom that is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     titled = Titled(found.study, found.window, found.boxes)

@@ -21,13 +21,13 @@ from study.plan.cells import Plan
 from study.plan.job import Job
 from study.plan.widths import known_width
 from study.report.terminal.words import tell
-from study.run.in_flight import InFlight
 from study.run.launch_options import LaunchOptions
 from study.run.pool import ANY, Failure, Pool, in_this_process
 from study.run.progress import Display, Showing
 from study.run.ray_environment import check_temporary_folder, set_environment
 from study.run.ray_token import keep_token_private, use_found_token
 from study.run.records import failed_records
+from study.run.reservations import Reservations
 from study.run.tile import Checkpoints
 from study.run.tile_log import TileLogs
 from tracking import EVIDENCE, CellRecord, Ledger
@@ -66,7 +66,7 @@ class Training:
         self.logs = TileLogs(home.logs(plan.spec.name).resolve())
         self.failures: list[Failure] = []
         self._jobs: dict[str, Job] = {}
-        self._in_flight = InFlight(home, ledger, plan.spec.name)
+        self._reservations = Reservations(home, ledger, plan.spec.name)
 
     def run(self) -> None:
         """Train every round until nothing is missing, or what is missing failed.
@@ -82,7 +82,7 @@ class Training:
         if first is None or not self._missing(first):
             return
         self._display.expect(len(self._missing(first)))
-        with self._pool() as pool, stopped_like_ctrl_c(), self._in_flight, self._stopping_aloud():
+        with self._pool() as pool, stopped_like_ctrl_c(), self._reservations, self._stopping_aloud():
             for part in chain([first], rounds):
                 missing = self._missing(part)
                 log.info("a round misses %d of its %d cells", len(missing), len(part.cells))
@@ -91,7 +91,7 @@ class Training:
 
     def _train_free(self, part: Plan, missing: list[Cell], pool: Pool) -> list[Cell]:
         """Train the cells that no other study is training, or wait a moment; those that are left."""
-        free = self._in_flight.take(missing)
+        free = self._reservations.take(missing)
         if free:
             widths = self._widths(free, pool)
             jobs = part.jobs(free, {key: max(found.values()) for key, found in widths.items()})
@@ -101,7 +101,7 @@ class Training:
             self._display.train(len(free), len(jobs))
             self._display.expect(len(missing))
             self.failures += self._train(jobs, pool)
-            self._in_flight.release()
+            self._reservations.release()
         keys = {cell.key for cell in free}
         left = [cell for cell in missing if cell.key not in keys]
         found = self._ledger.evidence(cell.key for cell in left)
@@ -109,7 +109,7 @@ class Training:
             self._mirror.add(found)
             self._display.found(list(self._ledger.get(found).values()))
         elif left and not free:
-            if others := ", ".join(self._in_flight.others(left)):
+            if others := ", ".join(self._reservations.others(left)):
                 self._display.waits(f"{others} trains {len(left)} of these cells now; waiting for them")
             time.sleep(LOOK_EVERY)
         return [cell for cell in left if cell.key not in found]

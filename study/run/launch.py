@@ -23,7 +23,7 @@ from study.report.terminal.words import tell
 from study.run.data import fingerprints_of_data
 from study.run.driver import Training, reached, stopped_like_ctrl_c
 from study.run.launch_options import DEFAULT_OPTIONS, LaunchOptions
-from study.run.looking import Looking
+from study.run.looks import Looks
 from study.run.progress import Display
 from study.run.rounds import Rounds
 from study.run.sync import conclude, mirrored, runs_of
@@ -82,10 +82,10 @@ def launch(
         printed.save(home.logs(spec.name) / "loading.log")
         opened = Opened(plan, home, ledger, uri, console)
         stored = planned(opened)
-        looking = Looking(plan, ledger, uri, console)
-        looking.preregister()
-        outcome = trained(opened, stored, looking, options)
-        analysis, trouble = concluded(opened, looking, outcome, judged)
+        looks = Looks(plan, ledger, uri, console)
+        looks.preregister()
+        outcome = trained(opened, stored, looks, options)
+        analysis, trouble = concluded(opened, looks, outcome, judged)
         return Launch(
             analysis,
             trained=outcome.cells,
@@ -154,7 +154,7 @@ def planned(opened: Opened) -> dict[str, str]:
     return stored
 
 
-def trained(opened: Opened, stored: dict[str, str], looking: Looking, options: LaunchOptions) -> Trained:
+def trained(opened: Opened, stored: dict[str, str], looks: Looks, options: LaunchOptions) -> Trained:
     """Train what is missing, look by look, while the tracker is shown what is stored."""
     plan, home, ledger, console = opened.plan, opened.home, opened.ledger, opened.console
     interrupted = False
@@ -162,7 +162,7 @@ def trained(opened: Opened, stored: dict[str, str], looking: Looking, options: L
         mirrored(plan, evidence(stored), ledger, home, opened.uri, console) as mirror,
         Display(console, stored, mirror) as display,
     ):
-        rounds = Rounds(plan, ledger.get, looking.wanted, options.until_decided)
+        rounds = Rounds(plan, ledger.get, looks.wanted, options.until_decided)
         training = Training(plan, home, ledger, mirror, display, rounds, options, console)
         try:
             training.run()
@@ -175,15 +175,13 @@ def trained(opened: Opened, stored: dict[str, str], looking: Looking, options: L
     return Trained(display.trained, failures, interrupted, mirror.trouble, training.checkpoints.folder)
 
 
-def concluded(
-    opened: Opened, looking: Looking, outcome: Trained, judged: Judged
-) -> tuple[Analysis, str | None]:
+def concluded(opened: Opened, looks: Looks, outcome: Trained, judged: Judged) -> tuple[Analysis, str | None]:
     """Analyse what is stored and write the exports; and what was wrong with the tracker.
 
     Whoever stops a launch wants the terminal back. The next one draws everything.
     """
     plan, home, uri, console = opened.plan, opened.home, opened.uri, opened.console
-    analysis = analysed(plan, opened.ledger, uri) if outcome.interrupted else looking.concluded()
+    analysis = analysed(plan, opened.ledger, uri) if outcome.interrupted else looks.concluded()
     if analysis.complete:
         shutil.rmtree(outcome.checkpoints, ignore_errors=True)
     trouble = outcome.trouble

@@ -28,7 +28,7 @@ from study.run.tile_log import apart
 from study.run.tracker import address_of
 from study.spec.model import StudySpec
 from study.stored import set_aside_lines
-from study.zoomed import Zoomed
+from study.zoom_result import ZoomResult
 from tracking import EVIDENCE, CellRecord, Ledger, LedgerError, words_of
 from tracking.mlflow_zoom import show_zoom
 
@@ -55,7 +55,7 @@ def zoom(
     home: Home,
     console: Console,
     options: LaunchOptions = DEFAULT_OPTIONS,
-) -> Zoomed:
+) -> ZoomResult:
     """Train what a window lacks, and write its picture and numbers.
 
     Raises:
@@ -85,7 +85,7 @@ def zoom(
         ledger.note_fingerprints(spec.name, prints)
         if damaged := _take_over(plan, home, ledger):
             tell(console, "\n".join(set_aside_lines(damaged)))
-        found = Zoomed(spec.name, window, plan, FineMap(plan.keys, window.points), spec.region.confidence)
+        found = ZoomResult(spec.name, window, plan, FineMap(plan.keys, window.points), spec.region.confidence)
         _read(found.map, plan, ledger)
         folder = home.exports(spec.name) / "zooms"
         known = found.map.known
@@ -123,8 +123,8 @@ def _writing(folder: Path, kept: str) -> Iterator[None]:
 
 
 def _trained(
-    found: Zoomed, home: Home, ledger: Ledger, console: Console, folder: Path, options: LaunchOptions
-) -> Zoomed:
+    found: ZoomResult, home: Home, ledger: Ledger, console: Console, folder: Path, options: LaunchOptions
+) -> ZoomResult:
     """Train from coarse to fine what is missing."""
     plan, nobody = found.plan, Nobody()
     painter = Painter(lambda: progress_picture(found, folder))
@@ -270,7 +270,7 @@ def _read(found: FineMap, plan: Plan, ledger: Ledger) -> None:
 
 
 def _shown(
-    found: Zoomed, spec: StudySpec, home: Home, uri: str, console: Console, prints: dict[str, str]
+    found: ZoomResult, spec: StudySpec, home: Home, uri: str, console: Console, prints: dict[str, str]
 ) -> str | None:
     """Write the run of a zoom to MLflow; what was wrong with it."""
     identity = None

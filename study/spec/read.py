@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from study.errors import UserError
+from study.spec.ambiguity import problems
 from study.spec.messages import explain, lines_of
 from study.spec.methods import mark
 from study.spec.model import OWN_CODE, StudySpec
 from study.spec.names import KINDS
 from study.spec.strict_json import strict_json
-from study.spec.unclear import problems
 from study.spec.user_modules import OwnCode, allowed_packages
 from study.spec.yaml import MOST_BYTES, load_yaml
 from trainers.naming import nearest

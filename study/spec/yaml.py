@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from study.spec.unclear import unclear
+from study.spec.ambiguity import ambiguous_word
 
 MOST_BYTES = 200_000
 """A longer file is no spec, and would take PyYAML seconds."""
@@ -110,7 +110,7 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     if words:
         words = f"a text holds {words}; leave it out"
         raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
-    return (unclear(text) or text) if node.style is None else text
+    return (ambiguous_word(text) or text) if node.style is None else text
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -129,7 +129,7 @@ for _tag, _form, _first in (
 
 
 def load_yaml(text: str) -> Any:
-    """The document's plain values; words that were no text in YAML 1.1 are `Unclear`.
+    """The document's plain values; words that were no text in YAML 1.1 are `AmbiguousWord`.
 
     Raises:
         ValueError: not YAML, or too large; the message says where.

@@ -27,7 +27,7 @@ from study.report.page.slices import Slices, slices
 from study.report.page.verdicts import verdicts
 from study.report.page.views import CODES, DIGITS, View, views
 from study.report.page.wording import number, span
-from study.report.published.scores import published_values
+from study.report.paper_tables.scores import published_values
 from study.spec.strict_json import strict_json
 
 if TYPE_CHECKING:

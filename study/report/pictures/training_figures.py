@@ -43,7 +43,7 @@ FEW = 12
 """Up to so many moments are marked on the line."""
 STYLES = ("-", "--", ":", "-.")
 Lines = Mapping[str, Band | None]
-Looks = Mapping[str, dict[str, Any]]
+LineStyles = Mapping[str, dict[str, Any]]
 """How the line of each name looks."""
 
 
@@ -257,7 +257,7 @@ def visible(lines: Lines) -> bool:
 def paint(
     panel: Axes,
     lines: Lines,
-    looks: Looks,
+    looks: LineStyles,
     unit: str,
     quantity: str,
     scale: Scale | Literal["log"] | None = "log",
@@ -315,7 +315,7 @@ def spread(count: int) -> list[Any]:
     return [colormaps["viridis"](0.9 * k / max(count - 1, 1)) for k in range(count)]
 
 
-def legend(figure: Figure, looks: Looks) -> None:
+def legend(figure: Figure, looks: LineStyles) -> None:
     """Names and looks, below all panels."""
     from matplotlib.lines import Line2D
 

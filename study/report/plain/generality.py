@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.claims.generality import Generality, Verdicts
-from study.claims.pooled import Pooled
+from study.claims.pooled_comparison import Pooled
 from study.claims.tasks import Asked
 from study.measures.stratified import DRAWS, Interval
 from study.report.plain.claims import finite

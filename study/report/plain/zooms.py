@@ -9,7 +9,7 @@ from typing import Any
 from study.measures.edge_dimension import Dimension
 from study.measures.estimate import Missing
 from study.plan.window import Window
-from study.zoomed import Zoomed
+from study.zoom_result import ZoomResult
 
 SCHEMA = 1
 """Version of the form; a key that is added does not change it."""
@@ -25,7 +25,7 @@ UNITS = {
 }
 
 
-def zoom_values(found: Zoomed) -> dict[str, Any]:
+def zoom_values(found: ZoomResult) -> dict[str, Any]:
     """Everything that is known of a zoom but its cells."""
     window = found.window
     return {
@@ -84,7 +84,7 @@ def zoom_params(window: Window) -> dict[str, object]:
     }
 
 
-def zoom_metrics(found: Zoomed) -> dict[str, float]:
+def zoom_metrics(found: ZoomResult) -> dict[str, float]:
     """The numbers of a zoom, for a tracker."""
     numbers = {f"cells_{name}": float(count) for name, count in found.map.counts.items()}
     for one in (found.boxes, found.pairs):

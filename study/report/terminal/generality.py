@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from study.claims.generality import Generality, Verdicts
-from study.claims.pooled import Pooled
+from study.claims.pooled_comparison import Pooled
 from study.measures.stratified import DRAWS, Interval
 from study.report.amounts import amount
 from study.report.terminal.claims import COLOURS

@@ -7,12 +7,12 @@ from study.measures.estimate import Missing
 from study.report.amounts import amount
 from study.report.durations import clock
 from study.report.terminal.pasted import FILE_MEANS, IN_FILE, same_again
-from study.zoomed import Zoomed
+from study.zoom_result import ZoomResult
 
 MOST_REASONS = 3
 
 
-def zoom_lines(found: Zoomed) -> list[str]:
+def zoom_lines(found: ZoomResult) -> list[str]:
     """What was trained, the dimension of the edge, and where the files are."""
     counts = ", ".join(f"{count:,} {name}" for name, count in found.map.counts.items() if count)
     lines = [f"{amount(found.trained, 'cell')} trained, in {clock(found.seconds)} with everything; {counts}"]

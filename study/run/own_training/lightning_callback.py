@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.measures.clipping import CLIPPING
-from study.run.own_training.inherited import FollowedCell, note_framework
+from study.run.own_training.framework import FollowedCell, note_framework
 from trainers.naming import nearest, short
 
 OWN_CLIPPING = "configure_gradient_clipping"

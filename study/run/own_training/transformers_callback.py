@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.run.own_training.inherited import FollowedCell, note_framework
+from study.run.own_training.framework import FollowedCell, note_framework
 from trainers.naming import nearest, short
 
 

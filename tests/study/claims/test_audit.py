@@ -15,7 +15,7 @@ from study.measures.divergence import divergence_share, lost_share
 from study.measures.estimate import Estimate, difference
 from study.measures.evidence import Evidence, gather
 from study.measures.landscape import DIVERGED, FINISHED, Landscape
-from study.measures.least import least
+from study.measures.minimum import least
 from study.measures.regions import best_cell
 from study.measures.sensitivity import lr_sensitivity, wd_difference, wd_sensitivity
 from study.measures.tuning import effective_dimension, tuned_score

@@ -197,13 +197,13 @@ FIRST = """
 import sys
 from study.cli import launch, main
 
-class Looking:
+class Looks:
     def print(self, said, **how):
         heavy = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "mlflow", "ray"}
         print(said, *heavy & set(sys.modules))
         sys.exit()
 
-launch.progress_console = lambda as_json: Looking()
+launch.progress_console = lambda as_json: Looks()
 sys.argv = ["study", "launch", "quickstart"]
 main()
 """

@@ -18,7 +18,7 @@ from study.report.plain.watch import look_values
 from study.report.terminal.live import ASCII, EVERY, GLYPHS, screen
 from study.spec.model import StudySpec
 from study.spec.read import parse_spec, read_spec
-from study.watching import TRIES, Watching, launching
+from study.watcher import TRIES, Watcher, launching
 from tests.command import answer, study
 from tests.fabricated import WIDE, fabricate, hill, record_of
 from tracking import FAILED, LedgerError
@@ -46,17 +46,17 @@ def rows(look: LiveStudy, transform: str) -> list[str]:
 def test_a_map_fills_cell_by_cell(spec: Path, tmp_path: Path) -> None:
     """A place is shown as soon as one of its seeds is stored, with the class of the mean so far."""
     home = tmp_path / "home"
-    watching = Watching(read_spec(str(spec)), Home(home))
-    empty = watching.look()
+    watcher = Watcher(read_spec(str(spec)), Home(home))
+    empty = watcher.look()
     assert rows(empty, "none") == ["pppppp"] * 3
     assert (empty.cells, empty.stored, empty.complete, empty.process) == (162, 0, False, None)
     fabricate(spec, home, hill, skip=lambda cell: cell.seed > 0 or cell.transform != "none")
-    look = watching.look()
+    look = watcher.look()
     assert look.stored == 18
     assert rows(look, "none") == ["uttcdd"] * 3 or rows(look, "none") == ["utccdd"] * 3
     assert rows(look, "unit_norm") == ["pppppp"] * 3
     fabricate(spec, home, hill)
-    whole = watching.look()
+    whole = watcher.look()
     assert whole.complete
     assert whole.ended
     # It differs from the others in the next column, as it was planted.
@@ -76,12 +76,12 @@ def test_only_new_cells_are_read(spec: Path, tmp_path: Path, monkeypatch: pytest
         return plain(self, keys)
 
     fabricate(spec, tmp_path / "home", hill, skip=lambda cell: cell.seed > 0)
-    watching = Watching(read_spec(str(spec)), Home(tmp_path / "home"))
+    watcher = Watcher(read_spec(str(spec)), Home(tmp_path / "home"))
     monkeypatch.setattr(Ledger, "get", get)
-    watching.look()
-    watching.look()
+    watcher.look()
+    watcher.look()
     fabricate(spec, tmp_path / "home", hill, skip=lambda cell: cell.seed > 1)
-    watching.look()
+    watcher.look()
     assert asked == [54, 0, 54]
 
 
@@ -94,13 +94,13 @@ def test_a_failed_cell_is_seen_again(spec: Path, tmp_path: Path) -> None:
     found = read_spec(str(spec))
     plan = make_plan(found, {one.name: "made up" for one in settings(found)})
     cell = next(one for one in plan.cells if one.transform == "unit_norm")
-    watching = Watching(found, home)
+    watcher = Watcher(found, home)
     with closing(home.open_ledger()) as ledger:
         ledger.add([replace(record_of(cell, None), outcome=FAILED, reason="lost", metric_name="")])
-    assert rows(watching.look(), "unit_norm")[0][0] == "f"
+    assert rows(watcher.look(), "unit_norm")[0][0] == "f"
     with closing(home.open_ledger()) as ledger:
         ledger.add([record_of(cell, 0.8)])
-    assert rows(watching.look(), "unit_norm")[0][0] in "tc"
+    assert rows(watcher.look(), "unit_norm")[0][0] in "tc"
 
 
 def test_nothing_is_written(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +144,7 @@ def looked(seeds: dict[str, int], tmp_path: Path) -> tuple[StudySpec, Home]:
 def test_later_looks_count_where_they_were_begun(tmp_path: Path) -> None:
     """Seeds of a later look are asked for of those transforms alone that have one of their cells."""
     spec, home = looked({"none": 5, "unit_norm": 4, "autoscale": 3}, tmp_path)
-    look = Watching(spec, home).look()
+    look = Watcher(spec, home).look()
     assert look.cells == look.stored == 18 * (5 + 4 + 3)
     assert look.ended
 
@@ -153,7 +153,7 @@ def test_between_looks_a_launch_goes_on(tmp_path: Path) -> None:
     """A study with looks that is complete has ended once no process launches it any more."""
     spec, home = looked({"none": 3, "unit_norm": 3, "autoscale": 3}, tmp_path)
     (home.root / "locks" / f"{spec.name}.pid").write_text(str(os.getpid()))
-    look = Watching(spec, home).look()
+    look = Watcher(spec, home).look()
     assert look.complete
     assert not look.ended
 
@@ -164,7 +164,7 @@ def test_damage_is_counted(spec: Path, tmp_path: Path) -> None:
     fabricate(spec, home.root, hill)
     with closing(sqlite3.connect(home.ledger)) as connection, connection:
         connection.execute("UPDATE cells SET metric_final = 7 WHERE key = (SELECT MIN(key) FROM cells)")
-    look = Watching(read_spec(str(spec)), home).look()
+    look = Watcher(read_spec(str(spec)), home).look()
     assert look.damaged == 1
     assert look.counts["pending"] == 1
     assert "1 damaged record left out" in screen(look, 80, 24, ascii_only=False).plain
@@ -184,44 +184,44 @@ def test_a_damaged_ledger_is_one_sentence(
     assert "Traceback" not in said.err
     os.utime(home / "ledger.sqlite", (0, 0))
     with pytest.raises(LedgerError):
-        Watching(read_spec(str(spec)), Home(home)).look(patient=True)
+        Watcher(read_spec(str(spec)), Home(home)).look(patient=True)
     os.utime(home / "ledger.sqlite")
-    assert Watching(read_spec(str(spec)), Home(home)).look(patient=True).stored == 0
+    assert Watcher(read_spec(str(spec)), Home(home)).look(patient=True).stored == 0
 
 
 def test_a_ledger_that_is_being_made_is_waited_for(spec: Path, tmp_path: Path) -> None:
     """A watch that began before the home sees its ledger without tables for a while, and goes on."""
     home = Home(tmp_path / "home")
-    watching = Watching(read_spec(str(spec)), home)
-    watching.look(patient=True)
+    watcher = Watcher(read_spec(str(spec)), home)
+    watcher.look(patient=True)
     home.root.mkdir()
     with closing(sqlite3.connect(home.ledger)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         for _ in range(2 * TRIES):
-            assert watching.look(patient=True).stored == 0
+            assert watcher.look(patient=True).stored == 0
         with pytest.raises(LedgerError):
-            watching.look()
+            watcher.look()
     home.ledger.unlink()
     fabricate(spec, home.root, hill)
-    assert watching.look(patient=True).complete
+    assert watcher.look(patient=True).complete
 
 
 def test_a_ledger_that_is_held_for_a_moment_ends_nothing(spec: Path, tmp_path: Path) -> None:
     """Where the ledger cannot be read, the last look stands for a while; then that is an error."""
     home = Home(tmp_path / "home")
     fabricate(spec, home.root, hill, skip=lambda cell: cell.seed > 0)
-    watching = Watching(read_spec(str(spec)), home)
-    seen = watching.look(patient=True)
+    watcher = Watcher(read_spec(str(spec)), home)
+    seen = watcher.look(patient=True)
     whole = home.ledger.read_bytes()
     for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
         (home.root / name).unlink(missing_ok=True)
     home.ledger.write_bytes(b"held" * 1000)
     for _ in range(TRIES):
-        assert watching.look(patient=True) == seen
+        assert watcher.look(patient=True) == seen
     with pytest.raises(LedgerError):
-        watching.look(patient=True)
+        watcher.look(patient=True)
     home.ledger.write_bytes(whole)
-    assert watching.look(patient=True).stored == seen.stored
+    assert watcher.look(patient=True).stored == seen.stored
 
 
 def test_an_unknown_study_and_a_missing_home(
@@ -267,7 +267,7 @@ def test_json_is_one_look(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert one["place"][0][-1] == "diverged"
     assert one["mean"][0][-1] is None
     assert max(value for row in one["fraction"] for value in row if value is not None) <= 1
-    look = Watching(read_spec(str(spec)), Home(tmp_path / "home")).look()
+    look = Watcher(read_spec(str(spec)), Home(tmp_path / "home")).look()
     assert json.loads(json.dumps(look_values(look), allow_nan=False)) == said
 
 
@@ -277,7 +277,7 @@ def test_a_screen_fits(width: int, height: int, tmp_path: Path) -> None:
     path = tmp_path / "many.yaml"
     path.write_text(MANY)
     fabricate(path, tmp_path / "home", hill, skip=lambda cell: cell.seed > 0)
-    look = Watching(read_spec(str(path)), Home(tmp_path / "home")).look()
+    look = Watcher(read_spec(str(path)), Home(tmp_path / "home")).look()
     seen = ""
     for page in range(len(look.maps)):
         text = screen(look, width, height, page * EVERY, ascii_only=False)
@@ -307,9 +307,9 @@ def test_empty_and_one_cell(tmp_path: Path) -> None:
     path = tmp_path / "one.yaml"
     path.write_text(one)
     spec = parse_spec(one)
-    assert "0" in screen(Watching(spec, Home(tmp_path / "h")).look(), 80, 24, ascii_only=True).plain
+    assert "0" in screen(Watcher(spec, Home(tmp_path / "h")).look(), 80, 24, ascii_only=True).plain
     fabricate(path, tmp_path / "h", lambda cell: 0.1)
-    look = Watching(spec, Home(tmp_path / "h")).look()
+    look = Watcher(spec, Home(tmp_path / "h")).look()
     assert rows(look, "none") == ["u"]
     fabricate(path, tmp_path / "lost", lambda cell: None)
-    assert rows(Watching(spec, Home(tmp_path / "lost")).look(), "none") == ["d"]
+    assert rows(Watcher(spec, Home(tmp_path / "lost")).look(), "none") == ["d"]

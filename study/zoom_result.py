@@ -25,7 +25,7 @@ STATES = ("pending", "finished", "diverged")
 
 
 @dataclass(frozen=True)
-class Zoomed:
+class ZoomResult:
     """A window and what is known of its cells.
 
     Attributes:

@@ -20,7 +20,7 @@ from study.papers.perplexity_rows import (
     perplexity_rows,
     perplexity_tables,
 )
-from study.report.published.kind import Kind, reasons
+from study.report.paper_tables.kind import Kind, reasons
 from study.report.terminal.layout import titled
 
 

@@ -14,8 +14,8 @@ from tracking import Ledger, LedgerError
 log = logging.getLogger(__name__)
 
 
-class InFlight:
-    """The cells of one launch that are in flight.
+class Reservations:
+    """The cells that one launch has taken for itself.
 
     The ledger says which study trains a cell. A lock of the operating system says whether that study still
     trains: it is free when its process dies, however that dies.
@@ -25,7 +25,7 @@ class InFlight:
         self._home, self._ledger, self._study = home, ledger, study
         self._training = home.training(study)
 
-    def __enter__(self) -> InFlight:
+    def __enter__(self) -> Reservations:
         self._training.__enter__()
         self._ledger.release(self._study)  # what an earlier launch left, whose process died
         return self

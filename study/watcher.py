@@ -25,7 +25,7 @@ TRIES = 5
 
 
 @dataclass
-class Watching:
+class Watcher:
     """One look after the other, each of which reads only the cells that are new.
 
     Attributes:

@@ -16,7 +16,7 @@ OTHER_BASE = re.compile(r"[-+]?0(o_*[0-7][0-7_]*|x_*[0-9a-fA-F][0-9a-fA-F_]*)")
 DECIMAL = re.compile(r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 
 
-class Unclear(str):
+class AmbiguousWord(str):
     """Such a word. It is text, as in YAML 1.2, and remembers what it was.
 
     Attributes:
@@ -26,8 +26,8 @@ class Unclear(str):
     before: str
 
 
-def unclear(word: str) -> Unclear | None:
-    """The word as an unclear one, or None; asked of plain words that YAML 1.2 reads as text."""
+def ambiguous_word(word: str) -> AmbiguousWord | None:
+    """The word as an ambiguous one, or None; asked of plain words that YAML 1.2 reads as text."""
     before = TRUTHS.get(word.lower()) if word in {word.lower(), word.upper(), word.capitalize()} else None
     if DECIMAL.fullmatch(word) or OTHER_BASE.fullmatch(word):
         before = word.replace("_", "")
@@ -37,7 +37,7 @@ def unclear(word: str) -> Unclear | None:
         before = _decimal(word.replace("_", ""))
     if before is None:
         return None
-    found = Unclear(word)
+    found = AmbiguousWord(word)
     found.before = before
     return found
 
@@ -49,12 +49,12 @@ def _decimal(word: str) -> str:
 
 
 def problems(value: Any, path: Location = ()) -> Iterator[Problem]:
-    """One problem for each unclear word of a spec, except where text is wanted anyway.
+    """One problem for each ambiguous word of a spec, except where text is wanted anyway.
 
     Without it a spec that was written for YAML 1.1 would change its meaning in silence: to a function of the
     user's, the text "no" is true.
     """
-    if isinstance(value, Unclear):
+    if isinstance(value, AmbiguousWord):
         yield Problem(
             f"found {value[:40]}, which is text in YAML 1.2 and was {value.before} before; "
             f"write {value.before}, or '{value[:40]}' for the text",

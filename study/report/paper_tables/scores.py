@@ -14,7 +14,7 @@ from study.analysis import Analysis
 from study.measures.estimate import Estimate, worded
 from study.papers.agreement import RULE, Row, rows, tables_of
 from study.papers.tables import TABLES, PublishedTable
-from study.report.published.kind import Kind, reasons, score_values
+from study.report.paper_tables.kind import Kind, reasons, score_values
 from study.report.terminal.layout import titled
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from study.analysis import Analysis
 from study.measures.estimate import worded
 from study.papers.gains import TABLES, GainRow, GainTable, gain_rows, gain_tables
-from study.report.published.kind import Kind, reasons, score_values
+from study.report.paper_tables.kind import Kind, reasons, score_values
 from study.report.terminal.layout import titled
 
 

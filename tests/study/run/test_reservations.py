@@ -15,7 +15,7 @@ from study.home import Home
 from study.plan.cells import Plan, make_plan
 from study.run import driver
 from study.run.data import fingerprints_of_data
-from study.run.in_flight import InFlight
+from study.run.reservations import Reservations
 from study.spec.read import read_spec
 from tests.command import runs, study
 from tests.conftest import TINY
@@ -43,14 +43,14 @@ def test_a_cell_is_one_studys_at_a_time(home: Home, plan: Plan) -> None:
     """What one study takes no other gets, until it gives it back or ends; what is stored nobody gets."""
     cells = plan.cells[:4]
     with closing(home.open_ledger()) as ledger, closing(home.open_ledger()) as other:
-        with InFlight(home, ledger, "a") as a, InFlight(home, other, "b") as b:
+        with Reservations(home, ledger, "a") as a, Reservations(home, other, "b") as b:
             assert a.take(cells[:2]) == list(cells[:2])
             assert b.take(cells) == list(cells[2:])
             assert b.others(cells[:2]) == ["a"]
             ledger.add([record_of(cells[0], 0.5)])
             a.release()
             assert b.take(cells) == list(cells[1:])
-        with InFlight(home, ledger, "a") as a:
+        with Reservations(home, ledger, "a") as a:
             assert a.take(cells) == list(cells[1:])
 
 
@@ -58,8 +58,8 @@ def test_the_cells_of_a_study_that_died_are_free(home: Home, plan: Plan) -> None
     """Its lock is gone with its process, whatever the ledger still says."""
     code = (
         "import os, sys; from pathlib import Path; from types import SimpleNamespace as Cell\n"
-        "from study.home import Home; from study.run.in_flight import InFlight\n"
-        "home = Home(Path(sys.argv[1])); held = InFlight(home, home.open_ledger(), 'dead').__enter__()\n"
+        "from study.home import Home; from study.run.reservations import Reservations\n"
+        "home = Home(Path(sys.argv[1])); held = Reservations(home, home.open_ledger(), 'dead').__enter__()\n"
         "print(len(held.take([Cell(key=key) for key in sys.argv[2:]])), flush=True); os._exit(1)\n"
     )
     keys = [cell.key for cell in plan.cells[:4]]
@@ -67,7 +67,7 @@ def test_the_cells_of_a_study_that_died_are_free(home: Home, plan: Plan) -> None
     assert done.stdout == "4\n", done.stderr
     with closing(home.open_ledger()) as ledger:
         assert ledger.claimants(keys) == ["dead"]
-        with InFlight(home, ledger, "b") as b:
+        with Reservations(home, ledger, "b") as b:
             assert b.take(plan.cells[:4]) == list(plan.cells[:4])
 
 
@@ -86,7 +86,7 @@ def test_a_launch_waits_for_what_another_study_trains(
     said: list[str] = []
 
     def train() -> None:
-        with closing(home.open_ledger()) as ledger, InFlight(home, ledger, "other") as other:
+        with closing(home.open_ledger()) as ledger, Reservations(home, ledger, "other") as other:
             other.take(theirs)
             taken.set()
             waited.wait(60)

@@ -14,7 +14,7 @@ from study.stored import analysed
 from tracking import EVIDENCE, Ledger
 
 
-class Looking:
+class Looks:
     """What a launch knows of the looks at its study.
 
     Args:
