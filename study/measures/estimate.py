@@ -21,6 +21,8 @@ class Missing:
     reason: str
 
 
+INFLATION = 2.0
+"""How many times its error an interval may have where the prior of its spread is wrong."""
 ROUNDING = 1e-13
 """A mean that is smaller than its largest value by this factor is zero."""
 
@@ -39,6 +41,8 @@ class Estimate:
     tie in a coarse measure, such as a share of 200 examples, show that the next step is rare, not that it
     never comes: r/2 is the deviation of a fair coin between two neighbouring values. Where the `prior` tells
     more of the spread, t has its degrees of freedom too, and s² becomes (d0 s0² + (S - 1) s²) / (d0 + S - 1).
+    But the interval is never shorter than Student's over the seeds alone at `INFLATION` times the error. So
+    the prior can be as wrong as it likes, and the error of an interval is at most that.
 
     With o, the part of the grid's error that differs between seeds, it is likewise. And q is the quantile of
     a symmetric beta distribution with standard deviation `grid.sd` on ±`grid.reach`: uniform for one edge,
@@ -133,10 +137,13 @@ class Estimate:
         # What others say about the spread grows with the seeds, too.
         df = self.df * (seeds - 1) / (self.n - 1)
         spread = (self.deviation if deviation is None else deviation) / math.sqrt(seeds)
+        alone = (math.sqrt(self.own_variance) if deviation is None else deviation) / math.sqrt(seeds)
         own = self.grid.own * math.sqrt(self.n / seeds)
         tail = (1 + confidence) / 2
+        least = max(1 - INFLATION * (1 - tail), 0.5)
         over_seeds = max(
             float(stdtrit(df, tail)) * spread if spread else 0.0,
+            float(stdtrit(seeds - 1, least)) * alone if alone and self.prior.df else 0.0,
             float(ndtri(tail)) * own if own else 0.0,
         )
         return math.hypot(over_seeds, self.grid.quantile(tail))

@@ -1331,6 +1331,7 @@ PLANTS: Mapping[str, Plant] = _table(
     shifted(0.25),
     shifted(1.0),
     uneven(2.0),
+    uneven(4.0),
     uneven(0.5),
     *(effect(measure, size) for measure in _BASES for size in SIZES),
     *(exactly(measure) for measure in _BASES),

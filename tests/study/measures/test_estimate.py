@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from study.claims.finding import Comparison, Finding
 from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, families_of, judge
-from study.measures.estimate import Estimate, difference, ratio, worded
+from study.measures.estimate import Estimate, difference, pooled, ratio, worded
 from study.measures.grid_error import GridError
 from study.report.claims_page import sentence, shown_estimate
 
@@ -180,6 +181,27 @@ def test_what_is_shown_lies_within_its_interval() -> None:
     assert Estimate((-0.21, -0.19, -0.2), least=0.0).interval(0.95) == (0.0, 0.0)
     assert worded(below, 0.95).startswith("0 [0, ")
     assert Estimate((0.2, 0.4)).shown == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("seeds", "others", "times"), [(4, 5, 8.0), (5, 2, 5.0), (12, 5, 3.0)])
+@pytest.mark.parametrize("level", [0.05, 2e-3, 1e-4])
+def test_a_wrong_prior_doubles_the_error_at_most(
+    seeds: int, others: int, times: float, level: float
+) -> None:
+    """One of a pair varies more than all others, so that the prior is too small.
+
+    The interval is no shorter than Student's of the seeds at twice the error, whose coverage is known.
+    """
+    rng = np.random.default_rng(5)
+    shorter = 0
+    for _ in range(60):
+        noisy, rest = times * rng.normal(size=seeds), rng.normal(size=(others + 1, seeds))
+        found = pooled({str(k): Estimate(tuple(noisy - one)) for k, one in enumerate(rest)})["0"]
+        alone = stats.ttest_1samp(found.values_S, 0.0).confidence_interval(1 - min(2 * level, 1.0))
+        assert found.half_width(1 - level) >= (alone.high - alone.low) / 2 * (1 - 1e-9)
+        shorter += found.half_width(1 - level) < Estimate(found.values_S).half_width(1 - level)
+    if level > 1e-3 and others > 2:
+        assert shorter, "the prior shortens no interval, so that nothing is shown"
 
 
 def test_differences_that_cancel_have_mean_zero() -> None:
