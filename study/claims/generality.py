@@ -114,7 +114,7 @@ class Verdicts:
 
     @property
     def tasks(self) -> list[Task]:
-        """All tasks, those without an optimizer of their own apart."""
+        """All tasks that a claim was asked of."""
         return sorted({task for one in self.claims for task in one.tasks})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,10 @@ LOSS, RELATIVE = "loss units", "of the untrained loss"
 """A loss is one workload's own. As a share of the untrained one it can be set beside another's."""
 
 
+TIMING = ("confidence", "least_seeds")
+"""Thresholds that say when a verdict is given, and nothing about what a number means."""
+
+
 @dataclass(frozen=True)
 class Member:
     """A comparison in one setting, in a unit that is comparable over settings."""
@@ -32,8 +36,14 @@ class Member:
     @property
     def meaning(self) -> tuple[object, ...]:
         """What has to be equal where numbers are averaged."""
-        one = self.comparison
-        return self.unit, self.ratio, one.above, float(f"{one.threshold:.6g}"), self.asked.claim.version
+        one, claim = self.comparison, self.asked.claim
+        side = self.unit, self.ratio, one.above, float(f"{one.threshold:.6g}")
+        return *side, claim.version, *self.thresholds.values()
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Those of its study that decide what a number means."""
+        return {key: value for key, value in asdict(self.asked.region).items() if key not in TIMING}
 
     @property
     def estimate(self) -> Estimate | None:
@@ -185,4 +195,11 @@ def apart(members: Sequence[Member]) -> str:
         return f"numbers in units that cannot be averaged: {', '.join(unit or 'none' for unit in units)}"
     if len(limits) > 1:
         return f"thresholds differ between settings: {', '.join(map(str, limits))}"
+    given = [one.thresholds for one in members]
+    differ = {key: sorted({one[key] for one in given}) for key in given[0]}
+    said = [
+        f"{key} {', '.join(f'{v:g}' for v in values)}" for key, values in differ.items() if len(values) > 1
+    ]
+    if said:
+        return f"studies with different thresholds (region: {'; '.join(said)})"
     return "the measurement has different versions or sides in different settings"

@@ -26,7 +26,7 @@ def asked(evidence: Sequence[Evidence], rule: Rule) -> dict[str, list[Evidence]]
     groups: dict[tuple[str, ...], list[Evidence]] = {}
     for piece in evidence:
         optimizer = () if "optimizer" in rule.across else (piece.optimizer,)
-        groups.setdefault((piece.workload, *optimizer, regime(piece)), []).append(piece)
+        groups.setdefault((piece.workload_title, *optimizer, regime(piece)), []).append(piece)
     found = {}
     for (*key, here), pieces in groups.items():
         ordered = sorted(pieces, key=stress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,9 +13,14 @@ from study.claims.finding import Finding
 from study.claims.verdicts import Claim, Question
 from study.measures.landscape import Landscape
 from study.spec.claim_rule import Rule
+from study.spec.tolerances import Tolerances
 
-Task = tuple[str, ...]
-"""Workload with its model, their fingerprint, and optimizer where the claim does not compare optimizers."""
+Task = str
+"""The technical name of a workload, whatever its model and optimizer: a data set or an environment.
+
+What a method does with one optimizer or network says much of what it does with another on the same data. Were
+they counted apart, three optimizers on digits would tell of workloads that nobody tried.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,11 @@ class Asked:
 
     Attributes:
         study: name of the study. source: number of the study and home that it was read from.
-        task: settings with an equal one have the same network and data, and often cells in common. They are
-            variants of a method's constants, other budgets, the same again with more seeds.
+        task: settings with an equal one have the same data, and often cells in common. They are other models
+            and optimizers, variants of a method's constants, other budgets, the same again with more seeds.
         own: keys of the method's own cells among those that the finding names.
         untrained_loss: of the task, in whose units losses can be compared with other tasks'.
+        region: the thresholds by which its numbers were measured.
         enough: it has the complete seeds that a verdict needs.
     """
 
@@ -38,6 +44,7 @@ class Asked:
     finding: Finding
     own: frozenset[str]
     untrained_loss: float
+    region: Tolerances = field(default_factory=Tolerances)
     enough: bool = True
 
     @property
@@ -60,14 +67,14 @@ def asked_in(
     landscapes: Sequence[Landscape],
     rules: Mapping[str, Rule],
     answers: Sequence[tuple[Claim, Question]],
-    least_seeds: int,
+    region: Tolerances,
 ) -> list[Asked]:
     """The claims that a study measured, setting by setting.
 
     Args:
         rules: the user's own, by name.
         answers: the claims of the study's own ledger, each with the question that it answers.
-        least_seeds: complete seeds that a verdict needs.
+        region: the study's thresholds.
     """
     methods = {name: rule.method for name, rule in {**CLAIMS, **rules}.items()}
     at: dict[str, Landscape] = {}
@@ -80,8 +87,8 @@ def asked_in(
             continue
         own = [key for key in finding.keys if key in at and at[key].method == methods[claim.id]]
         task, loss = task_of(list({id(at[key]): at[key] for key in own}.values()), claim.setting)
-        enough = question.n_seeds >= least_seeds
-        found.append(Asked(study, source, task, claim, finding, frozenset(own), loss, enough))
+        enough = question.n_seeds >= region.least_seeds
+        found.append(Asked(study, source, task, claim, finding, frozenset(own), loss, region, enough))
     return found
 
 
@@ -91,11 +98,9 @@ def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]
     A claim of the user's own may name no cells. Then its setting stands for the task.
     """
     if not landscapes:
-        return (setting,), math.nan
-    optimizers = {one.optimizer for one in landscapes}
+        return setting, math.nan
     first = landscapes[0]
-    # The data too: two files of one name are two tasks, and one file under two labels is one.
-    task = (first.workload, first.fingerprint, *(optimizers if len(optimizers) == 1 else ()))
+    task = first.origin.workload.label if first.origin else first.workload
     known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
     return task, float(known_S.mean()) if known_S.size else math.nan
 

@@ -68,8 +68,7 @@ def verdicts(
         for source, (name, _, one) in enumerate(read):
             asks = one.judgement.questions
             answers = [(claim, asks[claim.id, claim.setting]) for claim in one.judged]
-            least = one.plan.spec.region.least_seeds
-            asked += asked_in(name, source, one.landscapes, one.rules, answers, least)
+            asked += asked_in(name, source, one.landscapes, one.rules, answers, one.plan.spec.region)
         together = over_settings(asked, max(one.plan.spec.region.confidence for _, _, one in read))
     measured = {one.id for one in together.claims}
     judged = [claim for _, _, one in read for claim in one.judged]

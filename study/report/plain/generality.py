@@ -50,7 +50,7 @@ def claim_values(one: Generality) -> dict[str, Any]:
         "here": {
             "verdicts": dict(one.here),
             "settings": [
-                setting_values(asked) | {"task": list(asked.task), "verdict": asked.claim.verdict}
+                setting_values(asked) | {"task": asked.task, "verdict": asked.claim.verdict}
                 for asked in one.asked
             ],
         },

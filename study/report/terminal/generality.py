@@ -110,7 +110,7 @@ def legend(found: Verdicts) -> list[str]:
         "  on its side  share of seeds on the claim's side, ties half (probability of improvement)",
         f"  [ ]          {percent} bootstrap intervals over seeds within settings, {DRAWS:,} draws; no",
         "               verdict rests on them",
-        "  tasks        workloads with model and optimizer; variants and budgets of one count together",
+        "  tasks        workloads; models, optimizers, variants and budgets on one count together",
         "  I²           share of the variance between tasks that the seeds do not explain",
         "  in general   about tasks that were not tried: the mean over tasks, with Student's interval,",
         f"               {together}",
@@ -120,13 +120,9 @@ def legend(found: Verdicts) -> list[str]:
 
 def tasks(found: Verdicts) -> list[str]:
     """What "in general" speaks of: tasks like these."""
-    optimizers: dict[str, list[str]] = {}
-    for workload, *own in found.tasks:
-        optimizers.setdefault(workload, []).extend(own)
-    names = "; ".join(f"{name}{' with ' if own else ''}{', '.join(own)}" for name, own in optimizers.items())
-    lines = [f"In general means tasks like these: {names}."]
-    if len(optimizers) == 1:
-        lines.append("All have the same network and data, so that nothing is known of others.")
+    lines = [f"In general means tasks like these: {'; '.join(found.tasks)}."]
+    if len(found.tasks) == 1:
+        lines.append("All settings have the same data, so that nothing is known of others.")
     return [*lines, ""]
 
 

@@ -36,7 +36,7 @@ def asked(
     """A claim in one setting, against one baseline where only a mean is given."""
     found = mean if isinstance(mean, Finding) else finding({"none": mean})
     claim = replace(verdict(name, f"w · {task}", said), cells=tuple(own))
-    return Asked(f"study{source}", source, ("w", task), claim, found, frozenset(own), loss)
+    return Asked(f"study{source}", source, task, claim, found, frozenset(own), loss)
 
 
 def finding(means: dict[str, float], *, unit: str = "decades", **more: object) -> Finding:

@@ -44,14 +44,15 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     by_id = {one["id"]: one for one in found["claims"]}
     maintained = by_id["autoscale-accuracy-maintained"]
     assert [one["study"] for one in maintained["here"]["settings"]] == list(OPTIMIZERS)
-    assert maintained["in_general"]["n_tasks"] == 3
+    assert [one["task"] for one in maintained["here"]["settings"]] == ["digits"] * 3
+    assert maintained["in_general"]["n_tasks"] == 1
     assert {one["left_out"]["study"] for one in found["repeated"]} == {"again"}
     assert "stabilizer-widens-lr" in found["without_a_number"]
     assert answer(capsys, *words) == (code, found)
     assert study(*words) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Claims over all settings of sgd, adam, adamw, again" in said
-    assert "digits/mlp with adam, adamw, sgd" in said
+    assert "In general means tasks like these: digits. All settings have the same data" in said
     assert [contents(home) for home in homes] == before
 
 

@@ -185,9 +185,7 @@ def test_what_is_shown_lies_within_its_interval() -> None:
 
 @pytest.mark.parametrize(("seeds", "others", "times"), [(4, 5, 8.0), (5, 2, 5.0), (12, 5, 3.0)])
 @pytest.mark.parametrize("level", [0.05, 2e-3, 1e-4])
-def test_a_wrong_prior_doubles_the_error_at_most(
-    seeds: int, others: int, times: float, level: float
-) -> None:
+def test_a_wrong_prior_doubles_the_error_at_most(seeds: int, others: int, times: float, level: float) -> None:
     """One of a pair varies more than all others, so that the prior is too small.
 
     The interval is no shorter than Student's of the seeds at twice the error, whose coverage is known.
