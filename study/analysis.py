@@ -149,7 +149,8 @@ class Analysis:
             pieces = gather(
                 [one for one in cells if place(one) in seen], tolerances, indifference, look.seeds
             )
-            level = (1 - tolerances.confidence) * look.share / found.families
+            # Another confidence of the spec's is no variation, so the level is what it was.
+            level = found.levels[look.seeds]
             for question in questions_of(pieces, self.rules, wanted):
                 again[question.id, question.setting] = answered(question, level, tolerances.least_seeds)
         return [again.get((one.id, one.setting), one) for one in found.claims]

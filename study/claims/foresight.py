@@ -210,8 +210,8 @@ def needed(one: Comparison, verdict: str, level: float) -> int | None:
 
     if not enough(MOST):
         return None
-    # The chance rises with the seeds.
-    return bisect_left(range(MOST), True, lo=2, key=enough)
+    # The chance rises with the seeds. Those that are there gave no verdict, so it takes one more at least.
+    return bisect_left(range(MOST), True, lo=_known(one).n + 1, key=enough)
 
 
 def _known(one: Comparison) -> Estimate:

@@ -12,6 +12,7 @@ from scipy.special import chdtri, ndtr, stdtrit
 from study.claims.catalogue import CLAIMS
 from study.claims.looks import Look, schedule_of
 from study.claims.settings import regime_of
+from study.measures.estimate import INFLATION
 from study.measures.prior import CAUTION, FEWEST, NO_PRIOR, POOLED, weighed
 from study.plan.cells import settings
 from study.spec.claim_rule import Rule
@@ -54,7 +55,8 @@ def chance(effect: float, look: Look, spec: StudySpec, questions: int) -> float:
 
         P(mean > t(df, 1 - level / 2) · deviation / sqrt(S)),   mean ~ normal(effect, 1 / S)
 
-    where others that vary alike are a prior (`study.measures.prior`), if the study has them.
+    where others that vary alike are a prior (`study.measures.prior`), if the study has them. The interval is
+    at least that of the seeds alone at `INFLATION` times the error, as `Estimate`'s is.
 
     Args:
         effect: in standard deviations over seeds.
@@ -68,7 +70,8 @@ def chance(effect: float, look: Look, spec: StudySpec, questions: int) -> float:
         prior = weighed(CAUTION, float(own), own_df) if pools else NO_PRIOR
         df = own_df + prior.df
         deviation = math.sqrt((prior.df * prior.variance + own_df * own) / df)
-        needed = float(stdtrit(df, 1 - level / 2)) * deviation
+        alone = float(stdtrit(own_df, 1 - min(INFLATION * level, 1.0) / 2)) * math.sqrt(float(own))
+        needed = max(float(stdtrit(df, 1 - level / 2)) * deviation, alone if prior.df else 0.0)
         # The other side has less than a percent of it.
         total += float(ndtr(effect * math.sqrt(seeds) - needed))
     return total / len(QUANTILES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,8 @@ HOPELESS = 0.10
 """A claim is futile where the chance of a verdict at the last look is below this."""
 DECIDED, FUTILE, CAP, OPEN = "decided", "futile", "at the cap", "open"
 """How a claim stands: it has its verdict; none is in sight; the last look gave none; the next look may."""
+UNASKED = ""
+"""How a claim stands of which the study can compare nothing."""
 Key = tuple[str, str]
 """A claim's id and setting."""
 Place = tuple[tuple[str, str, str], str]
@@ -37,7 +40,7 @@ class Judgement:
         next: the look that open claims wait for; None where none is open, or no look is left.
         needed: the landscapes that the next look needs, in their order.
         level: of a verdict at the last look that is planned, or at one that is added by hand.
-        families: how many of them share the error.
+        levels: by look, that of its verdicts.
         seen: by look, the landscapes that it saw.
     """
 
@@ -47,7 +50,7 @@ class Judgement:
     next: Look | None = None
     needed: tuple[Place, ...] = ()
     level: float = 0.0
-    families: int = 1
+    levels: Mapping[int, float] = field(default_factory=dict, repr=False)
     seen: Mapping[int, tuple[Place, ...]] = field(default_factory=dict, repr=False)
 
 
@@ -67,26 +70,36 @@ def judge_in_sequence(
         rules: the user's own, by name.
     """
     error, least = 1 - tolerances.confidence, tolerances.least_seeds
-    here, reached, families, last = list(landscapes), None, 0, 0.0
+    own = set(rules or {})
+    # Seeds that are added by hand have no end, so that chance may one day answer every rule about steps.
+    most = schedule.cap if schedule.planned else math.inf
+    here, reached, last = list(landscapes), None, 0.0
     claims: dict[Key, Claim] = {}
     asked: dict[Key, Question] = {}
     seen: dict[int, tuple[Place, ...]] = {}
+    levels: dict[int, float] = {}
+
+    def waits(claim: Claim) -> bool:
+        return claim.standing == OPEN or (claim.standing == UNASKED and claim.id in own)
 
     def ended(then: Look | None = None) -> Judgement:
         """What is known now; `then` is the look that the cells do not reach."""
         wanted = places(here) if then else ()
-        return Judgement(tuple(claims.values()), asked, reached, then, wanted, last, families, seen)
+        return Judgement(tuple(claims.values()), asked, reached, then, wanted, last, levels, seen)
 
     for k, look in enumerate(schedule.looks):
         pieces = gather(here, tolerances, indifference, look.seeds)
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
-            return ended(look)
-        # What is decided, or futile, is asked no more: what it rests on may have no further seeds.
-        still = {key for key, claim in claims.items() if claim.standing == OPEN} if k else None
+            # No seeds are trained for what may never be asked.
+            return ended(look if any(one.standing == OPEN for one in claims.values()) else None)
+        # What is decided, or futile, is asked no more: what it rests on may have no further seeds. A rule of
+        # the user's own that compared nothing may want more of them.
+        still = {key for key, claim in claims.items() if waits(claim)} if k else None
         going = {(one.id, one.setting): one for one in questions_of(pieces, rules, still)}
-        families = families or families_of(going.values(), tolerances.confidence, schedule.cap)
+        families = families_of((asked | going).values(), tolerances.confidence, most)
         level, last = (error * share / families for share in (look.share, schedule.last_share))
+        levels[look.seeds] = level
         for key, question in going.items():
             claim = answered(question, level, least if complete else look.seeds)
             standing = _standing(claim, question, look, schedule, last) if complete else _waits(question)
@@ -96,10 +109,11 @@ def judge_in_sequence(
         reached = look
         seen[look.seeds] = places(here)
         waiting = [one for key, one in going.items() if claims[key].standing == OPEN]
-        if not waiting:
+        if not any(map(waits, claims.values())):
             break
         # Which cells a claim of the user's own reads is for its function to say, or not.
-        if schedule.planned and all(one.finding.keys and one.id not in (rules or {}) for one in waiting):
+        unknown = any(waits(claim) and claim.id in own for claim in claims.values())
+        if schedule.planned and not unknown and all(one.finding.keys for one in waiting):
             here = needed(here, waiting)
     return ended()
 
@@ -144,4 +158,4 @@ def _standing(claim: Claim, question: Question, look: Look, schedule: Schedule, 
 
 def _waits(question: Question) -> str:
     """How a claim stands that was never judged."""
-    return OPEN if question.finding.comparisons else ""
+    return OPEN if question.finding.comparisons else UNASKED

@@ -102,7 +102,7 @@ class Question:
         by = {REFUTED: lambda c: c.p_refute, NO_DIFFERENCE: lambda c: c.p_equal}.get(verdict)
         return min(self.finding.comparisons, key=by) if by else self.finding.hardest
 
-    def fallible(self, confidence: float, seeds: int = 0) -> bool:
+    def fallible(self, confidence: float, seeds: float = 0) -> bool:
         """Whether chance alone could give it a verdict.
 
         One counterexample refutes a rule about every step for certain. With few runs nothing supports it,
@@ -129,7 +129,7 @@ def judge(
     return [answered(one, level, least_seeds) for one in questions]
 
 
-def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0) -> int:
+def families_of(questions: Iterable[Question], confidence: float, seeds: float = 0) -> int:
     """How many families chance could answer, and at least 1: they have equal parts of the error (Bonferroni).
 
     Questions of a family read different thresholds off the same intervals. Where these hold, all of them are
@@ -139,7 +139,7 @@ def families_of(questions: Iterable[Question], confidence: float, seeds: int = 0
     decides was no false null hypothesis, and each claim's interval would depend on the other claims.
 
     Args:
-        seeds: that there will be, where that is more than the spec asks for now.
+        seeds: that there may be, where that is more than the spec asks for now; infinite where nobody knows.
     """
     asked = {(one.family or one.id, one.setting) for one in questions if one.fallible(confidence, seeds)}
     return max(len(asked), 1)

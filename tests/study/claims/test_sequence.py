@@ -179,6 +179,49 @@ def test_a_claim_of_the_users_own_keeps_all_transforms() -> None:
         assert {label for _, label in found.needed} == {one.transform for one in landscapes}
 
 
+def test_a_rule_that_wants_more_seeds_is_asked_again() -> None:
+    """A user's rule that compares nothing before five seeds is judged at five, and costs no seeds before."""
+
+    def decide(evidence: Evidence, own: Landscape) -> Finding:
+        if evidence.n_seeds < 5:
+            return Finding("m", "u", (), missing="five seeds")
+        values = tuple(1 + k / 100 for k in range(evidence.n_seeds))
+        return Finding("m", "u", (Comparison("x", Estimate(values), 0.0, True),))
+
+    def judge_after(seeds: int, rule: Rule, gap: float = 0.0) -> Judgement:
+        some = after(study(gap), seeds)
+        return judge_in_sequence(some, planned(LOOKS), Tolerances(), NEGLIGIBLE, {"mine": rule})
+
+    mine = Rule("s", "t", "gradient_stabilizer", decide)
+    assert claim(judge_after(3, mine), "mine").standing == ""
+    later = claim(judge_after(5, mine), "mine")
+    assert (later.verdict, later.standing, later.n_seeds) == (SUPPORTED, DECIDED, 5)
+    # No seeds are trained for a rule that nothing answers, where all others have ended.
+    never = replace(mine, decide=lambda *_: Finding("m", "u", (), missing="luck"))
+    for seeds in LOOKS:
+        found = judge_after(seeds, never, gap=1.5)
+        others = [one.standing for one in found.claims if one.id != "mine"]
+        assert (found.next is not None) == (OPEN in others)
+
+
+def test_a_look_by_hand_keeps_its_level_whatever_comes_later() -> None:
+    """Rules about every step count from the start, though few seeds leave nothing to chance."""
+
+    def decide(evidence: Evidence, own: Landscape) -> Finding:
+        values = Estimate((1.0,) * evidence.n_seeds)
+        return Finding("m", "", (Comparison("steps", values, 0.0, True, exact=True),))
+
+    rules = {"steps": Rule("s", "t", "gradient_stabilizer", decide)}
+    landscapes = study(0.0, 40)
+    levels = [
+        judge_in_sequence(
+            after(landscapes, seeds), by_hand((5,), seeds), Tolerances(), NEGLIGIBLE, rules
+        ).levels[5]
+        for seeds in (5, 28, 29, 40)
+    ]
+    assert len(set(levels)) == 1
+
+
 def test_the_interval_that_is_shown_decides() -> None:
     """One of several comparisons is enough to refute, so its interval has a part of the level."""
     far = tuple(-0.3 + 0.1 * np.array([-1.0, 0.0, 1.0, 0.5, -0.5]))
