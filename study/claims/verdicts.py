@@ -149,9 +149,13 @@ def answered(question: Question, level: float, least_seeds: int) -> Claim:
     """The claim that a question becomes at a level."""
     finding = question.finding
     verdict = question.verdict(level, least_seeds)
-    # One of several comparisons is enough for these, so that each has a part of the level.
-    confidence = 1 - level / (len(finding.comparisons) if verdict in (REFUTED, NO_DIFFERENCE) else 1)
     shown = question.shown(verdict)
+    # One of several comparisons is enough to refute or to show no difference, and one of several alternatives
+    # to support. Each of them has a part of the level.
+    any_of = (
+        finding.comparisons if verdict in (REFUTED, NO_DIFFERENCE) else shown.alternatives if shown else ()
+    )
+    confidence = 1 - level / max(len(any_of), 1)
     estimate = shown.estimate if shown else None
     # The worst of so many runs has no interval of this kind; the reason says how many runs may be worse.
     interval = estimate.interval(confidence) if shown and estimate and not shown.exact else None

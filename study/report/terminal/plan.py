@@ -37,7 +37,7 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
     """One row per undecided claim: what blocks it, what it would take, and what limits it."""
     name = escape(analysis.plan.spec.name)
     if not analysis.outlooks:
-        return Group("every claim that this study can decide is decided", "")
+        return Group(nothing_open(analysis), "")
     parts: list[Table | str] = []
     # The ledger goes claim by claim, and people read setting by setting. A name of a setting as a column, or
     # in one, would leave no room for the others.
@@ -63,6 +63,15 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
         parts.append(table)
     note = "sd over seeds and the grid's error in the unit of each claim; costs are those of the fewest seeds"
     return Group(*parts, note, "")
+
+
+def nothing_open(analysis: Analysis) -> str:
+    """Why no claim waits for anything."""
+    if not analysis.seeds_seen:
+        return "no seed is complete yet, so that nothing is known of what claims take; launch again"
+    if all(claim.estimate is None for claim in analysis.judged):
+        return "no claim compares anything here; claims.md of `study export` says what each one lacks"
+    return "every claim that this study can decide is decided"
 
 
 def limit(found: Outlook) -> str:

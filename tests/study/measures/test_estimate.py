@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.claims.finding import Comparison, Finding
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, families_of, judge
+from study.claims.finding import Comparison, Finding, either
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Question, answered, families_of, judge
 from study.measures.estimate import Estimate, difference, pooled, ratio, worded
 from study.measures.grid_error import GridError
 from study.report.claims_page import sentence, shown_estimate
@@ -181,6 +181,23 @@ def test_what_is_shown_lies_within_its_interval() -> None:
     assert Estimate((-0.21, -0.19, -0.2), least=0.0).interval(0.95) == (0.0, 0.0)
     assert worded(below, 0.95).startswith("0 [0, ")
     assert Estimate((0.2, 0.4)).shown == pytest.approx(0.3)
+
+
+def test_the_interval_of_one_or_the_other_decides() -> None:
+    """Each of two alternatives has half of the level, and the interval that is shown is that one."""
+    near, far = (
+        Comparison(name, Estimate(values), 0.0, True)
+        for name, values in (("score", (0.2, 0.5, 0.4)), ("loss", (-1.0, 0.2, 0.1)))
+    )
+    asked = Question("a", "s", "t", "w", 3, 3, Finding("m", "u", (either(near, far),)))
+    p = near.p_support
+    for level in (1.5 * p, 2.5 * p):
+        found = answered(asked, level, 3)
+        assert found.interval
+        assert (found.verdict == SUPPORTED) == (found.interval[0] > 0)
+        assert "only a bound" not in found.reason
+    assert answered(asked, 1.5 * p, 3).verdict == INCONCLUSIVE
+    assert "the interval does not lie on one side" in answered(asked, 1.5 * p, 3).reason.lower()
 
 
 @pytest.mark.parametrize(("seeds", "others", "times"), [(4, 5, 8.0), (5, 2, 5.0), (12, 5, 3.0)])

@@ -110,6 +110,26 @@ def test_after_a_pilot_the_plan_says_what_claims_take(
         assert f" {id_} " in said
 
 
+def test_a_plan_of_nothing_open_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a complete seed nothing is known, and one transform alone has nothing to be compared with."""
+    spec, home = tmp_path / "s.yaml", tmp_path / "home"
+    spec.write_text(WIDE)
+    fabricate(spec, home, noisy, skip=lambda cell: cell.lr == 1e-3)
+    assert command("plan", str(spec), "--home", str(home)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no seed is complete yet" in said
+    assert "every claim" not in said
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(
+        WIDE.replace(", clip_norm, agc, zscore, unit_norm, autoscale, gradient_stabilizer", "").replace(
+            "name: tiny", "name: alone"
+        )
+    )
+    fabricate(alone, home, noisy)
+    assert command("plan", str(alone), "--home", str(home)) == 0
+    assert "no claim compares anything here" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_cost_is_that_of_the_seeds_which_are_missing(tmp_path: Path) -> None:
     """Cells of one seed times the seeds that are missing, in time of all workers and money of one."""
     from study.home import Home
