@@ -15,6 +15,7 @@ from study.best import Best, reached
 from study.claims.catalogue import questions_of
 from study.claims.foresight import Outlook, outlook
 from study.claims.looks import Schedule, schedule_of
+from study.claims.registration import Registration
 from study.claims.sequence import Judgement, judge_in_sequence, place
 from study.claims.specification import Specified, decided, specify
 from study.claims.user_claims import rules_of
@@ -43,7 +44,7 @@ class Analysis:
         plan: the cells that the spec asks for.
         stored: records of cells that were trained, by key.
         runs: ids of the MLflow runs that show the cells, by key, as far as the ledger knows them.
-        looks: the numbers of seeds after which somebody saw the verdicts.
+        looks: the numbers of seeds after which a launch showed the verdicts, in that order.
         verdict_rules: by which rules verdicts were to be given, in the order in which launches said so, each
             with the number of seeds that were complete of some transform.
         damaged: why records that are left out are damaged, by key.
@@ -125,6 +126,17 @@ class Analysis:
         # With fewer seeds than a verdict needs there was nothing to see.
         noted = [seeds for seeds in self.looks if seeds >= spec.region.least_seeds]
         return schedule_of(spec.verdicts.looks, noted, len(spec.seeds))
+
+    @property
+    def registration(self) -> Registration:
+        """What was said of the verdicts before they were seen."""
+        spec = self.plan.spec
+        return Registration(self.verdict_rules, spec.verdict_rules, spec.region.least_seeds)
+
+    @property
+    def confidence(self) -> float:
+        """Of all verdicts together, under all rules by which they may have been seen."""
+        return self.registration.together(self.plan.spec.region.confidence)
 
     @cached_property
     def judgement(self) -> Judgement:

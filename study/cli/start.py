@@ -98,7 +98,7 @@ def plan(
                 {"id": id_, "setting": setting, **asdict(found)}
                 for (id_, setting), found in analysis.outlooks.items()
             ]
-            emit(preview_values(seen) | {"takes": taken})
+            emit(preview_values(seen) | {"takes": taken, "rules": analysis.registration.lines})
         else:
             out.print(outlook_table(analysis, seen, price))
         return

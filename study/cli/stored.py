@@ -95,6 +95,7 @@ def analyse(
                 "cells": analysis.counts,
                 "regions": list(regions(analysis)),
                 "claims": claims(analysis),
+                "rules": analysis.registration.lines,
             }
             if specification:
                 found["specification"] = specification_values(analysis)

@@ -74,8 +74,9 @@ def verdicts(
     judged = [claim for _, _, one in read for claim in one.judged]
     silent = list(dict.fromkeys(claim.id for claim in judged if claim.id not in measured))
     if as_json:
-        studies = [(one.plan.spec.name, home) for _, home, one in read]
+        studies = [(one.plan.spec.name, home, one.registration.lines) for _, home, one in read]
         emit(generality_values(together, studies, silent))
     else:
-        out.print(generality_table(together, [name for name, _, _ in read], silent), highlight=False)
+        rules = {name: one.registration.lines for name, _, one in read}
+        out.print(generality_table(together, [name for name, _, _ in read], silent, rules), highlight=False)
     end(complete=all(one.complete for _, _, one in read))

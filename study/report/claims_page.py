@@ -46,7 +46,7 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         "",
         f"Seeds {seeds}. Trained by: {trained_by(behind)}. "
         f"The interval of a claim is over seeds, and is the one that decides it: with {confidence} "
-        "all verdicts of the study hold together.",
+        f"all verdicts of the study hold together.{more_than_once(analysis)}",
         "",
         *looks_said(analysis),
     ]
@@ -59,14 +59,22 @@ def looks_said(analysis: Analysis) -> list[str]:
     counts = ", ".join(str(look.seeds) for look in schedule.looks)
     how = "named in the spec" if schedule.planned else "as they came; the spec names none"
     lines = [f"Looks at the claims, by complete seeds: {counts} ({how})."]
-    noted, mine = analysis.verdict_rules, analysis.plan.spec.verdict_rules
-    for k, (rules, seeds) in enumerate(noted):
-        if seeds:
-            what = "changed" if k else "first given"
-            lines += ["", f"The rules of verdicts were {what} when {seeds} seeds were complete: `{rules}`."]
-    if noted and noted[-1][0] != mine:
-        lines += ["", f"This page follows rules that no launch has named: `{mine}`."]
+    for line in analysis.registration.lines:
+        lines += ["", line]
+    if noted := analysis.registration.noted:
+        lines += ["", f"The first rules were `{noted[0][0]}`."]
     return lines
+
+
+def more_than_once(analysis: Analysis) -> str:
+    """What holds where verdicts may have been seen by several sets of rules; empty where it was one."""
+    sets = analysis.registration.sets
+    if sets == 1:
+        return ""
+    return (
+        f" They may have been seen by {sets} sets of rules, each of which has that error of its own, so that "
+        f"with {analysis.confidence:.0%} all of them hold."
+    )
 
 
 def row(claim: Claim, *, planned: bool) -> str:

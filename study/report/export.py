@@ -117,6 +117,11 @@ def provenance(analysis: Analysis) -> dict[str, Any]:
         "own_code": analysis.plan.spec.own_code,
         "cells": analysis.counts,
         "seeds": list(dict.fromkeys(cell.seed for cell in analysis.asked.cells)),
+        "verdicts": {
+            "looks": [look.seeds for look in analysis.schedule.looks],
+            "confidence": analysis.confidence,
+            "rules": analysis.registration.lines,
+        },
         "trained_by": [json.loads(text) | {"cells": count} for text, count in behind.most_common()],
         "analysed_with": {name: version(name) for name in PACKAGES},
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -47,7 +47,7 @@ def claims_latex(analysis: Analysis, behind: Mapping[str, Any]) -> str:
             r"\end{tabular}",
             "",
         ]
-    confidence = analysis.plan.spec.region.confidence
+    confidence = analysis.confidence
     open_ = dict.fromkeys(claim.id for claim in analysis.claims if claim.estimate is None)
     about = [
         f"Estimate of the hardest comparison; n: seeds. All intervals together hold with {confidence:.0%}.",

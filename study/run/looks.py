@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from study.analysis import Analysis
+from study.claims.registration import Change, changed
 from study.claims.sequence import DECIDED, OPEN
 from study.errors import UserError
 from study.plan.cells import Plan
@@ -40,19 +41,26 @@ class Looks:
         rules, known = spec.verdict_rules, self._ledger.verdict_rules(spec.name)
         if known and known[-1][0] == rules:
             return
-        seeds = self._analysed().most_seeds
+        # Of other seeds than those whose verdicts were seen none may be complete yet.
+        seeds = max(self._analysed().most_seeds, seen)
         self._ledger.note_verdict_rules(spec.name, rules, seeds)
-        if seeds:
-            what = "changed" if known else "named"
+        keys = changed(known[-1][0], rules) if known else {}
+        if seeds and not known:
+            after = amount(seeds, "seed")
             tell(
                 self._console,
-                f"the rules of its verdicts were {what} when {amount(seeds, 'seed')} were complete; "
-                "claims.md says so",
+                f"the rules of its verdicts were named when {after} were complete; claims.md says so",
+            )
+        if seeds and keys:
+            tell(
+                self._console,
+                f"the rules of its verdicts were changed when {amount(seeds, 'seed')} were complete: "
+                f"{Change(seeds, keys).words}; claims.md says so",
             )
 
     def wanted(self) -> list[str]:
         """The cells that the next look needs and that are not stored; how claims stand is said."""
-        found = self._analysed()
+        found = self._noted()
         if found.judgement.look is not None:
             tell(self._console, line(found))
         trained = {key for key, one in found.stored.items() if one.outcome in EVIDENCE}
@@ -60,13 +68,16 @@ class Looks:
 
     def concluded(self) -> Analysis:
         """The analysis of what is stored, which its reader looks at."""
+        return self._noted()
+
+    def _noted(self) -> Analysis:
+        """The same, after its look is noted. Named looks count too, should the spec name others later."""
         found = self._analysed()
-        # Named looks are where they are, whoever reads; others count because they were read.
         look = found.judgement.look
-        if not found.schedule.planned and look is not None:
-            self._ledger.note_look(self._plan.spec.name, look.seeds)
-            return self._analysed()
-        return found
+        if look is None or look.seeds in found.looks:
+            return found
+        self._ledger.note_look(self._plan.spec.name, look.seeds)
+        return self._analysed()
 
     def _analysed(self) -> Analysis:
         return analysed(self._plan, self._ledger, self._uri)

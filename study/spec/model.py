@@ -169,8 +169,19 @@ class StudySpec(BaseModel):
 
     @property
     def verdict_rules(self) -> str:
-        """By which rules verdicts are given, as JSON: looks, indifference, thresholds and own claims."""
-        said = {"verdicts": asdict(self.verdicts), "region": asdict(self.region), "claims": self.claims}
+        """By which rules verdicts are given, as JSON.
+
+        They are looks, indifference, thresholds and own claims, and what is compared on which sample, by
+        methods, axes and seeds.
+        """
+        said: dict[str, Any] = {
+            "verdicts": asdict(self.verdicts),
+            "region": asdict(self.region),
+            "claims": self.claims,
+        }
+        said |= {kind.key: [one.label for one in getattr(self, kind.key)] for kind in KINDS.values()}
+        said |= {key: list(getattr(self, key)) for key in ("lr", "weight_decay", "seeds")}
+        said["conditions"] = {key: list(values) for key, values in self.conditions}
         return strict_json(said, sort_keys=True)
 
     @property

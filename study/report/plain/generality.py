@@ -14,16 +14,18 @@ from study.report.plain.claims import finite
 
 
 def generality_values(
-    found: Verdicts, studies: Sequence[tuple[str, Path]], silent: Sequence[str]
+    found: Verdicts, studies: Sequence[tuple[str, Path, Sequence[str]]], silent: Sequence[str]
 ) -> dict[str, Any]:
     """Every claim over all settings, what it rests on, and what was counted once.
 
     Args:
-        studies: name and home of each.
+        studies: name and home of each, and what a reader must know of the rules of its verdicts.
         silent: ids of claims without a number in any of the studies.
     """
     return {
-        "studies": [{"study": name, "home": str(home)} for name, home in studies],
+        "studies": [
+            {"study": name, "home": str(home), "rules": list(rules)} for name, home, rules in studies
+        ],
         "confidence": found.confidence,
         "bootstrap_draws": DRAWS,
         "corrected_for": found.together,

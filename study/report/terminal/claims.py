@@ -23,7 +23,7 @@ def claims_table(analysis: Analysis) -> Group:
     """
     several, planned = len(analysis.evidence) > 1, analysis.schedule.planned
     spec = analysis.plan.spec
-    sure = f"{spec.region.confidence:.0%} for all together"
+    sure = f"{analysis.confidence:.0%} for all together"
     table = titled(f"Claims of {spec.name} (the interval decides, {sure}; hardest comparison)")
     measured = [claim for claim in analysis.claims if claim.estimate is not None]
     # Where there is little room estimates wrap, and settings. Ids and verdicts stay whole.
@@ -50,7 +50,8 @@ def claims_table(analysis: Analysis) -> Group:
     takes = [escape(line) for line in taken(analysis)]
     head, foot = ([HEADING], [""]) if takes else ([], [])
     fragile = fragile_lines(analysis, several=several)
-    return Group(table, *fragile, *head, *takes, *foot, *undecided, "")
+    rules = [escape(line) for line in analysis.registration.lines]
+    return Group(table, *rules, *fragile, *head, *takes, *foot, *undecided, "")
 
 
 def undecided_lines(analysis: Analysis) -> list[str]:

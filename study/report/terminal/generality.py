@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -16,11 +16,14 @@ from study.report.terminal.claims import COLOURS
 from study.report.terminal.layout import titled
 
 
-def generality_table(found: Verdicts, studies: Sequence[str], silent: Sequence[str]) -> Group:
+def generality_table(
+    found: Verdicts, studies: Sequence[str], silent: Sequence[str], rules: Mapping[str, Sequence[str]]
+) -> Group:
     """One row per claim; below, the reasons, the meaning of the columns, and what was counted once.
 
     Args:
         silent: ids of claims without a number in any of the studies.
+        rules: by study, what a reader must know of the rules of its verdicts.
     """
     names = ", ".join(dict.fromkeys(studies))
     table = titled(escape(f"Claims over all settings of {names}"), padding=(0, 1, 0, 0))
@@ -34,7 +37,8 @@ def generality_table(found: Verdicts, studies: Sequence[str], silent: Sequence[s
     unmeasured = f"Without a number in these studies: {', '.join(silent)}" if silent else ""
     if not found.claims:
         return Group(escape(f"No claim has a number in {names}."), escape(unmeasured), "")
-    lines = [*tasks(found), *legend(found), *repeated(found), *([unmeasured, ""] if unmeasured else [])]
+    lines = [*tasks(found), *legend(found), *rules_changed(rules), *repeated(found)]
+    lines += [unmeasured, ""] if unmeasured else []
     return Group(table, *reasons(found), "", *map(escape, lines))
 
 
@@ -124,6 +128,12 @@ def tasks(found: Verdicts) -> list[str]:
     if len(found.tasks) == 1:
         lines.append("All settings have the same data, so that nothing is known of others.")
     return [*lines, ""]
+
+
+def rules_changed(lines: Mapping[str, Sequence[str]]) -> list[str]:
+    """What readers of verdicts must know of a study's rules."""
+    found = [f"  {name}: {line}" for name, said in lines.items() for line in said]
+    return ["Studies whose rules are not those from the start:", *found, ""] if found else []
 
 
 def repeated(found: Verdicts) -> list[str]:

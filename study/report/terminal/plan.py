@@ -61,6 +61,7 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
             ]
             table.add_row(*map(escape, row))
         parts.append(table)
+    parts += [escape(line) for line in analysis.registration.lines]
     note = "sd over seeds and the grid's error in the unit of each claim; costs are those of the fewest seeds"
     return Group(*parts, note, "")
 

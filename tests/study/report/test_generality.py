@@ -15,6 +15,7 @@ from study.report.terminal.generality import generality_table
 from tests.study.claims.asking import TASKS, asked, exact, judged
 
 STUDIES, SILENT = ["one", "two"], ["zscore-amplifies"]
+RULES = {"one": [], "two": ["The rules of verdicts were changed."]}
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def found() -> Verdicts:
 
 def printed(found: Verdicts, width: int) -> list[str]:
     stream = StringIO()
-    Console(file=stream, width=width).print(generality_table(found, STUDIES, SILENT), highlight=False)
+    Console(file=stream, width=width).print(generality_table(found, STUDIES, SILENT, RULES), highlight=False)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -60,7 +61,8 @@ def test_the_lines_below(found: Verdicts) -> None:
     text = " ".join(" ".join(printed(found, 100)).split())
     for words in (
         "stabilizer-widens-lr: supported Against none: mean over 3 tasks 1 [0.503, 1.5] decades (95%)",
-        "In general means tasks like these: w with adam, adamw, sgd. All have the same network and data",
+        "In general means tasks like these: adam; adamw; sgd.",
+        "Studies whose rules are not those from the start: two: The rules of verdicts were changed.",
         "95% bootstrap intervals over seeds within settings, 2,000 draws",
         "corrected for 1 claim (Bonferroni)",
         "Not counted again: study1: w · adamw, which has cells of study0: w · adamw",
@@ -77,7 +79,7 @@ def test_nothing_has_a_number() -> None:
 def test_json(found: Verdicts) -> None:
     """What the table shows is there in full precision; what does not exist is null."""
     values = json.loads(
-        json.dumps(generality_values(found, [("one", Path("home"))], SILENT), allow_nan=False)
+        json.dumps(generality_values(found, [("one", Path("home"), [])], SILENT), allow_nan=False)
     )
     assert list(values) == [
         *("studies", "confidence", "bootstrap_draws", "corrected_for"),
@@ -86,7 +88,7 @@ def test_json(found: Verdicts) -> None:
     by_id = {one["id"]: one for one in values["claims"]}
     wide = by_id["stabilizer-widens-lr"]
     assert wide["here"]["verdicts"] == {"inconclusive": 3}
-    assert wide["here"]["settings"][0]["task"] == ["w", "sgd"]
+    assert wide["here"]["settings"][0]["task"] == "sgd"
     assert (wide["in_general"]["verdict"], wide["in_general"]["n_tasks"]) == ("supported", 3)
     (comparison,) = wide["comparisons"]
     assert comparison["mean_over_tasks"] == pytest.approx(1.0)
@@ -96,5 +98,5 @@ def test_json(found: Verdicts) -> None:
     assert (broken["exact"], broken["broken_runs"], broken["effect"]) == (True, 2, None)
     assert broken["broken_in"] == ["study0: w · sgd", "study0: w · adam"]
     assert values["repeated"][0]["left_out"] == {"study": "study1", "setting": "w · adamw"}
-    assert values["studies"] == [{"study": "one", "home": "home"}]
+    assert values["studies"] == [{"study": "one", "home": "home", "rules": []}]
     assert values["without_a_number"] == SILENT

@@ -89,8 +89,9 @@ def test_pages_and_pictures_know_the_looks(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("study.claims.sequence.HOPELESS", 1.1)
     spec, home = stored(tmp_path, alike, 3)
     with closing(home.open_ledger()) as ledger:
-        ledger.note_verdict_rules("tiny", "first", 0)
-        ledger.note_verdict_rules("tiny", "second", 3)
+        rules = spec_of(str(spec), home).verdict_rules
+        ledger.note_verdict_rules("tiny", rules.replace('"competitive": 0.05', '"competitive": 0.5'), 0)
+        ledger.note_verdict_rules("tiny", rules.replace('"trained": 0.1', '"trained": 0.3'), 3)
     analysis = read(spec_of(str(spec), home), home)
     assert set(analysis.cells["outcome"]) <= {"finished", "diverged"}
     assert len(analysis.cells) == len(analysis.stored) < len(analysis.plan.cells)
@@ -102,8 +103,12 @@ def test_pages_and_pictures_know_the_looks(tmp_path: Path, monkeypatch: pytest.M
     page = claims_page(analysis, behind)
     assert "Seeds 0, 1, 2. " in page
     assert "Looks at the claims, by complete seeds: 3, 5, 8 (named in the spec)." in page
-    assert "The rules of verdicts were changed when 3 seeds were complete: `second`." in page
-    assert "This page follows rules that no launch has named: " in page
+    changed = "region: competitive from 0.5 to 0.05; region: trained from 0.1 to 0.3."
+    assert f"The rules of verdicts were changed when 3 seeds were complete: {changed}" in page
+    assert "These verdicts follow rules that no launch has named: region: trained from 0.3 to 0.1." in page
+    assert "They may have been seen by 3 sets of rules" in page
+    assert "with 85% all of them hold" in page
+    assert behind["verdicts"]["confidence"] == pytest.approx(0.85)
     assert "It would take " in page
     futile = [claim for claim in analysis.claims if claim.standing == "futile"]
     assert futile
@@ -114,17 +119,17 @@ def test_rules_and_looks_are_noted(tmp_path: Path) -> None:
     """The rules that a study began with, and those that came later, with the seeds that were seen by then."""
     spec, home = stored(tmp_path, alike, 5)
     with closing(home.open_ledger()) as ledger:
-        ledger.note_verdict_rules("tiny", "first", 0)
-        ledger.note_verdict_rules("tiny", "second", 5)
-        ledger.note_verdict_rules("tiny", "first", 9)
+        ledger.note_verdict_rules("tiny", "{}", 0)
+        ledger.note_verdict_rules("tiny", '{"lr":[]}', 5)
+        ledger.note_verdict_rules("tiny", "{}", 9)
         ledger.note_look("tiny", 5)
         ledger.note_look("tiny", 3)
         ledger.note_look("tiny", 5)
-        assert ledger.verdict_rules("tiny") == (("first", 0), ("second", 5), ("first", 9))
+        assert ledger.verdict_rules("tiny") == (("{}", 0), ('{"lr":[]}', 5), ("{}", 9))
         assert ledger.looks("tiny") == (5, 3)
         assert ledger.looks("another") == ()
     analysis = read(spec_of(str(spec), home), home)
-    assert analysis.verdict_rules[-1] == ("first", 9)
+    assert analysis.verdict_rules[-1] == ("{}", 9)
     # Looks that the spec names are not those that somebody took.
     assert [look.seeds for look in analysis.schedule.looks] == [3, 5, 8]
 
@@ -195,6 +200,44 @@ def test_a_launch_goes_on_until_its_claims_are_decided(
     assert code == 0
     assert isinstance(third, dict)
     assert third["trained_now"] == 0
+    # Verdicts were seen after 6 seeds, so that fewer are refused, and other rules are told.
     spec.write_text(three + "verdicts: {looks: [3, 5]}\n")
+    assert command("launch", *where) == 2
+    assert "looks end at 5 seeds, and its verdicts were seen after 6" in capsys.readouterr().err
+    spec.write_text(three + "verdicts: {looks: [3, 8]}\n")
     assert command("launch", *where) in (0, 3)
-    assert "the rules of its verdicts were changed when" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the rules of its verdicts were changed when 6 seeds were complete: " in said
+    assert "verdicts: looks from [3, 4, 6] to [3, 8]" in said
+
+
+def test_other_seeds_are_another_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds in the place of those whose verdicts were seen are told, and cost the confidence of all together.
+
+    Appended seeds are a further look, which pays for itself.
+    """
+    spec, place = tmp_path / "s.yaml", tmp_path / "home"
+    three = TINY.replace("[none, unit_norm]", "[none, clip_norm, gradient_stabilizer]")
+    where = ("--home", str(place))
+
+    def launched(seeds: str) -> str:
+        spec.write_text(three.replace("seeds: 3", f"seeds: {seeds}"))
+        assert command("launch", str(spec), *where, "--here") == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "rules" not in launched("3")
+    assert "rules" not in launched("4")
+    said = launched("[3, 4, 5]")
+    assert "changed when 4 seeds were complete: seeds from [0, 1, 2, 3] to [3, 4, 5]" in said
+    page = (place / "exports" / "tiny" / "claims.md").read_text()
+    assert "They may have been seen by 2 sets of rules" in page
+    assert "with 90% all of them hold" in page
+    # A reader with yet other seeds is told, too.
+    spec.write_text(three.replace("seeds: 3", "seeds: [5, 4, 3]"))
+    code, found = answer(capsys, "analyse", str(spec), *where)
+    assert code == 0
+    assert isinstance(found, dict)
+    assert found["rules"][-1].startswith("These verdicts follow rules that no launch has named: seeds from")
+    code, found = answer(capsys, "verdicts", str(spec), *where)
+    assert isinstance(found, dict)
+    assert found["studies"][0]["rules"] == answer(capsys, "plan", str(spec), *where)[1]["rules"]
