@@ -23,5 +23,6 @@ def test_late_spikes_are_counted() -> None:
     noise = list(1 + 0.01 * np.random.default_rng(0).normal(size=30))
     assert with_curve(noise) == 0
     assert with_curve([*noise, 2.0, *noise]) == 1
+    assert with_curve([loss - 9.0 for loss in (*noise, 2.0, *noise)]) == 1
     assert with_curve(list(np.linspace(1, 2, 30))) == 0
     assert with_curve([1.0, 2.0]) is None
