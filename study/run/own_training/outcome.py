@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from study.plan.job import Job
@@ -15,6 +17,8 @@ from study.spec.own_training import OwnTraining
 from tracking import DIVERGED, FINISHED, CellRecord
 from tracking.record import Curve
 from trainers.budget import Budget
+
+STEP = attrgetter("step")
 
 
 class OwnFailureError(Exception):
@@ -164,13 +168,15 @@ def curve_of(own: OwnTraining, budget: Budget, reports: list[Report], until: int
     """
     start = start_of(own, reports)
     points = [(0, None if start.loss is None else finite(start.loss), start.metric)]
-    before = 0
+    at = bisect_right(reports, 0, key=STEP)
+    end = len(reports) if until is None else bisect_left(reports, until, key=STEP)
     for step in budget.recorded_steps[1:]:
-        inside = [one for one in reports if before < one.step <= step]
-        alive = [one for one in inside if until is None or one.step < until]
-        losses = [one.loss for one in alive if one.loss is not None]
-        scores = [one.metric for one in alive if one.metric is not None and math.isfinite(one.metric)]
+        # Their steps rise, so that no point has to look at all: a training may report at every step.
+        behind = bisect_right(reports, step, at, end, key=STEP) if at < end else at
+        inside = reports[at:behind]
+        losses = [one.loss for one in inside if one.loss is not None]
+        scores = [one.metric for one in inside if one.metric is not None and math.isfinite(one.metric)]
         mean = finite(sum(losses) / len(losses)) if losses else None
         points.append((step, mean, scores[-1] if scores else None))
-        before = step
+        at = behind
     return tuple(points)
