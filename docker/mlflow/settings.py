@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 LEAST = 12
 """Characters of a password."""
-SECRETS = (
-    *("MLFLOW_ADMIN_PASSWORD", "MLFLOW_WRITER_PASSWORD", "MLFLOW_READER_PASSWORD"),
-    *("MLFLOW_SECRET_KEY", "MLFLOW_DATABASE_PASSWORD"),
-)
+OF_DATABASE = "MLFLOW_DATABASE_PASSWORD"
+ALWAYS = ("MLFLOW_ADMIN_PASSWORD", "MLFLOW_WRITER_PASSWORD", "MLFLOW_READER_PASSWORD", "MLFLOW_SECRET_KEY")
+"""Secrets that every server needs."""
+SECRETS = (*ALWAYS, OF_DATABASE)
 """Each may be given in a file instead: `NAME_FILE` is its path."""
 NAME = re.compile(r"[a-z][a-z0-9_.-]*")
+SQLITE = re.compile(r"sqlite:///[^@?]+")
 DRIVERS = ("psycopg2", "psycopg")
 
 
@@ -26,7 +27,7 @@ class SettingsError(Exception):
 @dataclass(frozen=True)
 class Account:
     name: str
-    password: str
+    password: str = field(repr=False)
     admin: bool = False
 
 
@@ -40,8 +41,8 @@ class Settings:
     """
 
     database: str
-    passwords: str
-    secret_key: str
+    passwords: str = field(repr=False)
+    secret_key: str = field(repr=False)
     admin: Account
     writer: Account
     reader: Account
@@ -60,7 +61,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: one is missing or wrong.
     """
-    told = {name: _secret(environment, name) for name in SECRETS}
+    told = {name: _secret(environment, name) for name in ALWAYS}
     admin, writer, reader = (
         Account(_name(environment, role), told[f"MLFLOW_{role.upper()}_PASSWORD"], admin=role == "admin")
         for role in ("admin", "writer", "reader")
@@ -72,7 +73,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "MLFLOW_*_PASSWORD: found one password for two accounts; wanted three, since whoever knows "
             "the reader's could write; change one"
         )
-    database, passwords = _database(environment, told["MLFLOW_DATABASE_PASSWORD"])
+    database, passwords = _database(environment)
     return Settings(
         database=database,
         passwords=passwords,
@@ -126,15 +127,25 @@ def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
     return int(given)
 
 
-def _database(environment: Mapping[str, str], password: str) -> tuple[str, str]:
+def _database(environment: Mapping[str, str]) -> tuple[str, str]:
     """The address of the database without its password, and the line of a password file that has it.
 
     So the password is in no address that some library might print, and in no variable of the server.
     """
+    # It may hold a password all the same, so that it is never repeated.
     if whole := environment.get("MLFLOW_DATABASE_URL"):
-        if "@" in whole:
-            raise SettingsError("MLFLOW_DATABASE_URL: found a name or password; give it in MLFLOW_DATABASE_*")
+        if not SQLITE.fullmatch(whole):
+            raise SettingsError(
+                "MLFLOW_DATABASE_URL: found no file of sqlite; wanted sqlite:////PATH; "
+                f"for PostgreSQL unset it, and give MLFLOW_DATABASE_HOST and {OF_DATABASE}"
+            )
+        if beside := [name for name in (OF_DATABASE, f"{OF_DATABASE}_FILE") if environment.get(name)]:
+            raise SettingsError(
+                f"{beside[0]}: found it beside MLFLOW_DATABASE_URL, a file that takes no password; "
+                "wanted one of them; unset the other"
+            )
         return whole, ""
+    password = _secret(environment, OF_DATABASE)
     driver = environment.get("MLFLOW_DATABASE_DRIVER") or DRIVERS[0]
     if driver not in DRIVERS:
         raise SettingsError(f"MLFLOW_DATABASE_DRIVER: found {driver!r}; wanted {' or '.join(DRIVERS)}")

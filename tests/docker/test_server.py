@@ -21,7 +21,7 @@ from tests.tools.cluster.stack import free_port
 SERVE = Path(__file__).resolve().parents[2] / "docker" / "mlflow" / "serve.py"
 USERS = {name: (name, f"{name}-secret-123456") for name in ("admin", "writer", "reader")}
 SECRETS = {f"MLFLOW_{name.upper()}_PASSWORD": password for name, (_, password) in USERS.items()}
-SECRETS |= {"MLFLOW_SECRET_KEY": "key-secret-123456", "MLFLOW_DATABASE_PASSWORD": "database-secret-123456"}
+SECRETS |= {"MLFLOW_SECRET_KEY": "key-secret-123456"}
 PATIENCE = 120.0
 READS = """
 import os, re, sys
@@ -177,7 +177,11 @@ def test_secrets_are_on_no_command_line_and_in_no_log(server: Server) -> None:
         ({"MLFLOW_READER_USERNAME": "Reader"}, "small letters"),
         ({"MLFLOW_ADMIN_PASSWORD": "", "MLFLOW_ADMIN_PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"MLFLOW_SERVER_WORKERS": "0"}, "MLFLOW_SERVER_WORKERS: found '0'"),
-        ({"MLFLOW_DATABASE_URL": "postgresql://me:word@host/x"}, "found a name or password"),
+        ({"MLFLOW_DATABASE_URL": "postgresql://me:word@host/x"}, "found no file of sqlite"),
+        ({"MLFLOW_DATABASE_URL": "postgresql://host/x?password=me:word"}, "found no file of sqlite"),
+        ({"MLFLOW_DATABASE_URL": ""}, "MLFLOW_DATABASE_PASSWORD: found nothing"),
+        ({"MLFLOW_DATABASE_PASSWORD": "me:word-123456"}, "found it beside MLFLOW_DATABASE_URL"),
+        ({"MLFLOW_DATABASE_PASSWORD_FILE": "/nowhere"}, "found it beside MLFLOW_DATABASE_URL"),
     ],
 )
 def test_wrong_settings_start_nothing(tmp_path: Path, changes: dict[str, str], words: str) -> None:
@@ -190,3 +194,20 @@ def test_wrong_settings_start_nothing(tmp_path: Path, changes: dict[str, str], w
     assert len(done.stderr.splitlines()) == 1
     assert not [secret for secret in (*SECRETS.values(), "me:word") if secret in done.stderr]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_show_no_secret(tmp_path: Path) -> None:
+    """Printed, in a traceback say, neither they nor an account of theirs hold a password or key."""
+    secrets = {**SECRETS, "MLFLOW_DATABASE_PASSWORD": "database-secret-123456"}
+    code = "import os, settings; found = settings.read_settings(os.environ); print(found, found.admin)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path, MLFLOW_DATABASE_URL="", **secrets),
+        cwd=SERVE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "postgresql+psycopg2://mlflow@postgres:5432/mlflow" in done.stdout
+    assert "'writer'" in done.stdout
+    assert not [secret for secret in secrets.values() if secret in done.stdout]
