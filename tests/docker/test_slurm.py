@@ -61,6 +61,18 @@ done
 }
 
 
+SQUEUE = """#!/bin/bash
+# The first job is answered when both have read who had the lock, the second when the first has taken it.
+touch "$TOLD.asked-$SLURM_JOB_ID"
+for _ in $(seq 200); do
+  if [ -n "$WAITS_FOR" ]; then [ "$(cat "$LOCK")" = "$WAITS_FOR" ] && break
+  else [ "$(ls "$TOLD".asked-* | wc -l)" = 2 ] && break; fi
+  sleep 0.05
+done
+echo "$QUEUE"
+"""
+
+
 class Cluster:
     """A folder that all machines share, a disk of the first one, and what a job said there."""
 
@@ -94,6 +106,8 @@ class Cluster:
             "ENDS": "0",
             "STOPPED": "3",
             "FULL": "",
+            "LOCK": "",
+            "WAITS_FOR": "",
         }
         return subprocess.Popen(
             ["bash", str(SCRIPT), "spec.yaml", "--until-decided"],
@@ -244,6 +258,25 @@ def test_second_job_on_a_home_is_refused(cluster: Cluster) -> None:
     assert cluster.run(QUEUE=str(JOB))[0] == 0
     lock.write_text(f"{JOB}\n")  # its own, from before its machine died
     assert cluster.run()[0] == 0
+
+
+def test_two_jobs_that_find_a_home_left_over_do_not_both_take_it(cluster: Cluster) -> None:
+    """The later one asked SLURM before the first took the lock, and leaves the first one's alone."""
+    cluster.home.mkdir()
+    lock, later = Path(f"{cluster.home}.job"), str(JOB + 1)
+    lock.write_text("17\n")
+    (cluster.folder / "venv" / "bin" / "squeue").write_text(SQUEUE)
+    queue = f"{JOB}\n{later}"
+    first = cluster.start(QUEUE=queue, LOCK=str(lock), TENTHS="200")
+    second = cluster.start(QUEUE=queue, LOCK=str(lock), SLURM_JOB_ID=later, WAITS_FOR=str(JOB))
+    code, said = cluster.end(second)
+    assert (code, f"job {JOB} works on" in said) == (1, True), said
+    assert lock.read_text() == f"{JOB}\n"
+    cluster.wait_for("trains")
+    first.send_signal(signal.SIGTERM)
+    assert cluster.end(first)[0] == 3
+    assert cluster.cells() == 1
+    assert cluster.left() == []
 
 
 def test_full_home_loses_nothing(cluster: Cluster) -> None:
