@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
 
 from study.home import Home
 from study.plan.cells import Plan, estimate_seconds, make_plan
@@ -13,8 +15,13 @@ from study.plan.widths import known_width, likely_machines
 from study.spec.model import StudySpec
 from tracking import EVIDENCE, Ledger
 
-STARTING_SECONDS = 25.0
-"""Starting Ray, loading torch in its workers, and the analysis at the end, on two cores."""
+STARTING_SECONDS, CELL_SECONDS = 15.0, 0.006
+"""Beside training, on two cores: Ray and torch in its workers; storing, showing and judging one cell [s]."""
+CELL_BYTES, RECORDED_BYTES = 22_000, 64_000
+"""Of one cell in the ledger, the tracker and the exports, without and with recorded dynamics.
+
+Measured: 14 to 21 kB of `quickstart`'s cells, 31 to 64 kB of those of shipped specs that record dynamics.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Preview:
         missing: cells that a launch would train: of a study with looks, those of the next one.
         most: cells that are missing until the last look, if every transform goes on to it.
         most_seconds: an estimate of the time of training them, likewise.
+        most_bytes: an estimate of what they take on the disk. free_bytes: what is free there.
     """
 
     plan: Plan
@@ -45,6 +53,8 @@ class Preview:
     missing: int
     most: int
     most_seconds: float | None
+    most_bytes: int
+    free_bytes: int
 
 
 def preview(
@@ -96,11 +106,25 @@ def preview(
         stored=len(stored),
         tiles=len(plan.jobs(missing, widths)),
         workers=workers,
-        seconds=None if seconds is None else seconds + STARTING_SECONDS,
+        seconds=None if seconds is None else STARTING_SECONDS + CELL_SECONDS * len(missing) + seconds,
         measured=all(measured.get(key) for key in plan.settings),
         tiles_known=all(known[key] for key in widths),
         not_asked=extra,
         missing=len(missing),
         most=len(everything),
-        most_seconds=None if most_seconds is None else most_seconds + STARTING_SECONDS,
+        most_seconds=(
+            None if most_seconds is None else STARTING_SECONDS + CELL_SECONDS * len(everything) + most_seconds
+        ),
+        most_bytes=bytes_of(spec, len(everything)),
+        free_bytes=free_bytes(home.root),
     )
+
+
+def bytes_of(spec: StudySpec, cells: int) -> int:
+    """About what so many cells of a study take on the disk [B]."""
+    return cells * (RECORDED_BYTES if spec.budget.dynamics else CELL_BYTES)
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, which need not be there yet [B]."""
+    return disk_usage(next(one for one in (folder, *folder.absolute().parents) if one.is_dir())).free

@@ -10,6 +10,14 @@ def amount(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def size(count: int) -> str:
+    """`74 MB`, `1.2 GB`."""
+    for unit, one in (("GB", 1e9), ("MB", 1e6)):
+        if count >= one:
+            return f"{count / one:.3g} {unit}"
+    return f"{count / 1e3:.3g} kB"
+
+
 def lengths(spec: StudySpec) -> str:
     """How many steps the cells of a study take: `150 steps`, or `50 to 100 steps`."""
     found = {condition.budget.steps for condition in spec.all_conditions}

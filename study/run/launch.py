@@ -18,7 +18,8 @@ from study.home import Home
 from study.launch_result import Launch
 from study.plan.cells import Plan, make_plan, settings
 from study.plan.changes import not_asked, refuse_other_meaning
-from study.report.terminal.counts import not_asked_line
+from study.plan.preview import bytes_of, free_bytes
+from study.report.terminal.counts import disk_lines, not_asked_line
 from study.report.terminal.words import tell
 from study.run.data import fingerprints_of_data
 from study.run.driver import Training, reached, stopped_like_ctrl_c
@@ -150,7 +151,11 @@ def planned(opened: Opened) -> dict[str, str]:
         tell(console, "\n".join(set_aside_lines(damaged)))
     # Looked at again: where the file was damaged, the first answer came from a damaged index.
     stored = plan.own(ledger.outcomes(plan.settings))
-    tell(console, begun(plan, len(evidence(stored)), more))
+    shown = len(evidence(stored))
+    tell(console, begun(plan, shown, more))
+    needed = bytes_of(plan.spec, len(plan.cells) - shown)
+    for line in disk_lines(plan.spec, needed, free_bytes(opened.home.root)):
+        tell(console, line)
     return stored
 
 

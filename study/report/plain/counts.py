@@ -36,6 +36,9 @@ def preview_values(seen: Preview) -> dict[str, Any]:
         "workers": seen.workers,
         "estimated_seconds": seen.seconds,
         "estimate_is_measured": seen.measured,
+        "estimated_seconds_at_most": seen.most_seconds,
+        "estimated_bytes_at_most": seen.most_bytes,
+        "free_bytes": seen.free_bytes,
         "tiles_are_known": seen.tiles_known,
         "not_asked": seen.not_asked,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from study.plan.cells import settings
 from study.plan.preview import Preview
-from study.report.amounts import amount, lengths
+from study.report.amounts import amount, lengths, size
 from study.report.durations import clock
+from study.spec.model import StudySpec
 from study.stored import Status
 
 MOST_REASONS = 3
@@ -40,7 +41,22 @@ def preview_lines(seen: Preview) -> list[str]:
     lines.append(expected_time(seen, missing))
     if spec.verdicts.looks:
         lines.append(looks_line(seen))
-    return [*lines, *spec.warnings]
+    return [*lines, *disk_lines(spec, seen.most_bytes, seen.free_bytes), *spec.warnings]
+
+
+def disk_lines(spec: StudySpec, needed: int, free: int) -> list[str]:
+    """That the disk does not hold all cells, and what to do; nothing where it does.
+
+    Args:
+        needed: about what the missing cells take. free: what there is [B].
+    """
+    if needed <= free:
+        return []
+    do = "a smaller last look" if spec.verdicts.looks else "fewer seeds or points"
+    return [
+        f"the missing cells take about {size(needed)} of disk, and {size(free)} are free; "
+        f"choose {do}, or a home on a larger disk"
+    ]
 
 
 def looks_line(seen: Preview) -> str:
@@ -52,7 +68,7 @@ def looks_line(seen: Preview) -> str:
     time = "" if seen.most_seconds is None else f", about {clock(seen.most_seconds)}"
     return (
         f"looks at the claims after {named} seeds: the cells above are those of the next look; "
-        f"with --until-decided at most {amount(seen.most, 'cell')}{time}"
+        f"with --until-decided at most {amount(seen.most, 'cell')}{time} and {size(seen.most_bytes)} of disk"
     )
 
 

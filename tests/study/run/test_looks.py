@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -241,3 +242,26 @@ def test_other_seeds_are_another_draw(tmp_path: Path, capsys: pytest.CaptureFixt
     code, found = answer(capsys, "verdicts", str(spec), *where)
     assert isinstance(found, dict)
     assert found["studies"][0]["rules"] == answer(capsys, "plan", str(spec), *where)[1]["rules"]
+
+
+def test_a_disk_that_cannot_hold_the_cap(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plan and launch say what the cells take, what is free, and what to do; the launch goes on."""
+    spec, place = tmp_path / "s.yaml", tmp_path / "home" / "deep"
+    spec.write_text(TINY)
+    where = (str(spec), "--home", str(place))
+    assert command("plan", *where) == 0
+    assert "of disk, and" not in capsys.readouterr().out
+    monkeypatch.setattr("study.plan.preview.disk_usage", lambda _: SimpleNamespace(free=100_000))
+    assert command("plan", *where) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    wanted = "the missing cells take about 792 kB of disk, and 100 kB are free; choose fewer seeds or points"
+    assert wanted in said
+    assert not place.exists()
+    assert command("launch", *where, "--here") == 0
+    assert wanted in " ".join(capsys.readouterr().out.split())
+    code, found = answer(capsys, "plan", *where)
+    assert code == 0
+    assert isinstance(found, dict)
+    assert (found["estimated_bytes_at_most"], found["free_bytes"]) == (0, 100_000)
