@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 NAME = ".drawn.json"
+UNTOLD = ""
+"""The digest of what cannot be told, which equals no other: such files are drawn again."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Stamp:
     """What the files of a folder were made from.
 
     Attributes:
-        made_from: the `digest_of` the analysis.
+        made_from: the `digest_of` the analysis, or `UNTOLD`.
         files: the sha256 of each file, by its path in the folder, in the order in which they were written.
         run: the run of the home's MLflow that got them and all that belongs to them; empty where none did.
     """
@@ -51,12 +53,6 @@ def noted(folder: Path) -> Stamp | None:
         return Stamp(str(content["made_from"]), files, str(content["run"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def forget(folder: Path) -> None:
-    """Remove the note: what is there now was made from something that nobody can tell."""
-    with suppress(OSError):
-        (folder / NAME).unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -38,8 +38,8 @@ def exported(home: Home, study: str) -> Iterator[Path]:
 def by_hash(home: Home, study: str) -> int:
     """How many files of a study are listed with their hash. The others are known by how they begin and end.
 
-    None are where no launch or sync wrote them, where its version had no list yet, or where the study has
-    claims of its own. No list tells then of a picture that is gone.
+    None are where no launch or sync wrote them, or where its version had no list yet. Then no list tells of a
+    picture that is gone.
     """
     stamp = noted(home.exports(study))
     return len(stamp.files) if stamp else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from study.analysis import Analysis
-from study.drawn import Stamp, forget, noted
+from study.drawn import UNTOLD, Stamp, noted
 from study.home import Home
 from study.report.amounts import amount
 from study.report.terminal.words import tell
@@ -63,11 +63,8 @@ class Drawing:
                 f"{self._folder} cannot be written ({error.strerror or error}); every cell is stored: "
                 "make room, and run the same command again"
             ) from error
-        if made_from is None:
-            forget(self._folder)
-        else:
-            self._stamp = stamped(made_from, self._folder, self.files)
-            self._stamp.note(self._folder)
+        self._stamp = stamped(made_from or UNTOLD, self._folder, self.files)
+        self._stamp.note(self._folder)
 
     def _store(self) -> None:
         from study.measures.importance import store

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from study.analysis import Analysis
-from study.drawn import NAME, Stamp, noted
+from study.drawn import NAME, UNTOLD, Stamp, noted
 from study.home import Home
 from study.run import stamp
+from study.run.drawing import Drawing
 from study.run.stamp import digest_of, stamped
 from study.spec.read import read_spec
 from study.stored import read
@@ -78,6 +80,31 @@ def test_where_code_of_the_users_own_has_a_part_nothing_is_known(analysis: Analy
     spec = analysis.plan.spec.model_copy(update={"claims": ("mine:claim",)})
     assert digest_of(replace(analysis, plan=replace(analysis.plan, spec=spec))) is None
     assert digest_of(replace(analysis, damaged={"key": "why"})) is None
+
+
+def test_files_from_code_of_the_users_own_are_listed_and_drawn_again(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`study check` has their hashes too, and no launch takes them for what it would draw."""
+    drawn = []
+
+    def export(_: Analysis, folder: Path) -> list[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "claims.md").write_text(f"written {len(drawn)}")
+        drawn.append(folder)
+        return [folder / "claims.md"]
+
+    monkeypatch.setattr("study.report.export.export", export)
+    monkeypatch.setattr(Drawing, "_store", lambda self: None)
+    spec = analysis.plan.spec.model_copy(update={"claims": ("mine:claim",)})
+    own = replace(analysis, plan=replace(analysis.plan, spec=spec))
+    for number in (1, 2):
+        drawing = Drawing(own, Home(tmp_path / "home"), Console(quiet=True))
+        drawing.write(again=False)
+        assert (len(drawn), drawing.kept) == (number, False)
+        stamp = noted(drawn[0])
+        assert stamp is not None
+        assert (stamp.made_from, stamp.holds(drawn[0])) == (UNTOLD, True)
 
 
 def test_a_stamp_holds_for_files_that_are_whole(tmp_path: Path) -> None:
