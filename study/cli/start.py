@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from study.cli.options import AllowOption, HomeOption, JsonOption, SpecArgument
 from study.cli.output import emit, out, say
+from study.errors import UserError
 from study.home import DEFAULT_HOME, Home
 
 
@@ -81,6 +83,8 @@ def plan(
     from study.spec.read import read_spec
     from study.stored import next_look
 
+    if price is not None and not math.isfinite(price):
+        raise UserError(f"--price {price}: wanted a finite number")
     asked, place = read_spec(spec, allow=allow, runs=True), Home(home)
     seen = preview(asked, place, here=here, wanted=next_look(asked, place))
     if not as_json:

@@ -169,7 +169,7 @@ def gather(
     """One piece of evidence per workload, optimizer and condition.
 
     Args:
-        first: take so many complete seeds, the first ones; all if it is not given.
+        first: take the complete ones among so many first seeds; all if it is not given.
     """
     groups: dict[tuple[str, str, str], list[Landscape]] = {}
     for landscape in landscapes:
@@ -178,10 +178,11 @@ def gather(
     result: list[Evidence] = []
     for (workload, optimizer, condition), members in groups.items():
         complete_S = np.logical_and.reduce([landscape.complete_S for landscape in members])
-        if first is not None:
-            complete_S = complete_S & (np.cumsum(complete_S) <= first)
-        paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
         asked = len(members[0].seeds)
+        if first is not None:
+            # Not the first so many complete ones: a look would see others once one of its own is damaged.
+            complete_S = complete_S & (np.arange(asked) < first)
+        paired = {landscape.transform: landscape.at_seeds(complete_S) for landscape in members}
         result.append(
             Evidence(workload, optimizer, paired, asked, tolerances, condition, indifference, result)
         )

@@ -40,6 +40,8 @@ from trainers.budget import Budget
 MOST_STEPS, MOST_CELLS = 10_000_000, 2_000_000
 """More than this is a slip of the keyboard, and would fill the memory before it failed."""
 
+MOST_SEED = 2**63
+"""Seeds are below it, as databases count."""
 OWN_CODE = "own_code"
 """Beside the keys of a spec, in a text that a ledger remembers."""
 
@@ -70,7 +72,7 @@ class StudySpec(BaseModel):
     lr: Annotated[tuple[LearningRate, ...], BeforeValidator(read_axis), AfterValidator(rising)]
     weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(read_axis), AfterValidator(rising)]
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0, lt=2**63, strict=True)], ...], BeforeValidator(read_seeds)
+        tuple[Annotated[int, Field(ge=0, lt=MOST_SEED, strict=True)], ...], BeforeValidator(read_seeds)
     ]
     budget: Annotated[Budget, section_of(Budget), AfterValidator(_short_enough)]
     conditions: Annotated[Axes, PlainValidator(read_axes)] = ()
@@ -103,6 +105,10 @@ class StudySpec(BaseModel):
         if looks[0] < self.region.least_seeds:
             least = self.region.least_seeds
             raise wrong(f"found {looks[0]}; wanted at least {least} (region: least_seeds)", "verdicts")
+        if max(self.seeds) + looks[-1] - given >= MOST_SEED:
+            raise wrong(
+                f"found {max(self.seeds)}; wanted seeds after which {looks[-1] - given} more fit", "seeds"
+            )
         further = count(max(self.seeds) + 1)
         # Frozen: nobody has seen the model yet.
         self.__dict__["seeds"] = (*self.seeds, *islice(further, looks[-1] - given))

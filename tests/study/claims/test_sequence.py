@@ -105,6 +105,18 @@ def test_a_look_sees_its_own_seeds_alone() -> None:
                     assert whole[one.id] == one
 
 
+def test_a_damaged_seed_brings_no_other_into_a_look() -> None:
+    """The look at three by hand had seeds 0, 1 and 2. Without seed 1 it has two, and not 0, 2 and 3."""
+    landscapes = after(study(1.5), 4)
+    whole = judge_in_sequence(landscapes, by_hand((3,), 4), Tolerances(), NEGLIGIBLE)
+    assert claim(whole).n_seeds == 3
+    damaged = [replace(one, outcome_SWL=one.outcome_SWL.copy()) for one in landscapes]
+    for one in damaged:
+        one.outcome_SWL[1, 0, 0] = 0
+    pieces = gather(damaged, Tolerances(), NEGLIGIBLE, 3)
+    assert pieces[0].landscapes["none"].seeds == (0, 2)
+
+
 def test_between_looks_nothing_is_decided() -> None:
     """Four seeds are the look after three; two are none, and then every claim says what it waits for."""
     landscapes = study(1.5)

@@ -41,3 +41,11 @@ def test_what_cannot_be_is_refused(text: str, said: str) -> None:
     """Looks that do not rise, begin too early or do not fit `seeds`, and differences that are none."""
     with pytest.raises(UserError, match=said):
         parse_spec(f"{TINY}verdicts: {text}\n", "s")
+
+
+def test_seeds_that_cannot_count_on_are_refused() -> None:
+    """Further seeds are those after the largest, which a database must hold."""
+    text = TINY.replace("seeds: 3", f"seeds: [0, 1, {2**63 - 3}]") + "verdicts: {looks: [3, %d]}\n"
+    assert parse_spec(text % 5).seeds[-1] == 2**63 - 1
+    with pytest.raises(UserError, match="wanted seeds after which 3 more fit"):
+        parse_spec(text % 6)
