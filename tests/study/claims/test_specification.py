@@ -156,7 +156,7 @@ def test_a_claim_that_is_not_run_keeps_its_share_of_the_error(tmp_path: Path) ->
     full = analysed(tmp_path, clear)
     spec = parse_stored(full.plan.spec.remembered(), "tiny")
     unread = Analysis(replace(full.plan, spec=spec), full.stored)
-    assert unread.judgement.families == full.judgement.families
+    assert unread.judgement.levels == full.judgement.levels
     there, here = ({one.id: one for one in found.judged} for found in (full, unread))
     assert (there[OWN].verdict, here[OWN].verdict) == ("supported", "inconclusive")
     assert here[OWN].missing.startswith("code that a home names is not run")

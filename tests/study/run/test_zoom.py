@@ -203,10 +203,16 @@ def test_ctrl_c_on_a_full_disk_is_told(
 
 
 def test_a_damaged_record_is_told_and_trained_again(
-    trained: list[str], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: list[str],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As a launch does, a zoom names what it sets aside."""
     home = tmp_path / "home"
+    for name in ("zoom_files", "progress_picture", "_shown"):
+        monkeypatch.setattr(f"study.run.zoom.{name}", lambda *_: ())
     assert zoom(tiny, home, 16) == 0
     with sqlite3.connect(zooms_of(Home(home)).ledger) as connection:
         connection.execute("UPDATE cells SET seconds = seconds + 1 WHERE key = ?", trained[:1])
