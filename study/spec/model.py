@@ -101,7 +101,8 @@ class StudySpec(BaseModel):
         if given not in (looks[0], looks[-1]):
             raise wrong(f"found {given}; wanted {looks[0]}, as many as the first of verdicts: looks", "seeds")
         if self.design != "grid":
-            raise wrong(f"found {self.design}; wanted grid where verdicts has looks", "design")
+            why = "claims rest on the scores of the whole grid"
+            raise wrong(f"found {self.design}; wanted grid where verdicts has looks, since {why}", "design")
         if looks[0] < self.region.least_seeds:
             least = self.region.least_seeds
             raise wrong(f"found {looks[0]}; wanted at least {least} (region: least_seeds)", "verdicts")
