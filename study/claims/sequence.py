@@ -79,8 +79,10 @@ def judge_in_sequence(
     seen: dict[int, tuple[Place, ...]] = {}
     levels: dict[int, float] = {}
 
-    def waits(claim: Claim) -> bool:
-        return claim.standing == OPEN or (claim.standing == UNASKED and claim.id in own)
+    def waits(key: Key) -> bool:
+        """Whether a claim is asked at the next look. A rule that is not read here was asked elsewhere."""
+        unasked = claims[key].standing == UNASKED and key[0] in own and not asked[key].finding.unread
+        return claims[key].standing == OPEN or unasked
 
     def ended(then: Look | None = None) -> Judgement:
         """What is known now; `then` is the look that the cells do not reach."""
@@ -95,7 +97,7 @@ def judge_in_sequence(
             return ended(look if any(one.standing == OPEN for one in claims.values()) else None)
         # What is decided, or futile, is asked no more: what it rests on may have no further seeds. A rule of
         # the user's own that compared nothing may want more of them.
-        still = {key for key, claim in claims.items() if waits(claim)} if k else None
+        still = set(filter(waits, claims)) if k else None
         going = {(one.id, one.setting): one for one in questions_of(pieces, rules, still)}
         families = families_of((asked | going).values(), tolerances.confidence, most)
         level, last = (error * share / families for share in (look.share, schedule.last_share))
@@ -109,10 +111,10 @@ def judge_in_sequence(
         reached = look
         seen[look.seeds] = places(here)
         waiting = [one for key, one in going.items() if claims[key].standing == OPEN]
-        if not any(map(waits, claims.values())):
+        if not any(map(waits, claims)):
             break
         # Which cells a claim of the user's own reads is for its function to say, or not.
-        unknown = any(waits(claim) and claim.id in own for claim in claims.values())
+        unknown = any(waits(key) and key[0] in own for key in claims)
         if schedule.planned and not unknown and all(one.finding.keys for one in waiting):
             here = needed(here, waiting)
     return ended()
