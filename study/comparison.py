@@ -118,7 +118,7 @@ def transform_in(analysis: Analysis, name: str) -> str:
     """
     # Tables add what a framework clips by itself, which no spec says.
     titles = {case.landscape.title: case.landscape.transform for case in analysis.cases}
-    return titles.get(name) or transform_named(analysis.plan.spec, name).label
+    return titles.get(name) or transform_named(analysis.plan.spec, name).technical_name
 
 
 def _compared(

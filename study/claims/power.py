@@ -38,7 +38,7 @@ def families(spec: StudySpec, more: Mapping[str, Rule] | None = None) -> int:
     """
     variants = Counter(transform.name for transform in spec.transforms)
     varied = {key for key, _ in spec.conditions}
-    places = {(one.name, one.optimizer.label, regime_of(one.condition)) for one in settings(spec)}
+    places = {(one.name, one.optimizer.technical_name, regime_of(one.condition)) for one in settings(spec)}
     asked: dict[str, int] = {}
     for name, rule in {**CLAIMS, **(more or {})}.items():
         if (rule.absolute and not spec.budget.dynamics) or not varied.issuperset(rule.varies):

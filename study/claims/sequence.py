@@ -26,7 +26,7 @@ UNASKED = ""
 Key = tuple[str, str]
 """A claim's id and setting."""
 Place = tuple[tuple[str, str, str], str]
-"""A landscape's setting, and the label of its transform."""
+"""A landscape's setting, and the technical name of its transform."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]
     if not landscapes:
         return setting, math.nan
     first = landscapes[0]
-    task = first.origin.workload.label if first.origin else first.workload
+    task = first.origin.workload.technical_name if first.origin else first.workload
     known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
     return task, float(known_S.mean()) if known_S.size else math.nan
 

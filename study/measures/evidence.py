@@ -19,7 +19,7 @@ from study.spec.tolerances import Tolerances
 from trainers.budget import Budget
 
 RegionKey = tuple[str, str, str]
-"""Transform label, kind and reference."""
+"""Technical name of the transform, kind and reference."""
 KINDS = ("trained", "competitive")
 REFERENCES = ("own", "common")
 ONLY_EDGES = (
@@ -37,7 +37,7 @@ class Evidence:
 
     Attributes:
         workload: technical name of the workload with its model.
-        landscapes: by transform label, all with the same seeds, so that they are paired.
+        landscapes: by technical name of the transform, all with the same seeds, so that they are paired.
         seeds_asked: number of seeds in the spec.
         condition: what is varied of the budget; empty where nothing is.
         indifference: the smallest effects of interest.
@@ -92,7 +92,7 @@ class Evidence:
 
     @cached_property
     def regions(self) -> Mapping[RegionKey, Region]:
-        """Every region, by (transform label, kind, reference); empty when no seed is complete."""
+        """Every region, by (technical name, kind, reference); empty when no seed is complete."""
         if self.n_seeds == 0:
             return {}
         return self._classified_regions() if self.partial else Regions(self)

@@ -37,8 +37,8 @@ class Landscape:
     Axes: S seeds, W weight decays, L learning rates.
 
     Attributes:
-        method: name of the transform; `transform` is its label, with the constants that differ from its
-            defaults.
+        method: name of the transform; `transform` is its technical name, with the constants that differ from
+            its defaults.
         outcome_SWL: index into `STATES`.
         metric_SWL: final metric; NaN where the cell is not finished.
         untrained_S: the metric of the untrained network.
@@ -254,7 +254,7 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
     groups: dict[tuple[str, Choice], list[int]] = {}
     for index, cell in enumerate(plan.cells):
         groups.setdefault((cell.setting, Choice(cell.transform, cell.constants)), []).append(index)
-    titles = {(one.name, one.constants): one.title for one in spec.transforms if one.given}
+    titles = {(one.name, one.constants): one.title for one in spec.transforms if one.label}
     result = []
     for (key, transform), members in groups.items():
         setting = plan.settings[key]
@@ -271,9 +271,9 @@ def landscapes(plan: Plan, stored: Mapping[str, CellRecord]) -> list[Landscape]:
         result.append(
             Landscape(
                 workload=setting.name,
-                optimizer=setting.optimizer.label,
+                optimizer=setting.optimizer.technical_name,
                 method=transform.name,
-                transform=transform.label,
+                transform=transform.technical_name,
                 lr=spec.lr,
                 weight_decay=spec.weight_decay,
                 seeds=spec.seeds,

@@ -185,7 +185,7 @@ def differences(table: GainTable, setting: Setting, metric: str) -> tuple[str, .
     if setting.model.name != table.model:
         found.append(f"{setting.model.name} instead of {table.model}")
     elif dict(setting.model.constants) != {"settings": table.data}:
-        found.append(f"{setting.model.label} instead of its settings for {table.data}")
+        found.append(f"{setting.model.technical_name} instead of its settings for {table.data}")
     if metric != table.metric:
         found.append(f"{metric} instead of {table.metric}")
     if budget.corruption and budget.corruption_probability != table.probability:

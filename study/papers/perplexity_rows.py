@@ -15,7 +15,7 @@ from study.papers.agreement import NOT_COMPARABLE, NOT_RUN, UNDECIDED, agreement
 from study.papers.perplexities import NAMES, TABLES, PerplexityTable, Printed, Recipe
 from study.plan.cells import Setting
 from study.spec.conditions import named
-from study.spec.method_choice import label
+from study.spec.method_choice import with_constants
 from tracking import DIVERGED
 from trainers.budget import Budget
 
@@ -108,7 +108,7 @@ def _rows(
     elif not held:
         why = f"{one.optimizer} in {NAMES[one.arithmetic]} is not in the spec"
     elif not mine:
-        why = f"{label(one.transform, constants)} is not in the spec"
+        why = f"{with_constants(one.transform, constants)} is not in the spec"
     else:
         why = f"lr {one.lr:g} with weight decay {one.weight_decay:g} is no cell of the grid"
         mine = mine if cell_at(mine[0], one.lr, one.weight_decay) else []
@@ -213,7 +213,7 @@ def _of_data(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:
     if constants.get("z_loss"):
         yield f"z_loss {constants['z_loss']:g} instead of none"
     if setting.optimizer.constants:
-        yield f"{setting.optimizer.label} instead of {setting.optimizer.name}"
+        yield f"{setting.optimizer.technical_name} instead of {setting.optimizer.name}"
 
 
 def _of_budget(recipe: Recipe, one: Printed, setting: Setting) -> Iterator[str]:

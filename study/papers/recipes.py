@@ -52,7 +52,7 @@ def differences(recipe: Recipe, setting: Setting) -> tuple[str, ...]:
 def _of_data(recipe: Recipe, workload: Choice) -> Iterator[str]:
     constants = workload.keywords()
     if workload.name != recipe.images:
-        source = constants.get(PLACES.get(workload.name, ""), workload.label)
+        source = constants.get(PLACES.get(workload.name, ""), workload.technical_name)
         yield f"images from {source} (workload {workload.name}) instead of the workload {recipe.images}"
     for key, name, there in zip(
         ("train_examples", "test_examples"), ("training", "test"), EXAMPLES[recipe.images], strict=True
@@ -67,9 +67,9 @@ def _of_data(recipe: Recipe, workload: Choice) -> Iterator[str]:
 
 def _of_parts(recipe: Recipe, setting: Setting) -> Iterator[str]:
     if setting.model.constants:
-        yield f"{setting.model.label} instead of {setting.model.name}"
-    if setting.optimizer.label != recipe.optimizer:
-        yield f"{setting.optimizer.label} instead of {recipe.optimizer}"
+        yield f"{setting.model.technical_name} instead of {setting.model.name}"
+    if setting.optimizer.technical_name != recipe.optimizer:
+        yield f"{setting.optimizer.technical_name} instead of {recipe.optimizer}"
 
 
 def _of_budget(recipe: Recipe, setting: Setting) -> Iterator[str]:

@@ -45,8 +45,8 @@ class Setting:
     def name(self) -> str:
         """What cells call the workload with its model: their technical names."""
         if self.workload.form and self.model.name == OWN:
-            return self.workload.label
-        return f"{self.workload.label}/{self.model.label}"
+            return self.workload.technical_name
+        return f"{self.workload.technical_name}/{self.model.technical_name}"
 
     @property
     def title(self) -> str:
@@ -58,12 +58,12 @@ class Setting:
     @property
     def full_name(self) -> str:
         """Technical names of all its parts: `digits/mlp · adamw`, and the condition where one is varied."""
-        return words_of(self.name, self.optimizer.label, self.condition.label)
+        return words_of(self.name, self.optimizer.technical_name, self.condition.label)
 
     @property
     def full_title(self) -> str:
         """The same as people read it, by the labels of the spec."""
-        return words_of(self.title, self.optimizer.label, self.condition.label)
+        return words_of(self.title, self.optimizer.technical_name, self.condition.label)
 
 
 def words_of(*parts: str) -> str:
@@ -187,7 +187,7 @@ def make_plan(spec: StudySpec, fingerprints: Mapping[str, str]) -> Plan:
     points = list(Grid(spec.lr, spec.weight_decay).points())
     cells = []
     for seed, setting, transform in product(spec.seeds, settings(spec), spec.transforms):
-        names = (setting.name, setting.optimizer.label, transform.name, transform.constants)
+        names = (setting.name, setting.optimizer.technical_name, transform.name, transform.constants)
         key = keys[setting, transform.source]
         cells += [Cell(*names, lr, weight_decay, seed, key) for lr, weight_decay in points]
     return Plan(spec, tuple(cells), known, meanings, fingerprints)

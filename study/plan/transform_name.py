@@ -20,7 +20,7 @@ def transform_named(spec: StudySpec, name: str) -> Choice:
     Raises:
         UserError: there is no such transform, or there are several variants.
     """
-    labels = {one.label: one for one in spec.transforms}
+    labels = {one.technical_name: one for one in spec.transforms}
     titles = {one.title: one for one in spec.transforms}
     variants = [one for one in spec.transforms if one.name == name]
     # The technical name first: a method without constants is its own, beside variants that have some.
@@ -32,7 +32,7 @@ def transform_named(spec: StudySpec, name: str) -> Choice:
         return variants[0]
     # Quoted as a shell wants it, because brackets end a command.
     if variants:
-        among = ", ".join(shlex.quote(one.label) for one in variants)
+        among = ", ".join(shlex.quote(one.technical_name) for one in variants)
         raise UserError(
             f"{name!r} stands for {len(variants)} transforms of {spec.name}; give one of: {among}"
         )

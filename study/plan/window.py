@@ -45,7 +45,7 @@ class Window:
     def name(self) -> str:
         """What its files are called."""
         ends = [f"{value:.4g}" for value in (*self.lr, *self.weight_decay)]
-        words = f"{self.transform.label}-lr-{'-'.join(ends[:2])}-wd-{'-'.join(ends[2:])}"
+        words = f"{self.transform.technical_name}-lr-{'-'.join(ends[:2])}-wd-{'-'.join(ends[2:])}"
         # Labels may be long, and numbers that differ late look the same. Another budget is another picture.
         budget = asdict(self.setting.condition.budget)
         meaning = [self.setting.full_name, budget, self.transform.identity(), *self.lr, *self.weight_decay]

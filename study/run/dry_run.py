@@ -42,7 +42,7 @@ def rehearse(spec: StudySpec, setting: Setting, workload: Workload) -> None:
         1, spec.budget.batch_size, precision=spec.budget.precision, accumulation=spec.budget.accumulation
     )
     for transform in transforms:
-        names = " with ".join(part.label for part in (transform, *parts) if part.source)
+        names = " with ".join(part.technical_name for part in (transform, *parts) if part.source)
         try:
             with contained():
                 if parts:

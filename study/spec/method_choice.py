@@ -28,7 +28,7 @@ class Choice:
         source: hash of the factory's source; empty for the trainers' own.
         folder: where the module of the factory lies: beside a spec, or (empty) on Python's path. None where
             its code must not run. It says nothing of what the method is, and is in no key.
-        given: the label that the spec gives it; empty without one. It is in no key either.
+        label: what the spec calls it where people read; empty without one. It is in no key either.
         shown: what people read where the spec gives a label. Variants that share one have their constants
             behind it.
         form: `function` or `command` where the user's own code does all of the training; else empty.
@@ -38,20 +38,20 @@ class Choice:
     constants: tuple[tuple[str, Any], ...] = ()
     source: str = ""
     folder: str | None = field(default=None, compare=False)
-    given: str = field(default="", compare=False)
+    label: str = field(default="", compare=False)
     shown: str = field(default="", compare=False)
     form: str = ""
 
     @property
-    def label(self) -> str:
-        """Its technical name, which evidence goes by: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
+    def technical_name(self) -> str:
+        """What evidence goes by: `clip_norm`, or `clip_norm(max_norm=0.5)`."""
         # Facts about the user's own training (its metric, say) make no variant of it.
-        return self.name if self.form else label(self.name, self.telling)
+        return self.name if self.form else with_constants(self.name, self.telling)
 
     @property
     def title(self) -> str:
         """What tables and pictures call it: its label from the spec, else the technical name."""
-        return self.shown or self.given or self.label
+        return self.shown or self.label or self.technical_name
 
     @property
     def telling(self) -> tuple[tuple[str, Any], ...]:
@@ -66,11 +66,11 @@ class Choice:
         if self.form:
             # A command is one of its own constants, and its name is made of it.
             written = {self.form: self.name, **dict(self.constants)}
-            return written | {LABEL: self.given} if self.given else written
-        if not self.constants and not self.source and not self.given:
+            return written | {LABEL: self.label} if self.label else written
+        if not self.constants and not self.source and not self.label:
             return self.name
         found = {"factory" if self.source else "name": self.name, **dict(self.constants)}
-        return found | {LABEL: self.given} if self.given else found
+        return found | {LABEL: self.label} if self.label else found
 
     def keywords(self) -> dict[str, Any]:
         """The given constants, by name."""
@@ -90,8 +90,8 @@ class Choice:
         return found
 
 
-def label(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
+def with_constants(name: str, constants: tuple[tuple[str, Any], ...]) -> str:
     """`name`, or `name(constant=value, …)` where constants are given."""
-    # repr and not :g: two variants that differ in the last digit need two labels.
+    # repr and not :g: two variants that differ in the last digit need two names.
     inside = ", ".join(f"{key}={value!r}" for key, value in constants)
     return f"{name}({inside})" if inside else name

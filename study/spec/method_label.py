@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.spec.method_choice import LABEL, Choice, label
+from study.spec.method_choice import LABEL, Choice, with_constants
 from study.spec.problem import Problem, wrong
 from trainers.naming import short
 
@@ -60,29 +60,30 @@ def _has_label(kind: str, item: Any) -> bool:
 
 def titled(found: Sequence[Choice]) -> tuple[Choice, ...]:
     """The same choices. Variants of one method that share a label have their constants behind it."""
-    shared = Counter(one.given for one in found if one.given)
+    shared = Counter(one.label for one in found if one.label)
     return tuple(
-        replace(one, shown=label(one.given, one.telling)) if shared[one.given] > 1 else one for one in found
+        replace(one, shown=with_constants(one.label, one.telling)) if shared[one.label] > 1 else one
+        for one in found
     )
 
 
 def twice(kind: str, found: Sequence[Choice]) -> Iterator[Problem]:
     """What would be shown under one name, although it is different."""
-    for given in dict.fromkeys(one.given for one in found if one.given):
-        methods = {one.name for one in found if one.given == given}
+    for given in dict.fromkeys(one.label for one in found if one.label):
+        methods = {one.name for one in found if one.label == given}
         if len(methods) > 1:
             yield Problem(
                 f"{LABEL} {short(given)} appears at {' and '.join(sorted(methods))}; give each its own"
             )
     titles = titled(found)
-    technical = {one.label: one for one in found}
+    technical = {one.technical_name: one for one in found}
     for title in dict.fromkeys(one.title for one in titles):
         # One label at two methods is said above.
-        if len({one.given for one in titles if one.title == title}) > 1:
+        if len({one.label for one in titles if one.title == title}) > 1:
             yield Problem(f"{LABEL}: {short(title)} would be shown for two {kind}s; give each its own")
     for one in titles:
         other = technical.get(one.title)
-        if one.given and other is not None and other.label != one.label:
+        if one.label and other is not None and other.technical_name != one.technical_name:
             yield Problem(
                 f"{LABEL} {short(one.title)} is the name of another {kind}; give a label of its own"
             )

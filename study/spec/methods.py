@@ -159,15 +159,15 @@ def choices_of(kind: str) -> BeforeValidator:
             try:
                 given, plain = label_of(kind, item), without_label(kind, item)
                 if kind == "workload" and form_of(item):
-                    found.append(replace(own_choice(plain, code), given=given))
+                    found.append(replace(own_choice(plain, code), label=given))
                     continue
                 made = [_choice(kind, one, code, launched) for one in variants(kind, plain, code, launched)]
-                found += [replace(one, given=given) for one in made]
+                found += [replace(one, label=given) for one in made]
             except (ValueError, TypeError) as error:
                 problems += problems_at((k,) if isinstance(value, list) else (), error)
-        told = {(one.name, one.telling): one.label for one in found}
+        told = {(one.name, one.telling): one.technical_name for one in found}
         alike = Counter((one.name, () if one.form else one.telling) for one in found)
-        told |= {(one.name, ()): one.label for one in found if one.form}
+        told |= {(one.name, ()): one.technical_name for one in found if one.form}
         for choice, times in alike.items():
             if times > 1:
                 problems.append(Problem(f"{kind} {told[choice]!r} appears twice; give each once"))

@@ -186,7 +186,7 @@ class StudySpec(BaseModel):
             "region": asdict(self.region),
             "claims": self.claims,
         }
-        said |= {kind.key: [one.label for one in getattr(self, kind.key)] for kind in KINDS.values()}
+        said |= {kind.key: [one.technical_name for one in getattr(self, kind.key)] for kind in KINDS.values()}
         said |= {key: list(getattr(self, key)) for key in ("lr", "weight_decay", "seeds")}
         said["conditions"] = {key: list(values) for key, values in self.conditions}
         return strict_json(said, sort_keys=True)

@@ -383,7 +383,7 @@ Key = tuple[str, str, float, float, int]
 def keys_of(layout: str, seeds: int, condition: float = 1.0) -> dict[Key, str]:
     """Keys of cells by setting, label of the transform, lr, weight decay and seed."""
     plan = plan_of(layout, seeds, condition)
-    label = {(one.name, one.constants): one.label for one in plan.spec.transforms}
+    label = {(one.name, one.constants): one.technical_name for one in plan.spec.transforms}
     return {
         (cell.setting, label[cell.transform, cell.constants], cell.lr, cell.weight_decay, cell.seed): cell.key
         for cell in plan.cells
@@ -429,7 +429,7 @@ def planted(kind: Kind, plant: Plant, rng: np.random.Generator, seeds: int) -> I
     plan, keys = plan_of(kind.layout, seeds), keys_of(kind.layout, seeds)
     spec = plan.spec
     grid = Grid(spec.lr, spec.weight_decay, spec.seeds)
-    labels = [one.label for one in spec.transforms]
+    labels = [one.technical_name for one in spec.transforms]
     for key, setting in plan.settings.items():
         more = kind.moves * float(np.log10(setting.condition.budget.loss_scale))
         here = replace(plant, method=replace(plant.method, shift=plant.method.shift + more))
@@ -440,11 +440,13 @@ def planted(kind: Kind, plant: Plant, rng: np.random.Generator, seeds: int) -> I
             labels,
             # Bound now: the generator goes on to the next setting.
             key_of=lambda *cell, key=key: keys[(key, *cell)],
-            methods=() if here.twins else [one.label for one in spec.transforms if one.name in METHODS],
+            methods=()
+            if here.twins
+            else [one.technical_name for one in spec.transforms if one.name in METHODS],
             workload=setting.name,
-            optimizer=setting.optimizer.label,
+            optimizer=setting.optimizer.technical_name,
             setting=key,
-            constants={one.label: json.dumps(dict(one.constants)) for one in spec.transforms},
+            constants={one.technical_name: json.dumps(dict(one.constants)) for one in spec.transforms},
             steps=spec.budget.steps,
         )
 
@@ -489,7 +491,7 @@ def descended(kind: Kind, rng: np.random.Generator, seeds: int) -> Iterator[Cell
     spec = plan.spec
     steps, lr = spec.budget.steps, np.array(spec.lr)
     _, variance, curvature, starts = _problem(condition, seeds)
-    labels = [one.label for one in spec.transforms]
+    labels = [one.technical_name for one in spec.transforms]
     scale = np.ones(steps)
     scale[steps // 2] = kind.descent.scale
     step_list = list(range(1, steps + 1))

@@ -87,7 +87,8 @@ def heading(said: Titled) -> str:
     """What was trained."""
     window = said.window
     steps = amount(window.setting.condition.budget.steps, "step")
-    return f"{said.study}: {window.transform.label}, {window.setting.full_title}, {steps}, seed {window.seed}"
+    where = f"{window.transform.title}, {window.setting.full_title}"
+    return f"{said.study}: {where}, {steps}, seed {window.seed}"
 
 
 def below(found: FineMap, said: Titled) -> str:

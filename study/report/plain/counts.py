@@ -22,7 +22,7 @@ def preview_values(seen: Preview) -> dict[str, Any]:
         # Settings that differ in optimizer or condition alone have one name.
         "workloads": list(dict.fromkeys(setting.name for setting in settings(spec))),
         "conditions": [one.label for one in spec.all_conditions if one.label],
-        "transforms": [transform.label for transform in spec.transforms],
+        "transforms": [transform.technical_name for transform in spec.transforms],
         "learning_rates": len(spec.lr),
         "weight_decays": len(spec.weight_decay),
         "seeds": list(spec.seeds),

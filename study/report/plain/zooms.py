@@ -33,7 +33,7 @@ def zoom_values(found: ZoomResult) -> dict[str, Any]:
         "study": found.study,
         "name": window.name,
         "setting": window.setting.full_name,
-        "transform": window.transform.label,
+        "transform": window.transform.technical_name,
         "lr": list(window.lr),
         "weight_decay": list(window.weight_decay),
         "points": window.points,
@@ -72,7 +72,7 @@ def dimension_values(found: Dimension | Missing) -> dict[str, Any]:
 def zoom_params(window: Window) -> dict[str, object]:
     """What tells a zoom from others, for a tracker."""
     return {
-        "transform": window.transform.label,
+        "transform": window.transform.technical_name,
         "setting": window.setting.full_name,
         "lr_low": window.lr[0],
         "lr_high": window.lr[1],

@@ -26,7 +26,7 @@ from study.measures.regions import Border
 from study.measures.windows import windows
 from study.plan.cells import make_plan
 from study.report.claims_page import shown_estimate
-from study.spec.method_choice import label
+from study.spec.method_choice import with_constants
 from study.spec.read import parse_spec, read_spec
 from study.spec.tolerances import Tolerances
 from tests.command import answer, study
@@ -106,7 +106,9 @@ def test_each_variant_is_asked() -> None:
         if claim.id == "stabilizer-widens-lr"
     ]
     assert found == ["supported", "refuted"]
-    assert label("clip_norm", (("max_norm", 0.5),)) != label("clip_norm", (("max_norm", 0.50000001),))
+    assert with_constants("clip_norm", (("max_norm", 0.5),)) != with_constants(
+        "clip_norm", (("max_norm", 0.50000001),)
+    )
 
 
 def test_uneven_axes_have_windows_in_decades() -> None:

@@ -28,7 +28,7 @@ def test_a_label_is_shown_and_is_in_no_key() -> None:
     spec, bare = spec_of(LABELLED), spec_of("[none, {name: clip_norm, max_norm: [0.5, 1]}, unit_norm]")
     titles = [one.title for one in spec.transforms]
     assert titles == ["none", "Clip(max_norm=0.5)", "Clip(max_norm=1)", "Unit <b> $x$"]
-    assert [one.label for one in spec.transforms] == [one.label for one in bare.transforms]
+    assert [one.technical_name for one in spec.transforms] == [one.technical_name for one in bare.transforms]
     for prints in ({}, {"digits/mlp": "1"}):
         assert make_plan(spec, prints).keys == make_plan(bare, prints).keys
         assert make_plan(spec, prints).meanings == make_plan(bare, prints).meanings

@@ -73,7 +73,7 @@ def test_canonical_form_writes_defaults_out() -> None:
 def test_constants_are_kept_and_named() -> None:
     """A transform with constants has another label than the same with its defaults."""
     spec = parse_spec(changed("transforms", "[clip_norm, {name: clip_norm, max_norm: 0.5}]"))
-    assert [choice.label for choice in spec.transforms] == ["clip_norm", "clip_norm(max_norm=0.5)"]
+    assert [choice.technical_name for choice in spec.transforms] == ["clip_norm", "clip_norm(max_norm=0.5)"]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_lists_of_constants_are_axes() -> None:
     """
     varied = "{name: autoscale, numerator: [2, 8], exponent: [1, 2]}"
     spec = parse_spec(changed("transforms", f"[none, {varied}, {{name: clip_norm, max_norm: 0.5}}]"))
-    assert [choice.label for choice in spec.transforms][1:] == [
+    assert [choice.technical_name for choice in spec.transforms][1:] == [
         *(f"autoscale(exponent={p}, numerator={n})" for n in (2, 8) for p in (1, 2)),
         "clip_norm(max_norm=0.5)",
     ]
@@ -302,7 +302,7 @@ def test_lists_of_constants_are_axes() -> None:
         "hidden": (8, 8)
     }
     assert [
-        choice.label
+        choice.technical_name
         for choice in parse_spec(changed("optimizer", "{name: sgd, momentum: [0.0, 0.9]}")).optimizer
     ] == ["sgd(momentum=0.0)", "sgd(momentum=0.9)"]
     assert "numerator is an empty list" in wrong(changed("transforms", "[{name: autoscale, numerator: []}]"))

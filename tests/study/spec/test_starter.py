@@ -52,8 +52,8 @@ def test_the_reader_chooses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert study("new", str(file), *words, *chosen) == 0
     spec = read_spec(str(file))
     assert (spec.name, spec.workload[0].name, spec.optimizer[0].name) == ("my-study", "synthetic", "sgd")
-    assert spec.model[0].label == "mlp(hidden=(8,))"
-    assert [one.label for one in spec.transforms] == ["agc", "zclip(alpha=0.9)", "zclip(alpha=1)"]
+    assert spec.model[0].technical_name == "mlp(hidden=(8,))"
+    assert [one.technical_name for one in spec.transforms] == ["agc", "zclip(alpha=0.9)", "zclip(alpha=1)"]
     assert "baseline `none`, which is not here" in file.read_text()
 
 

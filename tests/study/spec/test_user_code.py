@@ -188,7 +188,7 @@ def test_a_builtin_of_the_same_name_is_another(folder: Path) -> None:
         "def clip_norm(max_norm=1.0):\n    return make_transform('clip_norm', max_norm=max_norm)\n"
     )
     plan = make_plan(spec_of("[clip_norm, {factory: 'mine:clip_norm'}]"), {})
-    assert [choice.label for choice in plan.spec.transforms] == ["clip_norm", "mine:clip_norm"]
+    assert [choice.technical_name for choice in plan.spec.transforms] == ["clip_norm", "mine:clip_norm"]
     assert len(set(plan.keys)) == len(plan.cells) == 36
     jobs = plan.jobs(plan.cells, dict.fromkeys(plan.settings, 6))
     assert {job.transform for job in jobs} == set(plan.spec.transforms)
@@ -209,7 +209,7 @@ def test_lists_of_constants_are_axes_of_a_factory_too(folder: Path) -> None:
         "def clip(at=1.0, layers=(1, 2)):\n    return make_transform('clip_norm', max_norm=at)\n"
     )
     spec = spec_of("[{factory: 'mine:clip', at: [0.5, 2.0], layers: [3]}]")
-    assert [choice.label for choice in spec.transforms] == [
+    assert [choice.technical_name for choice in spec.transforms] == [
         "mine:clip(at=0.5, layers=(3,))",
         "mine:clip(at=2.0, layers=(3,))",
     ]

@@ -144,7 +144,7 @@ def test_what_a_spec_may_call(module: str, text: str | None, words: str | None, 
         (folder / "specs" / f"{module}.py").write_text(text)
     path = written(folder / "specs" / "s.yaml", f"{{factory: '{module}:clip'}}")
     if words is None:
-        assert launched(path).transforms[1].label == "mine:clip"
+        assert launched(path).transforms[1].technical_name == "mine:clip"
         return
     with pytest.raises(UserError, match=r"transforms\[1\]") as refused:
         launched(path)
