@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 
+from study.drawn import noted
 from study.errors import UserError
 from study.export_files import by_hash, exported, fault
 from study.home import DEFAULT_HOME, Home
@@ -187,7 +188,11 @@ def _look_at_artifacts(part: Part, home: Home, at: str) -> None:
             continue
         folder = home.mlflow_artifacts / run / "artifacts"
         files += sum(path.is_file() for path in folder.rglob("*"))
-        if other := [path for path in exported(home, study) if not _same(path, folder, home.exports(study))]:
+        exports = home.exports(study)
+        # What a user drew over a picture since is not on the run, which has the launch's own.
+        redrawn = stamp.redrawn if (stamp := noted(exports)) else {}
+        listed = (one for one in exported(home, study) if one.relative_to(exports).as_posix() not in redrawn)
+        if other := [path for path in listed if not _same(path, folder, exports)]:
             part.problems.append(
                 f"{study}: {len(other)} files of its exports are not on its run; "
                 f"put them there with: {mend(home)}"

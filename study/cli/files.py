@@ -13,6 +13,7 @@ from study.cli.cluster import export_from, refuse_local
 from study.cli.options import AllowOption, ClusterOption, HomeOption, JsonOption, SpecArgument
 from study.cli.output import emit, end, out, say
 from study.cli.stored import stored_analysis
+from study.drawn import note_redrawn
 from study.errors import UserError
 from study.home import DEFAULT_HOME, Home
 from study.report.amounts import amount
@@ -178,6 +179,8 @@ def figures(
         written, missing = draw_panels(
             analysis, place, chosen, PictureStyle(width, title, look), lr, weight_decay
         )
+        if folder is None:
+            note_redrawn(Home(home).exports(analysis.plan.spec.name), written)
     if as_json:
         emit({"figures": list(map(str, written)), "missing": missing})
     else:

@@ -27,7 +27,7 @@ def claims_page(analysis: Analysis, behind: dict[str, Any]) -> str:
         "",
         spec.description,
         "",
-        "| claim | setting | estimate (hardest comparison) | claimed | n | verdict |",
+        "| claim | setting | estimate (comparison that decides, or keeps it open) | claimed | n | verdict |",
         "|---|---|---|---|---|---|",
         *(row(claim, planned=analysis.schedule.planned) for claim in measured),
     ]

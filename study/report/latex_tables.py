@@ -50,7 +50,8 @@ def claims_latex(analysis: Analysis, behind: Mapping[str, Any]) -> str:
     confidence = analysis.confidence
     open_ = dict.fromkeys(claim.id for claim in analysis.claims if claim.estimate is None)
     about = [
-        f"Estimate of the hardest comparison; n: seeds. All intervals together hold with {confidence:.0%}.",
+        "Estimate of the comparison that decides, or keeps it open; n: seeds. "
+        f"All intervals together hold with {confidence:.0%}.",
         *([f"Not decidable by this study: {', '.join(open_)}."] if open_ else []),
     ]
     return page("Claims", analysis, behind, about, lines)

@@ -195,6 +195,24 @@ def test_figures_are_looked_at(copied: tuple[Path, Path], capsys: pytest.Capture
     )
 
 
+def test_a_picture_in_another_look_is_whole(
+    copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a user draws over a picture of the launch is no damage, and a launch draws its own again."""
+    spec, home = copied
+    assert study("sync", str(spec), "--home", str(home)) == 0
+    (picture,) = (Home(home).exports("tiny") / "figures").glob("forest*.png")
+    before = picture.read_bytes()
+    where = (str(spec), "--home", str(home))
+    assert study("figures", *where, "--panel", "forest", "--width", "one") == 0
+    assert picture.read_bytes() != before
+    assert study("check", "--home", str(home)) == 0
+    assert study("sync", *where) == 0
+    assert picture.read_bytes() == before
+    picture.write_bytes(picture.read_bytes()[:100])
+    assert study("check", "--home", str(home)) == 3
+
+
 def test_an_export_without_a_list_is_known_by_its_ends(
     copied: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

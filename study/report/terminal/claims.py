@@ -24,7 +24,7 @@ def claims_table(analysis: Analysis) -> Group:
     several, planned = len(analysis.evidence) > 1, analysis.schedule.planned
     spec = analysis.plan.spec
     sure = f"{analysis.confidence:.0%} for all together"
-    table = titled(f"Claims of {spec.name} (the interval decides, {sure}; hardest comparison)")
+    table = titled(f"Claims of {spec.name} (the interval that decides, {sure})")
     measured = [claim for claim in analysis.claims if claim.estimate is not None]
     # Where there is little room estimates wrap, and settings. Ids and verdicts stay whole.
     longest = max((len(claim.id) for claim in measured), default=0)

@@ -10,6 +10,7 @@ from rich.padding import Padding
 
 from study.claims.generality import Generality, Verdicts
 from study.claims.pooled_comparison import Pooled
+from study.measures.estimate import bound_of
 from study.measures.stratified import DRAWS, Interval
 from study.report.amounts import amount
 from study.report.terminal.claims import COLOURS
@@ -69,7 +70,8 @@ def effect(one: Pooled) -> str:
     if one.effect is None:
         return "–"
     unit = f" {one.unit}" if one.unit else ""
-    return f"{worded(one.effect, one.turn)}{unit}"
+    sign = bound_of(lower=bool(one.higher), upper=bool(one.lower))
+    return f"{sign}{worded(one.effect, one.turn)}{unit}"
 
 
 def worded(found: Interval, turn: Callable[[float], float] = float) -> str:

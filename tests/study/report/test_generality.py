@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from study.claims import Comparison, Estimate, Finding
 from study.claims.generality import Verdicts
 from study.report.plain.generality import generality_values
 from study.report.terminal.generality import generality_table
@@ -69,6 +70,14 @@ def test_the_lines_below(found: Verdicts) -> None:
         "Without a number in these studies: zscore-amplifies",
     ):
         assert words in text, text
+
+
+def test_a_bound_is_said() -> None:
+    """Where regions touch the border of the grid, the effect is only a bound, and says so."""
+    one = Comparison("none", Estimate((1.0, 1.1, 1.2), upper_bound=True), 0.0, above=True)
+    found = judged([asked(Finding("m", "decades", (one,)), task) for task in TASKS[:3]])
+    lines = printed(found, 100)
+    assert any("≤ 1.1 [" in line for line in lines[:6])
 
 
 def test_nothing_has_a_number() -> None:
