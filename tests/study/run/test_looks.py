@@ -190,6 +190,9 @@ def test_a_launch_goes_on_until_its_claims_are_decided(
     assert code == 0
     assert isinstance(first, dict)
     assert first["trained_now"] == 54
+    # Cells of looks that are still to come are not lacking.
+    assert command("check", "--home", str(place)) == 0
+    capsys.readouterr()
     code, second = answer(capsys, "launch", *where, "--until-decided")
     assert code == 0
     assert isinstance(second, dict)
@@ -205,6 +208,8 @@ def test_a_launch_goes_on_until_its_claims_are_decided(
     assert code == 0
     assert isinstance(third, dict)
     assert third["trained_now"] == 0
+    assert command("check", "--home", str(place)) == 0
+    capsys.readouterr()
     # Verdicts were seen after 6 seeds, so that fewer are refused.
     spec.write_text(three + "verdicts: {looks: [3, 5]}\n")
     assert command("launch", *where) == 2
