@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchOptions:
-    """What a launch or a zoom is told beside its spec and its home.
+    """What a launch or a zoom takes beside its spec and its home.
 
     Attributes:
         here: train in this process instead of on Ray's workers.

@@ -245,7 +245,7 @@ def test_other_seeds_are_another_draw(tmp_path: Path, capsys: pytest.CaptureFixt
     page = claims_page(analysis, provenance(analysis))
     assert "They may have been seen by 2 sets of rules" in page
     assert "with 90% all of them hold" in page
-    # A reader with yet other seeds is told, too.
+    # A reader with yet other seeds sees it, too.
     spec.write_text(three.replace("seeds: 3", "seeds: [5, 4, 3]"))
     where = (str(spec), "--home", str(place.root))
     code, found = answer(capsys, "analyse", *where)
