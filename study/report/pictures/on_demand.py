@@ -6,6 +6,7 @@ Add a panel by adding a row of `PANELS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,65 +20,57 @@ EXPORTED = ("forest", "slices")
 
 Drawn = tuple[list[Path], dict[str, str]]
 """The files that were written, and in words why some pictures are missing."""
-Drawer = Callable[["Analysis", Path, str, PictureStyle, float | None, float | None], Drawn]
-"""Of a study, a folder, the panel's name, the look, and the lr and weight decay that were asked for."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A panel that is asked for.
+
+    Attributes:
+        folder: where its files go.
+        name: a key of `PANELS`.
+        lr, weight_decay: where dynamics and slices are read; None where it is not said.
+    """
+
+    analysis: Analysis
+    folder: Path
+    name: str
+    look: PictureStyle
+    lr: float | None
+    weight_decay: float | None
+
+
+Drawer = Callable[[Asked], Drawn]
 
 
 # Each drawer is imported when it draws: `study figures --help` lists the panels, and must load no numpy.
-def dynamics(
-    analysis: Analysis,
-    folder: Path,
-    name: str,
-    look: PictureStyle,
-    lr: float | None,
-    weight_decay: float | None,
-) -> Drawn:
+def dynamics(asked: Asked) -> Drawn:
     """What cells recorded in training, at one learning rate and weight decay."""
     from study.report.pictures.training_figures import draw_figures
 
-    return draw_figures(analysis, folder, lr, weight_decay, look)
+    return draw_figures(asked.analysis, asked.folder, asked.lr, asked.weight_decay, asked.look)
 
 
-def heatmap(
-    analysis: Analysis,
-    folder: Path,
-    name: str,
-    look: PictureStyle,
-    lr: float | None,
-    weight_decay: float | None,
-) -> Drawn:
+def heatmap(asked: Asked) -> Drawn:
     """A heatmap of `study.report.pictures.quantities.QUANTITIES`, of the whole grid."""
     from study.report.pictures.heatmaps import draw_heatmaps
 
-    return draw_heatmaps(analysis, folder, name, look)
+    return draw_heatmaps(asked.analysis, asked.folder, asked.name, asked.look)
 
 
-def plot(
-    analysis: Analysis,
-    folder: Path,
-    name: str,
-    look: PictureStyle,
-    lr: float | None,
-    weight_decay: float | None,
-) -> Drawn:
+def plot(asked: Asked) -> Drawn:
     """One of `study.report.pictures.plots.PLOTS`, with slices at one learning rate and weight decay."""
     from study.report.pictures.plots import draw_plot
 
-    return draw_plot(analysis, folder, name, look, lr, weight_decay)
+    place = asked.lr, asked.weight_decay
+    return draw_plot(asked.analysis, asked.folder, asked.name, asked.look, *place)
 
 
-def plane(
-    analysis: Analysis,
-    folder: Path,
-    name: str,
-    look: PictureStyle,
-    lr: float | None,
-    weight_decay: float | None,
-) -> Drawn:
+def plane(asked: Asked) -> Drawn:
     """The performance-sensitivity plane, over all environments."""
     from study.report.pictures.plane import draw_planes
 
-    return draw_planes(analysis, folder, look)
+    return draw_planes(asked.analysis, asked.folder, asked.look)
 
 
 PANELS: dict[str, Drawer] = {
@@ -117,7 +110,7 @@ def draw_panels(
     written: list[Path] = []
     missing: dict[str, str] = {}
     for name in names:
-        found = PANELS[name](analysis, folder, name, look, lr, weight_decay)
+        found = PANELS[name](Asked(analysis, folder, name, look, lr, weight_decay))
         written += found[0]
         missing |= found[1]
     return written, missing
