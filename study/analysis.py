@@ -25,7 +25,7 @@ from study.measures.catalogue import Case, cases
 from study.measures.edge_search import Search, searches, with_classes
 from study.measures.evidence import Evidence, gather
 from study.measures.importance import Importance, importances
-from study.measures.landscape import STATES, Landscape, landscapes
+from study.measures.landscape import INFERRED, STATES, Landscape, landscapes
 from study.plan.cells import Plan, counted
 from study.spec.claim_rule import Rule
 from study.spec.tolerances import Tolerances
@@ -71,25 +71,46 @@ class Analysis:
         for landscape in self.landscapes:
             for number, name in enumerate(STATES):
                 totals[name] += int((landscape.outcome_SWL == number).sum())
-        return totals
+        # Of looks that are still to come, a design asks for a batch at a time.
+        return found | {STATES[INFERRED]: totals[STATES[INFERRED]]} if self.schedule.planned else totals
 
     @cached_property
     def asked(self) -> Plan:
         """The plan without the cells of looks that are still to come, which are not pending."""
         if not self.schedule.planned:
             return self.plan
-        asked = {*self.stored, *(self.next_keys if self.begun else ())}
+        asked = {*self.stored, *(self.next_batch if self.begun else ())}
         return replace(self.plan, cells=tuple(cell for cell in self.plan.cells if cell.key in asked))
 
     @cached_property
     def searches(self) -> list[Search]:
-        """The edge-seeking designs of the study, as far as the stored cells lead; none with a whole grid."""
+        """The edge-seeking design of every landscape, over the seeds of the last look for which it is done.
+
+        Where it is done for none, over those of the first one. None with a whole grid.
+        """
+        counts = [look.seeds for look in self.schedule.looks] if self.schedule.planned else []
+        first, *later = counts or [len(self.plan.spec.seeds)]
+        found = self.searches_of(first)
+        for seeds in later:
+            more = self.searches_of(seeds)
+            found = [new if new.design.done else old for old, new in zip(found, more, strict=True)]
+        return found
+
+    def searches_of(self, seeds: int) -> list[Search]:
+        """The edge-seeking designs over so many first seeds, as far as the stored cells lead."""
         if self.plan.spec.design != "edges":
             return []
-        found = searches(self.plan)
-        for search in found:
-            search.tell(lambda keys: {key: self.stored[key] for key in keys if key in self.stored})
-        return found
+        if seeds not in self._searches:
+            first = set(self.plan.spec.seeds[:seeds])
+            cells = tuple(cell for cell in self.plan.cells if cell.seed in first)
+            self._searches[seeds] = searches(replace(self.plan, cells=cells))
+            for search in self._searches[seeds]:
+                search.tell(lambda keys: {key: self.stored[key] for key in keys if key in self.stored})
+        return self._searches[seeds]
+
+    @cached_property
+    def _searches(self) -> dict[int, list[Search]]:
+        return {}
 
     @property
     def complete(self) -> bool:
@@ -99,8 +120,17 @@ class Analysis:
     @cached_property
     def landscapes(self) -> list[Landscape]:
         """One landscape per setting and transform."""
-        found = landscapes(self.plan, self.stored)
-        return list(map(with_classes, found, self.searches)) if self.searches else found
+        return list(map(with_classes, self._trained, self.searches)) if self.searches else self._trained
+
+    @cached_property
+    def _trained(self) -> list[Landscape]:
+        """The landscapes without what designs conclude."""
+        return landscapes(self.plan, self.stored)
+
+    def _known_at(self, seeds: int) -> list[Landscape]:
+        """The landscapes as a look after so many seeds knows them."""
+        found = self.searches_of(seeds)
+        return list(map(with_classes, self._trained, found)) if found else self._trained
 
     @cached_property
     def pictured(self) -> list[Landscape]:
@@ -143,7 +173,12 @@ class Analysis:
         """The claims after every look that the cells reach."""
         spec = self.plan.spec
         return judge_in_sequence(
-            self.landscapes, self.schedule, spec.region, spec.verdicts.indifference, self.rules
+            self._trained,
+            self.schedule,
+            spec.region,
+            spec.verdicts.indifference,
+            self.rules,
+            self._known_at,
         )
 
     def judged_under(self, tolerances: Tolerances) -> list[Claim]:
@@ -179,7 +214,10 @@ class Analysis:
 
     @property
     def next_keys(self) -> list[str]:
-        """The cells that the next look needs, of all seeds up to it; empty where there is none."""
+        """The cells that the next look needs, of all seeds up to it; empty where there is none.
+
+        An edge-seeking design chooses among them.
+        """
         found = self.judgement
         if found.next is None:
             return []
@@ -190,6 +228,16 @@ class Analysis:
             if (one.setting, one.transform) in places
             for key in one.key_SWL[: found.next.seeds].ravel().tolist()
         ]
+
+    @property
+    def next_batch(self) -> list[str]:
+        """The cells to train next for that look: all, or what an edge-seeking design asks for."""
+        found = self.judgement
+        if found.next is None or self.plan.spec.design == "grid":
+            return self.next_keys
+        places = set(found.needed)
+        designs = zip(self._trained, self.searches_of(found.next.seeds), strict=True)
+        return [key for one, search in designs if place(one) in places for key in search.asked]
 
     @property
     def begun(self) -> bool:

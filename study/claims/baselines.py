@@ -30,9 +30,9 @@ def same_lr(one: Landscape, other: Landscape) -> bool:
 
 
 def keys_of(landscapes: Sequence[Landscape]) -> tuple[str, ...]:
-    """Keys of all cells of these landscapes."""
+    """Keys of all cells of these landscapes that were trained."""
     # `tolist`: an array of strings gives `np.str_`, which prints as np.str_('…') in whatever shows a claim.
-    return tuple(key for landscape in landscapes for key in landscape.key_SWL.ravel().tolist())
+    return tuple(key for one in landscapes for key in one.key_SWL[one.trained_SWL].tolist())
 
 
 def lacking(evidence: Evidence, wanted: Mapping[str, Sequence[str]]) -> str:

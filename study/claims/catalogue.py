@@ -114,6 +114,7 @@ CLAIMS: dict[str, Rule] = {
         GS,
         widens_lr,
         version=2,
+        from_edges=True,
     ),
     "stabilizer-fewer-divergences": Rule(
         "it reduces divergence", STABILIZER_2026, GS, fewer_divergences, version=2
@@ -258,7 +259,7 @@ def _questions(
     lack = ""
     if not complete:
         lack = f"no seed is complete yet (0 of {in_spec})"
-    elif piece.partial:
+    elif piece.partial and not rule.from_edges:
         lack = ONLY_EDGES
     for own in variants:
         place = f"{setting} · {own.transform}" if len(variants) > 1 else setting

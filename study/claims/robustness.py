@@ -17,7 +17,7 @@ from study.claims.baselines import (
 from study.claims.finding import Comparison, Finding
 from study.measures.divergence import collapse_share, divergence_share, lost_share
 from study.measures.estimate import Estimate, Missing, difference, exponential, ratio
-from study.measures.evidence import Evidence, missing_seeds
+from study.measures.evidence import Evidence, missing_seeds, unsought
 from study.measures.landscape import Landscape
 from study.measures.regions import width_difference
 from study.measures.sensitivity import wd_difference
@@ -40,6 +40,12 @@ NO_ACCURACY = "a workload that is measured by accuracy; this one has {}"
 
 def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
     """Difference of the trained region's lr widths, row by row, per baseline."""
+    measure = (
+        "difference of the trained region's lr widths (own best), mean over the weight decays at which "
+        "either trains"
+    )
+    if evidence.partial and "trained" not in own.sought:
+        return Finding(measure, "decades", missing=unsought("trained"))
     missing = lacking(evidence, BASELINES)
     baselines = others(evidence, BASELINES)
     mine = evidence.regions[own.transform, "trained", "own"]
@@ -64,8 +70,7 @@ def widens_lr(evidence: Evidence, own: Landscape) -> Finding:
         slight = evidence.indifference.ratio * theirs.lr_width.mean
         comparisons.append(Comparison(other.transform, found, 0.0, True, note, indifference=slight))
     return Finding(
-        "difference of the trained region's lr widths (own best), mean over the weight decays at which "
-        "either trains",
+        measure,
         "decades",
         tuple(comparisons),
         missing=missing,

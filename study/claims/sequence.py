@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from study.claims.catalogue import questions_of
@@ -60,6 +60,7 @@ def judge_in_sequence(
     tolerances: Tolerances,
     indifference: Indifference,
     rules: Mapping[str, Rule] | None = None,
+    known: Callable[[int], Sequence[Landscape]] | None = None,
 ) -> Judgement:
     """Judge the claims of a study at every look that its cells reach.
 
@@ -68,6 +69,8 @@ def judge_in_sequence(
 
     Args:
         rules: the user's own, by name.
+        known: the landscapes as a look after so many seeds knows them, where looks know different things of
+            them: each edge-seeking design is over the seeds of its own look.
     """
     error, least = 1 - tolerances.confidence, tolerances.least_seeds
     own = set(rules or {})
@@ -90,6 +93,9 @@ def judge_in_sequence(
         return Judgement(tuple(claims.values()), asked, reached, then, wanted, last, levels, seen)
 
     for k, look in enumerate(schedule.looks):
+        if known is not None:
+            left = set(places(here))
+            here = [one for one in known(look.seeds) if place(one) in left]
         pieces = gather(here, tolerances, indifference, look.seeds)
         complete = all(piece.n_seeds == look.seeds for piece in pieces)
         if not complete and k:
@@ -124,7 +130,7 @@ def needed(landscapes: Sequence[Landscape], questions: Iterable[Question]) -> li
     """The landscapes that questions rest on, and in each of their settings enough others to pool spreads."""
     keys = {key for question in questions for key in question.finding.keys}
     # All variants of a method or none: a claim names its variant where it is asked of several.
-    named = {(one.setting, one.method) for one in landscapes if one.key_SWL.flat[0] in keys}
+    named = {(one.setting, one.method) for one in landscapes if not keys.isdisjoint(one.key_SWL.flat)}
     kept = {place(one) for one in landscapes if (one.setting, one.method) in named}
     for setting in dict.fromkeys(setting for setting, _ in named):
         for one in landscapes:

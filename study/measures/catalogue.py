@@ -10,7 +10,7 @@ import numpy as np
 from study.measures.array_types import Flags, Floats
 from study.measures.divergence import collapse_share, divergence_share, lost_share
 from study.measures.estimate import Estimate, Missing
-from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, UNTOLD_LOSS, Evidence
+from study.measures.evidence import KINDS, ONLY_EDGES, REFERENCES, UNTOLD_LOSS, Evidence, unsought
 from study.measures.landscape import Landscape
 from study.measures.late_spikes import late_spikes
 from study.measures.lr_limits import competitive_rows, decades_above, decades_below, largest_lr
@@ -267,8 +267,8 @@ MEASURES: dict[str, Measure] = {
     "gradient-scale shift": Measure("decades", of_loss_scale),
 }
 """Add a measure by adding a row."""
-FROM_EDGES = (*(f"competitive {name} (own best)" for name in SIZES), "tuned score")
-"""What is measured where an edge-seeking design trained a part of the cells.
+FROM_EDGES = {f"{kind} {name} (own best)": kind for kind in KINDS for name in SIZES} | {"tuned score": ""}
+"""What is measured where an edge-seeking design trained a part of the cells, and from which kind of region.
 
 The other measures need every cell's score.
 """
@@ -290,6 +290,8 @@ def measured(case: Case, name: str) -> Estimate | Missing:
         return Missing(f"no seed is complete yet (0 of {case.evidence.seeds_asked})")
     if case.evidence.partial and name not in FROM_EDGES:
         return Missing(f"needs {ONLY_EDGES}")
+    if case.evidence.partial and (kind := FROM_EDGES[name]) and kind not in case.landscape.sought:
+        return Missing(f"needs {unsought(kind)}")
     if MEASURES[name].unit == "loss units" and not case.landscape.tells_losses:
         return Missing(f"needs {UNTOLD_LOSS}")
     return MEASURES[name].of(case)

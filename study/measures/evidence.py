@@ -21,12 +21,18 @@ from trainers.budget import Budget
 RegionKey = tuple[str, str, str]
 """Technical name of the transform, kind and reference."""
 KINDS = ("trained", "competitive")
+"""Of regions, the widest first."""
 REFERENCES = ("own", "common")
 ONLY_EDGES = (
     "the scores of the whole grid, of which an edge-seeking design trains a part "
     "(design: grid trains all of it)"
 )
 UNTOLD_LOSS = "the loss before training: tell it as untrained_loss, or report the loss of step 0"
+
+
+def unsought(kind: str) -> str:
+    """What is missing where an edge-seeking design does not lead to a kind of region."""
+    return f"the edges of the {kind} region (edges_of: [trained, competitive] leads to both)"
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,15 @@ class Evidence:
     def partial(self) -> bool:
         """Whether an edge-seeking design trained a part of the cells.
 
-        Then only the competitive regions against each transform's own best are known.
+        Then only the regions that it sought are known, those against each transform's own best.
         """
         return any(landscape.class_SWL is not None for landscape in self.landscapes.values())
+
+    @property
+    def widest(self) -> str:
+        """The widest kind of region that is known: what captions name, and what is inside where inferred."""
+        sought = next(iter(self.landscapes.values())).sought
+        return sought[0] if sought else KINDS[0]
 
     def of(self, *methods: str) -> list[Landscape]:
         """The landscapes of these methods, in the spec's order, with whatever constants."""
@@ -123,11 +135,24 @@ class Evidence:
         """The regions of which an edge-seeking design classified the cells."""
         found = {}
         for name, landscape in self.landscapes.items():
-            if landscape.class_SWL is not None:
-                found[name, "competitive", "own"] = measured_region(
-                    landscape, landscape.class_SWL == 1, "competitive", "own", self.tolerances
-                )
+            learned_SWL = np.isfinite(self.own_S(name))[:, None, None]
+            for kind in landscape.sought:
+                inside_SWL = landscape.inside_SWL(kind)
+                if inside_SWL is not None:
+                    found[name, kind, "own"] = measured_region(
+                        landscape, inside_SWL & learned_SWL, kind, "own", self.tolerances
+                    )
         return found
+
+    def own_S(self, transform: str) -> Floats:
+        """The reference score of a transform alone; infinite at the seeds at which it learned nothing.
+
+        Such a transform has no region of its own. Its best is noise, and most of its grid would be near it.
+        """
+        landscape = self.landscapes[transform]
+        start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.plateau_SN])
+        learned_S = own_S - start_S >= self.tolerances.trained * (self.common_S - start_S)
+        return np.where(learned_S, own_S, np.inf)
 
 
 class Regions(Mapping[RegionKey, Region]):
@@ -149,15 +174,9 @@ class Regions(Mapping[RegionKey, Region]):
         return len(self._evidence.landscapes) * len(KINDS) * len(REFERENCES)
 
     def _make(self, name: str, kind: str, reference: str) -> Region:
-        landscape, tolerances = self._evidence.landscapes[name], self._evidence.tolerances
-        best_S = self._evidence.common_S
-        if reference == "own":
-            start_S, own_S = landscape.sign * landscape.untrained_S, reference_scores([landscape.plateau_SN])
-            # A transform that learned nothing has no region of its own. Its best is noise, and most of its
-            # grid would be near it.
-            learned_S = own_S - start_S >= tolerances.trained * (best_S - start_S)
-            best_S = np.where(learned_S, own_S, np.inf)
-        return region(landscape, best_S, kind, reference, tolerances)
+        evidence = self._evidence
+        best_S = evidence.own_S(name) if reference == "own" else evidence.common_S
+        return region(evidence.landscapes[name], best_S, kind, reference, evidence.tolerances)
 
 
 def gather(

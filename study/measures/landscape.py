@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from study.measures.array_types import Flags, Floats, Records
 from study.measures.clipping import clipping_of
 from study.measures.dynamics import Series, series
+from study.measures.lost_cells import collapsed_cells, departed_cells
 from study.measures.plateaus import Surroundings
 from study.plan.cells import Plan, Setting, words_of
 from study.spec.method_choice import Choice
@@ -23,11 +24,6 @@ STATES = ("pending", *OUTCOMES, "inferred")
 PENDING, FINISHED, DIVERGED, FAILED, INFERRED = range(5)
 ROUNDING = 1e-6
 """Metrics that are nearer to each other than this are equal."""
-STUCK = 0.05
-"""A network whose loss went less of the seed's best way down than this has learned nothing [fraction].
-
-Networks that died at chance go 0 to 2 % of it, cells at the rim of a region 10 % and more.
-"""
 
 
 @dataclass(frozen=True)
@@ -49,9 +45,10 @@ class Landscape:
         condition: what is varied of the budget, `loss_scale=0.01`; empty where nothing is.
         origin: the setting's choices and budget; None for a landscape that no study planned.
         record_SWL: the stored cells themselves, None where there is none.
-        class_SWL: what an edge-seeking design says of each cell: 1 inside, 0 outside of the seed's
-            competitive region against the transform's own best, -1 nothing yet. None where the whole grid is
-            trained.
+        class_SWL: what an edge-seeking design says of each cell: in how many of the `sought` regions of its
+            seed it lies, -1 nothing yet. None where the whole grid is trained.
+        sought: the kinds of regions whose edges such a design leads to, the widest first. They are those
+            against the transform's own best.
         departed: limit of a departed loss, as a share of the untrained one.
         label: what the spec calls the transform; empty where it gives no label.
         workload_label: what the spec calls the workload with its model; empty where it gives no label.
@@ -79,6 +76,7 @@ class Landscape:
     origin: Setting | None = None
     record_SWL: Records | None = None
     class_SWL: NDArray[np.int64] | None = None
+    sought: tuple[str, ...] = ()
     departed: float = Tolerances.departed
     label: str = ""
     workload_label: str = ""
@@ -128,6 +126,12 @@ class Landscape:
         """What was recorded of gradients and steps; None where nothing was."""
         return None if self.record_SWL is None else series(self.record_SWL)
 
+    def inside_SWL(self, kind: str) -> Flags | None:
+        """The cells of a kind of region, as an edge-seeking design knows them; None if it seeks no such."""
+        if self.class_SWL is None or kind not in self.sought:
+            return None
+        return np.asarray(self.class_SWL > self.sought.index(kind))
+
     def with_departed(self, limit: float) -> Landscape:
         """The same cells under another limit of a departed loss; see `departed`."""
         if limit == self.departed:
@@ -160,31 +164,16 @@ class Landscape:
 
     @cached_property
     def departed_SWL(self) -> Flags:
-        """Cells whose loss left: it is not finite, or lies beyond `departed` times the untrained one."""
-        limit = self.departed * self.loss_initial_S[:, None, None]
-        # A finished cell without a loss is one whose training function reports none.
-        left = (self.outcome_SWL == DIVERGED) & ~np.isfinite(self.loss_SWL)
-        return np.asarray(self.trained_SWL & (left | (self.loss_SWL > limit)))
+        """Cells whose loss left (`study.measures.lost_cells`)."""
+        diverged_SWL: Flags = self.outcome_SWL == DIVERGED
+        left = departed_cells(self.loss_SWL, self.loss_initial_S, diverged_SWL, self.departed)
+        return np.asarray(self.trained_SWL & left)
 
     @cached_property
     def collapsed_SWL(self) -> Flags:
-        """Cells that are stuck at chance: finite, not departed, and no better than the untrained network.
-
-        Where lr is too small a network has learned nothing either. So a cell counts only from the seed's best
-        lr of its row on, or from that of the seed's whole landscape where nothing in the row has learned.
-
-            (initial loss - final loss) < STUCK · (initial loss - the seed's least final loss)
-        """
-        start_S = self.loss_initial_S[:, None, None]
-        known = self.trained_SWL & ~self.departed_SWL & np.isfinite(self.loss_SWL - start_S)
-        fell = np.where(known, start_S - self.loss_SWL, -np.inf)
-        way_S = np.maximum(fell.max(axis=(1, 2), keepdims=True), 0.0)
-        learned = fell > STUCK * way_S
-        most_SW = np.where(learned, fell, -np.inf)
-        best_S = most_SW.max(axis=1).argmax(axis=1)
-        best_SW = np.where(learned.any(axis=2), most_SW.argmax(axis=2), best_S[:, None])
-        beyond = np.arange(len(self.lr)) >= best_SW[:, :, None]
-        return np.asarray(known & ~learned & beyond)
+        """Cells that are stuck at chance (`study.measures.lost_cells`)."""
+        alive = self.trained_SWL & ~self.departed_SWL
+        return collapsed_cells(self.loss_SWL, self.loss_initial_S, alive)
 
     @cached_property
     def lost_SWL(self) -> Flags:
@@ -227,8 +216,9 @@ class Landscape:
 
     @cached_property
     def plateau_SN(self) -> Floats:
-        """The mean scores around the N places of the grid (`study.measures.plateaus`)."""
-        return Surroundings.of(self.weight_decay, self.lr).scores(self.score_SWL)
+        """The mean scores around the N places of which enough is trained (`study.measures.plateaus`)."""
+        known_SWL = np.where(self.trained_SWL, self.score_SWL, np.nan)
+        return Surroundings.of(self.weight_decay, self.lr).scores(known_SWL)
 
     def at_seeds(self, chosen_S: Flags) -> Landscape:
         """The same landscape with these seeds only."""

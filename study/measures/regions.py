@@ -232,7 +232,7 @@ def region(
     landscape: Landscape, reference_S: Floats, kind: str, reference: str, tolerances: Tolerances
 ) -> Region:
     """The region of a landscape whose seeds are all complete."""
-    needed = {"trained": tolerances.trained, "competitive": 1 - tolerances.competitive}[kind]
+    needed = tolerances.least_way(kind)
     alive_SWL, way_SWL = ~landscape.lost_SWL, way(landscape, reference_S)
     inside_SWL = np.asarray((way_SWL >= needed) & alive_SWL)
     # A lost cell has no margin: its score is a convention, which must not place the edge.

@@ -12,7 +12,7 @@ from study.plan.cells import Plan
 from study.report.amounts import amount
 from study.report.terminal.words import tell
 from study.stored import analysed
-from tracking import EVIDENCE, Ledger
+from tracking import Ledger
 
 
 class Looks:
@@ -59,12 +59,11 @@ class Looks:
             )
 
     def wanted(self) -> list[str]:
-        """The cells that the next look needs and that are not stored; how claims stand is said."""
+        """The cells that the next look needs, stored or not; how claims stand is said."""
         found = self._noted()
         if found.judgement.look is not None:
             tell(self._console, line(found))
-        trained = {key for key, one in found.stored.items() if one.outcome in EVIDENCE}
-        return [key for key in found.next_keys if key not in trained]
+        return found.next_keys
 
     def concluded(self) -> Analysis:
         """The analysis of what is stored, which its reader looks at."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from study.measures.edge_search import Known, searches
+from study.measures.edge_search import Known, Search, searches
 from study.plan.cells import Plan
 
 
@@ -18,7 +18,8 @@ class Rounds:
     its own search, and no other; with looks it ends all of them.
 
     Attributes:
-        wanted: the cells that the next look at the verdicts needs and that are not stored.
+        wanted: the cells that the next look at the verdicts needs, stored or not. An edge search chooses
+            among them.
         until_decided: go on after the first look that is reached.
     """
 
@@ -30,39 +31,34 @@ class Rounds:
     def __iter__(self) -> Iterator[Plan]:
         if self.plan.spec.verdicts.looks:
             return self._looks()
-        return {"grid": self._grid, "edges": self._edges}[self.plan.spec.design]()
+        return self._designed(self.plan)
 
     def _looks(self) -> Iterator[Plan]:
         tried: set[str] = set()
-        while missing := set(self.wanted()):
-            if missing & tried:
-                return
-            tried |= missing
-            yield dataclasses.replace(
-                self.plan, cells=tuple(cell for cell in self.plan.cells if cell.key in missing)
-            )
+        # A look that still needs what was tried waits for cells that could not be trained.
+        while (wanted := set(self.wanted())) - tried:
+            tried |= wanted
+            cells = tuple(cell for cell in self.plan.cells if cell.key in wanted)
+            yield from self._designed(dataclasses.replace(self.plan, cells=cells))
             if not self.until_decided:
                 return
 
-    def _grid(self) -> Iterator[Plan]:
-        yield self.plan
+    def _designed(self, plan: Plan) -> Iterator[Plan]:
+        return {"grid": self._grid, "edges": self._edges}[plan.spec.design](plan)
 
-    def _edges(self) -> Iterator[Plan]:
-        going = searches(self.plan)
+    @staticmethod
+    def _grid(plan: Plan) -> Iterator[Plan]:
+        yield plan
+
+    def _edges(self, plan: Plan) -> Iterator[Plan]:
+        going: list[Search] = searches(plan)
         tried: set[str] = set()
         while True:
             for search in going:
                 search.tell(self.known)
-            going = [
-                search
-                for search in going
-                if not search.design.done
-                and not any(search.cells[point].key in tried for point in search.design.ask())
-            ]
+            going = [search for search in going if not search.design.done and tried.isdisjoint(search.asked)]
             if not going:
                 return
             # A search asks again for cells that could not be trained, and would never end.
-            tried |= {search.cells[point].key for search in going for point in search.design.ask()}
-            yield dataclasses.replace(
-                self.plan, cells=tuple(cell for search in going for cell in search.batch)
-            )
+            tried |= {key for search in going for key in search.asked}
+            yield dataclasses.replace(plan, cells=tuple(cell for search in going for cell in search.batch))

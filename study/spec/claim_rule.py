@@ -39,6 +39,8 @@ class Rule:
         version: of the measurement; it rises when the meaning of the number changes.
         absolute: it is about numbers of the method alone. Twins of the method cannot show it to be false.
         varies: conditions that the study must vary, else it cannot be asked.
+        from_edges: regions against each transform's own best are all that it reads, so that an edge-seeking
+            design suffices.
     """
 
     sentence: str
@@ -51,6 +53,7 @@ class Rule:
     family: str = ""
     version: int = 1
     varies: tuple[str, ...] = ()
+    from_edges: bool = False
 
 
 def rule_of(reference: str, code: OwnCode) -> Rule:

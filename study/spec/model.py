@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import count, islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -49,13 +49,26 @@ LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 WeightDecay = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 Design = Literal["grid", "edges"]
-"""Which cells are trained: all, or those that lead to the edges of every transform's competitive region."""
+"""Which cells are trained: all, or those that lead to the edges of every transform's regions."""
+EdgeKind = Literal["trained", "competitive"]
+"""Kinds of regions whose edges a design may lead to, the widest first."""
+EDGES_OF: tuple[EdgeKind, ...] = ("competitive",)
 
 
 def _short_enough(budget: Budget) -> Budget:
     if budget.steps > MOST_STEPS:
         raise wrong(f"found {budget.steps:,}; wanted at most {MOST_STEPS:,}", "steps")
     return budget
+
+
+def in_a_list(value: Any) -> Any:
+    """One kind of region may be given without a list."""
+    return [value] if isinstance(value, str) else value
+
+
+def widest_first(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds in their order, each once."""
+    return tuple(kind for kind in get_args(EdgeKind) if kind in kinds)
 
 
 class StudySpec(BaseModel):
@@ -81,6 +94,9 @@ class StudySpec(BaseModel):
     verdicts: Annotated[Verdicts, section_of(Verdicts)] = Verdicts()
     workers: Annotated[Workers, section_of(Workers)] = Workers()
     design: Design = "grid"
+    edges_of: Annotated[
+        tuple[EdgeKind, ...], Field(min_length=1), BeforeValidator(in_a_list), AfterValidator(widest_first)
+    ] = EDGES_OF
     _code: OwnCode = PrivateAttr(default_factory=OwnCode)
 
     @model_validator(mode="before")
@@ -92,6 +108,12 @@ class StudySpec(BaseModel):
         return with_own_parts(value)
 
     @model_validator(mode="after")
+    def _edges_are_sought(self) -> StudySpec:
+        if self.design == "grid" and self.edges_of != EDGES_OF:
+            raise wrong(f"found {', '.join(self.edges_of)}; wanted design: edges beside it", "edges_of")
+        return self
+
+    @model_validator(mode="after")
     def _up_to_the_cap(self) -> StudySpec:
         """With looks, `seeds` are those of the first one, and further ones count on up to the last."""
         looks = self.verdicts.looks
@@ -100,9 +122,9 @@ class StudySpec(BaseModel):
         given = len(self.seeds)
         if given not in (looks[0], looks[-1]):
             raise wrong(f"found {given}; wanted {looks[0]}, as many as the first of verdicts: looks", "seeds")
-        if self.design != "grid":
-            why = "claims rest on the scores of the whole grid"
-            raise wrong(f"found {self.design}; wanted grid where verdicts has looks, since {why}", "design")
+        if self.design == "edges" and "trained" not in self.edges_of and not self.claims:
+            why = "wanted trained among them where verdicts has looks, since no other claim rests on edges"
+            raise wrong(f"found {', '.join(self.edges_of)}; {why}", "edges_of")
         if looks[0] < self.region.least_seeds:
             least = self.region.least_seeds
             raise wrong(f"found {looks[0]}; wanted at least {least} (region: least_seeds)", "verdicts")
@@ -189,6 +211,8 @@ class StudySpec(BaseModel):
         said |= {kind.key: [one.technical_name for one in getattr(self, kind.key)] for kind in KINDS.values()}
         said |= {key: list(getattr(self, key)) for key in ("lr", "weight_decay", "seeds")}
         said["conditions"] = {key: list(values) for key, values in self.conditions}
+        if self.design == "edges":
+            said |= {"design": self.design, "edges_of": list(self.edges_of)}
         return strict_json(said, sort_keys=True)
 
     @property

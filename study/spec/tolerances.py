@@ -55,3 +55,7 @@ class Tolerances:
         check_range("region", 0.5, 1.0, open_low=True, open_high=True, confidence=self.confidence)
         # One seed has no spread, so an interval needs two.
         check_range("region", 2, least_seeds=self.least_seeds)
+
+    def least_way(self, kind: str) -> float:
+        """The least fraction of the way from the untrained to the reference score in a kind of region."""
+        return {"trained": self.trained, "competitive": 1 - self.competitive}[kind]

@@ -15,22 +15,23 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from study.analysis import Analysis
 from study.claims.looks import planned
 from study.claims.sequence import DECIDED, FUTILE, Judgement, judge_in_sequence
 from study.claims.verdicts import Claim
-from tests.tools.verdicts import CHUNK, FEWER, IMPROVED, KINDS, WD, WIDENS, Tally, _table, draw, row_of
+from tests.tools.verdicts import CHUNK, FEWER, IMPROVED, KINDS, WD, WIDENS, Drawn, Tally, _table, draw, row_of
 
 LOOKS = (3, 5, 8, 12)
 DIFFERENCES = (WIDENS, FEWER, WD, IMPROVED)
 """Claims whose number is a difference, which is 0 between twins."""
-Asked = tuple[str, tuple[int, ...], int, int]
+Asked = tuple[str, tuple[int, ...], str, int, int]
 
 
 @dataclass
@@ -80,25 +81,36 @@ def holds_zero(claim: Claim) -> bool:
 
 def run(asked: Asked) -> tuple[str, Sequences]:
     """Draw the studies first … last - 1 of a kind, and judge each look by look."""
-    name, looks, first, last = asked
+    name, looks, design, first, last = asked
     found = Sequences()
     for index in range(first, last):
         drawn = draw(name, index, looks[-1])
         started = time.perf_counter()
-        spec = drawn.plan.spec
-        found.add(
-            judge_in_sequence(drawn.landscapes, planned(looks), spec.region, spec.verdicts.indifference), name
-        )
+        found.add(judged(drawn, looks, design), name)
         found.tally.seconds["judging"] += time.perf_counter() - started
     return name, found
 
 
+def judged(drawn: Drawn, looks: tuple[int, ...], design: str) -> Judgement:
+    """A study after its looks. An edge-seeking design asks for cells look by look, and finds all of them."""
+    spec = drawn.plan.spec
+    if design == "grid":
+        return judge_in_sequence(drawn.landscapes, planned(looks), spec.region, spec.verdicts.indifference)
+    verdicts = replace(spec.verdicts, looks=looks)
+    seeking = spec.model_copy(update={"design": design, "edges_of": ("trained",), "verdicts": verdicts})
+    return Analysis(replace(drawn.plan, spec=seeking), drawn.stored).judgement
+
+
 def calibrate(
-    studies: int, kinds: Sequence[str], looks: tuple[int, ...] = LOOKS, jobs: int = 1
+    studies: int,
+    kinds: Sequence[str],
+    looks: tuple[int, ...] = LOOKS,
+    jobs: int = 1,
+    design: str = "grid",
 ) -> dict[str, Sequences]:
     """Counts by kind."""
     asked = [
-        (name, looks, first, min(first + CHUNK, studies))
+        (name, looks, design, first, min(first + CHUNK, studies))
         for name in kinds
         for first in range(0, studies, CHUNK)
     ]
@@ -128,6 +140,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=2000, help="per kind")
     parser.add_argument("--looks", type=int, nargs="+", default=list(LOOKS), help="numbers of seeds")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
+    parser.add_argument("--design", choices=["grid", "edges"], default="grid", help="which cells are seen")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("sequential.json"), help="file to write")
     given = parser.parse_args()
@@ -136,7 +149,7 @@ def main() -> None:
     claims = _table("claims", "kind", "claim", "false", "decided", "futile", "seeds", "covers 0")
     for name in given.kinds:
         # Written after every kind: a run that is stopped leaves what it has.
-        row = values_of(name, calibrate(given.studies, [name], looks, given.jobs)[name], looks)
+        row = values_of(name, calibrate(given.studies, [name], looks, given.jobs, given.design)[name], looks)
         rows.append(row)
         given.out.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
         beyond = "yes" if row["rejected"] else ""

@@ -195,7 +195,7 @@ def table(landscape: Landscape, view: View, index: int) -> list[tuple[str, list[
     shown, words = class_of(landscape), np.array(STATES)
     value_WL = view.value_WL[index]
     diverged = (landscape.outcome_SWL == DIVERGED).sum(axis=0)
-    inside = None if landscape.class_SWL is None else (landscape.class_SWL == 1).all(axis=0)
+    inside = None if landscape.class_SWL is None else np.asarray((landscape.class_SWL > 0).all(axis=0))
     rows = []
     for w in reversed(range(len(landscape.weight_decay))):
         cells = []

@@ -34,7 +34,7 @@ class Reached:
 
 def reached(evidence: Evidence, found: Sequence[Best], confidence: float) -> list[Reached]:
     """A row per transform, the widest region first."""
-    kind = "competitive" if evidence.partial else "trained"
+    kind = evidence.widest
     ordered = sorted(found, key=lambda one: -mean(getattr(one, kind)))
     columns = [
         shared_bars([one.trained for one in ordered], confidence),

@@ -209,7 +209,7 @@ def _panel(landscape: Landscape, piece: Evidence, value_WL: Floats, shade_WL: Fl
         None,
         None,
         caption(piece, landscape, in_tenths),
-        named(piece),
+        piece.widest,
     )
 
 
@@ -236,13 +236,13 @@ def caption(
     say: Callable[[Estimate | Missing, float], str],
     one: str = "one lr",
 ) -> str:
-    """The lr width of the trained region, or of the competitive one after an edge-seeking design.
+    """The lr width of the widest kind of region that is known.
 
     Args:
         say: writes a number with its interval of so much confidence.
         one: what is said of a single learning rate.
     """
-    kind = named(evidence)
+    kind = evidence.widest
     found = evidence.regions.get((landscape.transform, kind, "own"))
     if found is None:
         return "no complete seed yet"
@@ -256,11 +256,6 @@ def caption(
 def in_tenths(found: Estimate | Missing, confidence: float) -> str:
     """A number as there is room for above a panel."""
     return found.reason if isinstance(found, Missing) else worded(found, confidence, digits=".1f")
-
-
-def named(evidence: Evidence) -> str:
-    """The kind of region that captions name; of an edge-seeking design only one is known."""
-    return "competitive" if evidence.partial else "trained"
 
 
 def place_of(recipe: Recipe, landscape: Landscape) -> tuple[float, float] | None:

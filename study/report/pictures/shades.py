@@ -80,7 +80,7 @@ def special(landscape: Landscape) -> dict[str, Flags]:
     shown = class_of(landscape)
     inside = np.zeros(shown.shape, dtype=bool)
     if landscape.class_SWL is not None:
-        inside = (landscape.class_SWL == 1).all(axis=0)
+        inside = np.asarray((landscape.class_SWL > 0).all(axis=0))
     return {
         "diverged": shown == DIVERGED,
         "failed": shown == FAILED,

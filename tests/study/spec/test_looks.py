@@ -21,6 +21,18 @@ def test_seeds_count_on_to_the_last_look() -> None:
     assert parse_spec(TINY).seeds == (0, 1, 2)
 
 
+def test_the_design_is_a_part_of_the_rules() -> None:
+    """Kinds of regions come widest first. Other kinds are other rules of verdicts, and a grid has none."""
+    grid = parse_spec(TINY)
+    assert "edges" not in grid.verdict_rules
+    seeking = parse_spec(f"{TINY}design: edges\nedges_of: [competitive, trained]\n")
+    assert seeking.edges_of == ("trained", "competitive")
+    assert parse_spec(seeking.canonical()).edges_of == seeking.edges_of
+    one = parse_spec(f"{TINY}design: edges\nedges_of: trained\n")
+    assert one.edges_of == ("trained",)
+    assert len({spec.verdict_rules for spec in (grid, seeking, one)}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -34,7 +46,10 @@ def test_seeds_count_on_to_the_last_look() -> None:
         ("{indifference: {share: 0}}", "share"),
         ("{indifference: {loss: -0.1}}", "loss"),
         ("{indifference: {shares: 0.1}}", "known: ratio, share, loss, accuracy"),
-        ("{looks: [3, 5]}\ndesign: edges", "wanted grid where verdicts has looks"),
+        ("{looks: [3, 5]}\ndesign: edges", "edges_of: found competitive; wanted trained among them"),
+        ("{}\ndesign: edges\nedges_of: [stable]", "edges_of.*'trained' or 'competitive'"),
+        ("{}\ndesign: edges\nedges_of: []", "edges_of"),
+        ("{}\nedges_of: trained", "edges_of: found trained; wanted design: edges beside it"),
     ],
 )
 def test_what_cannot_be_is_refused(text: str, said: str) -> None:

@@ -176,6 +176,7 @@ def comparisons(plan: Plan, records: Mapping[str, CellRecord]) -> Iterator[tuple
             list(search.cells.values()),
             search.shape,
             plan.spec.region,
+            ("competitive",),
             reference_scores([landscape.plateau_SN]),
         )
         yield landscape.transform, "own", compare(landscape, truth_SWL, search, records, plan.spec)

@@ -29,6 +29,8 @@ PINNED = "matplotlib==3.11.2"
 """What drew the baselines. Another version places letters elsewhere."""
 TOLERANCE = 3.0
 """Root mean square of the difference of two pictures [of 255]."""
+SOUGHT = ("competitive",)
+"""Regions of an edge-seeking design."""
 LONG = "a" * 60 + " " + "very $x_1$ <b>long</b> & name " * 8
 
 
@@ -47,7 +49,8 @@ def everything() -> Heatmap:
     one.outcome_SWL[0, 2, 10] = DIVERGED
     classes = np.ones(one.outcome_SWL.shape, dtype=np.int64)
     return heatmap_of(
-        replace(one, class_SWL=classes), replace(other, class_SWL=classes, label="Clip $x$ <b>")
+        replace(one, class_SWL=classes, sought=SOUGHT),
+        replace(other, class_SWL=classes, sought=SOUGHT, label="Clip $x$ <b>"),
     )
 
 
@@ -178,7 +181,7 @@ def edge_seeking(one: Landscape) -> Landscape:
     outcome = one.outcome_SWL.copy()
     outcome[:, :, ::2] = INFERRED
     metric = np.where(outcome == FINISHED, one.metric_SWL, np.nan)
-    return replace(one, outcome_SWL=outcome, metric_SWL=metric, class_SWL=classes)
+    return replace(one, outcome_SWL=outcome, metric_SWL=metric, class_SWL=classes, sought=SOUGHT)
 
 
 @pytest.mark.parametrize("width", ["one", "two"])

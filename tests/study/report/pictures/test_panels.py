@@ -113,7 +113,7 @@ def test_classes_of_cells() -> None:
         DIVERGED,
     )
     classes = np.full(outcome.shape, 0)
-    panel = shown(replace(one, class_SWL=classes)).panels[0]
+    panel = shown(replace(one, class_SWL=classes, sought=("competitive",))).panels[0]
     names = {c: [name for name, place in panel.classes.items() if place[0, c]] for c in range(4)}
     assert names == {0: ["pending"], 1: ["failed"], 2: ["inferred outside"], 3: ["no better than untrained"]}
     assert panel.dots[0, 3]
