@@ -166,7 +166,7 @@ def _moved_note(
 
 def over_all_workloads(evidence: Evidence, own: Landscape) -> Part:
     """Differences of shared-default regret and effective dimension to the baseline's, over all workloads."""
-    lack = Part(missing="shared-default regret and effective dimension take several workloads")
+    lack = Part(missing="shared-default regret and effective dimension take several workloads and cells")
     base = next(iter(evidence.of("none")), None)
     if base is None:
         return lack

@@ -251,11 +251,16 @@ def _counted(exact: Sequence[Comparison], verdict: str, confidence: float) -> st
     steps, breaking = sum(c.steps for c in exact), max(c.breaking for c in exact)
     most = 1 - (1 - confidence) ** (1 / runs)
     seen = f"in {steps:,} recorded steps of {runs} runs" if steps else f"in {runs} runs"
-    said = f"not contradicted {seen}; at most {most:.0%} of runs break it ({confidence:.0%})"
+    said = f"not contradicted {seen}; at most {most:.0%} of runs break it ({percent(confidence)})"
     if verdict == SUPPORTED:
         return f"{said}. It counts as held where at most {breaking:.0%} do"
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - breaking))
     return f"{said}. For at most {breaking:.0%} it takes {needed} seeds"
+
+
+def percent(confidence: float) -> str:
+    """A confidence below 1 in per cent, with as many decimals as tell it from 100: `95%`, `99.97%`."""
+    return f"{confidence:.{max(math.ceil(-math.log10(1 - confidence)) - 2, 0)}%}"
 
 
 def _beyond(comparison: Comparison, value: float) -> bool:

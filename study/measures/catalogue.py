@@ -164,6 +164,8 @@ def over_workloads(of: Callable[[Floats], Estimate]) -> Answer:
         pieces = [piece for piece in case.workloads if transform in piece.landscapes]
         if len(pieces) < 2:
             return Missing(f"needs at least two workloads; the study has {len(pieces)}")
+        if len(case.landscape.lr) * len(case.landscape.weight_decay) < 2:
+            return Missing("needs a grid with at least two cells")
         seeds = {piece.landscapes[transform].seeds for piece in pieces}
         if len(seeds) > 1 or seeds == {()}:
             return Missing("needs the same complete seeds on every workload")

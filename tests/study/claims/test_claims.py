@@ -20,7 +20,7 @@ from study.claims.finding import Comparison, either
 from study.claims.gradients import FEWEST, trend
 from study.claims.recovery import recovery
 from study.claims.spikes import bound
-from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim
+from study.claims.verdicts import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, percent
 from study.measures.catalogue import cases, measured
 from study.measures.dynamics import ranks, series
 from study.measures.estimate import Estimate, Missing
@@ -394,6 +394,15 @@ def test_sensitivity_to_constants(worse: float, above: bool) -> None:
     claim = ledger(base, plain, other)["autoscale-hyperparameter-free"]
     assert "numerator default, 8.0" in claim.reason
     assert ("along numerator 0.5" in claim.reason) == above
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [(0.9, "90%"), (0.95, "95%"), (0.99, "99%"), (0.9967, "99.7%"), (0.99967, "99.97%")],
+)
+def test_a_confidence_is_never_all(confidence: float, said: str) -> None:
+    """As many decimals are written as tell it from 100 %."""
+    assert percent(confidence) == said
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.0, INCONCLUSIVE), (2.0, REFUTED)])

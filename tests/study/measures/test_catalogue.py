@@ -48,6 +48,25 @@ def test_every_measure_has_a_number_or_a_reason(landscapes: list[Landscape]) -> 
             assert isinstance(measured(case, name), Missing) == (len(pieces) == 1)
 
 
+def test_one_cell_has_no_hyperparameters() -> None:
+    """A grid of one learning rate and one weight decay tells nothing of tuning over workloads."""
+    alone = []
+    for one in several_workloads():
+        best = int(one.score_SWL[:, 0].mean(axis=0).argmax())
+        arrays = {
+            name: getattr(one, name)[:, :1, best : best + 1]
+            for name in ("outcome_SWL", "metric_SWL", "loss_SWL", "key_SWL")
+        }
+        alone.append(
+            dataclasses.replace(
+                one, lr=one.lr[best : best + 1], weight_decay=one.weight_decay[:1], record_SWL=None, **arrays
+            )
+        )
+    for case in cases(gather(alone, Tolerances()), {}):
+        for name in ("shared-default regret", "effective dimension"):
+            assert measured(case, name) == Missing("needs a grid with at least two cells")
+
+
 def record_of_key(key: str) -> CellRecord:
     return record_of(Cell("w", "adamw", "none", (), 0.1, 0.1, 0, key), 0.9)
 
