@@ -17,6 +17,9 @@ from study.report.durations import clock
 from study.report.outlook import LIMITS
 from study.report.terminal.layout import titled
 
+NOTHING = 1e-6
+"""Errors below it are written as 0."""
+
 
 def power_table(chances: Mapping[float, Sequence[float]], looks: Sequence[Look], questions: int) -> Group:
     """The chance of a verdict at each look, by the size of the effect."""
@@ -54,7 +57,7 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
             row = [
                 id_,
                 found.against,
-                *(("" if one is None else f"{one:.2g}") for one in (found.deviation, found.grid)),
+                *map(short, (found.deviation, found.grid)),
                 "; ".join(f"{count} {verdict}" for verdict, count in found.seeds.items() if count),
                 limit(found),
                 cost(analysis, seen, (id_, setting), price),
@@ -64,6 +67,13 @@ def outlook_table(analysis: Analysis, seen: Preview, price: float | None) -> Gro
     parts += [escape(line) for line in analysis.registration.lines]
     note = "sd over seeds and the grid's error in the unit of each claim; costs are those of the fewest seeds"
     return Group(*parts, note, "")
+
+
+def short(number: float | None) -> str:
+    """Two digits; 0 where the number is far below whatever a study can tell."""
+    if number is None:
+        return ""
+    return f"{number if number > NOTHING else 0:.2g}"
 
 
 def nothing_open(analysis: Analysis) -> str:
@@ -96,6 +106,9 @@ def cost(analysis: Analysis, seen: Preview, claim: tuple[str, str], price: float
     keys, first = set(question.finding.keys), plan.spec.seeds[0]
     settings = {cell.setting for cell in plan.cells if cell.key in keys}
     per_seed = [cell for cell in plan.cells if cell.seed == first and cell.setting in settings]
+    if plan.spec.design == "edges":
+        # As many as the first seed took.
+        per_seed = [cell for cell in per_seed if cell.key in analysis.stored]
     if not enough or not per_seed:
         return ""
     measured = {key: _seconds(analysis, key) for key in plan.settings}

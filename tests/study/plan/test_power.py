@@ -11,6 +11,7 @@ from search_spaces import Cell
 from study.claims.looks import Look
 from study.claims.power import EFFECTS, chance, families, looks_of, power_table
 from study.measures.estimate import Estimate, pooled
+from study.report.terminal.plan import short
 from study.spec.read import parse_spec
 from tests.command import answer
 from tests.command import study as command
@@ -156,3 +157,11 @@ def test_the_cost_is_that_of_the_seeds_which_are_missing(tmp_path: Path) -> None
         assert float(said.split(", ")[1].replace(",", "")) == pytest.approx(
             more * cells * each.pop(), rel=0.02, abs=0.01
         )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(None, ""), (0.0, "0"), (1.8e-141, "0"), (0.0216, "0.022"), (3e-5, "3e-05")]
+)
+def test_what_is_nothing_is_written_so(number: float | None, said: str) -> None:
+    """An error that no study could tell from none is 0."""
+    assert short(number) == said
