@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,8 @@ from study.claims.user_claims import rules_of
 from study.claims.verdicts import INCONCLUSIVE, Claim, answered
 from study.errors import UserError
 from study.measures.catalogue import Case, cases
-from study.measures.edge_search import Search, searches, with_classes
+from study.measures.designs import Designs
+from study.measures.edge_search import Search, with_classes
 from study.measures.evidence import Evidence, gather
 from study.measures.importance import Importance, importances
 from study.measures.landscape import INFERRED, STATES, Landscape, landscapes
@@ -83,34 +84,18 @@ class Analysis:
         return replace(self.plan, cells=tuple(cell for cell in self.plan.cells if cell.key in asked))
 
     @cached_property
+    def designs(self) -> Designs:
+        """The edge-seeking designs, look by look; empty of a whole grid."""
+        return Designs(self.plan, self.stored)
+
+    @cached_property
     def searches(self) -> list[Search]:
         """The edge-seeking design of every landscape, over the seeds of the last look for which it is done.
 
         Where it is done for none, over those of the first one. None with a whole grid.
         """
-        counts = [look.seeds for look in self.schedule.looks] if self.schedule.planned else []
-        first, *later = counts or [len(self.plan.spec.seeds)]
-        found = self.searches_of(first)
-        for seeds in later:
-            more = self.searches_of(seeds)
-            found = [new if new.design.done else old for old, new in zip(found, more, strict=True)]
-        return found
-
-    def searches_of(self, seeds: int) -> list[Search]:
-        """The edge-seeking designs over so many first seeds, as far as the stored cells lead."""
-        if self.plan.spec.design != "edges":
-            return []
-        if seeds not in self._searches:
-            first = set(self.plan.spec.seeds[:seeds])
-            cells = tuple(cell for cell in self.plan.cells if cell.seed in first)
-            self._searches[seeds] = searches(replace(self.plan, cells=cells))
-            for search in self._searches[seeds]:
-                search.tell(lambda keys: {key: self.stored[key] for key in keys if key in self.stored})
-        return self._searches[seeds]
-
-    @cached_property
-    def _searches(self) -> dict[int, list[Search]]:
-        return {}
+        planned = [look.seeds for look in self.schedule.looks] if self.schedule.planned else []
+        return self.designs.furthest(planned or [len(self.plan.spec.seeds)])
 
     @property
     def complete(self) -> bool:
@@ -126,11 +111,6 @@ class Analysis:
     def _trained(self) -> list[Landscape]:
         """The landscapes without what designs conclude."""
         return landscapes(self.plan, self.stored)
-
-    def _known_at(self, seeds: int) -> list[Landscape]:
-        """The landscapes as a look after so many seeds knows them."""
-        found = self.searches_of(seeds)
-        return list(map(with_classes, self._trained, found)) if found else self._trained
 
     @cached_property
     def pictured(self) -> list[Landscape]:
@@ -178,7 +158,7 @@ class Analysis:
             spec.region,
             spec.verdicts.indifference,
             self.rules,
-            self._known_at,
+            partial(self.designs.known, self._trained),
         )
 
     def judged_under(self, tolerances: Tolerances) -> list[Claim]:
@@ -236,7 +216,7 @@ class Analysis:
         if found.next is None or self.plan.spec.design == "grid":
             return self.next_keys
         places = set(found.needed)
-        designs = zip(self._trained, self.searches_of(found.next.seeds), strict=True)
+        designs = zip(self._trained, self.designs.over(found.next.seeds), strict=True)
         return [key for one, search in designs if place(one) in places for key in search.asked]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,12 +49,14 @@ class Case:
         evidence: of its workload, optimizer and condition.
         workloads: of all workloads with this optimizer and condition.
         stored: the cells, by key.
+        answers: what was measured of it, by the name of the measure. Several files show the same numbers.
     """
 
     landscape: Landscape
     evidence: Evidence
     workloads: Sequence[Evidence]
     stored: Mapping[str, CellRecord]
+    answers: dict[str, Estimate | Missing] = field(default_factory=dict, repr=False, compare=False)
 
 
 Answer = Callable[[Case], Estimate | Missing]
@@ -288,6 +290,12 @@ def cases(evidence: Sequence[Evidence], stored: Mapping[str, CellRecord]) -> lis
 
 def measured(case: Case, name: str) -> Estimate | Missing:
     """A measure of a transform, or why there is none."""
+    if name not in case.answers:
+        case.answers[name] = _measured(case, name)
+    return case.answers[name]
+
+
+def _measured(case: Case, name: str) -> Estimate | Missing:
     if not case.landscape.seeds:
         return Missing(f"no seed is complete yet (0 of {case.evidence.seeds_asked})")
     if case.evidence.partial and name not in FROM_EDGES:

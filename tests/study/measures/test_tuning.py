@@ -7,7 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from study.measures.tuning import best_of, effective_dimension, shared_default_regret, tuning_curve, wins
+from study.measures.tuning import (
+    best_of,
+    effective_dimension,
+    expected_performance,
+    shared_default_regret,
+    tuning_curve,
+    wins,
+)
 from tests.planting import planted
 
 
@@ -41,6 +48,16 @@ def test_tuning_curve_rises() -> None:
     curve = [estimate.mean for estimate in tuning_curve(planted(-3.1, -0.9), 200)]
     assert curve == sorted(curve)
     assert curve[-1] == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("points", [1, 2, 9, 700])
+def test_expected_performance_is_the_weighted_mean_of_the_curve(points: int) -> None:
+    """Without the curve itself, of which a grid of ten thousand cells has ten thousand points."""
+    one = planted(-3.1, -0.9, lr=tuple(np.logspace(-4, 0, points)))
+    most = one.score_SWL[0].size
+    curve = [estimate.mean for estimate in tuning_curve(one, most)]
+    wanted = np.average(curve, weights=np.arange(most, 0, -1.0))
+    assert expected_performance(one).mean == pytest.approx(wanted, rel=1e-11)
 
 
 def planes(*best: tuple[int, int]) -> np.ndarray:

@@ -90,7 +90,10 @@ def peak() -> float:
 
 
 def by_size(repeats: int) -> Points:
-    """Cells per second of a launch whose cells take next to no training, against the cells of the study."""
+    """Cells per second of a launch whose cells take next to no training, against the cells of the study.
+
+    From the command to its end, with MLflow, analysis and pictures.
+    """
     from tests.tools.benchmarks.scale import road
 
     found = []
@@ -101,9 +104,9 @@ def by_size(repeats: int) -> Points:
         for _ in range(times):
             with tempfile.TemporaryDirectory(prefix="growth-") as place:
                 one = road(Path(place), density, seeds)
-            rates.append(one.cells / one.seconds)
+            rates.append(one.cells / one.total_seconds)
         found.append({"x": one.cells, "y": median(rates), "least": min(rates), "greatest": max(rates)})
-        print(found[-1], {"total_seconds": one.total_seconds, "driver_grew": one.growth}, flush=True)
+        print(found[-1], {"trained_seconds": one.seconds, "driver_grew": one.growth}, flush=True)
     return found
 
 

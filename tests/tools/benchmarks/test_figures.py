@@ -26,11 +26,13 @@ def test_no_ratio_is_shown_where_results_differ() -> None:
         {"title": "ours", "seconds": [2.0, 1.0, 4.0], "scaled": None, "apart": None},
         {"title": "same", "seconds": [8.0, 6.0, 7.0], "scaled": 24, "apart": 1e-6},
         {"title": "other", "seconds": [3.0, 3.0, 3.0], "scaled": None, "apart": 0.5},
+        {"title": "rounds", "seconds": [2.0, 2.0, 2.0], "scaled": None, "apart": 0.5, "apart_exact": 1e-15},
+        {"title": "errs", "seconds": [2.0, 2.0, 2.0], "scaled": None, "apart": 1e-6, "apart_exact": 1e-5},
     ]
     found = peers.figures({**ABOUT, "cells": 1764, "tools": tools})
-    assert [row[3] for row in found.rows] == ["1.00", "3.50", "–"]
+    assert [row[3] for row in found.rows] == ["1.00", "3.50", "–", "1.00", "–"]
     assert found.rows[1][:2] == ["same (from 24 cells)", "7.0 (6.0–8.0)"]
-    assert "DIFFERENT" in found.rows[2][4]
+    assert ["DIFFERENT" in row[4] for row in found.rows] == [False, False, True, False, True]
     row = {
         "network": "MLP",
         "width": 16,

@@ -88,10 +88,13 @@ def initial(data: Mapping[str, Any], seed: int) -> Any:
 
 def work(file: str, out: str, cells: list[int]) -> None:
     """Train some cells in this process."""
+    import jax
     import jax.numpy as jnp
 
     with np.load(file) as found:
         data = {name: found[name] for name in found.files}
+    dtype = data["train_x"].dtype
+    jax.config.update("jax_enable_x64", dtype == np.float64)
     train = trainer(data)
     answers: dict[str, float] = {}
     for seed in sorted({int(data["cells"][cell][0]) for cell in cells}):
@@ -100,7 +103,7 @@ def work(file: str, out: str, cells: list[int]) -> None:
         for first in range(0, len(mine), TOGETHER):
             part = mine[first : first + TOGETHER]
             full = np.array([*part, *part[:1] * (TOGETHER - len(part))])  # one compiled size
-            numbers = jnp.asarray(data["cells"][full], jnp.float32)
+            numbers = jnp.asarray(data["cells"][full], dtype)
             last, _ = train(numbers[:, 1], numbers[:, 2], params, jnp.asarray(data[f"batches_{seed}"]))
             answers |= {str(cell): float(one) for cell, one in zip(part, np.asarray(last), strict=False)}
     Path(out).write_text(json.dumps(answers))

@@ -48,27 +48,33 @@ class Task:
         return sorted(int(number) for number in drawn)
 
 
-def written(folder: Path, seeds: int, model: str = "mlp", **constants: Any) -> Task:
+def written(
+    folder: Path, seeds: int, model: str = "mlp", precision: str = "float32", **constants: Any
+) -> Task:
     """Write the arrays of a task.
 
     Args:
+        precision: float32, or float64 to compare what rounding hides.
         constants: of the model.
     """
     network = json.dumps({"name": model, **constants})
-    text = f"{SPEC}\nmodel: {network}\ntransforms: [none]\nseeds: {seeds}\n"
+    budgeted = SPEC.replace("budget: {", f"budget: {{precision: {precision}, ")
+    text = f"{budgeted}\nmodel: {network}\ntransforms: [none]\nseeds: {seeds}\n"
     spec = parse_spec(f"name: peers\n{text}")
     budget, workload = spec.budget, make_workload("digits", model, constants)
+    assert budget.precision == precision
+    dtype = getattr(torch, precision)
     arrays = {
-        "train_x": workload.prepared(workload.train_x, torch.float32).flatten(1),
+        "train_x": workload.prepared(workload.train_x, dtype).flatten(1),
         "train_y": workload.train_y,
-        "test_x": workload.prepared(workload.eval_x, torch.float32).flatten(1),
+        "test_x": workload.prepared(workload.eval_x, dtype).flatten(1),
         "test_y": workload.eval_y,
     }
     for seed in range(seeds):
         taken = batches(len(workload.train_x), budget.batch_size, seed)
         arrays[f"batches_{seed}"] = torch.stack(list(islice(taken, budget.steps)))
         for name, value in workload.initial_model(seed).state_dict().items():
-            arrays[f"{name}_{seed}"] = value
+            arrays[f"{name}_{seed}"] = value.to(dtype)
     cells = tuple(product(range(seeds), spec.lr, spec.weight_decay))
     np.savez(folder / "task.npz", cells=np.array(cells), **{name: t.numpy() for name, t in arrays.items()})
     return Task(folder / "task.npz", cells, text)
