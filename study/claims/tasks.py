@@ -86,22 +86,28 @@ def asked_in(
         if not finding.comparisons:
             continue
         own = [key for key in finding.keys if key in at and at[key].method == methods[claim.id]]
-        task, loss = task_of(list({id(at[key]): at[key] for key in own}.values()), claim.setting)
+        judged = list({id(at[key]): at[key] for key in own}.values())
+        task, loss = task_of(judged, claim.setting, question.n_seeds)
         enough = question.n_seeds >= region.least_seeds
         found.append(Asked(study, source, task, claim, finding, frozenset(own), loss, region, enough))
     return found
 
 
-def task_of(landscapes: Sequence[Landscape], setting: str) -> tuple[Task, float]:
-    """The task of a claim about these landscapes, and its untrained loss.
+def task_of(landscapes: Sequence[Landscape], setting: str, seeds: int) -> tuple[Task, float]:
+    """The task of a claim about these landscapes, and its untrained loss over the first seeds.
 
     A claim of the user's own may name no cells. Then its setting stands for the task.
+
+    Args:
+        seeds: by how many it was judged. Thresholds are shares of the mean over the same seeds, so that equal
+            shares stay equal at different looks.
     """
     if not landscapes:
         return setting, math.nan
     first = landscapes[0]
     task = first.origin.workload.technical_name if first.origin else first.workload
-    known_S = first.loss_initial_S[np.isfinite(first.loss_initial_S)]  # of seeds that have a cell
+    start_S = first.loss_initial_S[:seeds]
+    known_S = start_S[np.isfinite(start_S)]  # of seeds that have a cell
     return task, float(known_S.mean()) if known_S.size else math.nan
 
 

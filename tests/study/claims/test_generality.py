@@ -13,6 +13,7 @@ from study.claims.finding import either
 from study.claims.tasks import Asked, task_of
 from study.measures import stratified
 from study.spec.tolerances import Tolerances
+from tests.planting import planted
 from tests.study.claims.asking import NOISE, TASKS, asked, exact, finding, judged, over
 
 
@@ -82,9 +83,16 @@ def test_a_setting_of_two_studies_counts_once() -> None:
 
 def test_a_claim_that_names_no_cells() -> None:
     """Its setting stands for the task, so that it may be counted twice but is never lost."""
-    assert task_of([], "w · sgd")[0] == "w · sgd"
+    assert task_of([], "w · sgd", 3)[0] == "w · sgd"
     found = judged([asked(1.0, source=0), asked(1.0, source=1)])
     assert len(found.claims[0].asked) == 2
+
+
+def test_losses_are_shares_of_the_untrained_loss_of_the_seeds_that_were_judged() -> None:
+    """As thresholds are. Seeds of a later look would make equal shares look different."""
+    one = replace(planted(-3.1, -0.9, seeds=5), loss_initial_S=np.array([2.0, 2.2, 2.4, 9.0, np.nan]))
+    assert task_of([one], "w · sgd", 3)[1] == pytest.approx(2.2)
+    assert task_of([one], "w · sgd", 5)[1] == pytest.approx(3.9)
 
 
 def test_every_comparison_must_hold() -> None:
