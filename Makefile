@@ -39,7 +39,7 @@ bench: $(VENV)/.installed-dev  ## the same cells by Ray Tune, Optuna, joblib, JA
 	$(BIN)/python -m $(PIP) -e '.[bench]'
 	$(BIN)/python -m tests.tools.benchmarks.peers --json bench.json
 
-bench-quick: $(VENV)/.installed-dev  ## the same with few cells and one run of each: three minutes
+bench-quick: $(VENV)/.installed-dev  ## the same with few cells and one run of each: four minutes
 	$(BIN)/python -m $(PIP) -e '.[bench]'
 	$(BIN)/python -m tests.tools.benchmarks.peers --seeds 4 --repeats 1 --sample 0.3 --json bench-quick.json
 
