@@ -117,7 +117,8 @@ def test_a_stopped_launch_goes_on(
     The others end with exit code 3. Numbers are those of a launch that nothing disturbed.
     """
     spec, home, calm = tmp_path / "long.yaml", tmp_path / "home", tmp_path / "calm"
-    text = TINY.replace("steps: 20", "steps: 100").replace("budget:", "workers: {tile: 2}\nbudget:")
+    # Long enough that a busy machine stops it before its last cell.
+    text = TINY.replace("steps: 20", "steps: 400").replace("budget:", "workers: {tile: 2}\nbudget:")
     spec.write_text(text)
     words = ["launch", str(spec), "--home", str(home), "--json"]
     for number, here in stops:
