@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from study.measures.share_intervals import (
 )
 
 if TYPE_CHECKING:
-    from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
@@ -108,7 +106,7 @@ def importances(
 def _evaluated(
     landscape: Landscape, minus: Landscape | None, of: str, diverged_SWL: Flags, confidence: float
 ) -> list[Importance]:
-    trials = as_trials(landscape, minus, decades=True)
+    trials = as_trials(landscape, minus)
     enough = (
         len(landscape.lr) > 1
         and sum(value > 0 for value in landscape.weight_decay) > 1
@@ -194,7 +192,7 @@ def pedanova_interval(landscape: Landscape, minus: Landscape | None, confidence:
 
     def share(chosen_S: Flags) -> float:
         other = None if minus is None else minus.at_seeds(chosen_S)
-        raw = _raw("pedanova", as_trials(landscape.at_seeds(chosen_S), other, decades=True))
+        raw = _raw("pedanova", as_trials(landscape.at_seeds(chosen_S), other))
         total = sum(raw.values())
         return raw["lr"] / total if total > 0 else math.nan
 
@@ -206,51 +204,83 @@ def pedanova_interval(landscape: Landscape, minus: Landscape | None, confidence:
     )
 
 
-def as_trials(
-    landscape: Landscape, minus: Landscape | None = None, *, decades: bool = False
-) -> list[FrozenTrial]:
-    """One trial per point of the grid, with the mean score over seeds.
+def as_trials(landscape: Landscape, minus: Landscape | None = None) -> list[FrozenTrial]:
+    """One trial per point of the grid, with the mean score over seeds, as the evaluators need it.
+
+    Of a larger grid at most about `MOST_POINTS` evenly spaced points are taken, with log10 of the
+    hyperparameters, on axes half a cell longer than the grid.
 
     Args:
         minus: a landscape of the same grid and seeds whose score is subtracted.
-        decades: as the evaluators need it. Of a larger grid at most about `MOST_POINTS` evenly spaced points
-            are taken, with log10 of the hyperparameters, on axes half a cell longer than the grid.
     """
-    from optuna.distributions import FloatDistribution
     from optuna.trial import create_trial
 
-    rows = [w for w, value in enumerate(landscape.weight_decay) if value > 0]
+    rows = _rows(landscape)
     if not rows or not landscape.seeds:
         return []
-    weight_decay = [landscape.weight_decay[w] for w in rows]
     # Optuna's fANOVA weighs by length on the plain scale even where an axis is logarithmic: the last decade
     # of lr would count ten times as much as the one before.
     axes = {
-        name: _in_decades(values) if decades else FloatDistribution(values[0], values[-1], log=True)
-        for name, values in (("lr", landscape.lr), ("weight_decay", weight_decay))
+        "lr": _in_decades(landscape.lr),
+        "weight_decay": _in_decades([landscape.weight_decay[w] for w in rows]),
     }
-    scale = math.log10 if decades else float
-    step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_POINTS))) if decades else 1
+    step = max(1, math.ceil(math.sqrt(len(rows) * len(landscape.lr) / MOST_POINTS)))
+    # The evaluators look at no attribute, and Optuna copies all of them several times.
+    return [
+        create_trial(
+            value=score,
+            params={"lr": math.log10(landscape.lr[c]), "weight_decay": math.log10(landscape.weight_decay[w])},
+            distributions=axes,
+        )
+        for w, c, score in _points(landscape, minus, step)
+    ]
+
+
+def kept(landscape: Landscape) -> dict[str, Any]:
+    """A landscape as a study of Optuna's, in JSON's types, for `study.run.optuna_file`.
+
+    Its name, a digest of its content, its axes as (low, high), what its value is, and one point per place of
+    the grid. Weight decay 0 is left out, because its axis is logarithmic.
+    """
+    value_is = f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds"
+    if not landscape.higher_is_better:
+        value_is += ", with its sign turned"
+    positive = [landscape.weight_decay[w] for w in _rows(landscape)]
+    axes = {"lr": landscape.lr, "weight_decay": positive}
+    return {
+        "name": " · ".join(part for part in (*landscape.setting, landscape.transform) if part),
+        "content": f"{landscape.seeds} {hash_of(landscape)}",
+        "value is": value_is,
+        "axes": {name: (float(values[0]), float(values[-1])) for name, values in axes.items() if values},
+        # One for all seeds: of several at one place Optuna's plots show the last alone.
+        "points": [
+            {
+                "score": score,
+                "params": {"lr": float(landscape.lr[c]), "weight_decay": float(landscape.weight_decay[w])},
+                "attributes": attributes_of(landscape, w, c),
+            }
+            for w, c, score in _points(landscape)
+        ],
+    }
+
+
+def _rows(landscape: Landscape) -> list[int]:
+    return [w for w, value in enumerate(landscape.weight_decay) if value > 0]
+
+
+def _points(
+    landscape: Landscape, minus: Landscape | None = None, step: int = 1
+) -> Iterator[tuple[int, int, float]]:
+    """Places with a trained cell, as (row, column, mean score over seeds); of each axis every step-th."""
+    if not landscape.seeds:
+        return
     trained_SWL = landscape.outcome_SWL != INFERRED
     value_SWL = np.where(trained_SWL, landscape.score_SWL - (0.0 if minus is None else minus.score_SWL), 0.0)
     count_WL = trained_SWL.sum(axis=0)
     score_WL = value_SWL.sum(axis=0) / np.maximum(count_WL, 1)
-    trials = []
-    # One trial for all seeds: of several at one point Optuna's plots show the last alone.
-    for w, c in product(rows[::step], range(0, len(landscape.lr), step)):
-        if not count_WL[w, c]:
-            continue
-        # The evaluators look at no attribute, and Optuna copies all of them several times.
-        attributes = {} if decades else attributes_of(landscape, w, c)
-        trials.append(
-            create_trial(
-                value=float(score_WL[w, c]),
-                params={"lr": scale(landscape.lr[c]), "weight_decay": scale(landscape.weight_decay[w])},
-                distributions=axes,
-                user_attrs=attributes,
-            )
-        )
-    return trials
+    for w, c in product(_rows(landscape)[::step], range(0, len(landscape.lr), step)):
+        if count_WL[w, c]:
+            yield w, c, float(score_WL[w, c])
 
 
 def attributes_of(landscape: Landscape, w: int, c: int) -> dict[str, object]:
@@ -268,35 +298,6 @@ def _in_decades(values: Sequence[float]) -> BaseDistribution:
     at = np.log10(values)
     gaps = np.diff(at) if len(at) > 1 else np.zeros(1)
     return FloatDistribution(float(at[0] - gaps[0] / 2), float(at[-1] + gaps[-1] / 2))
-
-
-def store(path: Path, landscapes: Sequence[Landscape]) -> None:
-    """Keep each landscape as a study of an SQLite file that optuna-dashboard opens.
-
-    A study that is up to date stays as it is.
-    """
-    quiet()
-    import optuna
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
-    kept = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}
-    for landscape in landscapes:
-        name = " · ".join(part for part in (*landscape.setting, landscape.transform) if part)
-        content = f"{landscape.seeds} {hash_of(landscape)}"
-        if name in kept and kept[name].user_attrs.get("content") == content:
-            continue
-        if name in kept:
-            optuna.delete_study(study_name=name, storage=storage)
-        study: Study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        study.add_trials(as_trials(landscape))
-        value_is = f"mean {landscape.metric_name} over {len(landscape.seeds)} seeds"
-        if not landscape.higher_is_better:
-            value_is += ", with its sign turned"
-        study.set_user_attr("value is", value_is)
-        # Last: a study that was cut short has no content, and is made again.
-        study.set_user_attr("content", content)
-    storage.engine.dispose()
 
 
 def hash_of(landscape: Landscape) -> str:

@@ -12,6 +12,7 @@ from study.drawn import UNTOLD, Stamp, noted
 from study.home import Home
 from study.report.amounts import amount
 from study.report.terminal.words import tell
+from study.run.optuna_file import OptunaFile
 from study.run.stamp import digest_of, stamped
 from tracking import LedgerError
 
@@ -40,16 +41,17 @@ class Drawing:
         Raises:
             LedgerError: the home cannot be written.
         """
-        made_from, stamp = digest_of(self._analysis), noted(self._folder)
-        self.kept = not again and stamp is not None and stamp.made_from == made_from
-        if stamp and self.kept and stamp.holds(self._folder):
-            self._stamp, self.files = stamp, [self._folder / name for name in stamp.files]
-            cells = amount(len(self._analysis.stored), "cell")
-            self._tell(f"the files and pictures of {cells} are there, and are not drawn again")
-        else:
-            self.kept = False
-            self._export(made_from)
-        self._store()
+        with self._optuna_file() as written:
+            made_from, stamp = digest_of(self._analysis), noted(self._folder)
+            self.kept = not again and stamp is not None and stamp.made_from == made_from
+            if stamp and self.kept and stamp.holds(self._folder):
+                self._stamp, self.files = stamp, [self._folder / name for name in stamp.files]
+                cells = amount(len(self._analysis.stored), "cell")
+                self._tell(f"the files and pictures of {cells} are there, and are not drawn again")
+            else:
+                self.kept = False
+                self._export(made_from)
+            self._ended(written)
 
     def _export(self, made_from: str | None) -> None:
         from study.report.export import export
@@ -66,19 +68,18 @@ class Drawing:
         self._stamp = stamped(made_from or UNTOLD, self._folder, self.files)
         self._stamp.note(self._folder)
 
-    def _store(self) -> None:
-        from study.measures.importance import store
+    def _optuna_file(self) -> OptunaFile:
+        from study.measures.importance import kept
 
-        path = self._home.optuna(self._analysis.plan.spec.name)
         landscapes = [one for piece in self._analysis.evidence for one in piece.landscapes.values()]
-        try:
-            store(path, [landscape for landscape in landscapes if landscape.seeds])
-        except Exception as error:
-            # Everything in it is derived from the cells. A lock, or an unreadable file of another version of
-            # Optuna, must not cost the study its result.
+        path = self._home.optuna(self._analysis.plan.spec.name)
+        return OptunaFile(path, [kept(landscape) for landscape in landscapes if landscape.seeds])
+
+    def _ended(self, written: OptunaFile) -> None:
+        if trouble := written.trouble():
+            path = self._home.optuna(self._analysis.plan.spec.name)
             self._tell(
-                f"{path} could not be written ({type(error).__name__}); "
-                "move it away and run the same command again"
+                f"{path} could not be written ({trouble}); move it away and run the same command again"
             )
 
     def shown(self) -> bool:

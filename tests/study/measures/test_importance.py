@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from study.home import Home
-from study.measures.importance import DIFFERENCE, SCORE, importances, store
+from study.measures.importance import DIFFERENCE, SCORE, importances, kept
 from study.measures.landscape import FINISHED, Landscape
 from study.measures.share_intervals import parts_of, variance_intervals
+from study.run.optuna_file import write
 from study.spec.read import read_spec
 from study.stored import read
 from tests.command import answer, study
@@ -32,7 +33,7 @@ def test_dashboard_says_the_command(tiny: Path, tmp_path: Path, capsys: pytest.C
     assert study("analyse", *where) == 0
     assert "no Optuna storage" in capsys.readouterr().out
     analysis = read(read_spec(str(tiny)), Home(home))
-    store(Home(home).optuna("tiny"), analysis.landscapes)
+    write(Home(home).optuna("tiny"), [kept(landscape) for landscape in analysis.landscapes])
     assert study("analyse", *where) == 0
     said = capsys.readouterr().out
     assert f"optuna-dashboard sqlite:///{Home(home).optuna('tiny').resolve()}" in said
