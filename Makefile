@@ -39,9 +39,9 @@ bench: $(VENV)/.installed-dev  ## the same cells by Ray Tune, Optuna, joblib, JA
 	$(BIN)/python -m $(PIP) -e '.[bench]'
 	$(BIN)/python -m tests.tools.benchmarks.peers --json bench.json
 
-bench-quick: $(VENV)/.installed-dev  ## the same with few cells and one run of each: four minutes
+bench-quick: $(VENV)/.installed-dev  ## the full grid alone, few cells and one run of each: three minutes
 	$(BIN)/python -m $(PIP) -e '.[bench]'
-	$(BIN)/python -m tests.tools.benchmarks.peers --seeds 4 --repeats 1 --sample 0.3 --json bench-quick.json
+	$(BIN)/python -m tests.tools.benchmarks.peers --seeds 4 --repeats 1 --sample 0.3 --grid --json bench-quick.json
 
 bench-steps: $(VENV)/.installed-dev  ## fused training beside plain loops, and steps beside JAX
 	$(BIN)/python -m $(PIP) -e '.[bench]'

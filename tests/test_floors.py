@@ -36,7 +36,7 @@ DRAWING = (
 """Files of `study/report/pictures` that draw. The others hold the numbers behind pictures."""
 ONE_FILE = {
     "ray": {"study/run/ray_cluster.py", "study/run/ray_pool.py", "study/cluster/jobs.py"},
-    "optuna": {"study/measures/importance.py", "study/sampler.py"},
+    "optuna": {"study/measures/importance.py", "study/run/optuna_file.py", "study/sampler.py"},
     "mlflow": {
         *("tracking/mlflow_store.py", "tracking/mlflow_runs.py"),
         *("tracking/mlflow_database.py", "tracking/mlflow_file.py", "tracking/mlflow_parent.py"),

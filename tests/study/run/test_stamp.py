@@ -95,7 +95,7 @@ def test_files_from_code_of_the_users_own_are_listed_and_drawn_again(
         return [folder / "claims.md"]
 
     monkeypatch.setattr("study.report.export.export", export)
-    monkeypatch.setattr(Drawing, "_store", lambda self: None)
+    monkeypatch.setattr("study.run.optuna_file.write", lambda path, studies: None)
     spec = analysis.plan.spec.model_copy(update={"claims": ("mine:claim",)})
     own = replace(analysis, plan=replace(analysis.plan, spec=spec))
     for number in (1, 2):

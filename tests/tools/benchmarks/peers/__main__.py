@@ -66,6 +66,7 @@ PEERS = (
     Peer("JAX vmap and scan, a process per core", "jax_scan", None, ("jax",), exact=True),
 )
 OURS = {"this project": "", "this project, design: edges": "design: edges\n"}
+"""What is added to the spec. Each round of an edge design begins with new workers, of 3 s each."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +137,22 @@ def exactly(peer: Peer, folder: Path) -> float:
     """Largest relative difference of a calm cell's final loss where both train in float64."""
     folder.mkdir()
     task = written(folder, 1, precision="float64")
-    _, wanted = ours(task, folder / "ours", "")
+    _, wanted = ours(task, folder / "ours", "", "--here")
     _, found = theirs(peer, task, folder / "theirs", None)
     return apart(task, found, wanted)
 
 
-def ours(task: Task, folder: Path, more: str) -> tuple[float, dict[str, float]]:
-    """Seconds of a launch into a new home, and the final loss of each cell that it trained."""
+def ours(task: Task, folder: Path, more: str, *options: str) -> tuple[float, dict[str, float]]:
+    """Seconds of a launch into a new home, and the final loss of each cell that it trained.
+
+    Args:
+        more: of the spec. options: of the command.
+    """
     folder.mkdir()
     spec = folder / "peers.yaml"
     spec.write_text(f"name: peers\n{task.text}{more}")
-    seconds = timed(
-        [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(folder / "home")], folder
-    )
+    command = [sys.executable, "-m", "study.cli", "launch", str(spec), "--home", str(folder / "home")]
+    seconds = timed([*command, *options], folder)
     places = {
         (seed, f"{lr:.9g}", f"{weight_decay:.9g}"): str(number)
         for number, (seed, lr, weight_decay) in enumerate(task.cells)
@@ -193,16 +197,17 @@ def apart(task: Task, found: dict[str, float], wanted: dict[str, float]) -> floa
 
 
 def measure(
-    folder: Path, seeds: int, repeats: int, share: float, console: Console
+    folder: Path, seeds: int, repeats: int, share: float, designs: bool, console: Console
 ) -> tuple[Task, list[Measured]]:
     """Every tool, this project first: its losses are what the others are compared with.
 
     Args:
         share: of the cells that slow tools train.
+        designs: by each design, not by the full grid alone.
     """
     task = written(folder, seeds)
     rows, wanted = [], dict[str, float]()
-    for title, more in OURS.items():
+    for title, more in list(OURS.items())[: None if designs else 1]:
         runs = [ours(task, folder / f"{title}{number}", more) for number in range(repeats)]
         rows.append(Measured(title, tuple(seconds for seconds, _ in runs), None, None))
         wanted = wanted or runs[0][1]
@@ -243,11 +248,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=21, help="84 cells each")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sample", type=float, default=1.0, help="share of the cells that slow tools train")
+    parser.add_argument("--grid", action="store_true", help="this project's full grid alone, no edge design")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)
     with tempfile.TemporaryDirectory(prefix="peers-") as place:
-        task, rows = measure(Path(place), asked.seeds, asked.repeats, asked.sample, console)
+        task, rows = measure(Path(place), asked.seeds, asked.repeats, asked.sample, not asked.grid, console)
     found = {
         **about("torch", "ray", "optuna", "mlflow", "joblib", "jax"),
         "cells": len(task.cells),
